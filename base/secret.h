@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * secret: key material in libsodium's guarded memory: locked, excluded from core dumps, between
+ * guard pages, wiped when freed. There is no formatter for this type, on purpose.
+ */
+#ifndef BASE_SECRET_H
+#define BASE_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct secret;
+
+/* Once per process, before any other call. False if libsodium cannot start. */
+bool secret_init(void);
+
+/* A zeroed secret of `size` bytes; NULL when out of (lockable) memory. */
+struct secret *secret_new(size_t size);
+/* Copies `size` bytes; the caller still wipes its own copy. */
+struct secret *secret_from(const void *data, size_t size);
+struct secret *secret_clone(const struct secret *s);
+void secret_free(struct secret *s); /* NULL is fine; wipes */
+
+size_t secret_size(const struct secret *s); /* 0 for NULL */
+const uint8_t *secret_data(const struct secret *s);
+uint8_t *secret_data_mut(struct secret *s);
+
+/* Constant-time comparisons. Different sizes are unequal. */
+bool secret_equal(const struct secret *a, const struct secret *b);
+bool bytes_equal_ct(const void *a, const void *b, size_t size);
+
+/* Wipes memory in a way that the compiler cannot remove. */
+void bytes_wipe(void *data, size_t size);
+
+/* For shells only: fills from the system's generator (libsodium). Never fails. */
+void random_bytes_fill(void *out, size_t size);
+
+/* For shells only: no core dumps, not dumpable, per-process. False with errno set. */
+bool process_harden_memory(void);
+
+#endif

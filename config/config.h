@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config: the gateway's configuration, from YAML text to one struct.
+ *
+ * Pure: text in, struct or errors out; no file is opened here. Every error has line, column, what
+ * was wrong and what to do; an unknown key names the nearest known one. All errors of a text are
+ * collected, up to a bound, not only the first. Secrets are never in the text: `psk_file` names a
+ * file that the supervisor opens for keyd.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/addr.h"
+#include "base/log.h"
+#include "base/mono.h"
+
+#define CONFIG_NAME_SIZE 32 /* with NUL; [A-Za-z0-9][A-Za-z0-9._-]* */
+#define CONFIG_PATH_SIZE 256
+
+enum config_hugepages {
+	CONFIG_HUGEPAGES_AUTO,
+	CONFIG_HUGEPAGES_REQUIRE,
+	CONFIG_HUGEPAGES_OFF,
+};
+
+enum config_startup {
+	CONFIG_STARTUP_START,
+	CONFIG_STARTUP_ADD,
+};
+
+enum config_dpd_action {
+	CONFIG_DPD_CLEAR,
+	CONFIG_DPD_NONE,
+	CONFIG_DPD_RESTART,
+};
+
+enum config_df {
+	CONFIG_DF_COPY,
+	CONFIG_DF_CLEAR,
+	CONFIG_DF_SET,
+};
+
+struct config_port {
+	char name[CONFIG_NAME_SIZE]; /* also the mirror TAP's name, hence at most 15 characters */
+	bool is_pci;
+	char device[CONFIG_PATH_SIZE]; /* "0000:3b:00.0" or "net_af_xdp,iface=eth1" */
+	struct ip_prefix *addresses;   /* host bits set */
+	size_t n_addresses;
+	struct ip_addr gateway[2]; /* default gateways by this port: IPv4, IPv6; IP_NONE = none */
+	uint32_t mtu;
+};
+
+struct config_suite { /* one complete choice, IANA numbers; prf only for IKE, dh 0 = no PFS (ESP) */
+	uint16_t encr, encr_key_bits, prf, integ, dh, esn;
+};
+
+#define CONFIG_MAX_SUITES 32
+
+struct config_tunnel {
+	char name[CONFIG_NAME_SIZE];
+	uint32_t index; /* stable number, set by config_assign_indexes() */
+	struct ip_addr local, remote; /* outside addresses; remote may be IP_NONE (startup: add) */
+	char local_id[128], remote_id[128]; /* as written; "" = the outside address */
+	char interface[16];                 /* inside TUN's name; default "tb<index>" */
+	struct ip_prefix inside[2];         /* our inside addresses, IPv4 and IPv6; family IP_NONE = none */
+	char psk_file[CONFIG_PATH_SIZE];
+
+	struct config_suite ike[CONFIG_MAX_SUITES];
+	size_t n_ike;
+	struct config_suite esp[CONFIG_MAX_SUITES];
+	size_t n_esp;
+
+	struct mono_span ike_lifetime, child_lifetime, rekey_margin;
+	unsigned rekey_fuzz_percent;
+	uint16_t replay_window;
+	struct mono_span dpd_interval, dpd_timeout;
+	enum config_dpd_action dpd_action;
+	enum config_startup startup;
+	bool force_udp_encap;
+	struct mono_span nat_keepalive;
+	enum config_df df;
+	bool copy_dscp;
+	unsigned line; /* where it stands, for messages */
+};
+
+struct config_connection {
+	char name[CONFIG_NAME_SIZE];
+	struct ip_prefix *local_networks, *remote_networks; /* traffic selectors */
+	size_t n_local_networks, n_remote_networks;
+	struct ip_prefix *static_routes; /* prefixes behind the peer; default: remote_networks */
+	size_t n_static_routes;
+	struct config_tunnel tunnels[2]; /* one or two; order = preference */
+	size_t n_tunnels;
+	unsigned line;
+};
+
+struct config {
+	char name[CONFIG_NAME_SIZE];
+	char user[CONFIG_NAME_SIZE]; /* the account of the unprivileged processes */
+	char control_socket[108];
+	char control_group[CONFIG_NAME_SIZE]; /* may use the socket; "" = root only */
+	enum log_level log_level;
+	enum log_format log_format;
+
+	unsigned n_workers;
+	int *worker_cpus; /* n_workers of them, or NULL: chosen */
+	enum config_hugepages hugepages;
+	unsigned memory_mb;
+	uint32_t max_sas, max_tunnels;
+	char aead_backend[16]; /* "auto", "ipsec-mb", "openssl" */
+
+	/* ike */
+	uint32_t max_half_open, cookie_threshold, max_half_open_source;
+
+	struct config_port *ports;
+	size_t n_ports;
+	struct config_connection *connections;
+	size_t n_connections;
+};
+
+struct config_error {
+	unsigned line, column; /* from 1; 0 = the text as a whole */
+	char text[240];        /* what was wrong and what to do */
+};
+
+#define CONFIG_MAX_ERRORS 20
+
+struct config_errors {
+	size_t n;
+	size_t n_warnings;
+	struct config_error errors[CONFIG_MAX_ERRORS];
+	struct config_error warnings[CONFIG_MAX_ERRORS]; /* e.g. weak algorithms, overlapping prefixes */
+};
+
+/* NULL with errors->n > 0 when the text is not a valid configuration. */
+struct config *config_parse(const char *text, size_t size, struct config_errors *errors);
+void config_free(struct config *c);
+
+/*
+ * Gives every tunnel its number: names in `old` keep theirs, new ones take the lowest that neither
+ * uses. `old` may be NULL. False if max_tunnels is too small.
+ */
+bool config_assign_indexes(struct config *c, const struct config *old);
+const struct config_tunnel *config_tunnel_by_name(const struct config *c, const char *name,
+						  const struct config_connection **connection);
+
+/* The nearest of `n` words to `word` within a small edit distance, or NULL. */
+const char *config_nearest(const char *word, const char *const *words, size_t n);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aead: protection of ESP packets, one small interface with several backends: libipsec-mb (the fast
+ * path), OpenSSL (the reference, on every platform). Combined algorithms (AES-CBC + HMAC) stand
+ * behind the same interface as AEADs: a backend protects one ESP packet as a whole.
+ *
+ * A packet is laid out as RFC 4303 2 says: SPI, sequence number, IV, payload (with its trailer,
+ * already padded to the block size), ICV. The caller has written SPI, sequence number and IV; the
+ * backend works in place.
+ *
+ *	esp -> | SPI 4 | Seq 4 | IV iv_size | payload payload_size | ICV icv_size |
+ *
+ * Authenticated besides the payload: SPI, sequence number, and with ESN its high half (RFC 4106 5,
+ * RFC 4303 2.2.1: for HMAC it is appended to the data, never sent).
+ */
+#ifndef ESP_AEAD_H
+#define ESP_AEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ESP_IV_MAX  16
+#define ESP_ICV_MAX 32
+
+/* IANA numbers, as in dp_msg.h and IKE. */
+enum esp_encr {
+	ESP_ENCR_AES_CBC = 12,
+	ESP_ENCR_AES_GCM_16 = 20,
+};
+
+enum esp_integ {
+	ESP_INTEG_NONE = 0,
+	ESP_INTEG_HMAC_SHA2_256_128 = 12,
+	ESP_INTEG_HMAC_SHA2_384_192 = 13,
+	ESP_INTEG_HMAC_SHA2_512_256 = 14,
+};
+
+/* What a pair of transforms means for a packet's layout. */
+struct esp_suite {
+	uint16_t encr, encr_key_bits, integ;
+	uint8_t iv_size;
+	uint8_t icv_size;
+	uint8_t align;      /* the payload's granularity: 4 for GCM, 16 for CBC (RFC 4303 2.4) */
+	uint8_t encr_key_size; /* bytes, salt included */
+	uint8_t salt_size;
+	uint8_t integ_key_size;
+	bool aead;
+};
+
+/* False if the combination is unknown or inconsistent (an AEAD with integrity, CBC without). */
+bool esp_suite_init(struct esp_suite *out, uint16_t encr, uint16_t encr_key_bits, uint16_t integ);
+/* "aes-256-gcm-16", "aes-128-cbc/sha2-256". `buf` holds ESP_SUITE_STRLEN. */
+#define ESP_SUITE_STRLEN 40
+const char *esp_suite_format(const struct esp_suite *s, char buf[ESP_SUITE_STRLEN]);
+
+struct esp_key; /* expanded keys of one direction of one SA; belongs to its backend */
+
+struct esp_job {
+	const struct esp_key *key;
+	uint8_t *esp;          /* start of the ESP header */
+	uint32_t payload_size; /* bytes between IV and ICV; a multiple of the suite's alignment */
+	uint32_t seq_hi;       /* with ESN, else ignored */
+	bool ok;               /* out. open: authentic. seal: done. A job never affects another's */
+};
+
+struct esp_backend {
+	const char *name; /* "ipsec-mb", "openssl" */
+
+	bool (*supports)(const struct esp_suite *s);
+
+	/* A context for one thread; NULL when the library or the CPU does not serve. */
+	void *(*ctx_new)(void);
+	void (*ctx_free)(void *ctx);
+
+	/* encr_key: key, then salt. NULL: unsupported or no memory. Keys are wiped by key_free. */
+	struct esp_key *(*key_new)(void *ctx, const struct esp_suite *s, bool esn, const uint8_t *encr_key,
+				   const uint8_t *integ_key);
+	void (*key_free)(struct esp_key *key);
+
+	/* Encrypts and writes ICVs / checks ICVs and decrypts. On a failed open the payload is undefined. */
+	void (*seal)(void *ctx, struct esp_job *jobs, size_t n);
+	void (*open)(void *ctx, struct esp_job *jobs, size_t n);
+};
+
+extern const struct esp_backend esp_backend_ipsec_mb;
+extern const struct esp_backend esp_backend_openssl;
+
+/* The backends in order of preference, NULL-terminated; and one by name, or NULL. */
+extern const struct esp_backend *const esp_backends[];
+const struct esp_backend *esp_backend_by_name(const char *name);
+
+/* Known answers for every suite that the backend supports; run before a backend is used. */
+bool esp_backend_self_test(const struct esp_backend *b);
+
+#endif

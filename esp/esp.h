@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ESP in tunnel mode (RFC 4303, RFC 4301 5) as pure functions over packets in memory, in bursts.
+ *
+ * Called by the dataplane's workers (and by tests and benchmarks); knows no mbuf, port or thread.
+ * An SA half belongs to one thread at a time: nothing here locks.
+ *
+ * Invariants
+ *   - Replay is checked before decryption and updated only after it, against the window as it then
+ *     is (RFC 4303 3.4.3): two copies in one burst yield one packet.
+ *   - A sequence number, and with it a GCM nonce, is used once; at the hard limit the half stops.
+ *   - A bad packet gets a drop reason and changes neither its neighbours nor the SA.
+ *   - Nothing is written outside [data - headroom, data + size + tailroom).
+ */
+#ifndef ESP_ESP_H
+#define ESP_ESP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/addr.h"
+#include "esp/aead.h"
+
+#define ESP_BURST_MAX  64
+#define ESP_TS_MAX     6
+#define ESP_WINDOW_MAX 4096
+
+/* X(NAME, "text-name"): why ESP refuses a packet. OK stands first and is no drop. */
+#define ESP_DROPS(X)                                        \
+	X(OK, "ok")                                         \
+	X(OUT_NOT_IP, "esp-out-not-ip")                     \
+	X(OUT_TRUNCATED, "esp-out-truncated")               \
+	X(OUT_NO_ROOM, "esp-out-no-room")                   \
+	X(OUT_TOO_BIG, "esp-out-too-big")                   \
+	X(OUT_TTL, "esp-out-ttl-expired")                   \
+	X(OUT_SELECTOR, "esp-out-selector-mismatch")        \
+	X(OUT_EXHAUSTED, "esp-out-sequence-exhausted")      \
+	X(OUT_CRYPTO, "esp-out-crypto")                     \
+	X(IN_TRUNCATED, "esp-in-truncated")                 \
+	X(IN_ALIGNMENT, "esp-in-alignment")                 \
+	X(IN_REPLAYED, "esp-in-replayed")                   \
+	X(IN_LATE, "esp-in-before-window")                  \
+	X(IN_AUTH, "esp-in-integrity-failed")               \
+	X(IN_PAD, "esp-in-padding")                         \
+	X(IN_NEXT_HEADER, "esp-in-next-header")             \
+	X(IN_DUMMY, "esp-in-dummy")                         \
+	X(IN_INNER, "esp-in-inner-malformed")               \
+	X(IN_SELECTOR, "esp-in-selector-mismatch")          \
+	X(IN_ECN, "esp-in-ecn-ce-not-ect")                  \
+	X(IN_EXPIRED, "esp-in-hard-limit")
+
+enum esp_drop {
+#define X(name, text) ESP_DROP_##name,
+	ESP_DROPS(X)
+#undef X
+	ESP_DROP_END,
+};
+const char *esp_drop_name(enum esp_drop d);
+
+/* One packet, in place. Encapsulation: data = inner IP header in, outer IP header out.
+ * Decapsulation: data = outer IP header in (already known to be whole and unfragmented), inner out. */
+struct esp_pkt {
+	uint8_t *data;
+	uint32_t size;
+	uint32_t headroom; /* writable bytes before data */
+	uint32_t tailroom; /* writable bytes after data + size */
+	enum esp_drop drop; /* out; ESP_DROP_OK = go on */
+	uint8_t inner_family; /* out of decapsulation: 4 or 6 */
+};
+
+/* A selector pair as this gateway sees it; ranges inclusive. */
+struct esp_ts {
+	struct ip_addr local_first, local_last, remote_first, remote_last;
+	uint16_t local_port_first, local_port_last, remote_port_first, remote_port_last;
+	uint8_t protocol;
+};
+
+enum esp_df {
+	ESP_DF_COPY,
+	ESP_DF_CLEAR,
+	ESP_DF_SET,
+};
+
+/* Everything that makes an SA half; copied by the *_new functions, wiped by the caller. */
+struct esp_sa_cfg {
+	uint32_t spi; /* host byte order */
+	struct esp_suite suite;
+	bool esn;
+	bool udp_encap; /* outbound only */
+	bool copy_dscp;
+	enum esp_df df;
+	uint16_t replay_window; /* inbound: 0, or 64..4096, rounded up to a multiple of 64 */
+	struct ip_endpoint local, remote;
+	uint64_t first_seq; /* outbound */
+	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = none */
+	size_t n_ts;
+	struct esp_ts ts[ESP_TS_MAX];
+	const uint8_t *encr_key;  /* key, then salt */
+	const uint8_t *integ_key;
+};
+
+struct esp_out; /* outbound half */
+struct esp_in;  /* inbound half */
+
+/* One thread's tools: a backend with its context and a source of unpredictable CBC IVs. */
+struct esp_thread {
+	const struct esp_backend *backend;
+	void *ctx;
+	/* Fills with unpredictable bytes, for CBC IVs; injected by the shell. */
+	void (*random)(void *arg, uint8_t *out, size_t size);
+	void *random_arg;
+};
+
+struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg); /* NULL: unsupported, no memory */
+void esp_out_free(struct esp_out *sa); /* wipes */
+struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg);
+void esp_in_free(struct esp_in *sa);
+
+/* Encapsulates n <= ESP_BURST_MAX packets of one SA; each gets a drop reason. Returns how many are OK. */
+size_t esp_encap(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts, size_t n);
+/* The reverse. UDP encapsulation is recognised by the packet itself, not by configuration. */
+size_t esp_decap(struct esp_thread *t, struct esp_in *sa, struct esp_pkt *pkts, size_t n);
+
+/* New outer endpoints or encapsulation (RFC 7296 2.23); keys and sequence stay. */
+void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local, const struct ip_endpoint *remote,
+		      bool udp_encap);
+
+/* Largest inner packet for an outer path MTU; 0 if none fits. */
+uint32_t esp_inner_mtu(const struct esp_suite *s, bool outer_v6, bool udp_encap, uint32_t outer_mtu);
+
+struct esp_out_state {
+	uint64_t packets, bytes; /* inner bytes */
+	uint64_t next_seq;
+	bool soft_reached, exhausted;
+};
+struct esp_in_state {
+	uint64_t packets, bytes;
+	uint64_t seq_high;
+	uint64_t auth_failed, replayed, late, ts_mismatch, malformed;
+	bool soft_reached, expired;
+	struct ip_endpoint last_remote, last_local; /* of the last authentic packet that was also the newest */
+};
+void esp_out_state(const struct esp_out *sa, struct esp_out_state *out);
+void esp_in_state(const struct esp_in *sa, struct esp_in_state *out);
+
+/* The SPI of an outer IP packet that holds ESP, native or in UDP; false if it holds none.
+ * For UDP: ports are not looked at; a zero SPI is the non-ESP marker (RFC 3948 2.2) and gives false. */
+bool esp_peek_spi(const uint8_t *outer, uint32_t size, uint32_t *spi);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* algs: the IANA numbers and properties of the transforms that IKEv2 negotiates (RFC 7296 3.3). */
+#ifndef IKE_ALGS_H
+#define IKE_ALGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ike_transform_type {
+	IKE_TRANSFORM_ENCR = 1,
+	IKE_TRANSFORM_PRF = 2,
+	IKE_TRANSFORM_INTEG = 3,
+	IKE_TRANSFORM_DH = 4, /* "Key Exchange Method" since RFC 9370 */
+	IKE_TRANSFORM_ESN = 5,
+};
+#define IKE_N_TRANSFORM_TYPES 5
+
+enum ike_encr {
+	IKE_ENCR_NONE = 0,
+	IKE_ENCR_AES_CBC = 12,    /* RFC 3602 */
+	IKE_ENCR_AES_GCM_16 = 20, /* RFC 4106, RFC 5282 */
+};
+
+enum ike_prf {
+	IKE_PRF_NONE = 0,
+	IKE_PRF_HMAC_SHA2_256 = 5, /* RFC 4868 */
+	IKE_PRF_HMAC_SHA2_384 = 6,
+	IKE_PRF_HMAC_SHA2_512 = 7,
+};
+
+enum ike_integ {
+	IKE_INTEG_NONE = 0,
+	IKE_INTEG_HMAC_SHA2_256_128 = 12, /* RFC 4868 */
+	IKE_INTEG_HMAC_SHA2_384_192 = 13,
+	IKE_INTEG_HMAC_SHA2_512_256 = 14,
+};
+
+enum ike_dh {
+	IKE_DH_NONE = 0,
+	IKE_DH_MODP_2048 = 14, /* RFC 3526 */
+	IKE_DH_ECP_256 = 19,   /* RFC 5903 */
+	IKE_DH_ECP_384 = 20,
+	IKE_DH_ECP_521 = 21,
+	IKE_DH_CURVE25519 = 31, /* RFC 8031 */
+};
+
+enum ike_esn {
+	IKE_ESN_NO = 0,
+	IKE_ESN_YES = 1,
+};
+
+#define IKE_KEY_MAX    64  /* the longest single key: an HMAC-SHA2-512 key */
+#define IKE_PRF_MAX    64  /* the longest prf output */
+#define IKE_ICV_MAX    32
+#define IKE_DH_MAX     256 /* the longest public value or shared secret here (MODP 2048) */
+#define IKE_NONCE_MIN  16  /* RFC 7296 2.10 */
+#define IKE_NONCE_MAX  256
+#define IKE_NONCE_SIZE 32 /* ours */
+
+/* Facts of one transform; a NULL from a look-up means "not supported". */
+struct ike_encr_desc {
+	enum ike_encr id;
+	const char *name;    /* "aes-gcm-16", "aes-cbc": with the key size, as configurations write them */
+	uint16_t iv_size;    /* bytes of IV on the wire */
+	uint16_t block_size; /* padding granularity of the SK payload: 1 for AEAD (RFC 5282), 16 for CBC */
+	uint16_t icv_size;   /* AEAD only, else 0 */
+	uint16_t salt_size;  /* AEAD only: implicit part of the nonce */
+	bool aead;
+};
+
+struct ike_prf_desc {
+	enum ike_prf id;
+	const char *name; /* "sha2-256" */
+	uint16_t size;    /* bytes of key and output */
+};
+
+struct ike_integ_desc {
+	enum ike_integ id;
+	const char *name; /* "sha2-256" */
+	uint16_t key_size;
+	uint16_t icv_size;
+};
+
+struct ike_dh_desc {
+	enum ike_dh id;
+	const char *name; /* "14", "19", ... as configurations write them */
+	const char *title; /* "MODP 2048", "ECP 256", "Curve25519" */
+	uint16_t public_size;
+	uint16_t shared_size;
+};
+
+const struct ike_encr_desc *ike_encr_desc(uint16_t id);
+const struct ike_prf_desc *ike_prf_desc(uint16_t id);
+const struct ike_integ_desc *ike_integ_desc(uint16_t id);
+const struct ike_dh_desc *ike_dh_desc(uint16_t id);
+
+/* AES key sizes that are supported: 128 and 256 bits. */
+bool ike_encr_key_bits_ok(enum ike_encr encr, uint16_t bits);
+
+/* One negotiated choice. For ESP, prf is IKE_PRF_NONE and dh is the PFS group or IKE_DH_NONE. */
+struct ike_suite {
+	uint16_t encr;
+	uint16_t encr_key_bits;
+	uint16_t prf;
+	uint16_t integ; /* IKE_INTEG_NONE with an AEAD */
+	uint16_t dh;
+	uint16_t esn; /* ESP only */
+};
+
+bool ike_suite_equal(const struct ike_suite *a, const struct ike_suite *b);
+/* Bytes of ESP/IKE encryption key material, salt included. */
+size_t ike_suite_encr_key_size(const struct ike_suite *s);
+/* "aes-256-gcm-16/prf-sha2-384/dh-20"; `buf` holds IKE_SUITE_STRLEN. */
+#define IKE_SUITE_STRLEN 80
+const char *ike_suite_format(const struct ike_suite *s, char buf[IKE_SUITE_STRLEN]);
+
+#endif

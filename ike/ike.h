@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * IKEv2 (RFC 7296) as a sans-IO core: (event, now) -> actions.
+ *
+ * One `struct ike` holds every tunnel of a gateway, in both roles. It never sleeps, reads a clock,
+ * touches a socket or draws randomness by itself: the caller brings packets, time and answers in as
+ * events, and carries out the actions that come back. Private-key work (AUTH) is an action that a
+ * later event answers, so that keys can live in another process; so is every change of the
+ * dataplane, because the peer may be told of an inbound SA only when packets on it are accepted.
+ *
+ * Invariants
+ *   - Unauthenticated input changes nothing but counters and bounded half-open state.
+ *   - Inbound halves are installed before the peer can use them; the outbound half switches only to
+ *     an SA whose inbound half the peer has installed; old halves go last (RFC 7296 2.8).
+ *   - A key is never changed in place: a rekey makes a new object.
+ *   - Retransmissions are bit-identical (2.1); responses are cached until the next request.
+ * Non-goals here: IKEv1, transport mode, AH.
+ */
+#ifndef IKE_IKE_H
+#define IKE_IKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/addr.h"
+#include "base/mono.h"
+#include "base/trace.h"
+#include "ike/algs.h"
+#include "ike/crypto.h"
+
+#define IKE_MAX_PROPOSALS 8
+#define IKE_MAX_TS        6
+#define IKE_NAME_SIZE     32 /* with NUL */
+#define IKE_ID_MAX        128
+#define IKE_MESSAGE_MAX   3000  /* bytes of the longest message that we accept or build */
+#define IKE_TUNNEL_NONE   UINT32_MAX
+
+enum ike_id_type { /* RFC 7296 3.5 */
+	IKE_ID_NONE = 0,
+	IKE_ID_IPV4_ADDR = 1,
+	IKE_ID_FQDN = 2,
+	IKE_ID_RFC822_ADDR = 3,
+	IKE_ID_IPV6_ADDR = 5,
+	IKE_ID_KEY_ID = 11,
+};
+
+struct ike_id {
+	uint8_t type; /* enum ike_id_type */
+	uint8_t size;
+	uint8_t data[IKE_ID_MAX];
+};
+
+/* An address range with ports and a protocol (RFC 7296 3.13.1). */
+struct ike_ts {
+	struct ip_addr first, last;
+	uint16_t port_first, port_last;
+	uint8_t protocol; /* 0 = any */
+};
+
+enum ike_dpd_action {
+	IKE_DPD_CLEAR,   /* forget the tunnel; wait for the peer or for `up` */
+	IKE_DPD_NONE,    /* report it, keep the SAs until they expire */
+	IKE_DPD_RESTART, /* initiate again, for ever */
+};
+
+enum ike_startup {
+	IKE_STARTUP_ADD,   /* the peer initiates */
+	IKE_STARTUP_START, /* we initiate, at once and for ever */
+};
+
+enum ike_encap {
+	IKE_ENCAP_AUTO,  /* UDP encapsulation when a NAT is detected */
+	IKE_ENCAP_FORCE, /* always: our NAT_DETECTION_SOURCE_IP is made not to match */
+};
+
+/* Everything about one tunnel; copied when set. */
+struct ike_tunnel_cfg {
+	char name[IKE_NAME_SIZE];
+	uint32_t tunnel; /* the number that stays with the name */
+
+	struct ip_addr local;  /* our outside address */
+	struct ip_addr remote; /* family IP_NONE: any; then we cannot initiate */
+	struct ike_id local_id, remote_id;
+
+	/* In order of preference; each entry is one complete choice of transforms. */
+	struct ike_suite ike_suites[32];
+	size_t n_ike_suites;
+	struct ike_suite esp_suites[32]; /* dh: the PFS group, or IKE_DH_NONE */
+	size_t n_esp_suites;
+
+	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
+	size_t n_local_ts, n_remote_ts;
+
+	struct mono_span ike_lifetime;   /* hard */
+	struct mono_span child_lifetime; /* hard */
+	struct mono_span rekey_margin;   /* rekey at lifetime - margin * (1 + rand(0..fuzz)) */
+	unsigned rekey_fuzz_percent;
+	uint64_t child_soft_packets; /* 0 = the core's own default, well inside the sequence space */
+	uint64_t child_soft_bytes;   /* 0 = none */
+
+	struct mono_span dpd_interval; /* probe after this long without a sign of life */
+	struct mono_span dpd_timeout;  /* dead this long after the last sign of life */
+	enum ike_dpd_action dpd_action;
+	enum ike_startup startup;
+	enum ike_encap encap;
+	struct mono_span nat_keepalive; /* RFC 3948 4; 0 = off */
+	uint16_t replay_window;
+};
+
+struct ike_limits {
+	uint32_t max_half_open;        /* IKE SAs that are not authenticated, as responder */
+	uint32_t cookie_threshold;     /* half-open SAs from which COOKIE is demanded (2.6) */
+	uint32_t max_half_open_source; /* per source /32 or /64 */
+	uint32_t max_children;         /* slots, at most 2^20 */
+};
+
+/* ------------------------------------------------------------------ events */
+
+enum ike_event_type {
+	IKE_EV_TICK,        /* ike_deadline() has come */
+	IKE_EV_PACKET,      /* a UDP datagram, non-ESP marker removed */
+	IKE_EV_INITIATE,    /* bring the tunnel up */
+	IKE_EV_TERMINATE,   /* delete its IKE SA, children and all; stays down until INITIATE or the peer */
+	IKE_EV_REKEY_CHILD,
+	IKE_EV_REKEY_IKE,
+	IKE_EV_AUTH_RESULT, /* answers IKE_ACT_AUTH_SIGN or IKE_ACT_AUTH_VERIFY */
+	IKE_EV_DP_RESULT,   /* answers an IKE_ACT_CHILD_* or other action that carries a `request` */
+	IKE_EV_CHILD_FIRST_IN, /* the dataplane saw the first authentic packet on an inbound half */
+	IKE_EV_CHILD_SOFT,  /* soft limit: rekey */
+	IKE_EV_CHILD_HARD,  /* hard limit: the half has stopped */
+	IKE_EV_CHILD_MOVED, /* authentic, fresh ESP from another endpoint (2.23) */
+	IKE_EV_TRAFFIC,     /* ESP was seen (in) or sent (out) on a tunnel since the last such event */
+	IKE_EV_DP_RESTARTED, /* the dataplane lost every SA: children are made anew */
+};
+
+struct ike_event {
+	enum ike_event_type type;
+	struct mono now;
+	union {
+		struct {
+			struct ip_endpoint local, remote;
+			const uint8_t *data; /* borrowed until step returns */
+			size_t size;
+		} packet;
+		struct {
+			uint32_t tunnel;
+		} tunnel; /* INITIATE, TERMINATE, REKEY_* */
+		struct {
+			uint64_t request;
+			bool ok;
+			const uint8_t *auth; /* SIGN: the AUTH data; borrowed until step returns */
+			size_t auth_size;
+		} auth;
+		struct {
+			uint64_t request;
+			bool ok;
+		} dp;
+		struct {
+			uint32_t slot;
+			bool outbound;
+			struct ip_endpoint local, remote; /* MOVED only */
+		} child;
+		struct {
+			uint32_t tunnel;
+			bool in, out;
+		} traffic;
+	};
+};
+
+/* ----------------------------------------------------------------- actions */
+
+enum ike_action_type {
+	IKE_ACT_SEND,           /* send a datagram; with the non-ESP marker if `natt` */
+	IKE_ACT_KEEPALIVE,      /* send the single byte 0xFF (RFC 3948 2.3) */
+	IKE_ACT_AUTH_SIGN,      /* compute AUTH over octets; answer with IKE_EV_AUTH_RESULT */
+	IKE_ACT_AUTH_VERIFY,    /* check AUTH data; answer likewise */
+	IKE_ACT_CHILD_ADD_IN,   /* the next five answer with IKE_EV_DP_RESULT when `request` != 0 */
+	IKE_ACT_CHILD_ADD_OUT,
+	IKE_ACT_CHILD_SWITCH,   /* the tunnel sends by this child from now on */
+	IKE_ACT_CHILD_DEL_IN,
+	IKE_ACT_CHILD_DEL_OUT,
+	IKE_ACT_CHILD_PEER,     /* new outer endpoints or encapsulation of an outbound half */
+	IKE_ACT_TUNNEL_UP,      /* a usable pair exists: routing may use the tunnel */
+	IKE_ACT_TUNNEL_DOWN,
+	IKE_ACT_EVENT,          /* something worth telling people */
+};
+
+/* Both halves' parameters; keys are valid until the action array is reset. */
+struct ike_child_sa {
+	uint32_t slot;
+	uint32_t spi_in, spi_out; /* host byte order */
+	uint32_t tunnel;
+	struct ike_suite suite;
+	bool udp_encap;
+	uint16_t replay_window;
+	struct ip_endpoint local, remote;
+	uint8_t key[36];       /* of the half in question: encryption key and salt */
+	uint8_t integ_key[64];
+	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
+	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
+	size_t n_local_ts, n_remote_ts;
+};
+
+/* What happened, for IKE_ACT_EVENT: names are stable, they are the events' names in the CLI. */
+enum ike_happening {
+	IKE_HAP_IKE_UP,
+	IKE_HAP_IKE_DOWN,
+	IKE_HAP_IKE_REKEYED,
+	IKE_HAP_CHILD_UP,
+	IKE_HAP_CHILD_REKEYED,
+	IKE_HAP_CHILD_DOWN,
+	IKE_HAP_DPD_TIMEOUT,
+	IKE_HAP_AUTH_FAILED,
+	IKE_HAP_NO_PROPOSAL,
+	IKE_HAP_TS_UNACCEPTABLE,
+	IKE_HAP_PEER_MOVED,
+	IKE_HAP_COOKIES_ON,
+	IKE_HAP_COOKIES_OFF,
+	IKE_HAP_END,
+};
+const char *ike_happening_name(enum ike_happening h); /* "ike-up", ... */
+
+struct ike_action {
+	enum ike_action_type type;
+	uint64_t request; /* 0: no answer wanted */
+	uint32_t tunnel;  /* IKE_TUNNEL_NONE where none is known */
+	union {
+		struct {
+			struct ip_endpoint local, remote;
+			bool natt;
+			const uint8_t *data; /* borrowed until the next step */
+			size_t size;
+		} send;
+		struct {
+			char name[IKE_NAME_SIZE]; /* the tunnel's */
+			uint8_t method;           /* 2: shared key MIC */
+			uint16_t prf;
+			const uint8_t *octets; /* borrowed until the next step; likewise auth */
+			size_t octets_size;
+			const uint8_t *auth; /* VERIFY */
+			size_t auth_size;
+		} auth;
+		struct ike_child_sa child;
+		struct {
+			enum ike_happening what;
+			char text[160]; /* for people; no secrets */
+		} event;
+	};
+};
+
+/*
+ * What a step produced. The caller owns it, hands it to every step and carries the actions out in
+ * order. Bounded: a step that would overflow it counts IKE_CNT_ACTION_OVERFLOW and drops the
+ * exchange that caused it.
+ */
+#define IKE_OUT_MAX 64
+struct ike_out {
+	size_t n;
+	struct ike_action actions[IKE_OUT_MAX];
+	size_t n_bytes; /* used of `bytes`, which the actions' borrowed spans point into */
+	uint8_t bytes[4 * 1024 * IKE_OUT_MAX];
+};
+void ike_out_reset(struct ike_out *out); /* wipes keys */
+
+/* ---------------------------------------------------------------- counters */
+
+/* X(NAME, "text-name"): every way in which input can be refused, and the traffic counts. */
+#define IKE_COUNTERS(X)                                          \
+	X(RX, "rx-messages")                                     \
+	X(TX, "tx-messages")                                     \
+	X(TX_RETRANSMIT, "tx-retransmissions")                   \
+	X(TX_RESPONSE_REPEAT, "tx-response-repeats")             \
+	X(RX_TRUNCATED, "rx-truncated")                          \
+	X(RX_LENGTH, "rx-length-mismatch")                       \
+	X(RX_VERSION, "rx-version")                              \
+	X(RX_IKEV1, "rx-ikev1")                                  \
+	X(RX_EXCHANGE, "rx-exchange-type")                       \
+	X(RX_PAYLOAD, "rx-payload-malformed")                    \
+	X(RX_CRITICAL, "rx-unknown-critical-payload")            \
+	X(RX_ICV, "rx-integrity-failed")                         \
+	X(RX_UNKNOWN_SPI, "rx-unknown-ike-spi")                  \
+	X(RX_MESSAGE_ID, "rx-message-id")                        \
+	X(RX_STATE, "rx-not-in-this-state")                      \
+	X(RX_SYNTAX, "rx-required-payload-missing")              \
+	X(RX_NO_PEER, "rx-no-configured-peer")                   \
+	X(RX_COOKIE, "rx-cookie-bad")                            \
+	X(RX_HALF_OPEN_LIMIT, "rx-half-open-limit")              \
+	X(RX_KE, "rx-bad-public-value")                          \
+	X(RX_NONCE, "rx-bad-nonce")                              \
+	X(NO_PROPOSAL, "no-proposal-chosen")                     \
+	X(INVALID_KE, "invalid-ke-payload")                      \
+	X(AUTH_FAILED, "authentication-failed")                  \
+	X(TS_UNACCEPTABLE, "ts-unacceptable")                    \
+	X(TEMPORARY_FAILURE, "temporary-failure")                \
+	X(COOKIE_SENT, "cookie-sent")                            \
+	X(IKE_ESTABLISHED, "ike-sa-established")                 \
+	X(IKE_REKEYED, "ike-sa-rekeyed")                         \
+	X(CHILD_ESTABLISHED, "child-sa-established")             \
+	X(CHILD_REKEYED, "child-sa-rekeyed")                     \
+	X(DPD_SENT, "dpd-sent")                                  \
+	X(DPD_TIMEOUT, "dpd-timeout")                            \
+	X(ACTION_OVERFLOW, "action-overflow")                    \
+	X(RESOURCES, "out-of-resources")
+
+enum ike_counter {
+#define X(name, text) IKE_CNT_##name,
+	IKE_COUNTERS(X)
+#undef X
+	IKE_CNT_END,
+};
+const char *ike_counter_name(enum ike_counter c);
+
+/* ------------------------------------------------------------------- verbs */
+
+struct ike;
+
+/* `crypto` is copied; `tracer` is borrowed for the life of the core, NULL is fine. NULL: no memory. */
+struct ike *ike_new(const struct ike_limits *limits, const struct ike_crypto *crypto,
+		    const struct tracer *tracer);
+void ike_free(struct ike *ike); /* says nothing to peers; wipes */
+
+/*
+ * Creates a tunnel or changes it in place. A change that existing SAs can live with (timers, DPD,
+ * later proposals) leaves them alone; one that they cannot (addresses, identities, TS) restarts the
+ * tunnel, and only this one. False when out of memory.
+ */
+bool ike_tunnel_set(struct ike *ike, const struct ike_tunnel_cfg *cfg, struct mono now,
+		    struct ike_out *out);
+/* Deletes its SAs (telling the peer) and forgets it. */
+void ike_tunnel_remove(struct ike *ike, uint32_t tunnel, struct mono now, struct ike_out *out);
+
+/* One event in, actions out (appended to `out`). */
+void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out);
+
+/* When IKE_EV_TICK is due; MONO_NEVER if nothing waits. */
+struct mono ike_deadline(const struct ike *ike);
+
+/* -------------------------------------------------------------------- show */
+
+struct ike_show_tunnel {
+	char name[IKE_NAME_SIZE];
+	uint32_t tunnel;
+	bool up;                  /* a usable pair is installed */
+	const char *phase;        /* "down", "connecting", "up", "deleting", "backoff" */
+	char reason[160];         /* why it is down, for people; "" if up */
+	struct ip_endpoint local, remote;
+	struct mono since; /* of `phase` */
+};
+
+struct ike_show_sa {
+	bool is_child;
+	uint32_t tunnel;
+	const char *state; /* IKE: "init", "auth", "established", ...; child: "installed", "rekeying", ... */
+	bool initiator;
+	uint64_t spi_i, spi_r;    /* IKE SA */
+	uint32_t spi_in, spi_out; /* child */
+	uint32_t slot;            /* child */
+	bool current_out;         /* child */
+	bool natt, local_behind_nat, remote_behind_nat, udp_encap;
+	struct ike_suite suite;
+	struct ip_endpoint local, remote;
+	struct mono created, rekey_at, expires_at;
+	size_t n_local_ts, n_remote_ts; /* child */
+	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
+};
+
+/* Each calls `fn` once an item; `fn` returns false to stop. */
+void ike_show_tunnels(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_tunnel *t),
+		      void *ctx);
+void ike_show_sas(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_sa *s), void *ctx);
+uint64_t ike_counter_get(const struct ike *ike, enum ike_counter c);
+/* 0 if there is no such tunnel: false. */
+bool ike_tunnel_by_name(const struct ike *ike, const char *name, uint32_t *tunnel);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dp_msg.h: what the control processes tell the dataplane, and what it answers.
+ *
+ * Two pairs of rings (ring.h) reach the dataplane: "sa" from the ike process and "fib" from the
+ * route process; each has a return ring for acknowledgements and events. Every request carries a
+ * `seq` chosen by the sender and is answered by exactly one DP_EV_ACK with the same `seq`, after
+ * every worker has seen the change. Integers are in host byte order; addresses and keys are bytes.
+ *
+ * One slot number stands for one CHILD_SA: its inbound half, whose SPI carries the slot in its low
+ * DP_SLOT_BITS bits, and its outbound half. A tunnel number stands for one tunnel of a connection.
+ * Outbound traffic of a tunnel uses the slot that the last DP_SA_SWITCH named.
+ */
+#ifndef TWINBORE_DP_MSG_H
+#define TWINBORE_DP_MSG_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DP_MSG_VERSION   1u
+#define DP_MSG_SIZE      1024u
+#define DP_RING_SLOTS    1024u
+#define DP_SLOT_BITS     20u
+#define DP_SLOT_MASK     ((1u << DP_SLOT_BITS) - 1u)
+#define DP_MAX_TS        6u
+#define DP_GROUP_MAX     8u
+#define DP_NAME_SIZE     32u /* with NUL */
+#define DP_IFNAME_SIZE   16u /* with NUL */
+#define DP_SLOT_NONE     UINT32_MAX
+#define DP_TUNNEL_NONE   UINT32_MAX
+
+enum dp_msg_type {
+	DP_MSG_NONE = 0,
+	/* on the sa ring */
+	DP_SA_ADD_IN,   /* body: sa; inbound accepts from now on */
+	DP_SA_ADD_OUT,  /* body: sa; not used before DP_SA_SWITCH */
+	DP_SA_SWITCH,   /* body: ref; the tunnel sends by this slot (DP_SLOT_NONE: it sends nothing) */
+	DP_SA_DEL_IN,   /* body: ref */
+	DP_SA_DEL_OUT,  /* body: ref; if current, the tunnel sends nothing from now on */
+	DP_SA_PEER,     /* body: peer; new outer endpoints of an outbound half */
+	DP_SA_FLUSH,    /* no body; all SAs go: the sender starts anew */
+	/* on the fib ring */
+	DP_TUNNEL_SET,  /* body: tunnel; creates or changes */
+	DP_TUNNEL_DEL,  /* body: tunnel (index only) */
+	DP_GROUP_SET,   /* body: group */
+	DP_GROUP_DEL,   /* body: group (index only) */
+	DP_ROUTE_SET,   /* body: route */
+	DP_ROUTE_DEL,   /* body: route (prefix only) */
+	DP_MSG_TYPE_END,
+};
+
+enum dp_event_type {
+	DP_EV_NONE = 0,
+	DP_EV_ACK = 64,    /* body: ack */
+	DP_EV_FIRST_IN,    /* body: sa_event; the first authentic packet on an inbound half */
+	DP_EV_SOFT_EXPIRE, /* body: sa_event; a soft limit of packets or bytes was passed, once */
+	DP_EV_HARD_EXPIRE, /* body: sa_event; the half stopped at its hard limit */
+	DP_EV_PEER_MOVED,  /* body: sa_event; an authentic, fresh packet came from another endpoint */
+	DP_EV_INVALID_SPI, /* body: sa_event (spi, endpoints); rate-limited by the dataplane */
+	DP_EV_PORT_LINK,   /* body: port */
+	DP_EV_TYPE_END,
+};
+
+enum dp_status {
+	DP_OK = 0,
+	DP_ERR_MALFORMED,   /* a field is out of its range; nothing was changed */
+	DP_ERR_NO_SUCH,     /* slot, tunnel, group or route unknown */
+	DP_ERR_EXISTS,      /* slot or SPI in use */
+	DP_ERR_UNSUPPORTED, /* suite or option that no backend offers */
+	DP_ERR_RESOURCES,
+	DP_ERR_SYSTEM,      /* the kernel refused (interface, address) */
+	DP_STATUS_END,
+};
+
+struct dp_addr {
+	uint8_t family; /* 4 or 6 */
+	uint8_t b[16];  /* network order; IPv4 in the first 4, the rest zero */
+	uint8_t zero[3];
+};
+static_assert(sizeof(struct dp_addr) == 20, "dp_msg layout");
+
+struct dp_endpoint {
+	struct dp_addr addr;
+	uint16_t port; /* host byte order; 0 for native ESP */
+	uint16_t zero;
+};
+static_assert(sizeof(struct dp_endpoint) == 24, "dp_msg layout");
+
+/* A traffic selector pair as seen from this gateway (RFC 7296 3.13.1), ranges inclusive. */
+struct dp_ts {
+	struct dp_addr local_first, local_last, remote_first, remote_last;
+	uint16_t local_port_first, local_port_last, remote_port_first, remote_port_last;
+	uint8_t protocol; /* 0 = any */
+	uint8_t zero[7];
+};
+static_assert(sizeof(struct dp_ts) == 96, "dp_msg layout");
+
+enum dp_sa_flags {
+	DP_SA_UDP_ENCAP = 1 << 0, /* RFC 3948; inbound accepts both forms whatever this says */
+	DP_SA_ESN = 1 << 1,       /* RFC 4303 2.2.1 */
+	DP_SA_COPY_DSCP = 1 << 2, /* else outer DSCP = 0 */
+	DP_SA_DF_CLEAR = 1 << 3,  /* outer DF: clear; default copy (RFC 4301 8.1) */
+	DP_SA_DF_SET = 1 << 4,
+};
+
+struct dp_sa {
+	uint32_t slot;
+	uint32_t spi; /* inbound: ours, its low DP_SLOT_BITS bits = slot; outbound: the peer's */
+	uint32_t tunnel;
+	uint32_t flags;         /* enum dp_sa_flags */
+	uint16_t encr;          /* IANA "Transform Type 1": 12 AES-CBC, 20 AES-GCM-16, ... */
+	uint16_t encr_key_bits; /* 128, 192, 256 */
+	uint16_t integ;         /* IANA "Transform Type 3": 0 for AEAD, 12, 13, 14 */
+	uint16_t replay_window; /* inbound: packets, 0 (off) or 64..4096 */
+	uint8_t encr_key[36];   /* key, then the 4-byte salt for AEAD (RFC 4106 8.1) */
+	uint8_t integ_key[64];
+	uint32_t n_ts; /* 1..DP_MAX_TS */
+	struct dp_endpoint local, remote;
+	uint64_t soft_packets, hard_packets; /* 0 = no limit; hard never beyond the sequence space */
+	uint64_t soft_bytes, hard_bytes;
+	uint64_t first_seq; /* outbound: the first sequence number to be used, 1 for a new SA */
+	struct dp_ts ts[DP_MAX_TS];
+};
+
+struct dp_sa_ref {
+	uint32_t slot;
+	uint32_t tunnel;
+};
+
+struct dp_sa_peer {
+	uint32_t slot;
+	uint32_t flags; /* only DP_SA_UDP_ENCAP is looked at */
+	struct dp_endpoint local, remote;
+};
+
+struct dp_tunnel {
+	uint32_t tunnel;
+	uint32_t mtu;                  /* of the inside interface; 0 = let the dataplane compute it */
+	char name[DP_NAME_SIZE];       /* NUL-terminated, as in the configuration */
+	char ifname[DP_IFNAME_SIZE];   /* the TUN to create; "" = none */
+	struct dp_addr inside[2];      /* our inside addresses; family 0 = absent */
+	uint8_t inside_len[2];         /* prefix lengths */
+	uint16_t zero;
+};
+
+/* Ordered members: the first whose tunnel has a current outbound SA carries the traffic. */
+struct dp_group {
+	uint32_t group;
+	uint32_t n_tunnels; /* 0..DP_GROUP_MAX; with 0 its traffic is dropped and counted */
+	uint32_t tunnels[DP_GROUP_MAX];
+};
+
+struct dp_route {
+	uint32_t table; /* route domain; 0 for now */
+	uint32_t group; /* UINT32_MAX = blackhole */
+	struct dp_addr prefix;
+	uint8_t len;
+	uint8_t zero[3];
+};
+
+struct dp_msg {
+	uint32_t type; /* enum dp_msg_type */
+	uint32_t seq;  /* echoed in the acknowledgement; 0 is not used */
+	uint8_t zero[8];
+	union {
+		struct dp_sa sa;
+		struct dp_sa_ref ref;
+		struct dp_sa_peer peer;
+		struct dp_tunnel tunnel;
+		struct dp_group group;
+		struct dp_route route;
+		uint8_t bytes[DP_MSG_SIZE - 16];
+	};
+};
+static_assert(sizeof(struct dp_msg) == DP_MSG_SIZE, "dp_msg layout");
+static_assert(sizeof(struct dp_sa) <= DP_MSG_SIZE - 16, "dp_msg layout");
+
+struct dp_ack {
+	uint32_t seq;
+	uint32_t status; /* enum dp_status */
+};
+
+struct dp_sa_event {
+	uint32_t slot;
+	uint32_t spi;
+	uint32_t tunnel;
+	uint32_t outbound; /* 1: the outbound half, 0: the inbound half */
+	struct dp_endpoint local, remote;
+};
+
+struct dp_port_event {
+	uint32_t port;
+	uint32_t up;
+};
+
+#define DP_EVENT_SIZE 128u
+
+struct dp_event {
+	uint32_t type; /* enum dp_event_type */
+	uint32_t zero;
+	union {
+		struct dp_ack ack;
+		struct dp_sa_event sa;
+		struct dp_port_event port;
+		uint8_t bytes[DP_EVENT_SIZE - 8];
+	};
+};
+static_assert(sizeof(struct dp_event) == DP_EVENT_SIZE, "dp_msg layout");
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ipc.h: messages between the processes of one gateway over SOCK_SEQPACKET socket pairs that the
+ * supervisor creates and hands out. A message is one packet: this header, then `size` bytes of
+ * body, with at most one file descriptor attached (SCM_RIGHTS). The receiver checks every length.
+ *
+ * Every child starts with its channel to the supervisor on descriptor IPC_CHANNEL_FD, and gets
+ * everything else through it.
+ */
+#ifndef TWINBORE_IPC_H
+#define TWINBORE_IPC_H
+
+#include <assert.h>
+#include <stdint.h>
+#include "twinbore/dp_msg.h"
+
+#define IPC_MAGIC      0x54424950u /* "TBIP" */
+#define IPC_CHANNEL_FD 3
+#define IPC_BODY_MAX   61440u
+#define IPC_MAX_FDS    4u
+
+enum ipc_role {
+	IPC_ROLE_NONE = 0,
+	IPC_ROLE_SUPERVISOR,
+	IPC_ROLE_KEYD,
+	IPC_ROLE_IKE,
+	IPC_ROLE_ROUTE,
+	IPC_ROLE_CONTROL,
+	IPC_ROLE_DP,
+	IPC_ROLE_END,
+};
+
+enum ipc_type {
+	IPC_NONE = 0,
+
+	/* supervisor -> child */
+	IPC_CONFIG,      /* fd: sealed memfd with the configuration's text; body: ipc_config */
+	IPC_PEER,        /* fd: socket to another child; body: ipc_peer. Replaces an earlier one */
+	IPC_SOCKET,      /* fd: a bound socket; body: ipc_socket */
+	IPC_RING,        /* fds: memfd and doorbell eventfd; body: ipc_ring */
+	IPC_STATS,       /* fd: the dataplane's counters, see dp_stats.h; body: u64 size of the map */
+	IPC_SECRET,      /* fd: an open PSK file; body: ipc_secret. keyd only */
+	IPC_START,       /* everything was handed over: go */
+	IPC_STOP,        /* say goodbye to peers and exit */
+
+	/* child -> supervisor */
+	IPC_READY,       /* START was carried out */
+	IPC_FATAL,       /* body: text that says what was wrong and what to do; the child exits */
+	IPC_RELOADED,    /* a later IPC_CONFIG was carried out; body: text, "" or what could not be */
+
+	/* ike <-> keyd; the request's id is echoed */
+	IPC_AUTH_SIGN,     /* body: ipc_auth, then octets to sign */
+	IPC_AUTH_VERIFY,   /* body: ipc_auth, then octets, then the AUTH data to check */
+	IPC_AUTH_RESULT,   /* body: ipc_auth_result, then AUTH data for a signature */
+
+	/* ike -> route, control; route -> control */
+	IPC_TUNNEL_STATE,  /* body: ipc_tunnel_state */
+	IPC_EVENT,         /* body: one JSON object as text: an event for people and programs */
+
+	/* control -> ike, route, supervisor */
+	IPC_QUERY,         /* body: ipc_query, then `arg_size` bytes of argument text */
+	IPC_REPLY,         /* body: ipc_reply, then JSON text; more parts follow while flag MORE is set */
+
+	IPC_TYPE_END,
+};
+
+enum ipc_flags {
+	IPC_MORE = 1 << 0,
+};
+
+struct ipc_header {
+	uint32_t magic;
+	uint16_t type; /* enum ipc_type */
+	uint16_t flags;
+	uint32_t size; /* of the body */
+	uint32_t zero;
+	uint64_t id; /* chosen by who asks, echoed by who answers */
+};
+static_assert(sizeof(struct ipc_header) == 24, "ipc layout");
+
+/* Followed by n_tunnels of ipc_index: numbers that stay with a tunnel's name over reloads. */
+struct ipc_config {
+	uint64_t size;       /* bytes of text in the memfd */
+	uint64_t generation; /* 1, 2, ... */
+	uint32_t n_tunnels;
+	uint32_t zero;
+};
+
+struct ipc_index {
+	char name[DP_NAME_SIZE];
+	uint32_t tunnel;
+};
+
+struct ipc_peer {
+	uint32_t role; /* enum ipc_role of the other end */
+};
+
+enum ipc_socket_kind {
+	IPC_SOCKET_IKE_V4_500 = 1,
+	IPC_SOCKET_IKE_V4_4500,
+	IPC_SOCKET_IKE_V6_500,
+	IPC_SOCKET_IKE_V6_4500,
+	IPC_SOCKET_CONTROL, /* a listening SOCK_STREAM */
+};
+
+struct ipc_socket {
+	uint32_t kind;
+};
+
+enum ipc_ring_kind {
+	IPC_RING_SA = 1,    /* ike -> dp, dp_msg */
+	IPC_RING_SA_EVENT,  /* dp -> ike, dp_event */
+	IPC_RING_FIB,       /* route -> dp, dp_msg */
+	IPC_RING_FIB_EVENT, /* dp -> route, dp_event */
+};
+
+struct ipc_ring {
+	uint32_t kind;
+	uint32_t n_slots;
+	uint32_t slot_size;
+	uint32_t zero;
+};
+
+struct ipc_secret {
+	char tunnel[DP_NAME_SIZE];
+};
+
+struct ipc_auth {
+	char tunnel[DP_NAME_SIZE];
+	uint32_t method;      /* IKEv2 Authentication Method: 2 = shared key message integrity code */
+	uint32_t prf;         /* IANA "Transform Type 2" */
+	uint32_t octets_size; /* bytes of InitiatorSignedOctets / ResponderSignedOctets */
+	uint32_t auth_size;   /* bytes of AUTH data, 0 when signing */
+};
+
+struct ipc_auth_result {
+	uint32_t ok; /* 1: signed, or verified as authentic */
+	uint32_t auth_size;
+};
+
+enum ipc_tunnel_up {
+	IPC_TUNNEL_DOWN = 0,
+	IPC_TUNNEL_UP = 1,
+};
+
+struct ipc_tunnel_state {
+	uint32_t tunnel;
+	uint32_t up; /* enum ipc_tunnel_up: a usable pair of CHILD_SA halves is installed */
+	char name[DP_NAME_SIZE];
+};
+
+enum ipc_query_op {
+	IPC_QUERY_NONE = 0,
+	/* to ike */
+	IPC_QUERY_TUNNELS,  /* JSON array of tunnels with IKE state */
+	IPC_QUERY_SAS,      /* JSON array of IKE and CHILD SAs */
+	IPC_QUERY_IKE_COUNTERS,
+	IPC_QUERY_UP,       /* argument: tunnel name */
+	IPC_QUERY_DOWN,     /* argument: tunnel name */
+	IPC_QUERY_REKEY,    /* argument: tunnel name, or "ike:" and the name for the IKE SA */
+	/* to route */
+	IPC_QUERY_ROUTES,
+	/* to the supervisor */
+	IPC_QUERY_PROCESSES,
+	IPC_QUERY_RELOAD,
+	IPC_QUERY_END,
+};
+
+struct ipc_query {
+	uint32_t op;
+	uint32_t arg_size;
+};
+
+struct ipc_reply {
+	uint32_t ok; /* 0: the text is {"code": ..., "message": ...} */
+	uint32_t zero;
+};
+
+#endif
