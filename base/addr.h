@@ -44,9 +44,10 @@ int ip_cmp(const struct ip_addr *a, const struct ip_addr *b); /* family first, t
 bool ip_is_unspecified(const struct ip_addr *a);
 bool ip_endpoint_equal(const struct ip_endpoint *a, const struct ip_endpoint *b);
 
-/* Parsers take a NUL-terminated string and are strict: no white space, no names, no leading zeros. */
+/* Parsers take a NUL-terminated string and are strict: no white space, names or leading zeros. */
 bool ip_parse(const char *s, struct ip_addr *out);
-bool ip_prefix_parse(const char *s, struct ip_prefix *out); /* "a.b.c.d/len"; the length is required */
+/* "a.b.c.d/len"; the length is required. */
+bool ip_prefix_parse(const char *s, struct ip_prefix *out);
 
 /* Formatters return `buf`, which must hold IP_*_STRLEN bytes. IPv6 follows RFC 5952. */
 const char *ip_format(const struct ip_addr *a, char buf[IP_ADDR_STRLEN]);
@@ -62,6 +63,7 @@ struct ip_prefix ip_prefix_network(const struct ip_prefix *p);
 /* First and last address of a prefix. */
 void ip_prefix_range(const struct ip_prefix *p, struct ip_addr *first, struct ip_addr *last);
 /* The one prefix that is exactly first..last, or false. */
-bool ip_range_to_prefix(const struct ip_addr *first, const struct ip_addr *last, struct ip_prefix *out);
+bool ip_range_to_prefix(const struct ip_addr *first, const struct ip_addr *last,
+			struct ip_prefix *out);
 
 #endif

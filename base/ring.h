@@ -19,6 +19,7 @@ struct ring_end {
 	uint32_t mask;         /* private copy of n_slots - 1 */
 	uint32_t slot_size;    /* private copy */
 	uint32_t local;        /* our own index */
+	bool producer;         /* which end this is */
 	bool broken;           /* the other end broke the rules; stays set */
 };
 
@@ -27,8 +28,10 @@ size_t ring_size(uint32_t n_slots, uint32_t slot_size);
 /* Writes a fresh header. `mem` is zeroed and ring_size() long. */
 void ring_format(void *mem, uint32_t n_slots, uint32_t slot_size);
 /* Checks magic, version and that the header says exactly this shape. */
-bool ring_attach_producer(struct ring_end *e, void *mem, size_t size, uint32_t n_slots, uint32_t slot_size);
-bool ring_attach_consumer(struct ring_end *e, void *mem, size_t size, uint32_t n_slots, uint32_t slot_size);
+bool ring_attach_producer(struct ring_end *e, void *mem, size_t size, uint32_t n_slots,
+			  uint32_t slot_size);
+bool ring_attach_consumer(struct ring_end *e, void *mem, size_t size, uint32_t n_slots,
+			  uint32_t slot_size);
 
 /* Copies one message of exactly slot_size bytes in. False when full (or broken). */
 bool ring_push(struct ring_end *e, const void *msg);

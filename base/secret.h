@@ -15,11 +15,13 @@ struct secret;
 /* Once per process, before any other call. False if libsodium cannot start. */
 bool secret_init(void);
 
-/* A zeroed secret of `size` bytes; NULL when out of (lockable) memory. */
+/* A zeroed secret of `size` bytes (at most 1 MiB); NULL when out of (lockable) memory. */
 struct secret *secret_new(size_t size);
 /* Copies `size` bytes; the caller still wipes its own copy. */
 struct secret *secret_from(const void *data, size_t size);
 struct secret *secret_clone(const struct secret *s);
+/* After a NULL from the above: what was wrong and what to do, for the log. */
+const char *secret_error(void);
 void secret_free(struct secret *s); /* NULL is fine; wipes */
 
 size_t secret_size(const struct secret *s); /* 0 for NULL */

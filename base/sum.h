@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Adds `size` bytes to a running 32-bit sum of 16-bit big-endian words; an odd last byte is padded with 0. */
+/* Adds bytes to a running sum of 16-bit big-endian words; an odd last byte is padded with 0. */
 uint32_t sum_add(uint32_t sum, const void *data, size_t size);
 /* Folds and complements: the value for the checksum field, host byte order. */
 uint16_t sum_finish(uint32_t sum);

@@ -75,7 +75,8 @@ static inline void wr_u16(struct wr *w, uint16_t v)
 
 static inline void wr_u32(struct wr *w, uint32_t v)
 {
-	const uint8_t b[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+	const uint8_t b[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
+			      (uint8_t)v};
 
 	wr_bytes(w, b, sizeof(b));
 }
