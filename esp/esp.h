@@ -30,6 +30,7 @@
 	X(OK, "ok")                                         \
 	X(OUT_NOT_IP, "esp-out-not-ip")                     \
 	X(OUT_TRUNCATED, "esp-out-truncated")               \
+	X(OUT_CHECKSUM, "esp-out-header-checksum")          \
 	X(OUT_NO_ROOM, "esp-out-no-room")                   \
 	X(OUT_TOO_BIG, "esp-out-too-big")                   \
 	X(OUT_TTL, "esp-out-ttl-expired")                   \
@@ -64,6 +65,9 @@ struct esp_pkt {
 	uint32_t size;
 	uint32_t headroom; /* writable bytes before data */
 	uint32_t tailroom; /* writable bytes after data + size */
+	/* In, encapsulation: this gateway is the packet's origin (BGP, BFD, ping from the inside
+	 * interface), not a router on its way: its TTL is left alone (RFC 4301 5.1.2.1, RFC 5881 5). */
+	bool from_self;
 	enum esp_drop drop; /* out; ESP_DROP_OK = go on */
 	uint8_t inner_family; /* out of decapsulation: 4 or 6 */
 };
@@ -93,7 +97,7 @@ struct esp_sa_cfg {
 	struct ip_endpoint local, remote;
 	uint64_t first_seq; /* outbound */
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = none */
-	size_t n_ts;
+	size_t n_ts; /* with 0 no packet may pass */
 	struct esp_ts ts[ESP_TS_MAX];
 	const uint8_t *encr_key;  /* key, then salt */
 	const uint8_t *integ_key;
