@@ -36,7 +36,8 @@ struct rt_connection_cfg {
 	size_t n_tunnels;
 	const struct ip_prefix *prefixes; /* static; copied */
 	size_t n_prefixes;
-	struct mono_span revert_hold; /* a preferred tunnel must be up this long to take traffic back */
+	struct mono_span
+		revert_hold; /* a preferred tunnel must be up this long to take traffic back */
 };
 
 enum rt_event_type {
@@ -98,19 +99,20 @@ struct rt;
 struct rt *rt_new(const struct tracer *tracer);
 void rt_free(struct rt *rt);
 /* Replaces the whole configuration by difference: what is equal is left untouched. */
-bool rt_configure(struct rt *rt, const struct rt_connection_cfg *connections, size_t n, struct mono now,
-		  struct rt_out *out);
+bool rt_configure(struct rt *rt, const struct rt_connection_cfg *connections, size_t n,
+		  struct mono now, struct rt_out *out);
 void rt_step(struct rt *rt, const struct rt_event *ev, struct rt_out *out);
 struct mono rt_deadline(const struct rt *rt);
 
 struct rt_show_route {
 	struct ip_prefix prefix;
 	char connection[RT_NAME_SIZE];
-	const char *source;   /* "static" */
+	const char *source; /* "static" */
 	uint32_t group;
-	uint32_t tunnel;      /* that carries it now; UINT32_MAX = none: dropped and counted */
-	bool installed;       /* acknowledged by the dataplane */
+	uint32_t tunnel; /* that carries it now; UINT32_MAX = none: dropped and counted */
+	bool installed;  /* acknowledged by the dataplane */
 };
-void rt_show_routes(const struct rt *rt, bool (*fn)(void *ctx, const struct rt_show_route *r), void *ctx);
+void rt_show_routes(const struct rt *rt, bool (*fn)(void *ctx, const struct rt_show_route *r),
+		    void *ctx);
 
 #endif
