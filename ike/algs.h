@@ -114,5 +114,8 @@ size_t ike_suite_encr_key_size(const struct ike_suite *s);
 /* "aes-256-gcm-16/prf-sha2-384/dh-20"; `buf` holds IKE_SUITE_STRLEN. */
 #define IKE_SUITE_STRLEN 80
 const char *ike_suite_format(const struct ike_suite *s, char buf[IKE_SUITE_STRLEN]);
+/* Appends "aes-256-gcm-16", or "encr-7" for what is not supported. */
+struct sb;
+void ike_encr_format(uint16_t encr, uint16_t key_bits, struct sb *out);
 
 #endif

@@ -30,10 +30,10 @@ struct ike_header {
 
 /* Parses and checks header only: length against the datagram, version, exchange. */
 enum ike_err ike_header_parse(const uint8_t *data, size_t size, struct ike_header *out);
-void ike_header_build(struct wr *w, const struct ike_header *h); /* length is patched by ike_msg_close */
+void ike_header_build(struct wr *w, const struct ike_header *h); /* length is patched by ike_build_close */
 
 /* Proposal and transforms (3.3). Counts are bounded; what exceeds them is a syntax error. */
-#define IKE_WIRE_MAX_PROPOSALS  16
+#define IKE_WIRE_MAX_PROPOSALS  32 /* as many as we may send: one a configured suite */
 #define IKE_WIRE_MAX_TRANSFORMS 64
 
 struct ike_transform {
@@ -88,10 +88,12 @@ struct ike_delete_payload {
 	const uint8_t *spis;
 };
 
+#define IKE_WIRE_MAX_TS 16
+
 struct ike_ts_payload {
-	size_t n; /* selectors of types that we do not know are not stored, but counted in n_skipped */
-	size_t n_skipped;
-	struct ike_ts ts[16];
+	size_t n;
+	size_t n_skipped; /* selectors of types that we do not know, and those beyond IKE_WIRE_MAX_TS */
+	struct ike_ts ts[IKE_WIRE_MAX_TS];
 };
 
 #define IKE_MSG_MAX_NOTIFIES 32
@@ -145,11 +147,12 @@ const struct ike_notify_payload *ike_msg_error(const struct ike_msg *m);
 
 /*
  * Building: open, add payloads, close. The builder back-patches next-payload fields and lengths;
- * one sticky overflow flag is checked by ike_msg_close(), which returns the message's size or 0.
+ * one sticky overflow flag is checked by ike_build_close(), which returns the message's size or 0.
  */
 struct ike_builder {
 	struct wr w;
 	size_t next_at; /* offset of the next-payload byte to patch */
+	uint8_t first;  /* type of the first payload, IKE_PL_NONE while there is none */
 };
 
 void ike_build_open(struct ike_builder *b, void *buf, size_t size, const struct ike_header *h);

@@ -6,6 +6,8 @@
 #include "ike/ike.h"
 
 struct ike_ts ike_ts_from_prefix(const struct ip_prefix *p); /* any port, any protocol */
+/* Ports 65535 to 0: traffic whose ports cannot be seen (3.13.1). */
+bool ike_ts_is_opaque(const struct ike_ts *ts);
 bool ike_ts_contains(const struct ike_ts *outer, const struct ike_ts *inner);
 /* Intersection of one pair, false if empty. */
 bool ike_ts_intersect(const struct ike_ts *a, const struct ike_ts *b, struct ike_ts *out);

@@ -89,7 +89,7 @@ enum ike_err {
 	IKE_ERR_TRUNCATED,   /* shorter than a field promises */
 	IKE_ERR_LENGTH,      /* the header's length is not the datagram's */
 	IKE_ERR_VERSION,     /* major version above 2 */
-	IKE_ERR_IKEV1,
+	IKE_ERR_IKEV1,       /* major version 1, or 0: drop, an answer would be in another protocol */
 	IKE_ERR_EXCHANGE,    /* exchange type unknown */
 	IKE_ERR_CRITICAL,    /* unknown payload with the critical bit */
 	IKE_ERR_DUPLICATE,   /* a payload that may stand only once stands twice */
@@ -108,5 +108,27 @@ enum ike_err {
 };
 
 const char *ike_err_text(enum ike_err e);
+
+/* What an error costs, once the message is authentic. Before that every error is a silent drop. */
+enum ike_disposition {
+	IKE_DISP_NONE,
+	IKE_DISP_DROP,             /* count and forget */
+	IKE_DISP_NOTIFY,           /* refuse the request with `notify`; the IKE SA stands */
+	IKE_DISP_NOTIFY_AND_CLOSE, /* refuse with `notify`; the IKE SA goes (RFC 7296 2.21) */
+	IKE_DISP_LOCAL,            /* our own fault */
+};
+
+struct ike_err_desc {
+	const char *name; /* stable, for machines: "icv" */
+	const char *text; /* for people */
+	enum ike_disposition disposition;
+	uint16_t notify; /* enum ike_notify, 0 = none */
+};
+const struct ike_err_desc *ike_err_desc(enum ike_err e); /* never NULL */
+
+/* Names as RFC 7296 writes them; "?" for what it does not name. */
+const char *ike_exchange_name(uint8_t exchange);
+const char *ike_payload_name(uint8_t type);
+const char *ike_notify_name(uint16_t type);
 
 #endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* names: numbers of the wire in the words of RFC 7296, for traces and logs. */
+#include <stddef.h>
+#include "ike/wire.h"
+
+struct name {
+	uint16_t number;
+	const char *text;
+};
+
+static const struct name exchanges[] = {
+	{IKE_SA_INIT, "IKE_SA_INIT"},
+	{IKE_AUTH, "IKE_AUTH"},
+	{IKE_CREATE_CHILD_SA, "CREATE_CHILD_SA"},
+	{IKE_INFORMATIONAL, "INFORMATIONAL"},
+};
+
+static const struct name payloads[] = {
+	{IKE_PL_NONE, "none"}, {IKE_PL_SA, "SA"},           {IKE_PL_KE, "KE"},
+	{IKE_PL_IDI, "IDi"},   {IKE_PL_IDR, "IDr"},         {IKE_PL_CERT, "CERT"},
+	{IKE_PL_AUTH, "AUTH"}, {IKE_PL_CERTREQ, "CERTREQ"}, {IKE_PL_NONCE, "Nonce"},
+	{IKE_PL_NOTIFY, "N"},  {IKE_PL_DELETE, "D"},        {IKE_PL_VENDOR, "V"},
+	{IKE_PL_TSI, "TSi"},   {IKE_PL_TSR, "TSr"},         {IKE_PL_SK, "SK"},
+	{IKE_PL_CP, "CP"},     {IKE_PL_EAP, "EAP"},         {IKE_PL_SKF, "SKF"},
+};
+
+#define NOTIFY(n)                                                                                  \
+	{                                                                                          \
+		IKE_N_##n, #n                                                                      \
+	}
+static const struct name notifies[] = {
+	NOTIFY(UNSUPPORTED_CRITICAL_PAYLOAD),
+	NOTIFY(INVALID_IKE_SPI),
+	NOTIFY(INVALID_MAJOR_VERSION),
+	NOTIFY(INVALID_SYNTAX),
+	NOTIFY(INVALID_MESSAGE_ID),
+	NOTIFY(INVALID_SPI),
+	NOTIFY(NO_PROPOSAL_CHOSEN),
+	NOTIFY(INVALID_KE_PAYLOAD),
+	NOTIFY(AUTHENTICATION_FAILED),
+	NOTIFY(SINGLE_PAIR_REQUIRED),
+	NOTIFY(NO_ADDITIONAL_SAS),
+	NOTIFY(INTERNAL_ADDRESS_FAILURE),
+	NOTIFY(FAILED_CP_REQUIRED),
+	NOTIFY(TS_UNACCEPTABLE),
+	NOTIFY(INVALID_SELECTORS),
+	NOTIFY(TEMPORARY_FAILURE),
+	NOTIFY(CHILD_SA_NOT_FOUND),
+	NOTIFY(INITIAL_CONTACT),
+	NOTIFY(SET_WINDOW_SIZE),
+	NOTIFY(ADDITIONAL_TS_POSSIBLE),
+	NOTIFY(NAT_DETECTION_SOURCE_IP),
+	NOTIFY(NAT_DETECTION_DESTINATION_IP),
+	NOTIFY(COOKIE),
+	NOTIFY(USE_TRANSPORT_MODE),
+	NOTIFY(REKEY_SA),
+	NOTIFY(ESP_TFC_PADDING_NOT_SUPPORTED),
+	NOTIFY(NON_FIRST_FRAGMENTS_ALSO),
+};
+
+#define N_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char *lookup(const struct name *names, size_t n, uint16_t number)
+{
+	for (size_t i = 0; i < n; i++)
+		if (names[i].number == number)
+			return names[i].text;
+	return "?";
+}
+
+const char *ike_exchange_name(uint8_t exchange)
+{
+	return lookup(exchanges, N_OF(exchanges), exchange);
+}
+
+const char *ike_payload_name(uint8_t type)
+{
+	return lookup(payloads, N_OF(payloads), type);
+}
+
+const char *ike_notify_name(uint16_t type)
+{
+	return lookup(notifies, N_OF(notifies), type);
+}
