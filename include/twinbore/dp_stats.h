@@ -40,6 +40,7 @@ struct dp_stats_worker {
 	uint64_t sleeps;
 	uint64_t packets;
 	uint64_t busy_cycles; /* TSC cycles in busy rounds */
+	uint64_t generated;   /* packets of our own making: ICMP errors, further fragments */
 	uint64_t drops[DP_STATS_MAX_REASONS];
 };
 
@@ -59,6 +60,7 @@ struct dp_stats_tunnel {
 	uint64_t out_dropped, in_dropped;
 	uint64_t current_slot; /* UINT32_MAX: none */
 	uint64_t mtu;
+	uint64_t to_linux, from_linux; /* packets through the inside interface */
 };
 
 struct dp_stats {
