@@ -61,11 +61,11 @@ struct config_suite { /* one complete choice, IANA numbers; prf only for IKE, dh
 
 struct config_tunnel {
 	char name[CONFIG_NAME_SIZE];
-	uint32_t index; /* stable number, set by config_assign_indexes() */
+	uint32_t index;               /* stable number, set by config_assign_indexes() */
 	struct ip_addr local, remote; /* outside addresses; remote may be IP_NONE (startup: add) */
 	char local_id[128], remote_id[128]; /* as written; "" = the outside address */
 	char interface[16];                 /* inside TUN's name; default "tb<index>" */
-	struct ip_prefix inside[2];         /* our inside addresses, IPv4 and IPv6; family IP_NONE = none */
+	struct ip_prefix inside[2]; /* our inside addresses, IPv4 and IPv6; family IP_NONE = none */
 	char psk_file[CONFIG_PATH_SIZE];
 
 	struct config_suite ike[CONFIG_MAX_SUITES];
@@ -94,6 +94,8 @@ struct config_connection {
 	size_t n_static_routes;
 	struct config_tunnel tunnels[2]; /* one or two; order = preference */
 	size_t n_tunnels;
+	struct mono_span
+		revert_hold; /* a preferred tunnel is up this long before it takes over again */
 	unsigned line;
 };
 
@@ -132,7 +134,8 @@ struct config_errors {
 	size_t n;
 	size_t n_warnings;
 	struct config_error errors[CONFIG_MAX_ERRORS];
-	struct config_error warnings[CONFIG_MAX_ERRORS]; /* e.g. weak algorithms, overlapping prefixes */
+	struct config_error
+		warnings[CONFIG_MAX_ERRORS]; /* e.g. weak algorithms, overlapping prefixes */
 };
 
 /* NULL with errors->n > 0 when the text is not a valid configuration. */

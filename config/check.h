@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check: what must hold between values that are right by themselves. Values that were reported
+ * already are left out, so that one mistake makes one message.
+ */
+#ifndef CONFIG_CHECK_H
+#define CONFIG_CHECK_H
+
+#include "config/tables.h"
+
+/* Where the things stand that cross checks compare; NULL where a key is missing or was wrong. */
+struct config_marks {
+	struct config_tunnel_mark {
+		const struct config_tunnel *t;
+		const struct config_connection *c;
+		const struct config_node *map, *name, *local, *remote, *interface, *inside,
+			*psk_file;
+	} * tunnels;
+	size_t n_tunnels;
+	struct config_connection_mark {
+		const struct config_connection *c;
+		const struct config_node *map, *name, *static_routes;
+	} * connections;
+	size_t n_connections;
+	struct config_port_mark {
+		const struct config_port *p;
+		const struct config_node *map, *name, *device, *addresses;
+	} * ports;
+	size_t n_ports;
+};
+
+/* One map, when it was read. */
+void config_check_port(struct config_parse *p, const struct config_port_work *w);
+void config_check_connection(struct config_parse *p, const struct config_connection_work *w);
+void config_check_tunnel(struct config_parse *p, const struct config_node *map,
+			 const struct config_tunnel_work *w);
+/* Everything together. */
+void config_check_root(struct config_parse *p, const struct config_root_work *w);
+void config_check_all(struct config_parse *p);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration's way from text to struct, in four steps, each in its own file:
+ *
+ *	tree.c      YAML text -> bounded tree of nodes with their places
+ *	schema.c    tree -> structs, led by the tables of tables.c (scalars in scalar.c, lists in
+ *	            ports.c, connections.c and suites.c)
+ *	check.c     what must hold between the values of one map
+ *	unique.c    what must hold between maps
+ *
+ * Called by the supervisor before it starts or reloads anything, by each process on the text that
+ * the supervisor hands it, and by `twinbore check`. Every step reports into one collection of
+ * errors (diag.c) and goes on as far as it can, so that one run shows all mistakes.
+ *
+ * Invariants: no allocation is larger than a constant times the text; the same text gives the same
+ * struct; nothing outside the text (files, interfaces, time) is looked at.
+ * Non-goals: YAML beyond maps, lists and scalars (aliases, tags, merge keys: see tree.h).
+ */
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "config/check.h"
+
+static void free_content(struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_ports; i++)
+		free(c->ports[i].addresses);
+	for (i = 0; i < c->n_connections; i++) {
+		free(c->connections[i].local_networks);
+		free(c->connections[i].remote_networks);
+		free(c->connections[i].static_routes);
+	}
+	free(c->ports);
+	free(c->connections);
+	free(c->worker_cpus);
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	free_content(c);
+	free(c);
+}
+
+static void read_root(struct config_parse *p, const struct config_node *root,
+		      struct config_root_work *w)
+{
+	config_map_defaults(p, &config_root_map, w);
+	(void)config_map_apply(p, &config_root_map, root, true, w);
+	if (w->at_cpus && !w->at_workers)
+		w->c.n_workers = (unsigned)w->n_cpus;
+	config_check_root(p, w);
+	config_check_all(p);
+}
+
+struct config *config_parse(const char *text, size_t size, struct config_errors *errors)
+{
+	struct config_marks marks = {.n_tunnels = 0};
+	struct config_root_work w = {.version = 0};
+	struct config_parse p = {.config = &w.c, .marks = &marks};
+	const struct config_node *root;
+	struct config *c = NULL;
+
+	config_diag_init(&p.diag, errors);
+	p.tree = config_tree_new();
+	if (!p.tree) {
+		config_error_at(&p.diag, 0, 0, "out of memory");
+		goto out;
+	}
+	root = config_tree_parse(p.tree, text, size, &p.diag);
+	if (!root)
+		goto out;
+	read_root(&p, root, &w);
+	if (errors->n)
+		goto out;
+	c = malloc(sizeof(*c));
+	if (c)
+		*c = w.c;
+	else
+		config_error_at(&p.diag, 0, 0, "out of memory");
+out:
+	config_diag_finish(&p.diag);
+	if (!c)
+		free_content(&w.c);
+	free(marks.tunnels);
+	free(marks.connections);
+	free(marks.ports);
+	config_tree_free(p.tree);
+	return c;
+}
+
+const struct config_tunnel *config_tunnel_by_name(const struct config *c, const char *name,
+						  const struct config_connection **connection)
+{
+	size_t i, j;
+
+	for (i = 0; i < c->n_connections; i++) {
+		for (j = 0; j < c->connections[i].n_tunnels; j++) {
+			if (strcmp(c->connections[i].tunnels[j].name, name) != 0)
+				continue;
+			if (connection)
+				*connection = &c->connections[i];
+			return &c->connections[i].tunnels[j];
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* connections: the `connections` list with its tunnels and what they share. */
+#include "config/check.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "twinbore/dp_msg.h"
+
+#define MAX_SELECTORS   6 /* what the ike core and the dataplane carry: IKE_MAX_TS, DP_MAX_TS */
+#define MAX_ROUTES      10000
+#define MAX_CONNECTIONS 32768
+
+static_assert(MAX_SELECTORS == DP_MAX_TS, "traffic selectors of one SA");
+
+void config_handle_local_networks(struct config_parse *p, const struct config_node *n, void *work)
+{
+	struct config_connection *c = &((struct config_connection_work *)work)->c;
+
+	(void)config_get_prefixes(p, n, true, MAX_SELECTORS, &c->local_networks,
+				  &c->n_local_networks);
+}
+
+void config_handle_remote_networks(struct config_parse *p, const struct config_node *n, void *work)
+{
+	struct config_connection *c = &((struct config_connection_work *)work)->c;
+
+	(void)config_get_prefixes(p, n, true, MAX_SELECTORS, &c->remote_networks,
+				  &c->n_remote_networks);
+}
+
+void config_handle_static_routes(struct config_parse *p, const struct config_node *n, void *work)
+{
+	struct config_connection *c = &((struct config_connection_work *)work)->c;
+
+	/* An empty list says: no static routes. */
+	if (n->kind == CONFIG_NODE_LIST && !n->n)
+		return;
+	(void)config_get_prefixes(p, n, true, MAX_ROUTES, &c->static_routes, &c->n_static_routes);
+}
+
+/* `tunnels` may stand before `defaults`: both are read when the whole map is known. */
+void config_handle_later(struct config_parse *p, const struct config_node *n, void *field)
+{
+}
+
+void config_handle_inside(struct config_parse *p, const struct config_node *n, void *field)
+{
+	struct ip_prefix *out = field;
+	const struct config_node *item;
+	struct ip_prefix x;
+	size_t i;
+
+	if (!config_is_list(p, n, 2))
+		return;
+	for (item = n->first; item; item = item->next) {
+		if (!config_get_prefix(p, item, false, &x))
+			continue;
+		i = x.addr.family == IP_V6;
+		if (out[i].addr.family != IP_NONE)
+			config_error(&p->diag, item,
+				     "a second IPv%u inside address; one is allowed",
+				     (unsigned)x.addr.family);
+		else
+			out[i] = x;
+	}
+}
+
+/* What the keys of a tunnel do not say by themselves. */
+static void complete_tunnel(struct config_tunnel_work *w)
+{
+	const uint64_t ike = w->t.ike_lifetime.ns, child = w->t.child_lifetime.ns;
+	const uint64_t quarter = (ike < child ? ike : child) / 4;
+
+	if (!w->at_startup)
+		w->t.startup =
+			w->t.remote.family == IP_NONE ? CONFIG_STARTUP_ADD : CONFIG_STARTUP_START;
+	if (!w->at_margin)
+		w->t.rekey_margin = quarter < span_s(270).ns ? span_ns(quarter) : span_s(270);
+}
+
+static void report_missing(struct config_parse *p, const struct config_node *map, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < config_tunnel_map.n; i++)
+		if (!strcmp(config_tunnel_map.keys[i].name, name))
+			config_map_report_missing(p, &config_tunnel_map, map,
+						  &config_tunnel_map.keys[i]);
+}
+
+static bool read_tunnel(struct config_parse *p, const struct config_node *item,
+			const struct config_tunnel_work *defaults, bool defaults_ok,
+			struct config_tunnel_work *w)
+{
+	bool ok;
+
+	*w = *defaults;
+	w->t.line = item->line;
+	ok = config_map_apply(p, &config_tunnel_map, item, false, w);
+	if (item->kind != CONFIG_NODE_MAP)
+		return false;
+	if (!w->at_name)
+		report_missing(p, item, "name");
+	if (!w->at_local)
+		report_missing(p, item, "local_address");
+	if (!w->at_psk_file)
+		report_missing(p, item, "psk_file");
+	ok = ok && w->at_name && w->at_local && w->at_psk_file && defaults_ok;
+	if (!ok)
+		return false;
+	complete_tunnel(w);
+	return config_suites_expand(p, item, w);
+}
+
+static void mark_tunnel(struct config_parse *p, const struct config_connection *c,
+			const struct config_tunnel *t, const struct config_node *item,
+			const struct config_tunnel_work *w)
+{
+	p->marks->tunnels[p->marks->n_tunnels++] = (struct config_tunnel_mark){
+		.t = t,
+		.c = c,
+		.map = item,
+		.name = w->at_name,
+		.local = w->at_local,
+		.remote = w->at_remote,
+		.interface = w->at_interface,
+		.inside = w->at_inside,
+		.psk_file = w->at_psk_file,
+	};
+}
+
+static void read_tunnels(struct config_parse *p, const struct config_connection_work *cw,
+			 struct config_connection *c)
+{
+	struct config_tunnel_work defaults = {.at_name = NULL}, w;
+	const struct config_node *item;
+	bool defaults_ok = true;
+
+	config_map_defaults(p, &config_defaults_map, &defaults);
+	if (cw->at_defaults)
+		defaults_ok = config_map_apply(p, &config_defaults_map, cw->at_defaults, false,
+					       &defaults);
+	if (!cw->at_tunnels || !config_is_list(p, cw->at_tunnels, 2))
+		return;
+	if (cw->at_tunnels->n == 1)
+		config_warning(&p->diag, cw->at_tunnels,
+			       "one tunnel only: traffic stops while it is down; add a second");
+	for (item = cw->at_tunnels->first; item; item = item->next) {
+		struct config_tunnel *t = &c->tunnels[c->n_tunnels];
+
+		if (read_tunnel(p, item, &defaults, defaults_ok, &w))
+			config_check_tunnel(p, item, &w);
+		*t = w.t;
+		c->n_tunnels++;
+		mark_tunnel(p, c, t, item, &w);
+	}
+}
+
+static bool copy_routes(struct config_connection *c)
+{
+	if (!c->n_remote_networks)
+		return true;
+	c->static_routes = calloc(c->n_remote_networks, sizeof(*c->static_routes));
+	if (!c->static_routes)
+		return false;
+	c->n_static_routes = c->n_remote_networks;
+	memcpy(c->static_routes, c->remote_networks,
+	       c->n_remote_networks * sizeof(*c->static_routes));
+	return true;
+}
+
+static void read_connection(struct config_parse *p, const struct config_node *item,
+			    struct config_connection *c)
+{
+	struct config_connection_work w = {.at_name = NULL};
+	bool ok;
+
+	config_map_defaults(p, &config_connection_map, &w);
+	w.c.line = item->line;
+	ok = config_map_apply(p, &config_connection_map, item, true, &w);
+	*c = w.c;
+	if (!w.at_static_routes && !copy_routes(c)) {
+		config_error(&p->diag, item, "out of memory");
+		return;
+	}
+	read_tunnels(p, &w, c);
+	w.c = *c;
+	if (ok)
+		config_check_connection(p, &w);
+	p->marks->connections[p->marks->n_connections++] = (struct config_connection_mark){
+		.c = c,
+		.map = item,
+		.name = w.at_name,
+		.static_routes = w.at_static_routes,
+	};
+}
+
+void config_handle_connections(struct config_parse *p, const struct config_node *n, void *field)
+{
+	struct config_marks *marks = p->marks;
+	const struct config_node *item;
+	size_t i = 0;
+
+	/* A gateway may stand without connections until the first is added. */
+	if (n->kind == CONFIG_NODE_LIST && !n->n)
+		return;
+	if (!config_is_list(p, n, MAX_CONNECTIONS))
+		return;
+	p->config->connections = calloc(n->n, sizeof(*p->config->connections));
+	marks->connections = calloc(n->n, sizeof(*marks->connections));
+	marks->tunnels = calloc(n->n * 2, sizeof(*marks->tunnels));
+	if (!p->config->connections || !marks->connections || !marks->tunnels) {
+		config_error(&p->diag, n, "out of memory");
+		return;
+	}
+	for (item = n->first; item; item = item->next, i++) {
+		p->config->n_connections = i + 1;
+		read_connection(p, item, &p->config->connections[i]);
+	}
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* indexes: the numbers of tunnels, which stay with their names over reloads. */
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/sb.h"
+
+#define NO_INDEX UINT32_MAX
+
+struct known {
+	const char *name;
+	uint32_t index;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct known *)a)->name, ((const struct known *)b)->name);
+}
+
+static size_t n_tunnels(const struct config *c)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < c->n_connections; i++)
+		n += c->connections[i].n_tunnels;
+	return n;
+}
+
+/* The old tunnels, sorted by name. */
+static void collect(const struct config *old, struct known *known)
+{
+	size_t i, j, n = 0;
+
+	for (i = 0; i < old->n_connections; i++)
+		for (j = 0; j < old->connections[i].n_tunnels; j++)
+			known[n++] = (struct known){old->connections[i].tunnels[j].name,
+						    old->connections[i].tunnels[j].index};
+	qsort(known, n, sizeof(*known), by_name);
+}
+
+static bool assign(struct config *c, const struct known *known, size_t n_known, bool *used)
+{
+	uint32_t next = 0;
+	size_t i, j;
+
+	for (i = 0; i < n_known; i++)
+		if (known[i].index < c->max_tunnels)
+			used[known[i].index] = true;
+	for (i = 0; i < c->n_connections; i++) {
+		for (j = 0; j < c->connections[i].n_tunnels; j++) {
+			struct config_tunnel *t = &c->connections[i].tunnels[j];
+			const struct known key = {.name = t->name};
+			const struct known *k =
+				n_known ? bsearch(&key, known, n_known, sizeof(key), by_name)
+					: NULL;
+
+			t->index = k ? k->index : NO_INDEX;
+			if (k && k->index >= c->max_tunnels)
+				return false; /* max_tunnels shrank below a number in use */
+		}
+	}
+	for (i = 0; i < c->n_connections; i++) {
+		for (j = 0; j < c->connections[i].n_tunnels; j++) {
+			struct config_tunnel *t = &c->connections[i].tunnels[j];
+
+			if (t->index == NO_INDEX) {
+				while (next < c->max_tunnels && used[next])
+					next++;
+				if (next == c->max_tunnels)
+					return false;
+				t->index = next++;
+			}
+			if (!t->interface[0]) {
+				struct sb s = sb_of(t->interface, sizeof(t->interface));
+
+				sb_printf(&s, "tb%u", t->index);
+			}
+		}
+	}
+	return true;
+}
+
+bool config_assign_indexes(struct config *c, const struct config *old)
+{
+	const size_t n_known = old ? n_tunnels(old) : 0;
+	struct known *known = calloc(n_known + 1, sizeof(*known));
+	bool *used = calloc(c->max_tunnels, sizeof(*used));
+	bool ok = false;
+
+	if (known && used) {
+		if (old)
+			collect(old, known);
+		ok = assign(c, known, n_known, used);
+	}
+	free(known);
+	free(used);
+	return ok;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/tables.h"
+
+#include <assert.h>
+#include "twinbore/dp_msg.h"
+#include "twinbore/dp_stats.h"
+
+#define MS_S   1000ull
+#define MS_MIN (60 * MS_S)
+#define MS_H   (60 * MS_MIN)
+#define MS_DAY (24 * MS_H)
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+#define MAP(text, rows)                                                                            \
+	{                                                                                          \
+		.what = text, .keys = rows, .n = N(rows)                                           \
+	}
+
+static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const hugepages[] = {"auto", "require", "off", NULL};
+static const char *const backends[] = {"auto", "ipsec-mb", "openssl", NULL};
+static const char *const startups[] = {"start", "add", NULL};
+static const char *const dpd_actions[] = {"clear", "none", "restart", NULL};
+static const char *const dfs[] = {"copy", "clear", "set", NULL};
+static const char *const encaps[] = {"auto", "force", NULL};
+
+/* The words stand in the order of their enums. */
+static_assert(LOG_LEVEL_ERROR == 0 && LOG_LEVEL_DEBUG == 3, "log_levels");
+static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "log_formats");
+static_assert(CONFIG_HUGEPAGES_AUTO == 0 && CONFIG_HUGEPAGES_OFF == 2, "hugepages");
+static_assert(CONFIG_STARTUP_START == 0 && CONFIG_STARTUP_ADD == 1, "startups");
+static_assert(CONFIG_DPD_CLEAR == 0 && CONFIG_DPD_RESTART == 2, "dpd_actions");
+static_assert(CONFIG_DF_COPY == 0 && CONFIG_DF_SET == 2, "dfs");
+
+/* ------------------------------------------------------------------ gateway */
+
+#define ROOT(member) CONFIG_FIELD(struct config_root_work, member)
+#define ROOT_AT(m)   .at = offsetof(struct config_root_work, m)
+
+static const struct config_key log_keys[] = {
+	{"level", CONFIG_WORD, .words = log_levels, .def = "info", ROOT(c.log_level)},
+	{"format", CONFIG_WORD, .words = log_formats, .def = "text", ROOT(c.log_format)},
+};
+static const struct config_map log_map = MAP("'log'", log_keys);
+
+static const struct config_key gateway_keys[] = {
+	{"name", CONFIG_NAME, .required = true, .hint = "'name: my-gateway'",
+	 .max = CONFIG_NAME_SIZE - 1, ROOT(c.name)},
+	{"user", CONFIG_NAME, .max = CONFIG_NAME_SIZE - 1, .def = "twinbore", ROOT(c.user)},
+	{"control_socket", CONFIG_PATH, .def = "/run/twinbore/control.sock",
+	 ROOT(c.control_socket)},
+	{"control_group", CONFIG_TEXT, ROOT(c.control_group)},
+	{"log", CONFIG_MAP, .map = &log_map},
+};
+static const struct config_map gateway_map = MAP("'gateway'", gateway_keys);
+
+static const struct config_key dataplane_keys[] = {
+	{"workers", CONFIG_UINT, .min = 1, .max = DP_STATS_MAX_WORKERS, .def = "1",
+	 ROOT(c.n_workers), ROOT_AT(at_workers)},
+	{"cpus", CONFIG_CUSTOM, .handle = config_handle_cpus, ROOT_AT(at_cpus)},
+	{"hugepages", CONFIG_WORD, .words = hugepages, .def = "auto", ROOT(c.hugepages)},
+	{"memory", CONFIG_UINT, .min = 64, .max = 1048576, .def = "256", ROOT(c.memory_mb)},
+	{"max_sas", CONFIG_UINT, .min = 16, .max = 1u << DP_SLOT_BITS, .def = "4096",
+	 ROOT(c.max_sas), ROOT_AT(at_max_sas)},
+	{"max_tunnels", CONFIG_UINT, .min = 2, .max = 65536, .def = "1024", ROOT(c.max_tunnels),
+	 ROOT_AT(at_max_tunnels)},
+	{"aead_backend", CONFIG_CUSTOM, .words = backends, .def = "auto",
+	 .handle = config_handle_backend, ROOT(c.aead_backend)},
+};
+static const struct config_map dataplane_map = MAP("'dataplane'", dataplane_keys);
+
+static const struct config_key ike_global_keys[] = {
+	{"max_half_open", CONFIG_UINT, .min = 1, .max = 1000000, .def = "1000",
+	 ROOT(c.max_half_open)},
+	{"cookie_threshold", CONFIG_UINT, .min = 0, .max = 1000000, .def = "100",
+	 ROOT(c.cookie_threshold), ROOT_AT(at_cookie)},
+	{"max_half_open_per_source", CONFIG_UINT, .min = 1, .max = 1000000, .def = "20",
+	 ROOT(c.max_half_open_source), ROOT_AT(at_half_open_source)},
+};
+static const struct config_map ike_global_map = MAP("'ike'", ike_global_keys);
+
+static const struct config_key root_keys[] = {
+	{"version", CONFIG_UINT, .required = true, .hint = "'version: 1' at the top", .min = 1,
+	 .max = 1, ROOT(version)},
+	{"gateway", CONFIG_MAP, .required = true, .hint = "'gateway: {name: my-gateway}'",
+	 .map = &gateway_map},
+	{"dataplane", CONFIG_MAP, .map = &dataplane_map},
+	{"ike", CONFIG_MAP, .map = &ike_global_map},
+	{"ports", CONFIG_CUSTOM, .required = true,
+	 .hint = "'ports:' with a list of the network interfaces", .map = &config_port_map,
+	 .handle = config_handle_ports},
+	{"connections", CONFIG_CUSTOM, .map = &config_connection_map,
+	 .handle = config_handle_connections},
+};
+const struct config_map config_root_map = MAP("the configuration", root_keys);
+
+/* -------------------------------------------------------------------- ports */
+
+#define PORT(member) CONFIG_FIELD(struct config_port_work, p.member)
+#define PORT_AT(m)   .at = offsetof(struct config_port_work, m)
+
+static const struct config_key port_keys[] = {
+	{"name", CONFIG_NAME, .required = true, .hint = "'name: wan'", .max = 15, PORT(name),
+	 PORT_AT(at_name)},
+	{"device", CONFIG_CUSTOM, .required = true,
+	 .hint = "'device: {pci: \"0000:3b:00.0\"}' or 'device: {vdev: \"net_af_xdp,iface=eth0\"}'",
+	 .map = &config_device_map, .handle = config_handle_device, PORT_AT(at_device)},
+	{"addresses", CONFIG_CUSTOM, .required = true, .hint = "'addresses: [192.0.2.1/24]'",
+	 .handle = config_handle_port_addresses, PORT_AT(at_addresses)},
+	{"gateway", CONFIG_CUSTOM, .handle = config_handle_gateways, PORT(gateway),
+	 PORT_AT(at_gateway)},
+	{"mtu", CONFIG_UINT, .min = 576, .max = 9216, .def = "1500", PORT(mtu), PORT_AT(at_mtu)},
+};
+const struct config_map config_port_map = MAP("a port", port_keys);
+
+static const struct config_key device_keys[] = {
+	{"pci", CONFIG_TEXT, CONFIG_FIELD(struct config_device_work, pci),
+	 .at = offsetof(struct config_device_work, at_pci)},
+	{"vdev", CONFIG_TEXT, CONFIG_FIELD(struct config_device_work, vdev),
+	 .at = offsetof(struct config_device_work, at_vdev)},
+};
+const struct config_map config_device_map = MAP("'device'", device_keys);
+
+/* ------------------------------------------------------------------ tunnels */
+
+#define TUNNEL(member) CONFIG_FIELD(struct config_tunnel_work, member)
+#define TUNNEL_AT(m)   .at = offsetof(struct config_tunnel_work, m)
+
+static const struct config_key tunnel_ike_keys[] = {
+	{"encryption", CONFIG_CUSTOM, .def = "[aes-256-gcm-16, aes-128-gcm-16, aes-256-cbc]",
+	 .handle = config_handle_encr, TUNNEL(ike_encr)},
+	{"integrity", CONFIG_CUSTOM, .def = "[sha2-384, sha2-256]", .handle = config_handle_integ,
+	 TUNNEL(ike_integ)},
+	{"prf", CONFIG_CUSTOM, .def = "[sha2-384, sha2-256]", .handle = config_handle_prf,
+	 TUNNEL(ike_prf)},
+	{"dh", CONFIG_CUSTOM, .def = "[31, 20, 19, 14]", .handle = config_handle_dh,
+	 TUNNEL(ike_dh)},
+	{"lifetime", CONFIG_DURATION, .min = 10 * MS_S, .max = 30 * MS_DAY, .def = "8h",
+	 TUNNEL(t.ike_lifetime), TUNNEL_AT(at_ike_lifetime)},
+};
+static const struct config_map tunnel_ike_map = MAP("'ike' of a tunnel", tunnel_ike_keys);
+
+static const struct config_key tunnel_esp_keys[] = {
+	{"encryption", CONFIG_CUSTOM, .def = "[aes-256-gcm-16, aes-128-gcm-16, aes-256-cbc]",
+	 .handle = config_handle_encr, TUNNEL(esp_encr)},
+	{"integrity", CONFIG_CUSTOM, .def = "[sha2-384, sha2-256]", .handle = config_handle_integ,
+	 TUNNEL(esp_integ)},
+	{"pfs", CONFIG_CUSTOM, .def = "[31, 20, 19, 14]", .handle = config_handle_pfs,
+	 TUNNEL(esp_pfs), TUNNEL_AT(at_pfs)},
+	{"esn", CONFIG_CUSTOM, .def = "[true, false]", .handle = config_handle_esn,
+	 TUNNEL(esp_esn)},
+	{"lifetime", CONFIG_DURATION, .min = 10 * MS_S, .max = 7 * MS_DAY, .def = "1h",
+	 TUNNEL(t.child_lifetime), TUNNEL_AT(at_esp_lifetime)},
+	{"replay_window", CONFIG_UINT, .min = 0, .max = 4096, .def = "1024",
+	 TUNNEL(t.replay_window), TUNNEL_AT(at_replay)},
+	{"df", CONFIG_WORD, .words = dfs, .def = "copy", TUNNEL(t.df)},
+	{"copy_dscp", CONFIG_BOOL, .def = "false", TUNNEL(t.copy_dscp)},
+};
+static const struct config_map tunnel_esp_map = MAP("'esp'", tunnel_esp_keys);
+
+static const struct config_key dpd_keys[] = {
+	{"interval", CONFIG_DURATION, .min = 100, .max = MS_H, .def = "10s", TUNNEL(t.dpd_interval),
+	 TUNNEL_AT(at_dpd_interval)},
+	{"timeout", CONFIG_DURATION, .min = 200, .max = MS_DAY, .def = "40s", TUNNEL(t.dpd_timeout),
+	 TUNNEL_AT(at_dpd_timeout)},
+	{"action", CONFIG_WORD, .words = dpd_actions, .def = "restart", TUNNEL(t.dpd_action)},
+};
+static const struct config_map dpd_map = MAP("'dpd'", dpd_keys);
+
+/* The first rows are a tunnel's own; the others may stand in `defaults` too. */
+#define N_TUNNEL_ONLY 4
+static const struct config_key tunnel_keys[] = {
+	{"name", CONFIG_NAME, .required = true, .hint = "'name: site-b-1'",
+	 .max = CONFIG_NAME_SIZE - 1, TUNNEL(t.name), TUNNEL_AT(at_name)},
+	{"remote_address", CONFIG_ADDRESS, TUNNEL(t.remote), TUNNEL_AT(at_remote)},
+	{"interface", CONFIG_NAME, .max = 15, TUNNEL(t.interface), TUNNEL_AT(at_interface)},
+	{"inside_addresses", CONFIG_CUSTOM, .handle = config_handle_inside, TUNNEL(t.inside),
+	 TUNNEL_AT(at_inside)},
+
+	{"local_address", CONFIG_ADDRESS, .required = true,
+	 .hint = "'local_address:' with an address of a port", TUNNEL(t.local),
+	 TUNNEL_AT(at_local)},
+	{"local_id", CONFIG_TEXT, TUNNEL(t.local_id)},
+	{"remote_id", CONFIG_TEXT, TUNNEL(t.remote_id), TUNNEL_AT(at_remote_id)},
+	{"psk_file", CONFIG_PATH, .required = true,
+	 .hint = "'psk_file: /etc/twinbore/NAME.psk' and make that file with 'twinbore genpsk "
+		 "--out'",
+	 TUNNEL(t.psk_file), TUNNEL_AT(at_psk_file)},
+	{"startup", CONFIG_WORD, .words = startups, TUNNEL(t.startup), TUNNEL_AT(at_startup)},
+	{"ike", CONFIG_MAP, .map = &tunnel_ike_map, TUNNEL_AT(at_ike)},
+	{"esp", CONFIG_MAP, .map = &tunnel_esp_map, TUNNEL_AT(at_esp)},
+	{"rekey_margin", CONFIG_DURATION, .min = MS_S, .max = MS_DAY, TUNNEL(t.rekey_margin),
+	 TUNNEL_AT(at_margin)},
+	{"rekey_fuzz", CONFIG_UINT, .min = 0, .max = 100, .def = "100",
+	 TUNNEL(t.rekey_fuzz_percent)},
+	{"dpd", CONFIG_MAP, .map = &dpd_map, TUNNEL_AT(at_dpd)},
+	{"nat_keepalive", CONFIG_DURATION, .zero_ok = true, .min = MS_S, .max = MS_H, .def = "20s",
+	 TUNNEL(t.nat_keepalive)},
+	{"udp_encapsulation", CONFIG_WORD, .words = encaps, .def = "auto",
+	 TUNNEL(t.force_udp_encap)},
+};
+const struct config_map config_tunnel_map = MAP("a tunnel", tunnel_keys);
+const struct config_map config_defaults_map = {
+	.what = "'defaults'",
+	.keys = tunnel_keys + N_TUNNEL_ONLY,
+	.n = N(tunnel_keys) - N_TUNNEL_ONLY,
+};
+
+/* -------------------------------------------------------------- connections */
+
+#define CONN(member) CONFIG_FIELD(struct config_connection_work, c.member)
+#define CONN_AT(m)   .at = offsetof(struct config_connection_work, m)
+
+static const struct config_key connection_keys[] = {
+	{"name", CONFIG_NAME, .required = true, .hint = "'name: site-b'",
+	 .max = CONFIG_NAME_SIZE - 1, CONN(name), CONN_AT(at_name)},
+	{"local_networks", CONFIG_CUSTOM, .required = true,
+	 .hint = "'local_networks: [10.1.0.0/24]', the networks behind this gateway",
+	 .handle = config_handle_local_networks, CONN_AT(at_local_networks)},
+	{"remote_networks", CONFIG_CUSTOM, .required = true,
+	 .hint = "'remote_networks: [10.2.0.0/24]', the networks behind the peer",
+	 .handle = config_handle_remote_networks, CONN_AT(at_remote_networks)},
+	{"static_routes", CONFIG_CUSTOM, .handle = config_handle_static_routes,
+	 CONN_AT(at_static_routes)},
+	{"revert_hold", CONFIG_DURATION, .zero_ok = true, .min = 100, .max = MS_H, .def = "5s",
+	 CONN(revert_hold)},
+	{"defaults", CONFIG_CUSTOM, .map = &config_defaults_map, .handle = config_handle_later,
+	 CONN_AT(at_defaults)},
+	{"tunnels", CONFIG_CUSTOM, .required = true,
+	 .hint = "'tunnels:' with a list of two tunnels", .map = &config_tunnel_map,
+	 .handle = config_handle_later, CONN_AT(at_tunnels)},
+};
+const struct config_map config_connection_map = MAP("a connection", connection_keys);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tables: every key of the configuration, and the structs that hold a map's values together with
+ * the places where they stand until all checks are done.
+ */
+#ifndef CONFIG_TABLES_H
+#define CONFIG_TABLES_H
+
+#include "config/schema.h"
+
+#define CONFIG_ALGS_MAX 16
+
+struct config_alg {
+	uint16_t id, bits; /* bits: key size of a cipher */
+};
+
+struct config_alg_list {
+	size_t n;
+	struct config_alg algs[CONFIG_ALGS_MAX];
+};
+
+/* A tunnel in work: its defaults, those of its connection, then its own keys laid over them. */
+struct config_tunnel_work {
+	struct config_tunnel t;
+	struct config_alg_list ike_encr, ike_integ, ike_prf, ike_dh;
+	struct config_alg_list esp_encr, esp_integ, esp_pfs, esp_esn;
+	const struct config_node *at_name, *at_local, *at_remote, *at_interface, *at_inside;
+	const struct config_node *at_remote_id, *at_psk_file, *at_startup;
+	const struct config_node *at_ike, *at_ike_lifetime;
+	const struct config_node *at_esp, *at_esp_lifetime, *at_pfs, *at_replay;
+	const struct config_node *at_margin, *at_dpd, *at_dpd_interval, *at_dpd_timeout;
+};
+
+struct config_connection_work {
+	struct config_connection c;
+	const struct config_node *at_name, *at_local_networks, *at_remote_networks;
+	const struct config_node *at_static_routes, *at_defaults, *at_tunnels;
+};
+
+struct config_port_work {
+	struct config_port p;
+	const struct config_node *at_name, *at_device, *at_addresses, *at_gateway, *at_mtu;
+};
+
+struct config_device_work {
+	char pci[CONFIG_PATH_SIZE], vdev[CONFIG_PATH_SIZE];
+	const struct config_node *at_pci, *at_vdev;
+};
+
+struct config_root_work {
+	struct config c;
+	uint64_t version;
+	size_t n_cpus;
+	const struct config_node *at_workers, *at_cpus, *at_max_sas, *at_max_tunnels;
+	const struct config_node *at_cookie, *at_half_open_source;
+};
+
+extern const struct config_map config_root_map;
+extern const struct config_map config_port_map;
+extern const struct config_map config_device_map;
+extern const struct config_map config_connection_map;
+extern const struct config_map config_defaults_map; /* into config_tunnel_work */
+extern const struct config_map config_tunnel_map;   /* into config_tunnel_work */
+
+/* Rows of the tables that are more than one scalar. `work`: the whole struct of the map. */
+void config_handle_backend(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_cpus(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_ports(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_device(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_port_addresses(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_gateways(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_connections(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_local_networks(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_remote_networks(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_static_routes(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_later(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_inside(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_encr(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_integ(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_prf(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_dh(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_pfs(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_esn(struct config_parse *p, const struct config_node *n, void *field);
+
+/*
+ * Multiplies a tunnel's lists into suites: encryption outermost, then integrity (not with an AEAD),
+ * prf, group, ESN. Reports at `at` when there are more than CONFIG_MAX_SUITES.
+ */
+bool config_suites_expand(struct config_parse *p, const struct config_node *at,
+			  struct config_tunnel_work *w);
+
+#endif
