@@ -149,20 +149,26 @@ struct ipc_tunnel_state {
 	char name[DP_NAME_SIZE];
 };
 
+/*
+ * The text of a reply holds what docs/control-protocol.md says of the items that its sender knows;
+ * the control process adds what stands in the configuration and in the dataplane's counters. Times
+ * are seconds with a fraction, `tunnel` is a name, addresses and endpoints are strings.
+ */
 enum ipc_query_op {
 	IPC_QUERY_NONE = 0,
 	/* to ike */
-	IPC_QUERY_TUNNELS,  /* JSON array of tunnels with IKE state */
-	IPC_QUERY_SAS,      /* JSON array of IKE and CHILD SAs */
-	IPC_QUERY_IKE_COUNTERS,
-	IPC_QUERY_UP,       /* argument: tunnel name */
+	IPC_QUERY_TUNNELS,  /* array of {name, up, phase, reason, since_s, local, remote, natt} */
+	IPC_QUERY_SAS,      /* array of IKE and CHILD SAs, without the counters of packets and bytes */
+	IPC_QUERY_IKE_COUNTERS, /* object {name: value} */
+	IPC_QUERY_UP,       /* argument: tunnel name; the reply of the commands is {} */
 	IPC_QUERY_DOWN,     /* argument: tunnel name */
 	IPC_QUERY_REKEY,    /* argument: tunnel name, or "ike:" and the name for the IKE SA */
 	/* to route */
-	IPC_QUERY_ROUTES,
+	IPC_QUERY_ROUTES,   /* array of {prefix, connection, source, tunnel (or null), installed} */
 	/* to the supervisor */
-	IPC_QUERY_PROCESSES,
-	IPC_QUERY_RELOAD,
+	IPC_QUERY_PROCESSES, /* array of {role, pid, state, restarts, uptime_s}, itself included;
+			      * state: "running", "starting", "waiting" (for its restart), "stopped" */
+	IPC_QUERY_RELOAD,   /* {changed, unchanged}, or an error with one mistake a line */
 	IPC_QUERY_END,
 };
 
