@@ -68,9 +68,6 @@ struct esp_pkt {
 	/* In, encapsulation: this gateway is the packet's origin (BGP, BFD, ping from the inside
 	 * interface), not a router on its way: its TTL is left alone (RFC 4301 5.1.2.1, RFC 5881 5). */
 	bool from_self;
-	/* in, encapsulation: this host made the packet, so that its TTL is not decremented, only that
-	 * of forwarded packets is (RFC 4301 5.1.2.1 note 2) */
-	bool originated;
 	enum esp_drop drop; /* out; ESP_DROP_OK = go on */
 	uint8_t inner_family; /* out of decapsulation: 4 or 6 */
 };
