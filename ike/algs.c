@@ -88,9 +88,14 @@ size_t ike_suite_encr_key_size(const struct ike_suite *s)
 
 void ike_encr_format(uint16_t encr, uint16_t key_bits, struct sb *out)
 {
+	char bits[8] = "";
+	struct sb size = sb_of(bits, sizeof(bits));
+
+	if (key_bits)
+		sb_printf(&size, "%u-", key_bits);
 	switch (encr) {
-	case IKE_ENCR_AES_CBC: sb_printf(out, "aes-%u-cbc", key_bits); break;
-	case IKE_ENCR_AES_GCM_16: sb_printf(out, "aes-%u-gcm-16", key_bits); break;
+	case IKE_ENCR_AES_CBC: sb_printf(out, "aes-%scbc", bits); break;
+	case IKE_ENCR_AES_GCM_16: sb_printf(out, "aes-%sgcm-16", bits); break;
 	default:
 		sb_printf(out, "encr-%u", encr);
 		if (key_bits)

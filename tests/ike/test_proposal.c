@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tests of negotiation, one case a line. Both sides are written in words:
+ *
+ *	ours	aes-256-gcm-16 prf-sha2-384 dh-20 | aes-256-cbc sha2-256 prf-sha2-256 dh-14
+ *	offer	1 aes-256-gcm-16 aes-128-gcm-16 prf-sha2-384 dh-20 dh-19 ; 2 ...
+ *
+ * An offer goes through the wire: it is written as a payload and parsed. Special words in it:
+ * ah, esp, ike (protocol of this proposal), spi=N (SPI size), bad-attr (the transform before gets an
+ * attribute that nobody knows), bits=N (it gets that key length), type-T-I (any transform).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ike/proposal.h"
+#include "tests/ike/util.h"
+
+struct word {
+	const char *text;
+	struct ike_transform t;
+};
+
+static const struct word words[] = {
+	{"aes-128-gcm-16", {1, 20, 128, false}},
+	{"aes-256-gcm-16", {1, 20, 256, false}},
+	{"aes-192-gcm-16", {1, 20, 192, false}},
+	{"aes-gcm-16", {1, 20, 0, false}},
+	{"aes-128-cbc", {1, 12, 128, false}},
+	{"aes-256-cbc", {1, 12, 256, false}},
+	{"aes-cbc", {1, 12, 0, false}},
+	{"3des", {1, 3, 0, false}},
+	{"chacha", {1, 28, 0, false}},
+	{"null", {1, 11, 0, false}},
+	{"prf-sha1", {2, 2, 0, false}},
+	{"prf-sha2-256", {2, 5, 0, false}},
+	{"prf-sha2-384", {2, 6, 0, false}},
+	{"prf-sha2-512", {2, 7, 0, false}},
+	{"no-integ", {3, 0, 0, false}},
+	{"sha1", {3, 2, 0, false}},
+	{"sha2-256", {3, 12, 0, false}},
+	{"sha2-384", {3, 13, 0, false}},
+	{"sha2-512", {3, 14, 0, false}},
+	{"no-dh", {4, 0, 0, false}},
+	{"dh-2", {4, 2, 0, false}},
+	{"dh-14", {4, 14, 0, false}},
+	{"dh-19", {4, 19, 0, false}},
+	{"dh-20", {4, 20, 0, false}},
+	{"dh-31", {4, 31, 0, false}},
+	{"esn", {5, 1, 0, false}},
+	{"no-esn", {5, 0, 0, false}},
+};
+
+static const struct ike_transform *transform_of(const char *word)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].text, word) == 0)
+			return &words[i].t;
+	return NULL;
+}
+
+static size_t suites_of(const char *text, struct ike_suite *out)
+{
+	char copy[1024], *save = NULL;
+	size_t n = 0;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	out[0] = (struct ike_suite){0};
+	for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+		const struct ike_transform *t = transform_of(w);
+
+		if (strcmp(w, "|") == 0) {
+			out[++n] = (struct ike_suite){0};
+			continue;
+		}
+		if (!t)
+			fail_msg("unknown word %s", w);
+		switch (t->type) {
+		case 1:
+			out[n].encr = t->id;
+			out[n].encr_key_bits = t->key_bits;
+			break;
+		case 2: out[n].prf = t->id; break;
+		case 3: out[n].integ = t->id; break;
+		case 4: out[n].dh = t->id; break;
+		case 5: out[n].esn = t->id; break;
+		default: fail();
+		}
+	}
+	return n + 1;
+}
+
+/* A builder of its own, since the product's cannot write what is wrong. */
+static void proposal_write(struct wr *w, char *text, uint8_t protocol, bool last)
+{
+	const size_t start = w->n;
+	size_t spi_size = protocol == IKE_PROTO_ESP ? 4 : 0, n = 0, count_at, size_at, last_at = 0;
+	char *save = NULL, *word = strtok_r(text, " ", &save);
+	const int number = atoi(word);
+	struct ike_transform ts[80];
+	bool bad[80] = {false};
+	unsigned type, id, bits;
+
+	while ((word = strtok_r(NULL, " ", &save))) {
+		const struct ike_transform *t = transform_of(word);
+
+		if (strcmp(word, "ah") == 0)
+			protocol = IKE_PROTO_AH;
+		else if (strcmp(word, "esp") == 0)
+			protocol = IKE_PROTO_ESP;
+		else if (strcmp(word, "ike") == 0)
+			protocol = IKE_PROTO_IKE;
+		else if (sscanf(word, "spi=%zu", &spi_size) == 1)
+			continue;
+		else if (strcmp(word, "bad-attr") == 0)
+			bad[n - 1] = true;
+		else if (sscanf(word, "bits=%u", &bits) == 1)
+			ts[n - 1].key_bits = (uint16_t)bits;
+		else if (sscanf(word, "type-%u-%u", &type, &id) == 2)
+			ts[n++] = (struct ike_transform){(uint8_t)type, (uint16_t)id, 0, false};
+		else if (t)
+			ts[n++] = *t;
+		else
+			fail_msg("unknown word %s", word);
+	}
+	wr_u8(w, last ? 0 : 2);
+	wr_u8(w, 0);
+	size_at = wr_open16(w);
+	wr_u8(w, (uint8_t)number);
+	wr_u8(w, protocol);
+	wr_u8(w, (uint8_t)spi_size);
+	count_at = w->n;
+	wr_u8(w, 0);
+	wr_zero(w, spi_size);
+	for (size_t i = 0; i < n; i++) {
+		const size_t t = w->n;
+		size_t t_size_at;
+
+		last_at = t;
+		wr_u8(w, 3);
+		wr_u8(w, 0);
+		t_size_at = wr_open16(w);
+		wr_u8(w, ts[i].type);
+		wr_u8(w, 0);
+		wr_u16(w, ts[i].id);
+		if (ts[i].key_bits) {
+			wr_u16(w, 0x800e);
+			wr_u16(w, ts[i].key_bits);
+		}
+		if (bad[i])
+			wr_u32(w, 0x80990001);
+		wr_close16(w, t_size_at, t);
+	}
+	assert_true(wr_ok(w));
+	w->buf[count_at] = (uint8_t)n;
+	if (n)
+		w->buf[last_at] = 0;
+	wr_close16(w, size_at, start);
+}
+
+static void offer_parse(const char *text, uint8_t protocol, struct ike_msg *msg)
+{
+	static uint8_t buf[8192];
+	struct wr w = wr_of(buf, sizeof(buf));
+	char copy[2048], *rest = copy, *one;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	wr_u32(&w, 0);
+	while ((one = strsep(&rest, ";")))
+		proposal_write(&w, one, protocol, rest == NULL);
+	wr_patch16(&w, 2, w.n);
+	assert_true(wr_ok(&w));
+	memset(msg, 0, sizeof(*msg));
+	assert_int_equal(ike_msg_parse_inner(IKE_PL_SA, rd_of(buf, w.n), msg), IKE_OK);
+}
+
+#define IKE IKE_PROTO_IKE
+#define ESP IKE_PROTO_ESP
+
+/* clang-format off */
+#define GCM20 "aes-256-gcm-16 prf-sha2-384 dh-20"
+#define CBC14 "aes-256-cbc sha2-256 prf-sha2-256 dh-14"
+
+static const struct {
+	const char *name;
+	uint8_t protocol;
+	bool skip_dh;
+	const char *ours, *offer;
+	const char *want; /* "number suite", NULL = nothing in common */
+} selections[] = {
+	/* IKE */
+	{"the same",               IKE, 0, GCM20, "1 " GCM20, "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"one among many",         IKE, 0, GCM20, "1 aes-128-cbc aes-256-gcm-16 aes-256-cbc prf-sha1 prf-sha2-384 dh-2 dh-14 dh-20", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"second proposal",        IKE, 0, GCM20, "1 " CBC14 ";2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"our order, not theirs",  IKE, 0, GCM20 " | " CBC14, "1 " CBC14 ";2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"our second choice",      IKE, 0, GCM20 " | " CBC14, "1 " CBC14, "1 aes-256-cbc/sha2-256/prf-sha2-256/dh-14"},
+	{"not across proposals",   IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 dh-19;2 aes-256-gcm-16 prf-sha2-256 dh-20", NULL},
+	{"key length differs",     IKE, 0, GCM20, "1 aes-128-gcm-16 prf-sha2-384 dh-20", NULL},
+	{"key length absent",      IKE, 0, GCM20, "1 aes-gcm-16 prf-sha2-384 dh-20", NULL},
+	{"both key lengths",       IKE, 0, GCM20, "1 aes-128-gcm-16 aes-256-gcm-16 prf-sha2-384 dh-20", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"key length on a PRF",    IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 bits=256 dh-20", NULL},
+	{"key length on a group",  IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 dh-20 bits=384", NULL},
+	{"unknown attribute",      IKE, 0, GCM20, "1 aes-256-gcm-16 bad-attr prf-sha2-384 dh-20", NULL},
+	{"the same, once without", IKE, 0, GCM20, "1 aes-256-gcm-16 bad-attr aes-256-gcm-16 prf-sha2-384 dh-20", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"AEAD with INTEG none",   IKE, 0, GCM20, "1 aes-256-gcm-16 no-integ prf-sha2-384 dh-20", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"AEAD with integrity",    IKE, 0, GCM20, "1 aes-256-gcm-16 sha2-256 prf-sha2-384 dh-20", NULL},
+	{"AEAD with either",       IKE, 0, GCM20, "1 aes-256-gcm-16 sha2-256 no-integ prf-sha2-384 dh-20", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"CBC without integrity",  IKE, 0, CBC14, "1 aes-256-cbc prf-sha2-256 dh-14", NULL},
+	{"CBC with INTEG none",    IKE, 0, CBC14, "1 aes-256-cbc no-integ prf-sha2-256 dh-14", NULL},
+	{"no encryption",          IKE, 0, GCM20, "1 prf-sha2-384 dh-20", NULL},
+	{"no PRF",                 IKE, 0, GCM20, "1 aes-256-gcm-16 dh-20", NULL},
+	{"no group",               IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384", NULL},
+	{"group none",             IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 no-dh", NULL},
+	{"no transform at all",    IKE, 0, GCM20, "1", NULL},
+	{"ESN in IKE",             IKE, 0, GCM20, "1 " GCM20 " no-esn", NULL},
+	{"unknown type 6",         IKE, 0, GCM20, "1 " GCM20 " type-6-1", NULL},
+	{"unknown type, other ok", IKE, 0, GCM20, "1 " GCM20 " type-6-1;2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"unknown type 0",         IKE, 0, GCM20, "1 " GCM20 " type-0-0", NULL},
+	{"unknown type 255",       IKE, 0, GCM20, "1 " GCM20 " type-255-0", NULL},
+	{"numbers from 7",         IKE, 0, GCM20, "7 " GCM20, "7 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"rekey: SPI of 8",        IKE, 0, GCM20, "1 spi=8 " GCM20, "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"SPI of 4 in IKE",        IKE, 0, GCM20, "1 spi=4 " GCM20, NULL},
+	{"ESP where IKE is due",   IKE, 0, GCM20, "1 esp spi=0 " GCM20, NULL},
+	/* ESP */
+	{"ESP",                    ESP, 0, "aes-256-gcm-16",          "1 aes-256-gcm-16 no-esn",          "1 aes-256-gcm-16"},
+	{"ESN, ours first yes",    ESP, 0, "aes-256-gcm-16 esn | aes-256-gcm-16", "1 aes-256-gcm-16 no-esn esn", "1 aes-256-gcm-16/esn"},
+	{"ESN, ours first no",     ESP, 0, "aes-256-gcm-16 | aes-256-gcm-16 esn", "1 aes-256-gcm-16 no-esn esn", "1 aes-256-gcm-16"},
+	{"ESN absent means no",    ESP, 0, "aes-256-gcm-16 esn | aes-256-gcm-16", "1 aes-256-gcm-16",    "1 aes-256-gcm-16"},
+	{"ESN absent, ours yes",   ESP, 0, "aes-256-gcm-16 esn",      "1 aes-256-gcm-16",                 NULL},
+	{"ESN number 2",           ESP, 0, "aes-256-gcm-16",          "1 aes-256-gcm-16 type-5-2",        NULL},
+	{"PFS on both",            ESP, 0, "aes-256-gcm-16 dh-20",    "1 aes-256-gcm-16 dh-20 no-esn",    "1 aes-256-gcm-16/dh-20"},
+	{"PFS ours only",          ESP, 0, "aes-256-gcm-16 dh-20",    "1 aes-256-gcm-16 no-esn",          NULL},
+	{"PFS theirs only",        ESP, 0, "aes-256-gcm-16",          "1 aes-256-gcm-16 dh-20 no-esn",    NULL},
+	{"PFS optional to them",   ESP, 0, "aes-256-gcm-16",          "1 aes-256-gcm-16 dh-20 no-dh no-esn", "1 aes-256-gcm-16"},
+	{"PFS optional, we want",  ESP, 0, "aes-256-gcm-16 dh-20",    "1 aes-256-gcm-16 no-dh dh-20 no-esn", "1 aes-256-gcm-16/dh-20"},
+	{"first child, DH skipped",ESP, 1, "aes-256-gcm-16 dh-20",    "1 aes-256-gcm-16 no-esn",          "1 aes-256-gcm-16"},
+	{"first child, DH there",  ESP, 1, "aes-256-gcm-16 dh-20",    "1 aes-256-gcm-16 dh-14 no-esn",    "1 aes-256-gcm-16"},
+	{"CBC",                    ESP, 0, "aes-128-cbc sha2-384",    "1 aes-128-cbc sha2-256 sha2-384 no-esn", "1 aes-128-cbc/sha2-384"},
+	{"CBC without integrity",  ESP, 0, "aes-128-cbc sha2-256",    "1 aes-128-cbc no-esn",             NULL},
+	{"a PRF in ESP",           ESP, 0, "aes-256-gcm-16",          "1 aes-256-gcm-16 prf-sha2-256 no-esn", NULL},
+	{"AH before ESP",          ESP, 0, "aes-256-gcm-16",          "1 ah sha2-256 no-esn;2 aes-256-gcm-16 no-esn", "2 aes-256-gcm-16"},
+	{"SPI of 8 in ESP",        ESP, 0, "aes-256-gcm-16",          "1 spi=8 aes-256-gcm-16 no-esn",    NULL},
+	{"SPI of 0 in ESP",        ESP, 0, "aes-256-gcm-16",          "1 spi=0 aes-256-gcm-16 no-esn",    NULL},
+	{"NULL encryption",        ESP, 0, "aes-256-gcm-16",          "1 null sha2-256 no-esn",           NULL},
+};
+
+static const struct {
+	const char *name;
+	uint8_t protocol;
+	bool skip_dh;
+	const char *offered, *answer, *want;
+} answers[] = {
+	{"as offered",             IKE, 0, GCM20 " | " CBC14, "2 " CBC14, "2 aes-256-cbc/sha2-256/prf-sha2-256/dh-14"},
+	{"two proposals",          IKE, 0, GCM20, "1 " GCM20 ";2 " GCM20, NULL},
+	{"two ciphers",            IKE, 0, GCM20, "1 aes-256-gcm-16 aes-128-gcm-16 prf-sha2-384 dh-20", NULL},
+	{"one cipher twice",       IKE, 0, GCM20, "1 aes-256-gcm-16 aes-256-gcm-16 prf-sha2-384 dh-20", NULL},
+	{"two groups",             IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 dh-20 dh-19", NULL},
+	{"not offered",            IKE, 0, GCM20, "1 aes-128-gcm-16 prf-sha2-384 dh-20", NULL},
+	{"a mix never offered",    IKE, 0, GCM20 " | " CBC14, "1 aes-256-gcm-16 prf-sha2-256 dh-14", NULL},
+	{"AEAD with INTEG none",   IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 no-integ dh-20", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"a PRF short",            IKE, 0, GCM20, "1 aes-256-gcm-16 dh-20", NULL},
+	{"type of its own",        IKE, 0, GCM20, "1 " GCM20 " type-9-1", NULL},
+	{"type 255",               IKE, 0, GCM20, "1 " GCM20 " type-255-1 type-255-1", NULL},
+	{"ESP",                    ESP, 0, "aes-256-gcm-16 esn dh-20", "1 aes-256-gcm-16 dh-20 esn", "1 aes-256-gcm-16/dh-20/esn"},
+	{"ESP both ESN",           ESP, 0, "aes-256-gcm-16 esn | aes-256-gcm-16", "1 aes-256-gcm-16 esn no-esn", NULL},
+	{"ESP without ESN",        ESP, 0, "aes-256-gcm-16", "1 aes-256-gcm-16", "1 aes-256-gcm-16"},
+	{"ESP, PFS left out",      ESP, 0, "aes-256-gcm-16 dh-20", "1 aes-256-gcm-16 no-esn", NULL},
+	{"first child",            ESP, 1, "aes-256-gcm-16 dh-20", "1 aes-256-gcm-16 no-esn", "1 aes-256-gcm-16"},
+	{"first child, group none",ESP, 1, "aes-256-gcm-16 dh-20", "1 aes-256-gcm-16 no-dh no-esn", "1 aes-256-gcm-16"},
+	{"first child with a group",ESP,1, "aes-256-gcm-16 dh-20", "1 aes-256-gcm-16 dh-20 no-esn", NULL},
+	{"AH",                     ESP, 0, "aes-256-gcm-16", "1 ah aes-256-gcm-16 no-esn", NULL},
+};
+
+static const struct {
+	uint8_t protocol;
+	const char *ours, *offer, *want;
+} explanations[] = {
+	{IKE, "aes-256-gcm-16 prf-sha2-256 dh-19 | aes-256-gcm-16 prf-sha2-256 dh-20",
+	 "1 3des sha1 prf-sha1 dh-2;2 aes-256-gcm-16 prf-sha1 dh-14",
+	 "closest offer 2: differs in PRF: they sha1, we sha2-256; DH: they 14, we 19,20"},
+	{IKE, GCM20, "1 aes-128-gcm-16 prf-sha2-384 dh-20", "closest offer 1: differs in encryption: they aes-128-gcm-16, we aes-256-gcm-16"},
+	{IKE, GCM20, "1 aes-gcm-16 prf-sha2-384 dh-20", "closest offer 1: differs in encryption: they aes-gcm-16(bad key length), we aes-256-gcm-16"},
+	{IKE, GCM20, "1 aes-256-gcm-16 sha2-256 prf-sha2-384 dh-20", "closest offer 1: differs in integrity: they sha2-256, we none"},
+	{IKE, CBC14, "1 aes-256-cbc prf-sha2-256 dh-14", "closest offer 1: differs in integrity: they none, we sha2-256"},
+	{IKE, GCM20, "1 aes-256-gcm-16 bad-attr prf-sha2-384 dh-20", "closest offer 1: differs in encryption: they aes-256-gcm-16(unknown attribute), we aes-256-gcm-16"},
+	{IKE, GCM20, "1 " GCM20 " type-6-35", "closest offer 1: it holds transform type 6, which is not supported here"},
+	{IKE, GCM20, "1 spi=4 " GCM20, "closest offer 1: its SPI or its set of transform types is not valid for the protocol"},
+	{IKE, GCM20, "1 esp " GCM20, "none of the 1 offers is for IKE"},
+	{IKE, GCM20, "1 " GCM20, "closest offer 1: no difference"},
+	{ESP, "aes-256-gcm-16 dh-20 esn", "1 aes-256-gcm-16 no-esn", "closest offer 1: differs in DH: they none, we 20; ESN: they no, we yes"},
+	{ESP, "aes-256-gcm-16", "1 chacha no-esn;2 ah sha2-256 no-esn", "closest offer 1: differs in encryption: they chacha20-poly1305, we aes-256-gcm-16"},
+};
+/* clang-format on */
+
+#define N_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+static void expect(const char *name, const char *want, enum ike_err err, const struct ike_suite *s,
+		   const struct ike_proposal *p)
+{
+	char got[128] = "nothing", text[IKE_SUITE_STRLEN];
+
+	if (err == IKE_OK)
+		snprintf(got, sizeof(got), "%u %s", p->number, ike_suite_format(s, text));
+	else
+		assert_int_equal(err, IKE_ERR_NO_PROPOSAL);
+	if (strcmp(got, want ? want : "nothing") != 0)
+		fail_msg("%s: %s, want %s", name, got, want ? want : "nothing");
+}
+
+static void select_cases(void **state)
+{
+	static struct ike_msg msg;
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(selections); i++) {
+		struct ike_suite ours[32], out = {0};
+		const size_t n = suites_of(selections[i].ours, ours);
+		const struct ike_proposal *p = NULL;
+		enum ike_err err;
+
+		offer_parse(selections[i].offer, selections[i].protocol, &msg);
+		err = ike_proposal_select(&msg.sa, selections[i].protocol, ours, n,
+					  selections[i].skip_dh, &out, &p);
+		expect(selections[i].name, selections[i].want, err, &out, p);
+	}
+}
+
+static void check_cases(void **state)
+{
+	static struct ike_msg msg;
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(answers); i++) {
+		struct ike_suite offered[32], out = {0};
+		const size_t n = suites_of(answers[i].offered, offered);
+		const struct ike_proposal *p = NULL;
+		enum ike_err err;
+
+		offer_parse(answers[i].answer, answers[i].protocol, &msg);
+		err = ike_proposal_check(&msg.sa, answers[i].protocol, offered, n,
+					 answers[i].skip_dh, &out, &p);
+		expect(answers[i].name, answers[i].want, err, &out, p);
+	}
+	/* An SA payload that is not there at all. */
+	memset(&msg, 0, sizeof(msg));
+	assert_int_equal(ike_proposal_check(&msg.sa, IKE, NULL, 0, false, &(struct ike_suite){0},
+					    &(const struct ike_proposal *){NULL}),
+			 IKE_ERR_NO_PROPOSAL);
+}
+
+static void explain_cases(void **state)
+{
+	static struct ike_msg msg;
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(explanations); i++) {
+		struct ike_suite ours[32];
+		const size_t n = suites_of(explanations[i].ours, ours);
+		char text[256], tiny[8];
+
+		offer_parse(explanations[i].offer, explanations[i].protocol, &msg);
+		ike_proposal_explain(&msg.sa, explanations[i].protocol, ours, n, text,
+				     sizeof(text));
+		assert_string_equal(text, explanations[i].want);
+		ike_proposal_explain(&msg.sa, explanations[i].protocol, ours, n, tiny,
+				     sizeof(tiny));
+		assert_memory_equal(tiny, text, sizeof(tiny) - 1);
+	}
+}
+
+static void sa_build(uint8_t protocol, const struct ike_suite *suites, size_t n,
+		     struct ike_msg *msg)
+{
+	static const uint8_t spi[4] = {1, 2, 3, 4};
+	static uint8_t buf[8192];
+	struct ike_builder b;
+	uint8_t first;
+	size_t size;
+
+	ike_build_open_inner(&b, buf, sizeof(buf));
+	ike_build_sa(&b, protocol, spi, protocol == ESP ? 4 : 0, suites, n);
+	assert_true(ike_build_close_inner(&b, &size, &first));
+	memset(msg, 0, sizeof(*msg));
+	assert_int_equal(ike_msg_parse_inner(first, rd_of(buf, size), msg), IKE_OK);
+}
+
+/* A product of choices becomes one proposal for AEAD and one for the rest. */
+static void products_are_merged(void **state)
+{
+	static struct ike_msg msg;
+	struct ike_suite suites[32];
+	size_t n;
+
+	(void)state;
+	n = suites_of(
+		"aes-256-gcm-16 prf-sha2-384 dh-31 | aes-256-gcm-16 prf-sha2-384 dh-20 | "
+		"aes-256-gcm-16 prf-sha2-256 dh-31 | aes-256-gcm-16 prf-sha2-256 dh-20 | "
+		"aes-256-cbc sha2-384 prf-sha2-384 dh-31 | aes-256-cbc sha2-384 prf-sha2-384 dh-20 "
+		"| "
+		"aes-256-cbc sha2-384 prf-sha2-256 dh-31 | aes-256-cbc sha2-384 prf-sha2-256 dh-20 "
+		"| "
+		"aes-256-cbc sha2-256 prf-sha2-384 dh-31 | aes-256-cbc sha2-256 prf-sha2-384 dh-20 "
+		"| "
+		"aes-256-cbc sha2-256 prf-sha2-256 dh-31 | aes-256-cbc sha2-256 prf-sha2-256 dh-20",
+		suites);
+	assert_int_equal(n, 12);
+	sa_build(IKE, suites, n, &msg);
+	assert_int_equal(msg.sa.n_proposals, 2);
+	assert_int_equal(msg.sa.proposals[0].n_transforms, 1 + 2 + 2);
+	assert_int_equal(msg.sa.proposals[1].n_transforms, 1 + 2 + 2 + 2);
+	assert_int_equal(msg.sa.proposals[0].transforms[1].id, IKE_PRF_HMAC_SHA2_384);
+	assert_int_equal(msg.sa.proposals[0].transforms[3].id, IKE_DH_CURVE25519);
+
+	n = suites_of("aes-256-gcm-16 dh-20 esn | aes-256-gcm-16 dh-20 | aes-256-gcm-16 dh-20",
+		      suites);
+	sa_build(ESP, suites, n, &msg);
+	assert_int_equal(msg.sa.n_proposals, 1);
+	assert_int_equal(msg.sa.proposals[0].n_transforms, 1 + 1 + 2);
+	assert_int_equal(msg.sa.proposals[0].spi[3], 4);
+}
+
+/* What is on the wire offers our suites and no other combination, for random sets of suites. */
+static void offers_say_what_we_mean(void **state)
+{
+	static struct ike_msg msg;
+	struct test_random r = {.state = 7};
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		struct ike_suite suites[32];
+		uint8_t bytes[1 + 32 * 4];
+		size_t n, n_on_offer = 0;
+
+		test_random(&r, bytes, sizeof(bytes));
+		n = 1 + bytes[0] % 32;
+		for (size_t i = 0; i < n; i++) {
+			static const uint16_t dhs[] = {14, 19, 31};
+			const uint8_t *b = bytes + 1 + 4 * i;
+			const bool aead = b[0] & 1;
+
+			suites[i] = (struct ike_suite){aead ? 20 : 12,   b[0] & 2 ? 128 : 256,
+						       b[1] & 1 ? 5 : 6, aead ? 0 : 12 + b[2] % 2,
+						       dhs[b[3] % 3],    0};
+		}
+		sa_build(IKE, suites, n, &msg);
+		for (int encr = 0; encr < 4; encr++)
+			for (int prf = 5; prf <= 6; prf++)
+				for (int integ = 11; integ <= 13; integ++)
+					for (int dh = 0; dh < 3; dh++) {
+						static const uint16_t dhs[] = {14, 19, 31};
+						struct ike_suite s = {encr & 1 ? 20 : 12,
+								      encr & 2 ? 128 : 256,
+								      prf,
+								      integ == 11 ? 0 : integ,
+								      dhs[dh],
+								      0};
+						struct ike_suite out;
+						const struct ike_proposal *p;
+						bool meant = false;
+
+						for (size_t i = 0; i < n && !meant; i++)
+							meant = ike_suite_equal(&suites[i], &s);
+						assert_int_equal(
+							ike_proposal_select(&msg.sa, IKE, &s, 1,
+									    false, &out, &p),
+							meant ? IKE_OK : IKE_ERR_NO_PROPOSAL);
+						n_on_offer += meant;
+					}
+		assert_true(n_on_offer >= 1);
+		for (size_t i = 0; i < msg.sa.n_proposals; i++) {
+			assert_int_equal(msg.sa.proposals[i].number, i + 1);
+			/* AEAD and others never share a proposal. */
+			for (size_t t = 1; t < msg.sa.proposals[i].n_transforms; t++)
+				if (msg.sa.proposals[i].transforms[t].type == IKE_TRANSFORM_ENCR)
+					assert_int_equal(msg.sa.proposals[i].transforms[t].id,
+							 msg.sa.proposals[i].transforms[0].id);
+		}
+	}
+}
+
+static void suite_facts(void **state)
+{
+	static const struct {
+		struct ike_suite s;
+		size_t key_size;
+		const char *text;
+	} facts[] = {
+		{{20, 256, 6, 0, 20, 0}, 36, "aes-256-gcm-16/prf-sha2-384/dh-20"},
+		{{20, 128, 0, 0, 0, 1}, 20, "aes-128-gcm-16/esn"},
+		{{12, 256, 0, 14, 14, 0}, 32, "aes-256-cbc/sha2-512/dh-14"},
+		{{3, 0, 2, 2, 2, 0}, 0, "encr-3/integ-2/prf-2/dh-2"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(facts); i++) {
+		char text[IKE_SUITE_STRLEN];
+
+		assert_int_equal(ike_suite_encr_key_size(&facts[i].s), facts[i].key_size);
+		assert_string_equal(ike_suite_format(&facts[i].s, text), facts[i].text);
+	}
+	for (unsigned bits = 0; bits <= 512; bits++)
+		assert_int_equal(ike_encr_key_bits_ok(IKE_ENCR_AES_CBC, (uint16_t)bits),
+				 bits == 128 || bits == 256);
+	assert_false(ike_encr_key_bits_ok((enum ike_encr)3, 128));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(select_cases),
+		cmocka_unit_test(check_cases),
+		cmocka_unit_test(explain_cases),
+		cmocka_unit_test(products_are_merged),
+		cmocka_unit_test(offers_say_what_we_mean),
+		cmocka_unit_test(suite_facts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
