@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* aead: the list of backends. See aead.h. */
+#include <string.h>
+#include "esp/aead.h"
+
+const struct esp_backend *const esp_backends[] = {
+	&esp_backend_ipsec_mb,
+	&esp_backend_openssl,
+	NULL,
+};
+
+const struct esp_backend *esp_backend_by_name(const char *name)
+{
+	for (size_t i = 0; esp_backends[i]; i++)
+		if (strcmp(esp_backends[i]->name, name) == 0)
+			return esp_backends[i];
+	return NULL;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* aead_int: what the backends share. */
+#ifndef ESP_AEAD_INT_H
+#define ESP_AEAD_INT_H
+
+#include <string.h>
+#include "esp/esp_int.h"
+
+/* RFC 4106 4: the nonce is the salt and the packet's IV. */
+#define AEAD_NONCE_SIZE 12u
+#define AEAD_SALT_SIZE  4u
+#define AEAD_AAD_MAX    12u
+#define AEAD_CBC_BLOCK  16u
+
+/* RFC 4106 5: SPI and sequence number; with ESN the 64-bit number. */
+static inline void aead_aad_esn(uint8_t out[AEAD_AAD_MAX], const struct esp_job *j)
+{
+	memcpy(out, j->esp, 4);
+	esp_put32(out + 4, j->seq_hi);
+	memcpy(out + 8, j->esp + 4, 4);
+}
+
+static inline bool aead_equal_ct(const uint8_t *a, const uint8_t *b, size_t size)
+{
+	uint64_t diff = 0;
+
+	/* ICVs are 16, 24 or 32 bytes. */
+	for (size_t i = 0; i < size; i += 8) {
+		uint64_t x, y;
+
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		diff |= x ^ y;
+	}
+	/* Keeps the compiler from turning the loop into one with an early exit. */
+	__asm__("" : "+r"(diff));
+	return diff == 0;
+}
+
+#endif

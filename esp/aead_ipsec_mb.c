@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aead_ipsec_mb: packets protected by libipsec-mb, which chooses the best code for the CPU.
+ *
+ * GCM goes through the direct calls, which measure faster than jobs. CBC with HMAC goes through the
+ * job manager, which works on many packets side by side: a burst is submitted whole, then flushed.
+ * Jobs complete in any order; user_data leads back to the caller's job.
+ */
+#include <intel-ipsec-mb.h>
+#include <stdlib.h>
+#include "base/secret.h"
+#include "esp/aead_int.h"
+
+#define HMAC_BLOCK_MAX 128
+#define HMAC_STATE_MAX 64
+#define ROUND_KEYS     15
+
+typedef void gcm_fn(const struct gcm_key_data *key, struct gcm_context_data *ctx, uint8_t *out,
+		    const uint8_t *in, uint64_t size, const uint8_t *iv, const uint8_t *aad,
+		    uint64_t aad_size, uint8_t *tag, uint64_t tag_size);
+
+struct esp_key {
+	/* GCM */
+	gcm_fn *gcm_enc, *gcm_dec;
+	uint8_t salt[AEAD_SALT_SIZE];
+	/* both */
+	bool aead, esn;
+	uint8_t icv_size;
+	/* CBC and HMAC */
+	uint8_t encr_key_size;
+	IMB_HASH_ALG hash;
+	union {
+		struct gcm_key_data gcm __attribute__((aligned(64)));
+		struct {
+			uint8_t enc[ROUND_KEYS * 16] __attribute__((aligned(16)));
+			uint8_t dec[ROUND_KEYS * 16] __attribute__((aligned(16)));
+			uint8_t ipad[HMAC_STATE_MAX] __attribute__((aligned(16)));
+			uint8_t opad[HMAC_STATE_MAX] __attribute__((aligned(16)));
+		} cbc;
+	};
+};
+
+struct mb_ctx {
+	IMB_MGR *mgr;
+	/* Of opened packets: received and computed ICVs, by job. */
+	uint8_t icv_received[ESP_BURST_MAX][ESP_ICV_MAX];
+	uint8_t icv_computed[ESP_BURST_MAX][ESP_ICV_MAX];
+};
+
+static bool mb_supports(const struct esp_suite *s)
+{
+	struct esp_suite known;
+
+	return esp_suite_init(&known, s->encr, s->encr_key_bits, s->integ);
+}
+
+static void mb_ctx_free(void *ctx)
+{
+	struct mb_ctx *c = ctx;
+
+	if (!c)
+		return;
+	if (c->mgr) {
+		/* The manager's lanes hold pieces of packets and hash states. */
+		bytes_wipe(c->mgr, imb_get_mb_mgr_size());
+		free_mb_mgr(c->mgr);
+	}
+	bytes_wipe(c, sizeof(*c));
+	free(c);
+}
+
+static void *mb_ctx_new(void)
+{
+	struct mb_ctx *c = calloc(1, sizeof(*c));
+	IMB_ARCH arch;
+
+	if (!c)
+		return NULL;
+	c->mgr = alloc_mb_mgr(0);
+	if (!c->mgr)
+		goto fail;
+	init_mb_mgr_auto(c->mgr, &arch);
+	if (imb_get_errno(c->mgr) != 0)
+		goto fail;
+	return c;
+fail:
+	mb_ctx_free(c);
+	return NULL;
+}
+
+static void gcm_key_init(struct esp_key *k, IMB_MGR *m, const struct esp_suite *s,
+			 const uint8_t *key)
+{
+	switch (s->encr_key_bits) {
+	case 128:
+		IMB_AES128_GCM_PRE(m, key, &k->gcm);
+		k->gcm_enc = m->gcm128_enc;
+		k->gcm_dec = m->gcm128_dec;
+		break;
+	case 192:
+		IMB_AES192_GCM_PRE(m, key, &k->gcm);
+		k->gcm_enc = m->gcm192_enc;
+		k->gcm_dec = m->gcm192_dec;
+		break;
+	default:
+		IMB_AES256_GCM_PRE(m, key, &k->gcm);
+		k->gcm_enc = m->gcm256_enc;
+		k->gcm_dec = m->gcm256_dec;
+		break;
+	}
+	memcpy(k->salt, key + s->encr_key_bits / 8, sizeof(k->salt));
+}
+
+static void hash_block(IMB_MGR *m, uint16_t integ, const uint8_t *block, uint8_t *state)
+{
+	switch (integ) {
+	case ESP_INTEG_HMAC_SHA2_256_128: IMB_SHA256_ONE_BLOCK(m, block, state); break;
+	case ESP_INTEG_HMAC_SHA2_384_192: IMB_SHA384_ONE_BLOCK(m, block, state); break;
+	default: IMB_SHA512_ONE_BLOCK(m, block, state); break;
+	}
+}
+
+/* RFC 2104 2: the hash states after the padded key's block, once per key. */
+static void hmac_key_init(struct esp_key *k, IMB_MGR *m, const struct esp_suite *s,
+			  const uint8_t *key)
+{
+	uint8_t block[HMAC_BLOCK_MAX];
+	const size_t block_size = s->integ == ESP_INTEG_HMAC_SHA2_256_128 ? 64 : 128;
+
+	memset(block, 0x36, block_size);
+	for (size_t i = 0; i < s->integ_key_size; i++)
+		block[i] ^= key[i];
+	hash_block(m, s->integ, block, k->cbc.ipad);
+	for (size_t i = 0; i < block_size; i++)
+		block[i] ^= 0x36 ^ 0x5c;
+	hash_block(m, s->integ, block, k->cbc.opad);
+	bytes_wipe(block, sizeof(block));
+}
+
+static void cbc_key_init(struct esp_key *k, IMB_MGR *m, const struct esp_suite *s,
+			 const uint8_t *encr_key, const uint8_t *integ_key)
+{
+	switch (s->encr_key_bits) {
+	case 128: IMB_AES_KEYEXP_128(m, encr_key, k->cbc.enc, k->cbc.dec); break;
+	case 192: IMB_AES_KEYEXP_192(m, encr_key, k->cbc.enc, k->cbc.dec); break;
+	default: IMB_AES_KEYEXP_256(m, encr_key, k->cbc.enc, k->cbc.dec); break;
+	}
+	k->encr_key_size = s->encr_key_size;
+	switch (s->integ) {
+	case ESP_INTEG_HMAC_SHA2_256_128: k->hash = IMB_AUTH_HMAC_SHA_256; break;
+	case ESP_INTEG_HMAC_SHA2_384_192: k->hash = IMB_AUTH_HMAC_SHA_384; break;
+	default: k->hash = IMB_AUTH_HMAC_SHA_512; break;
+	}
+	hmac_key_init(k, m, s, integ_key);
+}
+
+static void mb_key_free(struct esp_key *k)
+{
+	if (!k)
+		return;
+	bytes_wipe(k, sizeof(*k));
+	free(k);
+}
+
+static struct esp_key *mb_key_new(void *ctx, const struct esp_suite *s, bool esn,
+				  const uint8_t *encr_key, const uint8_t *integ_key)
+{
+	struct mb_ctx *c = ctx;
+	struct esp_key *k;
+
+	if (!mb_supports(s))
+		return NULL;
+	k = aligned_alloc(64, (sizeof(*k) + 63) & ~(size_t)63);
+	if (!k)
+		return NULL;
+	memset(k, 0, sizeof(*k));
+	k->aead = s->aead;
+	k->esn = esn;
+	k->icv_size = s->icv_size;
+	if (s->aead)
+		gcm_key_init(k, c->mgr, s, encr_key);
+	else
+		cbc_key_init(k, c->mgr, s, encr_key, integ_key);
+	return k;
+}
+
+/* Nonce and AAD of one packet; without ESN the AAD stands in the packet as it is. */
+static inline const uint8_t *gcm_inputs(const struct esp_job *j, uint8_t nonce[AEAD_NONCE_SIZE],
+					uint8_t aad[AEAD_AAD_MAX], size_t *aad_size)
+{
+	memcpy(nonce, j->key->salt, AEAD_SALT_SIZE);
+	memcpy(nonce + AEAD_SALT_SIZE, j->esp + ESP_HDR_SIZE, 8);
+	if (!j->key->esn) {
+		*aad_size = ESP_HDR_SIZE;
+		return j->esp;
+	}
+	aead_aad_esn(aad, j);
+	*aad_size = AEAD_AAD_MAX;
+	return aad;
+}
+
+static inline void gcm_seal_one(struct esp_job *j)
+{
+	const struct esp_key *k = j->key;
+	struct gcm_context_data gcm;
+	uint8_t nonce[16], aad[16], *text = j->esp + ESP_HDR_SIZE + 8;
+	const uint8_t *a;
+	size_t aad_size;
+
+	a = gcm_inputs(j, nonce, aad, &aad_size);
+	k->gcm_enc(&k->gcm, &gcm, text, text, j->payload_size, nonce, a, aad_size,
+		   text + j->payload_size, 16);
+	j->ok = true;
+}
+
+static inline void gcm_open_one(struct esp_job *j)
+{
+	const struct esp_key *k = j->key;
+	struct gcm_context_data gcm;
+	uint8_t nonce[16], aad[16], icv[16], *text = j->esp + ESP_HDR_SIZE + 8;
+	const uint8_t *a;
+	size_t aad_size;
+
+	a = gcm_inputs(j, nonce, aad, &aad_size);
+	k->gcm_dec(&k->gcm, &gcm, text, text, j->payload_size, nonce, a, aad_size, icv, 16);
+	j->ok = aead_equal_ct(icv, text + j->payload_size, 16);
+}
+
+/* The fields that both directions share. */
+static IMB_JOB *cbc_job(IMB_MGR *m, struct esp_job *j)
+{
+	const struct esp_key *k = j->key;
+	const uint32_t head = ESP_HDR_SIZE + AEAD_CBC_BLOCK;
+	IMB_JOB *q = IMB_GET_NEXT_JOB(m);
+
+	q->enc_keys = k->cbc.enc;
+	q->dec_keys = k->cbc.dec;
+	q->key_len_in_bytes = k->encr_key_size;
+	q->src = j->esp;
+	q->dst = j->esp + head;
+	q->cipher_start_src_offset_in_bytes = head;
+	q->msg_len_to_cipher_in_bytes = j->payload_size;
+	q->hash_start_src_offset_in_bytes = 0;
+	/* RFC 4303 2.2.1: the high half is appended to what is hashed. It stands where the ICV
+	 * will, and is not sent. */
+	q->msg_len_to_hash_in_bytes = head + j->payload_size + (k->esn ? 4 : 0);
+	q->iv = j->esp + ESP_HDR_SIZE;
+	q->iv_len_in_bytes = AEAD_CBC_BLOCK;
+	q->auth_tag_output_len_in_bytes = k->icv_size;
+	q->u.HMAC._hashed_auth_key_xor_ipad = k->cbc.ipad;
+	q->u.HMAC._hashed_auth_key_xor_opad = k->cbc.opad;
+	q->cipher_mode = IMB_CIPHER_CBC;
+	q->hash_alg = k->hash;
+	q->user_data = j;
+	return q;
+}
+
+static inline uint8_t *cbc_icv(const struct esp_job *j)
+{
+	return j->esp + ESP_HDR_SIZE + AEAD_CBC_BLOCK + j->payload_size;
+}
+
+static inline void cbc_done(IMB_JOB *q)
+{
+	struct esp_job *j;
+
+	if (!q)
+		return;
+	j = q->user_data;
+	j->ok = q->status == IMB_STATUS_COMPLETED;
+}
+
+static void cbc_seal(struct mb_ctx *c, struct esp_job *jobs, size_t n)
+{
+	IMB_JOB *q;
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t *icv = cbc_icv(&jobs[i]);
+
+		jobs[i].ok = false;
+		if (jobs[i].key->esn)
+			esp_put32(icv, jobs[i].seq_hi);
+		q = cbc_job(c->mgr, &jobs[i]);
+		q->cipher_direction = IMB_DIR_ENCRYPT;
+		q->chain_order = IMB_ORDER_CIPHER_HASH;
+		q->auth_tag_output = icv;
+		cbc_done(IMB_SUBMIT_JOB(c->mgr));
+	}
+	while ((q = IMB_FLUSH_JOB(c->mgr)))
+		cbc_done(q);
+}
+
+static void cbc_open(struct mb_ctx *c, struct esp_job *jobs, size_t n)
+{
+	IMB_JOB *q;
+
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t icv_size = jobs[i].key->icv_size;
+		uint8_t *icv = cbc_icv(&jobs[i]);
+
+		jobs[i].ok = false;
+		memcpy(c->icv_received[i], icv, icv_size);
+		if (jobs[i].key->esn)
+			esp_put32(icv, jobs[i].seq_hi);
+		q = cbc_job(c->mgr, &jobs[i]);
+		q->cipher_direction = IMB_DIR_DECRYPT;
+		q->chain_order = IMB_ORDER_HASH_CIPHER;
+		q->auth_tag_output = c->icv_computed[i];
+		cbc_done(IMB_SUBMIT_JOB(c->mgr));
+	}
+	while ((q = IMB_FLUSH_JOB(c->mgr)))
+		cbc_done(q);
+	for (size_t i = 0; i < n; i++)
+		jobs[i].ok = jobs[i].ok && aead_equal_ct(c->icv_received[i], c->icv_computed[i],
+							 jobs[i].key->icv_size);
+}
+
+/* A burst may mix keys: runs of one kind go together. */
+static void mb_run(struct mb_ctx *c, struct esp_job *jobs, size_t n, bool seal)
+{
+	size_t first = 0;
+
+	while (first < n) {
+		const bool aead = jobs[first].key->aead;
+		size_t last = first;
+
+		if (aead) {
+			if (seal)
+				gcm_seal_one(&jobs[first]);
+			else
+				gcm_open_one(&jobs[first]);
+			first++;
+			continue;
+		}
+		while (last < n && !jobs[last].key->aead && last - first < ESP_BURST_MAX)
+			last++;
+		if (seal)
+			cbc_seal(c, jobs + first, last - first);
+		else
+			cbc_open(c, jobs + first, last - first);
+		first = last;
+	}
+}
+
+static void mb_seal(void *ctx, struct esp_job *jobs, size_t n)
+{
+	mb_run(ctx, jobs, n, true);
+}
+
+static void mb_open(void *ctx, struct esp_job *jobs, size_t n)
+{
+	mb_run(ctx, jobs, n, false);
+}
+
+const struct esp_backend esp_backend_ipsec_mb = {
+	.name = "ipsec-mb",
+	.supports = mb_supports,
+	.ctx_new = mb_ctx_new,
+	.ctx_free = mb_ctx_free,
+	.key_new = mb_key_new,
+	.key_free = mb_key_free,
+	.seal = mb_seal,
+	.open = mb_open,
+};

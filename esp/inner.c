@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inner: the inner IP header, checked as a forwarding router would (RFC 1812 5.2.2, RFC 8200 3),
+ * and the upper-layer fields that selectors look at.
+ */
+#include "esp/esp_int.h"
+
+/* RFC 1812 5.2.2: the header checksum is verified before a datagram is forwarded. */
+static bool ip4_checksum_ok(const uint8_t *p, uint32_t ihl)
+{
+	uint64_t sum = 0;
+	uint32_t v;
+
+	/* Any word size and byte order give zero for a good header (RFC 1071 2). */
+	for (uint32_t i = 0; i < ihl; i += 4) {
+		memcpy(&v, p + i, sizeof(v));
+		sum += v;
+	}
+	return esp_fold16(sum) == 0xffff;
+}
+
+static enum esp_inner_fault parse_v4(const uint8_t *p, uint32_t size, struct esp_inner *out)
+{
+	const uint32_t ihl = (p[0] & 0x0fu) * 4u;
+	uint32_t total;
+
+	if (size < ESP_IP4_HDR_SIZE)
+		return ESP_INNER_TRUNCATED;
+	if (ihl < ESP_IP4_HDR_SIZE)
+		return ESP_INNER_NOT_IP;
+	total = esp_get16(p + 2);
+	if (total < ihl || total > size)
+		return ESP_INNER_TRUNCATED;
+	if (!ip4_checksum_ok(p, ihl))
+		return ESP_INNER_CHECKSUM;
+	*out = (struct esp_inner){
+		.total = total,
+		.family = IP_V4,
+		.tos = p[1],
+		.ttl = p[8],
+		.dont_fragment = p[6] & 0x40,
+	};
+	return ESP_INNER_OK;
+}
+
+static enum esp_inner_fault parse_v6(const uint8_t *p, uint32_t size, struct esp_inner *out)
+{
+	uint32_t total;
+
+	if (size < ESP_IP6_HDR_SIZE)
+		return ESP_INNER_TRUNCATED;
+	total = ESP_IP6_HDR_SIZE + esp_get16(p + 4);
+	if (total > size)
+		return ESP_INNER_TRUNCATED;
+	/* RFC 2675: a jumbogram says its length elsewhere; none fits into an outer packet. */
+	if (total == ESP_IP6_HDR_SIZE && p[6] == ESP_PROTO_HOPOPT)
+		return ESP_INNER_TRUNCATED;
+	*out = (struct esp_inner){
+		.total = total,
+		.family = IP_V6,
+		.tos = (uint8_t)(p[0] << 4 | p[1] >> 4),
+		.ttl = p[7],
+		.dont_fragment = true,
+	};
+	return ESP_INNER_OK;
+}
+
+enum esp_inner_fault esp_inner_parse(const uint8_t *data, uint32_t size, struct esp_inner *out)
+{
+	if (size == 0)
+		return ESP_INNER_TRUNCATED;
+	switch (data[0] >> 4) {
+	case 4: return parse_v4(data, size, out);
+	case 6: return parse_v6(data, size, out);
+	default: return ESP_INNER_NOT_IP;
+	}
+}
+
+void esp_inner_decrement_ttl(uint8_t *data, uint8_t family)
+{
+	if (family == IP_V4) {
+		const uint16_t from = esp_get16(data + 8);
+
+		data[8]--;
+		esp_sum_adjust(data + 10, from, esp_get16(data + 8));
+	} else {
+		data[7]--;
+	}
+}
+
+void esp_inner_set_ecn(uint8_t *data, uint8_t family, uint8_t ecn)
+{
+	if (family == IP_V4) {
+		const uint16_t from = esp_get16(data);
+
+		data[1] = (uint8_t)((data[1] & ~3u) | ecn);
+		esp_sum_adjust(data + 10, from, esp_get16(data));
+	} else {
+		data[1] = (uint8_t)((data[1] & ~0x30u) | (unsigned)ecn << 4);
+	}
+}
+
+uint8_t esp_inner_tos(const uint8_t *data, uint8_t family)
+{
+	return family == IP_V4 ? data[1] : (uint8_t)(data[0] << 4 | data[1] >> 4);
+}
+
+static void upper_ports(const uint8_t *p, uint32_t size, struct esp_upper *out)
+{
+	switch (out->protocol) {
+	case ESP_PROTO_TCP:
+	case ESP_PROTO_UDP:
+	case ESP_PROTO_DCCP:
+	case ESP_PROTO_SCTP:
+	case ESP_PROTO_UDPLITE:
+		if (size < 4)
+			return;
+		out->src_port = esp_get16(p);
+		out->dst_port = esp_get16(p + 2);
+		break;
+	/* RFC 4301 4.4.1.1: type in the upper, code in the lower eight bits of one 16-bit value. */
+	case ESP_PROTO_ICMP:
+	case ESP_PROTO_ICMPV6:
+		if (size < 2)
+			return;
+		out->src_port = out->dst_port = esp_get16(p);
+		break;
+	/* The message type in the upper eight bits, the lower ones zero. */
+	case ESP_PROTO_MH:
+		if (size < 3)
+			return;
+		out->src_port = out->dst_port = (uint16_t)(p[2] << 8);
+		break;
+	default: return;
+	}
+	out->has_ports = true;
+}
+
+static void upper_v4(const uint8_t *p, uint32_t total, struct esp_upper *out)
+{
+	const uint32_t ihl = (p[0] & 0x0fu) * 4u;
+
+	out->protocol = p[9];
+	out->protocol_known = true;
+	if ((esp_get16(p + 6) & 0x1fff) == 0)
+		upper_ports(p + ihl, total - ihl, out);
+}
+
+/* RFC 4301 4.4.1.1: extension headers are skipped to find the next layer protocol. */
+static void upper_v6(const uint8_t *p, uint32_t total, struct esp_upper *out)
+{
+	uint32_t at = ESP_IP6_HDR_SIZE;
+	uint8_t next = p[6];
+	uint32_t size;
+
+	for (;;) {
+		switch (next) {
+		case ESP_PROTO_HOPOPT:
+		case ESP_PROTO_ROUTING:
+		case ESP_PROTO_DSTOPTS:
+		case ESP_PROTO_AH:
+			if (total - at < 8)
+				return;
+			size = next == ESP_PROTO_AH ? (p[at + 1] + 2u) * 4u : (p[at + 1] + 1u) * 8u;
+			if (total - at < size)
+				return;
+			break;
+		case ESP_PROTO_FRAGMENT:
+			if (total - at < 8)
+				return;
+			if (esp_get16(p + at + 2) & 0xfff8) {
+				/* A later fragment: what its header names need not be the upper layer. */
+				switch (p[at]) {
+				case ESP_PROTO_HOPOPT:
+				case ESP_PROTO_ROUTING:
+				case ESP_PROTO_DSTOPTS:
+				case ESP_PROTO_AH: return;
+				default: break;
+				}
+				out->protocol = p[at];
+				out->protocol_known = true;
+				return;
+			}
+			size = 8;
+			break;
+		default:
+			out->protocol = next;
+			out->protocol_known = true;
+			upper_ports(p + at, total - at, out);
+			return;
+		}
+		next = p[at];
+		at += size;
+	}
+}
+
+void esp_inner_upper(const uint8_t *data, uint32_t total, struct esp_upper *out)
+{
+	*out = (struct esp_upper){0};
+	if (data[0] >> 4 == 4)
+		upper_v4(data, total, out);
+	else
+		upper_v6(data, total, out);
+}
