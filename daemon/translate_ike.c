@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* translate_ike: a configured tunnel as the IKE core wants it. */
+#include <stdio.h>
+#include <string.h>
+#include "daemon/translate.h"
+
+static_assert(CONFIG_NAME_SIZE == IKE_NAME_SIZE, "names are copied whole");
+static_assert(CONFIG_NAME_SIZE == DP_NAME_SIZE, "names are copied whole");
+
+bool translate_id(const char *text, const struct ip_addr *address, struct ike_id *out)
+{
+	static const char keyid[] = "keyid:";
+	struct ip_addr a = *address;
+	size_t size;
+
+	memset(out, 0, sizeof(*out));
+	if (text[0] == '\0' || ip_parse(text, &a)) {
+		out->type = a.family == IP_V4 ? IKE_ID_IPV4_ADDR : IKE_ID_IPV6_ADDR;
+		out->size = (uint8_t)ip_size(&a);
+		memcpy(out->data, a.b, out->size);
+		return out->size > 0;
+	}
+	out->type = strchr(text, '@') ? IKE_ID_RFC822_ADDR : IKE_ID_FQDN;
+	if (strncmp(text, keyid, sizeof(keyid) - 1) == 0) {
+		out->type = IKE_ID_KEY_ID;
+		text += sizeof(keyid) - 1;
+	}
+	size = strlen(text);
+	if (size == 0 || size > sizeof(out->data))
+		return false;
+	out->size = (uint8_t)size;
+	memcpy(out->data, text, size);
+	return true;
+}
+
+static bool networks(const struct ip_prefix *p, size_t n, struct ike_ts *ts, size_t *n_ts)
+{
+	if (n > IKE_MAX_TS)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		ts[i].port_last = UINT16_MAX;
+		ip_prefix_range(&p[i], &ts[i].first, &ts[i].last);
+	}
+	*n_ts = n;
+	return true;
+}
+
+static size_t suites(const struct config_suite *from, size_t n, struct ike_suite *to, size_t max)
+{
+	if (n > max)
+		n = max;
+	for (size_t i = 0; i < n; i++)
+		to[i] = (struct ike_suite){
+			.encr = from[i].encr,
+			.encr_key_bits = from[i].encr_key_bits,
+			.prf = from[i].prf,
+			.integ = from[i].integ,
+			.dh = from[i].dh,
+			.esn = from[i].esn,
+		};
+	return n;
+}
+
+static enum ike_dpd_action dpd_action(enum config_dpd_action a)
+{
+	switch (a) {
+	case CONFIG_DPD_CLEAR: return IKE_DPD_CLEAR;
+	case CONFIG_DPD_NONE: return IKE_DPD_NONE;
+	case CONFIG_DPD_RESTART: return IKE_DPD_RESTART;
+	}
+	return IKE_DPD_RESTART;
+}
+
+bool translate_ike_tunnel(const struct config_connection *c, const struct config_tunnel *t,
+			  struct ike_tunnel_cfg *out, char *why, size_t why_size)
+{
+	size_t n_pairs;
+
+	memset(out, 0, sizeof(*out));
+	memcpy(out->name, t->name, sizeof(out->name));
+	out->tunnel = t->index;
+	out->local = t->local;
+	out->remote = t->remote;
+	if (!translate_id(t->local_id, &t->local, &out->local_id)) {
+		snprintf(why, why_size, "tunnel '%s': local_id is longer than %u bytes", t->name,
+			 IKE_ID_MAX);
+		return false;
+	}
+	if (!translate_id(t->remote_id, &t->remote, &out->remote_id)) {
+		snprintf(why, why_size,
+			 "tunnel '%s': remote_id is missing or longer than %u bytes: a tunnel "
+			 "without remote_address needs one",
+			 t->name, IKE_ID_MAX);
+		return false;
+	}
+	out->n_ike_suites = suites(t->ike, t->n_ike, out->ike_suites,
+				   sizeof(out->ike_suites) / sizeof(out->ike_suites[0]));
+	out->n_esp_suites = suites(t->esp, t->n_esp, out->esp_suites,
+				   sizeof(out->esp_suites) / sizeof(out->esp_suites[0]));
+	if (!networks(c->local_networks, c->n_local_networks, out->local_ts, &out->n_local_ts) ||
+	    !networks(c->remote_networks, c->n_remote_networks, out->remote_ts,
+		      &out->n_remote_ts)) {
+		snprintf(why, why_size,
+			 "connection '%s': more than %u networks on one side: join them or use "
+			 "another connection",
+			 c->name, IKE_MAX_TS);
+		return false;
+	}
+	n_pairs = translate_count_pairs(out->local_ts, out->n_local_ts, out->remote_ts,
+					out->n_remote_ts);
+	if (n_pairs == 0 || n_pairs > DP_MAX_TS) {
+		snprintf(
+			why, why_size,
+			"connection '%s': local_networks and remote_networks make %zu pairs of one "
+			"address family; 1 to %u are possible: join networks or use another "
+			"connection",
+			c->name, n_pairs, DP_MAX_TS);
+		return false;
+	}
+	out->ike_lifetime = t->ike_lifetime;
+	out->child_lifetime = t->child_lifetime;
+	out->rekey_margin = t->rekey_margin;
+	out->rekey_fuzz_percent = t->rekey_fuzz_percent;
+	out->dpd_interval = t->dpd_interval;
+	out->dpd_timeout = t->dpd_timeout;
+	out->dpd_action = dpd_action(t->dpd_action);
+	out->startup = t->startup == CONFIG_STARTUP_START ? IKE_STARTUP_START : IKE_STARTUP_ADD;
+	out->encap = t->force_udp_encap ? IKE_ENCAP_FORCE : IKE_ENCAP_AUTO;
+	out->nat_keepalive = t->nat_keepalive;
+	out->replay_window = t->replay_window;
+	return true;
+}
+
+struct ike_limits translate_ike_limits(const struct config *c)
+{
+	const uint32_t most = 1u << DP_SLOT_BITS;
+
+	return (struct ike_limits){
+		.max_half_open = c->max_half_open,
+		.cookie_threshold = c->cookie_threshold,
+		.max_half_open_source = c->max_half_open_source,
+		.max_children = c->max_sas < most ? c->max_sas : most,
+	};
+}
+
+bool translate_ike_tunnel_equal(const struct ike_tunnel_cfg *a, const struct ike_tunnel_cfg *b)
+{
+	/* Both were zeroed before they were filled, padding included. */
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
