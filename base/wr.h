@@ -83,8 +83,11 @@ static inline void wr_u32(struct wr *w, uint32_t v)
 
 static inline void wr_u64(struct wr *w, uint64_t v)
 {
-	wr_u32(w, (uint32_t)(v >> 32));
-	wr_u32(w, (uint32_t)v);
+	uint8_t b[8];
+
+	for (unsigned i = 0; i < 8; i++)
+		b[i] = (uint8_t)(v >> (56 - 8 * i));
+	wr_bytes(w, b, sizeof(b));
 }
 
 /* Overwrites 16 bits at offset `at`, which must have been written before. */
