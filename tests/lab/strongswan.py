@@ -44,8 +44,8 @@ class StrongSwan:
                   "x509ac", "x509ocsp", "bliss"):
             (self.dir / "swanctl" / d).mkdir(parents=True, exist_ok=True)
         (self.dir / "strongswan.conf").write_text(_block("charon-systemd", {
-            "load": PLUGINS, "install_routes": "yes", "retransmit_tries": "4", "retransmit_timeout": "0.5",
-            "retransmit_base": "1.4", "threads": "16",
+            "load": PLUGINS, "install_routes": "yes", "retransmit_tries": "3", "retransmit_timeout": "0.5",
+            "retransmit_base": "1.3", "threads": "16",
             "plugins": {"vici": {"socket": f"unix://{self.vici}"}, "kernel-libipsec": {"allow_peer_ts": "yes"}},
             "filelog": {"lab": {"path": str(self.log), "default": "1", "ike": "2", "net": "1", "flush_line": "yes",
                                 "time_format": "%H:%M:%S", "time_add_ms": "yes"}}}))
