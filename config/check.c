@@ -218,10 +218,12 @@ void config_check_connection(struct config_parse *p, const struct config_connect
 
 	check_networks(p, w);
 	check_routes(p, w);
+	/* Equal remote addresses alone are what the side with two addresses sees of a site with one. */
 	if (c->n_tunnels == 2 && c->tunnels[0].remote.family != IP_NONE &&
-	    ip_equal(&c->tunnels[0].remote, &c->tunnels[1].remote))
+	    ip_equal(&c->tunnels[0].remote, &c->tunnels[1].remote) &&
+	    ip_equal(&c->tunnels[0].local, &c->tunnels[1].local))
 		config_warning(&p->diag, w->at_tunnels,
-			       "both tunnels end at %s: they will fail together",
+			       "both tunnels take the same way to %s: they will fail together",
 			       ip_format(&c->tunnels[0].remote, a));
 }
 

@@ -2,6 +2,7 @@
 #include "config/diag.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "config/tree.h"
 
 void config_diag_init(struct config_diag *d, struct config_errors *out)
@@ -51,14 +52,31 @@ static int by_place(const void *va, const void *vb)
 	return (a->column > b->column) - (a->column < b->column);
 }
 
+/* In order of place, and each once: what `defaults` says wrongly shows in both tunnels. */
+static void sort(struct config_error *list, size_t *n)
+{
+	size_t i, kept = 0;
+
+	qsort(list, *n, sizeof(*list), by_place);
+	for (i = 0; i < *n; i++) {
+		if (kept && !by_place(&list[kept - 1], &list[i]) &&
+		    !strcmp(list[kept - 1].text, list[i].text))
+			continue;
+		if (kept != i)
+			list[kept] = list[i];
+		kept++;
+	}
+	*n = kept;
+}
+
 void config_diag_finish(struct config_diag *d)
 {
 	struct config_errors *out = d->out;
 
-	qsort(out->errors, out->n, sizeof(out->errors[0]), by_place);
-	qsort(out->warnings, out->n_warnings, sizeof(out->warnings[0]), by_place);
+	sort(out->errors, &out->n);
+	sort(out->warnings, &out->n_warnings);
 	if (d->n_lost) {
-		struct config_error *last = &out->errors[CONFIG_MAX_ERRORS - 1];
+		struct config_error *last = &out->errors[out->n - 1];
 		struct sb s = sb_of(last->text, sizeof(last->text));
 
 		sb_printf(&s, "too many errors: %zu more; correct these first", d->n_lost + 1);

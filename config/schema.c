@@ -107,6 +107,19 @@ static void report_unknown(struct config_parse *p, const struct config_map *m,
 		sb_printf(s, "unknown key '%s'; did you mean '%s'?", config_shown(key, buf), near);
 		return;
 	}
+	for (i = 0; i < m->n; i++) {
+		const struct config_map *below = m->keys[i].map;
+		size_t j;
+
+		for (j = 0; below && j < below->n && j < CONFIG_KEYS_MAX; j++)
+			names[j] = below->keys[j].name;
+		near = below ? config_nearest(key->text, names, j) : NULL;
+		if (near) {
+			sb_printf(s, "unknown key '%s' here; did you mean '%s' below '%s'?",
+				  config_shown(key, buf), near, m->keys[i].name);
+			return;
+		}
+	}
 	sb_printf(s, "unknown key '%s'; %s has ", config_shown(key, buf), m->what);
 	for (i = 0; i < m->n; i++)
 		sb_printf(s, "%s%s", i ? ", " : "", names[i]);
