@@ -82,17 +82,17 @@ static bool sha1(void *ctx, const struct ike_iov *in, size_t n_in, uint8_t out[2
 static bool hmac(const char *digest, const uint8_t *key, size_t key_size, const struct ike_iov *in,
 		 size_t n_in, uint8_t *out, size_t out_size)
 {
-	char name[16];
+	/* libcrypto only reads a digest's name, though the type says otherwise. */
 	const OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-		OSSL_PARAM_construct_end(),
+		OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)digest,
+				       strlen(digest)),
+		OSSL_PARAM_END,
 	};
 	uint8_t full[IKE_PRF_MAX];
 	EVP_MAC_CTX *mac = NULL;
 	size_t size;
 	bool ok;
 
-	strcpy(name, digest);
 	ok = loaded() && (mac = EVP_MAC_CTX_new(algs.hmac)) &&
 	     /* A NULL key would mean "the key set before". */
 	     EVP_MAC_init(mac, key ? key : (const uint8_t *)"", key_size, params) == 1;
