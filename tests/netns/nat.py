@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A NAT between the gateways: encapsulation, keepalives, a new mapping, rekeys behind it."""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lab import Tap, World, need, until, wire  # noqa: E402
+from lab.stream import Stream, ping  # noqa: E402
+from lab.topology import Side, two_sites  # noqa: E402
+from lab.twinbore import pair, wait_both_up  # noqa: E402
+
+
+def rebind(sites):
+    """The NAT forgets its mappings and gives new ports."""
+    sites.a.natbox.nft("""table ip nat
+        delete table ip nat
+        table ip nat { chain post { type nat hook postrouting priority 100; policy accept;
+            oifname "out" ip protocol udp masquerade to :20000-29999 random; }; }\n""")
+    sites.a.natbox.run(["conntrack", "-F"])
+
+
+def cases(tap, sites, p):
+    a, b = sites.a, sites.b
+    t = p.names_a[0]
+    with tap.case("the tunnel is up through the NAT, in UDP"), wire.Capture(*b.wire) as w:
+        wait_both_up(p)
+        assert ping(a.host, a.host4, b.host4) and ping(b.host, b.host6, a.host6)
+        classes = wire.judge(w.stop().packets(), sites.inner)
+        assert p.a.tunnel(t)["natt"] and p.b.tunnel(p.names_b[0])["natt"]
+        assert classes["esp"] == 0, "native ESP behind a NAT"
+        remote = p.b.tunnel(p.names_b[0])["remote"]
+        assert remote.startswith(a.public[0] + ":"), remote
+
+    with tap.case("keepalives hold the mapping while it is idle") as say, wire.Capture(*b.wire) as w:
+        time.sleep(2.5)
+        classes = wire.judge(w.stop().packets(), sites.inner)
+        say(f"{classes['keepalive']} keepalives in 2.5 s")
+        assert classes["keepalive"] >= 1, classes
+
+    with tap.case("rekeys from both sides lose nothing") as say, Stream(a.host, a.host4, b.host, b.host4) as stream:
+        for gw, name in ((p.a, t), (p.b, p.names_b[0])):
+            for what in ("child", "ike", "child"):
+                gw.rekey(name, what)
+        report = stream.stop()
+        say(report)
+        assert report.lost == 0, report
+
+    with tap.case("a new mapping: the peer follows authentic packets") as say, \
+            Stream(a.host, a.host4, b.host, b.host4) as stream:
+        time.sleep(0.3)
+        before, ids = p.b.tunnel(p.names_b[0])["remote"], p.a.ids(t)
+        rebind(sites)
+        until("the peer follows", lambda: p.b.tunnel(p.names_b[0])["remote"] != before, 10)
+        time.sleep(0.5)
+        report = stream.stop()
+        say(report)
+        assert report.gap_ms < 500, report
+        assert p.a.ids(t) == ids, "the SA was made anew"
+
+    with tap.case("rekeys after the move") as say, Stream(a.host, a.host4, b.host, b.host4) as stream:
+        p.b.rekey(p.names_b[0])
+        p.b.rekey(p.names_b[0], "ike")
+        p.a.rekey(t)
+        report = stream.stop()
+        say(report)
+        assert report.lost == 0, report
+
+
+def main():
+    need("ip", "nft", "conntrack", "ethtool", "tcpdump", "ping")
+    with World("nat") as world:
+        tap = Tap(world)
+        sites = two_sites(world, Side(nat=True), Side())
+        p = pair(sites, nat_keepalive="1s", dpd={"interval": "5s", "timeout": "20s", "action": "restart"})
+        with wire.Guard(*sites.wires), p.a, p.b:
+            cases(tap, sites, p)
+        return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

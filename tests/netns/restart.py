@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Restarts: of the peer, of the dataplane, of the IKE process, of a gateway that was killed."""
+
+import sys
+import os
+import signal
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lab import Tap, World, need, until, wire  # noqa: E402
+from lab.stream import Stream, ping  # noqa: E402
+from lab.topology import two_sites  # noqa: E402
+from lab.twinbore import pair, wait_both_up  # noqa: E402
+
+
+def pid_of(gw, role):
+    return next(p["pid"] for p in gw.status()["processes"] if p["role"] == role)
+
+
+def kill_role(gw, role):
+    """Kills one process of a gateway outright; returns when its successor runs."""
+    before = gw.restarts()
+    os.kill(before[role][0], signal.SIGKILL)
+
+    def back():
+        for p in gw.status()["processes"]:
+            if p["role"] == role:
+                return p["state"] == "running" and p["pid"] != before[role][0] and p["restarts"] > before[role][1]
+        return False
+
+    until(f"{role} was started again", back, 20)
+    others = {r: v for r, v in gw.restarts().items() if r != role}
+    assert others == {r: v for r, v in before.items() if r != role}, (before, others)
+
+
+def traffic_again(sites, p, timeout=25):
+    wait_both_up(p, timeout)
+    for x, y in ((sites.a, sites.b), (sites.b, sites.a)):
+        until("the hosts talk", lambda: ping(x.host, x.host4, y.host4, tries=1), timeout)
+    for gw, t in ((p.a, p.names_a[0]), (p.b, p.names_b[0])):
+        until(f"one pair of SAs is left on {gw.site.name}",
+              lambda: len(gw.ids(t)) == 1 and len(gw.ids(t, "ike")) == 1, 20)
+
+
+def cases(tap, sites, p):
+    a, b = sites.a, sites.b
+    with tap.case("up"):
+        traffic_again(sites, p)
+
+    for gw, name in ((p.a, "this side"), (p.b, "the peer")):
+        for role in ("dataplane", "ike", "keyd", "route"):
+            with tap.case(f"{role} of {name} is killed: traffic returns") as say, \
+                    Stream(a.host, a.host4, b.host, b.host4) as stream:
+                time.sleep(0.3)
+                kill_role(gw, role)
+                traffic_again(sites, p)
+                time.sleep(0.3)
+                report = stream.stop()
+                say(report)
+                assert report.gap_ms < 10000, report
+                assert gw.events("process-exited"), "no event tells of it"
+
+    with tap.case("the peer stops and starts in good order") as say, \
+            Stream(a.host, a.host4, b.host, b.host4) as stream:
+        time.sleep(0.3)
+        p.b.stop()
+        p.a.wait_down(p.names_a[0])
+        p.b.start()
+        traffic_again(sites, p)
+        report = stream.stop()
+        say(report)
+
+    with tap.case("the peer is killed, supervisor first, and starts again") as say, \
+            Stream(a.host, a.host4, b.host, b.host4) as stream:
+        time.sleep(0.3)
+        os.kill(p.b.process.pid, signal.SIGKILL)
+        p.b.process.wait()
+        until("no process of the killed gateway is left",
+              lambda: not b.gw.world.run(["ip", "netns", "pids", b.gw.full]).stdout.split(), 10)
+        p.b.start()
+        traffic_again(sites, p)
+        report = stream.stop()
+        say(report)
+
+    with tap.case("a gateway ends by SIGTERM at once and leaves nothing"):
+        started = time.monotonic()
+        process = p.a.process
+        p.a.stop()
+        assert process.popen.returncode == 0, process.popen.returncode
+        assert time.monotonic() - started < 5
+        assert not a.gw.has("wan") and not a.gw.has("tb-b-1")
+        assert not a.gw.world.run(["ip", "netns", "pids", a.gw.full]).stdout.split()
+
+
+def main():
+    need("ip", "ethtool", "tcpdump", "ping")
+    with World("restart") as world:
+        tap = Tap(world)
+        sites = two_sites(world)
+        p = pair(sites, dpd={"interval": "300ms", "timeout": "1500ms", "action": "restart"})
+        with wire.Guard(*sites.wires), p.a, p.b:
+            cases(tap, sites, p)
+        return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
