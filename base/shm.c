@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define SHM_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define SHM_MAX   ((size_t)1 << 30) /* beyond is a mistake, and would take the machine's memory */
 
 static bool map(struct shm *s, size_t size, bool writable)
 {
@@ -37,17 +38,17 @@ static bool fail(struct shm *s)
 bool shm_create(struct shm *s, const char *name, size_t size)
 {
 	*s = (struct shm){.fd = -1};
+	if (size == 0 || size > SHM_MAX) {
+		errno = EINVAL;
+		return false;
+	}
 	s->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (s->fd < 0)
 		return false;
 	/* fallocate() takes the memory now, so that no later access faults for want of it. */
-	if (size == 0 || ftruncate(s->fd, (off_t)size) != 0 ||
-	    fallocate(s->fd, 0, 0, (off_t)size) != 0 || fcntl(s->fd, F_ADD_SEALS, SHM_SEALS) != 0 ||
-	    !map(s, size, true)) {
-		if (size == 0)
-			errno = EINVAL;
+	if (ftruncate(s->fd, (off_t)size) != 0 || fallocate(s->fd, 0, 0, (off_t)size) != 0 ||
+	    fcntl(s->fd, F_ADD_SEALS, SHM_SEALS) != 0 || !map(s, size, true))
 		return fail(s);
-	}
 	return true;
 }
 

@@ -15,7 +15,7 @@ struct shm {
 	int fd; /* -1 when closed */
 };
 
-/* Creates, sizes, seals and maps. Excluded from core dumps. False with errno set. */
+/* Creates, sizes (up to 1 GiB), seals and maps. Excluded from core dumps. False with errno set. */
 bool shm_create(struct shm *s, const char *name, size_t size);
 /*
  * Maps a received descriptor after checking that it is a memfd with exactly these seals and this
