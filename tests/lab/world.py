@@ -151,7 +151,7 @@ class World:
     def __exit__(self, kind, value, trace):
         for s in self._handlers:
             signal.signal(s, signal.SIG_IGN)
-        if kind is not None:
+        if kind is not None and not issubclass(kind, (Interrupted, SystemExit)):
             self._failed = True
         try:
             if not self.keep:
