@@ -76,17 +76,23 @@ bool ike_proposal_frame_ok(const struct ike_proposal *p, uint8_t protocol)
 bool ike_proposal_has(const struct ike_proposal *p, uint8_t protocol, uint8_t type,
 		      const struct ike_suite *s)
 {
+	const struct ike_encr_desc *encr = ike_encr_desc(s->encr);
+	const bool ike = protocol == IKE_PROTO_IKE;
+
+	/* A suite of ours that lacks what its protocol needs is never chosen, whatever is offered. */
 	switch ((enum ike_transform_type)type) {
-	case IKE_TRANSFORM_ENCR: return has(p, type, s->encr, s->encr_key_bits);
-	case IKE_TRANSFORM_PRF: return protocol != IKE_PROTO_IKE || has(p, type, s->prf, 0);
+	case IKE_TRANSFORM_ENCR: return encr && has(p, type, s->encr, s->encr_key_bits);
+	case IKE_TRANSFORM_PRF: return !ike || (ike_prf_desc(s->prf) && has(p, type, s->prf, 0));
 	/* RFC 7296 3.3.3: with a combined-mode cipher, NONE or no integrity transform at all. */
-	case IKE_TRANSFORM_INTEG: return has_or_none(p, type, s->integ);
+	case IKE_TRANSFORM_INTEG:
+		return encr && encr->aead == (s->integ == IKE_INTEG_NONE) &&
+		       has_or_none(p, type, s->integ);
 	/* RFC 7296 3.3.3: DH is optional for ESP; NONE beside groups leaves the choice to us. */
 	case IKE_TRANSFORM_DH:
-		return protocol == IKE_PROTO_IKE ? has(p, type, s->dh, 0)
-						 : has_or_none(p, type, s->dh);
+		return ike ? ike_dh_desc(s->dh) && has(p, type, s->dh, 0)
+			   : has_or_none(p, type, s->dh);
 	/* RFC 7296 3.3.3 has ESN mandatory; without it a peer can only mean 32-bit numbers. */
-	case IKE_TRANSFORM_ESN: return protocol == IKE_PROTO_IKE || has_or_none(p, type, s->esn);
+	case IKE_TRANSFORM_ESN: return ike || has_or_none(p, type, s->esn);
 	}
 	return false;
 }
