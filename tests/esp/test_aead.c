@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The AEAD backends against each other: every suite, size and alignment; bursts; suites. */
+#include <stdlib.h>
+#include "util.h"
+
+static const struct suite_case {
+	uint16_t encr, bits, integ;
+	bool ok;
+	uint8_t iv, icv, align, encr_key, salt, integ_key;
+	const char *name;
+} suite_cases[] = {
+	{20, 128, 0, true, 8, 16, 4, 20, 4, 0, "aes-128-gcm-16"},
+	{20, 192, 0, true, 8, 16, 4, 28, 4, 0, "aes-192-gcm-16"},
+	{20, 256, 0, true, 8, 16, 4, 36, 4, 0, "aes-256-gcm-16"},
+	{12, 128, 12, true, 16, 16, 16, 16, 0, 32, "aes-128-cbc/sha2-256"},
+	{12, 256, 13, true, 16, 24, 16, 32, 0, 48, "aes-256-cbc/sha2-384"},
+	{12, 256, 14, true, 16, 32, 16, 32, 0, 64, "aes-256-cbc/sha2-512"},
+	/* an AEAD with integrity, CBC without, unknown numbers and lengths */
+	{20, 128, 12, false},
+	{20, 0, 0, false},
+	{20, 64, 0, false},
+	{20, 512, 0, false},
+	{12, 128, 0, false},
+	{12, 128, 2, false},
+	{12, 129, 12, false},
+	{12, 128, 15, false},
+	{11, 0, 12, false},
+	{0, 0, 0, false},
+	{28, 256, 0, false},
+};
+
+static void test_suites(void **state)
+{
+	for (size_t i = 0; i < sizeof(suite_cases) / sizeof(suite_cases[0]); i++) {
+		const struct suite_case *c = &suite_cases[i];
+		char name[ESP_SUITE_STRLEN];
+		struct esp_suite s;
+
+		assert_int_equal(esp_suite_init(&s, c->encr, c->bits, c->integ), c->ok);
+		if (!c->ok)
+			continue;
+		assert_int_equal(s.iv_size, c->iv);
+		assert_int_equal(s.icv_size, c->icv);
+		assert_int_equal(s.align, c->align);
+		assert_int_equal(s.encr_key_size, c->encr_key);
+		assert_int_equal(s.salt_size, c->salt);
+		assert_int_equal(s.integ_key_size, c->integ_key);
+		assert_int_equal(s.aead, c->encr == 20);
+		assert_string_equal(esp_suite_format(&s, name), c->name);
+	}
+}
+
+static void test_backends(void **state)
+{
+	assert_ptr_equal(esp_backend_by_name("ipsec-mb"), &esp_backend_ipsec_mb);
+	assert_ptr_equal(esp_backend_by_name("openssl"), &esp_backend_openssl);
+	assert_null(esp_backend_by_name("none"));
+	assert_ptr_equal(esp_backends[0], &esp_backend_ipsec_mb);
+}
+
+struct side {
+	const struct esp_backend *b;
+	void *ctx;
+	struct esp_key *key;
+};
+
+static void side_init(struct side *s, const struct esp_backend *b, const struct esp_suite *suite,
+		      bool esn)
+{
+	s->b = b;
+	s->ctx = b->ctx_new();
+	assert_non_null(s->ctx);
+	assert_true(b->supports(suite));
+	s->key = b->key_new(s->ctx, suite, esn, test_encr_key, test_integ_key);
+	assert_non_null(s->key);
+}
+
+static void side_fini(struct side *s)
+{
+	s->b->key_free(s->key);
+	s->b->ctx_free(s->ctx);
+}
+
+/* The same packet sealed by both is the same bytes, and each opens it. Exact memory around. */
+static void cross(const struct esp_suite *s, bool esn, uint32_t payload, struct side *x,
+		  struct side *y, struct rng *r)
+{
+	const uint32_t head = 8u + s->iv_size, size = head + payload + s->icv_size;
+	struct guarded gx, gy;
+	struct esp_job jx, jy;
+	uint8_t plain[2200];
+
+	guarded_init(&gx, size);
+	guarded_init(&gy, size);
+	rng_fill(r, plain, head + payload);
+	memcpy(gx.data, plain, head + payload);
+	memcpy(gy.data, plain, head + payload);
+	jx = (struct esp_job){.key = x->key, .esp = gx.data, .payload_size = payload, .seq_hi = 9};
+	jy = (struct esp_job){.key = y->key, .esp = gy.data, .payload_size = payload, .seq_hi = 9};
+	x->b->seal(x->ctx, &jx, 1);
+	y->b->seal(y->ctx, &jy, 1);
+	assert_true(jx.ok && jy.ok);
+	assert_memory_equal(gx.data, gy.data, size);
+	assert_memory_not_equal(gx.data + head, plain + head, payload);
+	jx.key = y->key;
+	jy.key = x->key;
+	y->b->open(y->ctx, &jx, 1);
+	x->b->open(x->ctx, &jy, 1);
+	assert_true(jx.ok && jy.ok);
+	assert_memory_equal(gx.data, plain, head + payload);
+	assert_memory_equal(gy.data, plain, head + payload);
+	guarded_fini(&gx);
+	guarded_fini(&gy);
+}
+
+static void test_cross(void **state)
+{
+	struct rng r = {.s = 1};
+
+	for (size_t i = 0; i < n_suite_rows; i++) {
+		const struct esp_suite s = suite_of(&suite_rows[i]);
+
+		for (int esn = 0; esn < 2; esn++) {
+			struct side x, y;
+
+			side_init(&x, &esp_backend_ipsec_mb, &s, esn);
+			side_init(&y, &esp_backend_openssl, &s, esn);
+			for (uint32_t size = s.align; size <= 2032; size += s.align)
+				cross(&s, esn, size, &x, &y, &r);
+			side_fini(&x);
+			side_fini(&y);
+		}
+	}
+}
+
+#define SLOT 512u
+
+/* Bursts of random sizes over mixed suites, some packets spoilt: only these fail, each alone. */
+static void burst(const struct esp_backend *b, struct rng *r)
+{
+	static uint8_t mem[ESP_BURST_MAX][SLOT], plain[ESP_BURST_MAX][SLOT];
+	struct side sides[12];
+	struct esp_job jobs[ESP_BURST_MAX];
+	struct esp_suite suites[12];
+	bool bad[ESP_BURST_MAX];
+	uint8_t which[ESP_BURST_MAX];
+	const size_t n = 1 + rng_below(r, ESP_BURST_MAX);
+
+	for (size_t i = 0; i < n_suite_rows; i++) {
+		suites[i] = suite_of(&suite_rows[i]);
+		side_init(&sides[i], b, &suites[i], i & 1);
+		/* one context for all keys */
+		if (i) {
+			b->key_free(sides[i].key);
+			b->ctx_free(sides[i].ctx);
+			sides[i].ctx = sides[0].ctx;
+			sides[i].key = b->key_new(sides[0].ctx, &suites[i], i & 1, test_encr_key,
+						  test_integ_key);
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct esp_suite *s;
+
+		which[i] = (uint8_t)rng_below(r, (uint32_t)n_suite_rows);
+		s = &suites[which[i]];
+		jobs[i] = (struct esp_job){
+			.key = sides[which[i]].key,
+			.esp = mem[i],
+			.payload_size = s->align * (1 + rng_below(r, 400u / s->align)),
+			.seq_hi = 3,
+		};
+		rng_fill(r, mem[i], SLOT);
+		memcpy(plain[i], mem[i], SLOT);
+	}
+	b->seal(sides[0].ctx, jobs, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct esp_suite *s = &suites[which[i]];
+		const uint32_t size = 8u + s->iv_size + jobs[i].payload_size + s->icv_size;
+
+		assert_true(jobs[i].ok);
+		assert_memory_equal(mem[i] + size, plain[i] + size, SLOT - size);
+		bad[i] = rng_below(r, 4) == 0;
+		if (bad[i])
+			mem[i][rng_below(r, size)] ^= (uint8_t)(1u << rng_below(r, 8));
+	}
+	b->open(sides[0].ctx, jobs, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct esp_suite *s = &suites[which[i]];
+		const uint32_t size = 8u + s->iv_size + jobs[i].payload_size;
+
+		assert_int_equal(jobs[i].ok, !bad[i]);
+		if (!bad[i])
+			assert_memory_equal(mem[i], plain[i], size);
+		assert_memory_equal(mem[i] + size + s->icv_size, plain[i] + size + s->icv_size,
+				    SLOT - size - s->icv_size);
+	}
+	for (size_t i = 0; i < n_suite_rows; i++)
+		b->key_free(sides[i].key);
+	b->ctx_free(sides[0].ctx);
+}
+
+static void test_bursts(void **state)
+{
+	struct rng r = {.s = 77};
+
+	for (size_t i = 0; esp_backends[i]; i++)
+		for (int k = 0; k < 40; k++)
+			burst(esp_backends[i], &r);
+}
+
+static void test_unsupported(void **state)
+{
+	struct esp_suite s = {.encr = 28, .encr_key_bits = 256};
+
+	for (size_t i = 0; esp_backends[i]; i++) {
+		void *ctx = esp_backends[i]->ctx_new();
+
+		assert_non_null(ctx);
+		assert_false(esp_backends[i]->supports(&s));
+		assert_null(esp_backends[i]->key_new(ctx, &s, false, test_encr_key, NULL));
+		esp_backends[i]->key_free(NULL);
+		esp_backends[i]->ctx_free(ctx);
+		esp_backends[i]->ctx_free(NULL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_suites),      cmocka_unit_test(test_backends),
+		cmocka_unit_test(test_cross),       cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_unsupported),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
