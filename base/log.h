@@ -11,11 +11,6 @@
 #include "base/mono.h"
 #include "base/trace.h"
 
-enum log_format {
-	LOG_FORMAT_TEXT,
-	LOG_FORMAT_JSON,
-};
-
 void log_init(const char *process, enum log_level level, enum log_format format);
 void log_set(enum log_level level, enum log_format format);
 bool log_level_parse(const char *s, enum log_level *out); /* error, warn, info, debug */

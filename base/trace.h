@@ -16,6 +16,11 @@ enum log_level {
 	LOG_LEVEL_DEBUG,
 };
 
+enum log_format {
+	LOG_FORMAT_TEXT,
+	LOG_FORMAT_JSON,
+};
+
 struct tracer {
 	void *ctx;
 	void (*line)(void *ctx, enum log_level level, const char *text); /* text without newline */

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/addr.h"
-#include "base/log.h"
+#include "base/trace.h"
 #include "base/mono.h"
 
 #define CONFIG_NAME_SIZE 32 /* with NUL; [A-Za-z0-9][A-Za-z0-9._-]* */
