@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exchange_create_child: a new child, or a rekeyed one, by CREATE_CHILD_SA (RFC 7296 1.3.1, 1.3.3). */
+#include <stdlib.h>
+#include "ike/ike_int.h"
+
+/* g^ir of an exchange with PFS; size 0 without. */
+struct shared {
+	uint8_t b[IKE_DH_MAX];
+	size_t size;
+};
+
+static bool agree(const struct ike_crypto *c, struct ike_dh_key *dh, const struct ike_suite *suite,
+		  const struct ike_msg *m, struct shared *out)
+{
+	*out = (struct shared){0};
+	if (suite->dh == IKE_DH_NONE)
+		return true;
+	if (!dh || !(m->present & IKE_HAS_KE) || m->ke.dh != suite->dh ||
+	    !c->dh_shared(c->ctx, dh, m->ke.data.p, m->ke.data.size, out->b))
+		return false;
+	out->size = ike_dh_desc(suite->dh)->shared_size;
+	return true;
+}
+
+/* Keys and object; NULL: nothing was made. */
+static struct ike_child *make_child(struct ike_sa *sa, bool initiator, uint32_t slot,
+				    uint32_t spi_in, const struct ike_terms *terms,
+				    const struct ike_nonces *n, const struct shared *shared)
+{
+	struct ike_child_keys keys = {0};
+	struct ike_child *c;
+
+	if (ike_keys_child(&sa->ike->crypto, (enum ike_prf)sa->suite.prf, sa->keys.d, &terms->suite,
+			   n, shared->b, shared->size, &keys) != IKE_OK)
+		return NULL;
+	c = ike_child_new(sa, initiator, slot, spi_in, terms);
+	if (!c) {
+		ike_child_keys_free(&keys);
+		return NULL;
+	}
+	c->keys = keys;
+	c->rank = ike_rank_of(n->ni.p, n->ni.size, n->nr.p, n->nr.size);
+	return c;
+}
+
+/* ------------------------------------------------------------------ initiator */
+
+/* The group to try first: what the last exchange agreed on, else the first suite's. */
+static uint16_t pfs_group(const struct ike_tunnel *t)
+{
+	for (size_t i = 0; i < t->cfg.n_esp_suites; i++) {
+		if (t->pfs_group && t->cfg.esp_suites[i].dh == t->pfs_group)
+			return t->pfs_group;
+	}
+	return t->cfg.esp_suites[0].dh;
+}
+
+static struct ike_offer *draw_offer(struct ike_sa *sa, uint8_t public[IKE_DH_MAX])
+{
+	struct ike *ike = sa->ike;
+	struct ike_offer *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->group = pfs_group(sa->tunnel);
+	if (!ike_random(ike, o->nonce, sizeof(o->nonce)) ||
+	    !ike_slot_alloc(ike, &o->slot, &o->spi_in))
+		goto fail;
+	if (o->group == IKE_DH_NONE)
+		return o;
+	o->dh = ike->crypto.dh_new(ike->crypto.ctx, (enum ike_dh)o->group, public);
+	if (o->dh)
+		return o;
+fail:
+	ike_offer_free(ike, o, false);
+	return NULL;
+}
+
+/* The exchange came to nothing: `temporary` where the peer asked for patience. */
+static void failed(struct ike_sa *sa, struct ike_child *old, bool temporary)
+{
+	if (old && ike_child_live(old))
+		ike_timer_child_rekey_failed(old, temporary);
+	else
+		ike_timer_child_creation_failed(sa->tunnel, temporary);
+}
+
+void ike_create_child_start(struct ike_sa *sa, struct ike_child *old)
+{
+	struct ike_tunnel *t = sa->tunnel;
+	uint8_t public[IKE_DH_MAX], buf[IKE_MESSAGE_MAX], spi[IKE_ESP_SPI_SIZE];
+	struct ike_offer *o = draw_offer(sa, public);
+	struct ike_builder b;
+	struct wr w = wr_of(spi, sizeof(spi));
+
+	sa->want_child = false;
+	if (old)
+		old->want_rekey = false;
+	if (!o) {
+		ike_count(sa->ike, IKE_CNT_RESOURCES);
+		failed(sa, old, false);
+		return;
+	}
+	ike_build_open_inner(&b, buf, sizeof(buf));
+	if (old) {
+		/* RFC 7296 1.3.3: the SPI that we expect in inbound packets. */
+		wr_u32(&w, old->spi_in);
+		ike_build_notify(&b, IKE_PROTO_ESP, spi, sizeof(spi), IKE_N_REKEY_SA, NULL, 0);
+	}
+	ike_terms_offer_sa(&b, t, false, o->spi_in, o->group);
+	ike_build_nonce(&b, o->nonce, sizeof(o->nonce));
+	if (o->group != IKE_DH_NONE)
+		ike_build_ke(&b, o->group, public, ike_dh_desc(o->group)->public_size);
+	ike_terms_offer_ts(&b, t);
+	trace(sa->ike->tracer, LOG_LEVEL_INFO, "%s[%08x] %s: %s -> requested (ours)", t->cfg.name,
+	      old ? old->spi_in : o->spi_in, old ? "child-rekey" : "child-create",
+	      old ? ike_child_state_name(old->state) : "none");
+	if (!ike_request_send(sa, old ? IKE_TASK_REKEY_CHILD : IKE_TASK_NEW_CHILD,
+			      IKE_CREATE_CHILD_SA, &b, old, o))
+		failed(sa, old, false);
+}
+
+static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child *old,
+		    const struct ike_notify_payload *error)
+{
+	struct ike_tunnel *t = sa->tunnel;
+	struct ike_terms terms = {.error = error->type};
+	struct rd data = error->data;
+	uint16_t group;
+
+	switch (error->type) {
+	case IKE_N_TEMPORARY_FAILURE:
+		ike_count(sa->ike, IKE_CNT_TEMPORARY_FAILURE);
+		failed(sa, old, true);
+		return;
+	case IKE_N_INVALID_KE_PAYLOAD:
+		ike_count(sa->ike, IKE_CNT_INVALID_KE);
+		if (rd_u16(&data, &group) && group != pfs_group(t)) {
+			t->pfs_group = group; /* taken only if a suite of ours has it */
+			if (pfs_group(t) == group) {
+				failed(sa, old, true);
+				return;
+			}
+		}
+		break;
+	case IKE_N_CHILD_SA_NOT_FOUND:
+		/* RFC 7296 2.25.1: the peer has deleted it; so do we, and make a new one. */
+		if (old && old->state < IKE_CH_LINGER) {
+			ike_child_retire(old, "child-rekey", "the peer has it no more");
+			t->child_not_before = sa->ike->now;
+			ike_tunnel_run(t);
+		}
+		return;
+	default: break;
+	}
+	ike_terms_report(t, m, &terms, false);
+	failed(sa, old, false);
+}
+
+void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
+			       const struct ike_msg *m)
+{
+	struct ike_offer *o = sa->req.offer;
+	struct ike_child *old = sa->req.child, *c = NULL;
+	const bool rekey = sa->req.task == IKE_TASK_REKEY_CHILD;
+	const struct ike_notify_payload *error = ike_msg_error(m);
+	struct ike_nonces n;
+	struct ike_terms terms;
+	struct shared shared = {0};
+
+	(void)p;
+	sa->req.offer = NULL;
+	sa->req.child = NULL;
+	if (sa->state != IKE_ST_ESTABLISHED && sa->state != IKE_ST_REPLACED)
+		goto out; /* on its way out, and the child with it */
+	if (error) {
+		refused(sa, m, old, error);
+		goto out;
+	}
+	ike_terms_check(sa->tunnel, m, false, &terms);
+	if (!terms.error && (m->nonce.size < IKE_NONCE_MIN || terms.suite.dh != o->group))
+		terms.error = IKE_N_NO_PROPOSAL_CHOSEN;
+	if (terms.error || !agree(&sa->ike->crypto, o->dh, &terms.suite, m, &shared)) {
+		/* The peer believes that it has a child: it must not. */
+		if (!terms.error)
+			ike_count(sa->ike, IKE_CNT_RX_KE);
+		else
+			ike_terms_report(sa->tunnel, m, &terms, false);
+		failed(sa, old, false);
+		if (terms.spi_out >= 256) {
+			c = ike_child_new(sa, true, o->slot, o->spi_in, &terms);
+			if (c) {
+				ike_child_set_state(c, IKE_CH_ADDING_IN, "child-create",
+						    "unacceptable");
+				ike_child_request_delete(c, "unacceptable answer");
+			}
+		}
+		goto out;
+	}
+	n = (struct ike_nonces){rd_of(o->nonce, sizeof(o->nonce)), m->nonce};
+	c = make_child(sa, true, o->slot, o->spi_in, &terms, &n, &shared);
+	if (!c) {
+		ike_count(sa->ike, IKE_CNT_RESOURCES);
+		failed(sa, old, false);
+		goto out;
+	}
+	if (terms.suite.dh)
+		sa->tunnel->pfs_group = terms.suite.dh;
+	if (old && old->state < IKE_CH_DELETING) {
+		c->replaces = old;
+		old->rekeyed_by_us = c;
+		ike_timer_child_replaced(old, false);
+	} else if (rekey) {
+		trace(sa->ike->tracer, LOG_LEVEL_INFO,
+		      "%s[%08x] child-rekey: requested -> %08x (%s)", sa->tunnel->cfg.name,
+		      old ? old->spi_in : 0, c->spi_in, "the old one is gone already");
+	}
+	ike_child_install(c);
+out:
+	bytes_wipe(&shared, sizeof(shared));
+	ike_offer_free(sa->ike, o, c != NULL);
+}
+
+/* ------------------------------------------------------------------ responder */
+
+static void send_response(struct ike_sa *sa, struct ike_child *c, const struct ike_terms *terms,
+			  const uint8_t *nonce, const uint8_t *public)
+{
+	uint8_t buf[IKE_MESSAGE_MAX];
+	struct ike_builder b;
+
+	ike_build_open_inner(&b, buf, sizeof(buf));
+	ike_terms_answer_sa(&b, terms, c->spi_in);
+	ike_build_nonce(&b, nonce, IKE_NONCE_SIZE);
+	if (terms->suite.dh != IKE_DH_NONE)
+		ike_build_ke(&b, terms->suite.dh, public,
+			     ike_dh_desc(terms->suite.dh)->public_size);
+	ike_terms_answer_ts(&b, terms);
+	/* Held until the inbound half stands: the peer may send the moment it reads this. */
+	ike_response_send(sa, &b, true);
+	c->reply_held = true;
+	ike_child_install(c);
+}
+
+static void refuse(struct ike_sa *sa, uint16_t notify)
+{
+	if (notify == IKE_N_TEMPORARY_FAILURE)
+		ike_count(sa->ike, IKE_CNT_TEMPORARY_FAILURE);
+	ike_response_error(sa, notify, NULL, 0);
+}
+
+static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ike_child *old)
+{
+	struct ike *ike = sa->ike;
+	const struct ike_crypto *crypto = &ike->crypto;
+	uint8_t nonce[IKE_NONCE_SIZE], public[IKE_DH_MAX];
+	struct ike_dh_key *dh = NULL;
+	struct shared shared = {0};
+	struct ike_child *c = NULL;
+	uint32_t slot, spi_in;
+	struct ike_terms terms;
+	struct ike_nonces n;
+
+	ike_terms_answer(sa->tunnel, m, false, &terms);
+	if (terms.error) {
+		ike_terms_report(sa->tunnel, m, &terms, true);
+		refuse(sa, terms.error);
+		return;
+	}
+	if (m->nonce.size < IKE_NONCE_MIN) {
+		ike_count(ike, IKE_CNT_RX_NONCE);
+		refuse(sa, IKE_N_INVALID_SYNTAX);
+		return;
+	}
+	if (terms.suite.dh != IKE_DH_NONE &&
+	    (!(m->present & IKE_HAS_KE) || m->ke.dh != terms.suite.dh)) {
+		const uint8_t group[2] = {(uint8_t)(terms.suite.dh >> 8), (uint8_t)terms.suite.dh};
+
+		ike_count(ike, IKE_CNT_INVALID_KE);
+		ike_response_error(sa, IKE_N_INVALID_KE_PAYLOAD, group, sizeof(group));
+		return;
+	}
+	if (sa->tunnel->n_children >= IKE_MAX_CHILDREN_OF_TUNNEL - 2 ||
+	    !ike_random(ike, nonce, sizeof(nonce))) {
+		refuse(sa, IKE_N_NO_ADDITIONAL_SAS);
+		return;
+	}
+	if (terms.suite.dh != IKE_DH_NONE)
+		dh = crypto->dh_new(crypto->ctx, (enum ike_dh)terms.suite.dh, public);
+	if (!agree(crypto, dh, &terms.suite, m, &shared)) {
+		ike_count(ike, IKE_CNT_RX_KE);
+		refuse(sa, IKE_N_INVALID_SYNTAX);
+		goto out;
+	}
+	if (!ike_slot_alloc(ike, &slot, &spi_in)) {
+		refuse(sa, IKE_N_NO_ADDITIONAL_SAS);
+		goto out;
+	}
+	n = (struct ike_nonces){m->nonce, rd_of(nonce, sizeof(nonce))};
+	c = make_child(sa, false, slot, spi_in, &terms, &n, &shared);
+	if (!c) {
+		ike_slot_free(ike, slot);
+		ike_count(ike, IKE_CNT_RESOURCES);
+		refuse(sa, IKE_N_TEMPORARY_FAILURE);
+		goto out;
+	}
+	if (old) {
+		c->replaces = old;
+		old->rekeyed_by_peer = c;
+		ike_timer_child_replaced(old, true);
+	}
+	send_response(sa, c, &terms, nonce, public);
+out:
+	bytes_wipe(&shared, sizeof(shared));
+	crypto->dh_free(crypto->ctx, dh);
+}
+
+/* RFC 7296 2.25.2: no child is made while the IKE SA is being rekeyed or closed. */
+static bool ike_sa_in_change(const struct ike_sa *sa)
+{
+	return (sa->req.data && sa->req.task == IKE_TASK_REKEY_IKE) || sa->redundant ||
+	       sa->state != IKE_ST_ESTABLISHED || sa->rekeyed_by_peer || sa->rekeyed_by_us;
+}
+
+void ike_create_child_request(struct ike_sa *sa, const struct ike_packet *p,
+			      const struct ike_msg *m)
+{
+	(void)p;
+	if (ike_sa_in_change(sa))
+		refuse(sa, IKE_N_TEMPORARY_FAILURE);
+	else
+		accept_request(sa, m, NULL);
+}
+
+void ike_rekey_child_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
+{
+	const struct ike_notify_payload *rekey = ike_msg_notify(m, IKE_N_REKEY_SA);
+	struct rd r = rd_of(rekey->spi, rekey->spi_size);
+	struct ike_child *old = NULL;
+	uint8_t spi_bytes[IKE_ESP_SPI_SIZE];
+	uint32_t spi;
+
+	(void)p;
+	if (rekey->protocol != IKE_PROTO_ESP || rekey->spi_size != IKE_ESP_SPI_SIZE ||
+	    !rd_u32(&r, &spi)) {
+		ike_count(sa->ike, IKE_CNT_RX_PAYLOAD);
+		refuse(sa, IKE_N_INVALID_SYNTAX);
+		return;
+	}
+	if (ike_sa_in_change(sa)) {
+		refuse(sa, IKE_N_TEMPORARY_FAILURE);
+		return;
+	}
+	old = ike_child_by_spi_out(sa->tunnel, spi);
+	if (!old || old->sa != sa) {
+		/* RFC 7296 2.25.1: with the SPI that was asked for. */
+		struct ike_builder b;
+		uint8_t buf[64];
+		struct wr w = wr_of(spi_bytes, sizeof(spi_bytes));
+
+		wr_u32(&w, spi);
+		ike_build_open_inner(&b, buf, sizeof(buf));
+		ike_build_notify(&b, IKE_PROTO_ESP, spi_bytes, sizeof(spi_bytes),
+				 IKE_N_CHILD_SA_NOT_FOUND, NULL, 0);
+		ike_response_send(sa, &b, false);
+		return;
+	}
+	/* Being closed, rekeyed by the peer already, or by us and that is finished (2.25.1). */
+	if (old->state != IKE_CH_INSTALLED || old->rekeyed_by_peer || old->rekeyed_by_us ||
+	    old->redundant) {
+		refuse(sa, IKE_N_TEMPORARY_FAILURE);
+		return;
+	}
+	accept_request(sa, m, old);
+}
+
+/* CREATE_CHILD_SA on an IKE SA that is replaced or being deleted. */
+void ike_refuse_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
+{
+	(void)p;
+	(void)m;
+	refuse(sa, IKE_N_TEMPORARY_FAILURE);
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exchange_sa_init: IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7). Nothing here is authenticated: the
+ * responder keeps state only within its limits, the initiator takes nothing for a final no.
+ */
+#include <stdlib.h>
+#include "ike/ike_int.h"
+
+/* ------------------------------------------------------------------ initiator */
+
+static bool draw_dh(struct ike_sa *sa, uint16_t group, uint8_t public[IKE_DH_MAX])
+{
+	const struct ike_crypto *c = &sa->ike->crypto;
+	struct ike_dh_key *key = c->dh_new(c->ctx, (enum ike_dh)group, public);
+
+	if (!key)
+		return false;
+	c->dh_free(c->ctx, sa->hs->dh);
+	sa->hs->dh = key;
+	sa->hs->group = group;
+	return true;
+}
+
+/* The public value is drawn anew only with a new group: a COOKIE retry repeats KE and Ni (2.6). */
+static bool send_request(struct ike_sa *sa, const uint8_t *public)
+{
+	struct ike_handshake *hs = sa->hs;
+	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
+	const struct ike_dh_desc *dh = ike_dh_desc(hs->group);
+	const struct ike_header h = {
+		.spi_i = sa->spi_i,
+		.version = IKE_VERSION_2,
+		.exchange = IKE_SA_INIT,
+		.flags = IKE_FLAG_INITIATOR,
+	};
+	uint8_t buf[IKE_MESSAGE_MAX];
+	struct ike_builder b;
+	uint8_t *copy;
+	size_t size;
+
+	ike_build_open(&b, buf, sizeof(buf), &h);
+	if (hs->cookie_size)
+		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_COOKIE, hs->cookie,
+				 hs->cookie_size);
+	ike_build_sa(&b, IKE_PROTO_IKE, NULL, 0, cfg->ike_suites, cfg->n_ike_suites);
+	ike_build_ke(&b, hs->group, public, dh->public_size);
+	ike_build_nonce(&b, hs->ni, hs->ni_size);
+	ike_nat_build(sa, &b);
+	size = ike_build_close(&b);
+	copy = size ? malloc(size) : NULL;
+	if (!copy)
+		return false;
+	memcpy(copy, buf, size);
+	free(hs->request);
+	hs->request = copy;
+	hs->request_size = size;
+	return ike_request_send_raw(sa, IKE_TASK_INIT, buf, size);
+}
+
+bool ike_init_start(struct ike_tunnel *t)
+{
+	struct ike *ike = t->ike;
+	struct ike_sa *sa = ike_sa_new(ike, t, true);
+	uint8_t public[IKE_DH_MAX];
+
+	if (!sa)
+		return false;
+	sa->local = (struct ip_endpoint){t->cfg.local, IKE_PORT};
+	sa->remote = (struct ip_endpoint){t->cfg.remote, IKE_PORT};
+	sa->hs = calloc(1, sizeof(*sa->hs));
+	if (!sa->hs || !t->cfg.n_ike_suites)
+		goto fail;
+	sa->hs->ni_size = IKE_NONCE_SIZE;
+	if (!ike_random(ike, sa->hs->ni, sa->hs->ni_size) ||
+	    !draw_dh(sa, t->cfg.ike_suites[0].dh, public))
+		goto fail;
+	ike_sa_set_state(sa, IKE_ST_INIT_SENT, "ike-init", "initiator");
+	if (send_request(sa, public))
+		return true;
+fail:
+	ike_count(ike, IKE_CNT_RESOURCES);
+	ike_sa_close(sa, "ike-init", "out of resources");
+	return true; /* the end of the SA has planned what comes next */
+}
+
+static const uint8_t *own_public(const struct ike_sa *sa, uint8_t public[IKE_DH_MAX])
+{
+	struct ike_msg m;
+
+	/* The last request holds it; parsing it again is simpler than keeping it twice. */
+	if (ike_msg_parse(sa->hs->request, sa->hs->request_size, &m) != IKE_OK ||
+	    m.ke.data.size > IKE_DH_MAX)
+		return NULL;
+	memcpy(public, m.ke.data.p, m.ke.data.size);
+	return public;
+}
+
+static bool may_retry(struct ike_sa *sa)
+{
+	if (sa->hs->n_retries >= IKE_MAX_RETRIES) {
+		ike_count(sa->ike, IKE_CNT_RX_STATE);
+		return false;
+	}
+	sa->hs->n_retries++;
+	return true;
+}
+
+static void retry_with_cookie(struct ike_sa *sa, const struct rd *cookie)
+{
+	uint8_t public[IKE_DH_MAX];
+
+	/* RFC 7296 2.6: 1 to 64 octets. */
+	if (cookie->size < 1 || cookie->size > sizeof(sa->hs->cookie)) {
+		ike_count(sa->ike, IKE_CNT_RX_PAYLOAD);
+		return;
+	}
+	if (!may_retry(sa) || !own_public(sa, public))
+		return;
+	memcpy(sa->hs->cookie, cookie->p, cookie->size);
+	sa->hs->cookie_size = cookie->size;
+	send_request(sa, public);
+}
+
+static bool offered_group(const struct ike_sa *sa, uint16_t group)
+{
+	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
+
+	for (size_t i = 0; i < cfg->n_ike_suites; i++) {
+		if (cfg->ike_suites[i].dh == group)
+			return true;
+	}
+	return false;
+}
+
+static void retry_with_group(struct ike_sa *sa, struct rd data)
+{
+	uint8_t public[IKE_DH_MAX];
+	uint16_t group;
+
+	ike_count(sa->ike, IKE_CNT_INVALID_KE);
+	if (!rd_u16(&data, &group) || !rd_empty(&data)) {
+		ike_count(sa->ike, IKE_CNT_RX_PAYLOAD);
+		return;
+	}
+	/* RFC 7296 1.2: only to a group that we offered, and never in circles. */
+	if (group == sa->hs->group || !offered_group(sa, group) || !may_retry(sa))
+		return;
+	if (draw_dh(sa, group, public))
+		send_request(sa, public);
+}
+
+/* Not authenticated, so no reason to give up; but people should hear of it. */
+static void refused(struct ike_sa *sa, const struct ike_notify_payload *n)
+{
+	struct ike_tunnel *t = sa->tunnel;
+	struct sb reason = sb_of(t->reason, sizeof(t->reason));
+	struct sb s;
+
+	sb_printf(&reason, "the peer answers IKE_SA_INIT with %s", ike_notify_name(n->type));
+	if (n->type == IKE_N_NO_PROPOSAL_CHOSEN) {
+		ike_count(sa->ike, IKE_CNT_NO_PROPOSAL);
+		sb_str(&reason, ": none of our IKE proposals is configured there");
+	}
+	if (sa->hs->refused)
+		return;
+	sa->hs->refused = true;
+	s = ike_event(sa->ike,
+		      n->type == IKE_N_NO_PROPOSAL_CHOSEN ? IKE_HAP_NO_PROPOSAL : IKE_HAP_IKE_DOWN,
+		      t);
+	sb_str(&s, t->reason);
+}
+
+static enum ike_err derive(struct ike_sa *sa, const struct ike_suite *suite, struct rd peer_public,
+			   uint64_t spi_i, uint64_t spi_r, const struct ike_nonces *n,
+			   struct ike_dh_key *dh, struct ike_sa_keys *keys)
+{
+	const struct ike_crypto *c = &sa->ike->crypto;
+	uint8_t shared[IKE_DH_MAX];
+	enum ike_err err = IKE_ERR_KE;
+
+	if (c->dh_shared(c->ctx, dh, peer_public.p, peer_public.size, shared))
+		err = ike_keys_initial(c, suite, n, shared, ike_dh_desc(suite->dh)->shared_size,
+				       spi_i, spi_r, keys);
+	bytes_wipe(shared, sizeof(shared));
+	return err;
+}
+
+static bool nonce_ok(const struct ike_msg *m)
+{
+	return m->nonce.size >= IKE_NONCE_MIN && m->nonce.size <= IKE_NONCE_MAX;
+}
+
+static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
+{
+	struct ike *ike = sa->ike;
+	struct ike_handshake *hs = sa->hs;
+	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
+	const struct ike_nonces n = {rd_of(hs->ni, hs->ni_size), m->nonce};
+	struct ike_sa_keys keys = {0};
+	const struct ike_proposal *proposal;
+	struct ike_suite suite;
+	uint8_t *copy;
+
+	if (m->h.spi_r == 0 || !nonce_ok(m)) {
+		ike_count(ike, m->h.spi_r ? IKE_CNT_RX_NONCE : IKE_CNT_RX_SYNTAX);
+		return;
+	}
+	if (ike_proposal_check(&m->sa, IKE_PROTO_IKE, cfg->ike_suites, cfg->n_ike_suites, false,
+			       &suite, &proposal) != IKE_OK) {
+		ike_count(ike, IKE_CNT_NO_PROPOSAL);
+		return;
+	}
+	if (m->ke.dh != hs->group || suite.dh != hs->group ||
+	    derive(sa, &suite, m->ke.data, sa->spi_i, m->h.spi_r, &n, hs->dh, &keys) != IKE_OK) {
+		ike_count(ike, IKE_CNT_RX_KE);
+		ike_sa_keys_free(&keys);
+		return;
+	}
+	copy = malloc(p->size);
+	if (!copy) {
+		ike_count(ike, IKE_CNT_RESOURCES);
+		ike_sa_keys_free(&keys);
+		return;
+	}
+	/* Commit. */
+	memcpy(copy, p->data, p->size);
+	hs->response = copy;
+	hs->response_size = p->size;
+	hs->nr_size = m->nonce.size;
+	memcpy(hs->nr, m->nonce.p, m->nonce.size);
+	ike->crypto.dh_free(ike->crypto.ctx, hs->dh);
+	hs->dh = NULL;
+	sa->keys = keys;
+	sa->suite = suite;
+	sa->spi_r = m->h.spi_r;
+	sa->rank = sa->origin = ike_rank_of(hs->ni, hs->ni_size, hs->nr, hs->nr_size);
+	sa->tx_mid = 1;
+	ike_request_done(sa);
+	ike_nat_detect(sa, p, m);
+	ike_nat_float(sa);
+	ike_sa_set_state(sa, IKE_ST_SIGN, "ike-init", "keys derived");
+	ike_auth_sign(sa);
+}
+
+void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
+{
+	const uint32_t need = IKE_HAS_SA | IKE_HAS_KE | IKE_HAS_NONCE;
+	const struct ike_notify_payload *n = ike_msg_error(m);
+	const struct ike_notify_payload *cookie = ike_msg_notify(m, IKE_N_COOKIE);
+
+	if ((m->present & need) == need)
+		accept_response(sa, p, m);
+	else if (cookie)
+		retry_with_cookie(sa, &cookie->data);
+	else if (n && n->type == IKE_N_INVALID_KE_PAYLOAD)
+		retry_with_group(sa, n->data);
+	else if (n)
+		refused(sa, n);
+	else
+		ike_count(sa->ike, IKE_CNT_RX_SYNTAX);
+}
+
+/* ------------------------------------------------------------------ responder */
+
+/* An answer without state: one notify. Never longer than the request (RFC 7296 2.6, 2.21.1). */
+static void answer(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		   uint16_t type, const void *data, size_t data_size)
+{
+	const struct ike_header h = {
+		.spi_i = m->h.spi_i,
+		.version = IKE_VERSION_2,
+		.exchange = IKE_SA_INIT,
+		.flags = IKE_FLAG_RESPONSE,
+	};
+	uint8_t buf[128];
+	struct ike_builder b;
+	size_t size;
+
+	ike_build_open(&b, buf, sizeof(buf), &h);
+	ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, type, data, data_size);
+	size = ike_build_close(&b);
+	if (size && size <= p->size)
+		ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, buf, size);
+}
+
+/* The first configured tunnel of these addresses that can agree; IKE_AUTH settles which it is. */
+static struct ike_tunnel *select_tunnel(struct ike *ike, const struct ike_packet *p,
+					const struct ike_msg *m, struct ike_suite *suite,
+					const struct ike_proposal **proposal)
+{
+	struct ike_tunnel *t = NULL;
+
+	while ((t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t))) {
+		if (ike_proposal_select(&m->sa, IKE_PROTO_IKE, t->cfg.ike_suites,
+					t->cfg.n_ike_suites, false, suite, proposal) == IKE_OK)
+			return t;
+	}
+	return NULL;
+}
+
+static void report_no_proposal(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m)
+{
+	struct ike_tunnel *t =
+		ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, NULL);
+	struct sb s = ike_event(ike, IKE_HAP_NO_PROPOSAL, t);
+	char why[120];
+
+	ike_proposal_explain(&m->sa, IKE_PROTO_IKE, t->cfg.ike_suites, t->cfg.n_ike_suites, why,
+			     sizeof(why));
+	sb_printf(&s, "IKE proposal: %s", why);
+	ike_count(ike, IKE_CNT_NO_PROPOSAL);
+}
+
+static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct ike_suite *suite,
+			   const struct ike_proposal *proposal, const uint8_t *public)
+{
+	struct ike_handshake *hs = sa->hs;
+	const struct ike_header h = {
+		.spi_i = sa->spi_i,
+		.spi_r = sa->spi_r,
+		.version = IKE_VERSION_2,
+		.exchange = IKE_SA_INIT,
+		.flags = IKE_FLAG_RESPONSE,
+	};
+	uint8_t buf[IKE_MESSAGE_MAX];
+	struct ike_builder b;
+
+	ike_build_open(&b, buf, sizeof(buf), &h);
+	ike_build_sa_chosen(&b, proposal->number, IKE_PROTO_IKE, NULL, 0, suite);
+	ike_build_ke(&b, suite->dh, public, ike_dh_desc(suite->dh)->public_size);
+	ike_build_nonce(&b, hs->nr, hs->nr_size);
+	sa->tunnel = t; /* lent, for the encapsulation that it may force */
+	ike_nat_build(sa, &b);
+	sa->tunnel = NULL;
+	hs->response_size = ike_build_close(&b);
+	hs->response = hs->response_size ? malloc(hs->response_size) : NULL;
+	if (hs->response)
+		memcpy(hs->response, buf, hs->response_size);
+	return hs->response != NULL;
+}
+
+static void respond(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		    const uint8_t *digest, struct ike_tunnel *t, const struct ike_suite *suite,
+		    const struct ike_proposal *proposal)
+{
+	struct ike_sa *sa = ike_sa_new(ike, NULL, false);
+	struct ike_handshake *hs = calloc(1, sizeof(*hs));
+	uint8_t public[IKE_DH_MAX];
+	struct ike_nonces n;
+	enum ike_err err = IKE_ERR_RESOURCES;
+
+	if (!sa || !hs) {
+		free(hs);
+		goto out;
+	}
+	sa->hs = hs;
+	sa->spi_i = m->h.spi_i;
+	sa->local = p->local;
+	sa->remote = p->remote;
+	sa->suite = *suite;
+	sa->rx_mid = 1;
+	hs->group = suite->dh;
+	hs->ni_size = m->nonce.size;
+	memcpy(hs->ni, m->nonce.p, m->nonce.size);
+	hs->nr_size = IKE_NONCE_SIZE;
+	hs->request = malloc(p->size);
+	if (!hs->request || !ike_random(ike, hs->nr, hs->nr_size))
+		goto out;
+	hs->request_size = p->size;
+	memcpy(hs->request, p->data, p->size);
+	hs->dh = ike->crypto.dh_new(ike->crypto.ctx, (enum ike_dh)suite->dh, public);
+	if (!hs->dh)
+		goto out;
+	n = (struct ike_nonces){m->nonce, rd_of(hs->nr, hs->nr_size)};
+	err = derive(sa, suite, m->ke.data, sa->spi_i, sa->spi_r, &n, hs->dh, &sa->keys);
+	ike->crypto.dh_free(ike->crypto.ctx, hs->dh);
+	hs->dh = NULL;
+	if (err != IKE_OK)
+		goto out;
+	err = IKE_ERR_RESOURCES;
+	sa->tunnel = t;
+	ike_nat_detect(sa, p, m);
+	sa->tunnel = NULL;
+	sa->rank = sa->origin = ike_rank_of(hs->ni, hs->ni_size, hs->nr, hs->nr_size);
+	if (!build_response(sa, t, suite, proposal, public) || !ike_half_open_enter(sa, digest))
+		goto out;
+	err = IKE_OK;
+	ike_sa_set_state(sa, IKE_ST_INIT_DONE, "ike-init", "responder");
+	ike_timer_half_open(sa);
+	ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, hs->response, hs->response_size);
+out:
+	if (err == IKE_OK)
+		return;
+	ike_count(ike, err == IKE_ERR_KE ? IKE_CNT_RX_KE : IKE_CNT_RESOURCES);
+	if (sa)
+		ike_sa_close(sa, "ike-init", ike_err_text(err));
+}
+
+void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m)
+{
+	const struct ike_notify_payload *cookie = ike_msg_notify(m, IKE_N_COOKIE);
+	uint8_t digest[IKE_DIGEST_SIZE], fresh[1 + IKE_DIGEST_SIZE];
+	const struct ike_proposal *proposal;
+	struct ike_suite suite;
+	struct ike_tunnel *t;
+	struct ike_sa *sa;
+
+	if (!ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, NULL)) {
+		ike_count(ike, IKE_CNT_RX_NO_PEER);
+		return;
+	}
+	if (!nonce_ok(m)) {
+		ike_count(ike, IKE_CNT_RX_NONCE);
+		return;
+	}
+	if (!ike_init_digest(ike, p, digest))
+		return;
+	sa = ike_half_open_find(ike, digest);
+	if (sa) { /* RFC 7296 2.1: a repetition, told by the whole message */
+		if (sa->state == IKE_ST_INIT_DONE) {
+			ike_count(ike, IKE_CNT_TX_RESPONSE_REPEAT);
+			ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, sa->hs->response,
+				 sa->hs->response_size);
+		} else {
+			ike_count(ike, IKE_CNT_RX_STATE);
+		}
+		return;
+	}
+	if (ike_cookies_on(ike) && !(cookie && ike_cookie_ok(ike, p, m, &cookie->data))) {
+		if (cookie)
+			ike_count(ike, IKE_CNT_RX_COOKIE);
+		ike_count(ike, IKE_CNT_COOKIE_SENT);
+		if (ike_cookie_make(ike, p, m, fresh))
+			answer(ike, p, m, IKE_N_COOKIE, fresh, sizeof(fresh));
+		return;
+	}
+	if (!ike_half_open_room(ike, &p->remote.addr)) {
+		ike_count(ike, IKE_CNT_RX_HALF_OPEN_LIMIT);
+		return;
+	}
+	t = select_tunnel(ike, p, m, &suite, &proposal);
+	if (!t) {
+		report_no_proposal(ike, p, m);
+		answer(ike, p, m, IKE_N_NO_PROPOSAL_CHOSEN, NULL, 0);
+		return;
+	}
+	if (m->ke.dh != suite.dh) {
+		const uint8_t group[2] = {(uint8_t)(suite.dh >> 8), (uint8_t)suite.dh};
+
+		ike_count(ike, IKE_CNT_INVALID_KE);
+		answer(ike, p, m, IKE_N_INVALID_KE_PAYLOAD, group, sizeof(group));
+		return;
+	}
+	respond(ike, p, m, digest, t, &suite, proposal);
+}

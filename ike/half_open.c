@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * half_open: what protects the responder before a peer has proven anything (RFC 7296 2.6, RFC
+ * 8019): limits on half-open IKE SAs, in all and for each source, stateless cookies, and the
+ * recognition of a repeated first message by its whole content (2.1).
+ */
+#include <stdlib.h>
+#include "ike/ike_int.h"
+
+#define COOKIE_SECRET_LIFE span_s(60)
+
+bool ike_half_open_init(struct ike *ike)
+{
+	return ike_random(ike, ike->digest_key, sizeof(ike->digest_key)) &&
+	       ike_random(ike, ike->cookie_secrets, sizeof(ike->cookie_secrets)) &&
+	       ike_random(ike, &ike->cookie_version, sizeof(ike->cookie_version));
+}
+
+static bool prf_256(struct ike *ike, const uint8_t key[32], const struct ike_iov *in, size_t n,
+		    uint8_t out[IKE_DIGEST_SIZE])
+{
+	return ike->crypto.prf(ike->crypto.ctx, IKE_PRF_HMAC_SHA2_256, key, 32, in, n, out);
+}
+
+bool ike_init_digest(struct ike *ike, const struct ike_packet *p, uint8_t out[IKE_DIGEST_SIZE])
+{
+	const struct ike_iov in[] = {
+		{p->remote.addr.b, sizeof(p->remote.addr.b)},
+		{p->data, p->size},
+	};
+
+	return prf_256(ike, ike->digest_key, in, 2, out);
+}
+
+static uint64_t digest_key(const uint8_t digest[IKE_DIGEST_SIZE])
+{
+	uint64_t key;
+
+	memcpy(&key, digest, sizeof(key));
+	return key;
+}
+
+struct ike_sa *ike_half_open_find(struct ike *ike, const uint8_t digest[IKE_DIGEST_SIZE])
+{
+	struct ike_link *l = ike_table_first(&ike->by_init, digest_key(digest));
+
+	for (; l; l = ike_table_next(l)) {
+		struct ike_sa *sa = container_of(l, struct ike_sa, by_init);
+
+		if (!memcmp(sa->init_digest, digest, IKE_DIGEST_SIZE))
+			return sa;
+	}
+	return NULL;
+}
+
+/* The unit that limits count by: an IPv4 address or an IPv6 /64. */
+static struct ip_addr source_net(const struct ip_addr *a)
+{
+	struct ip_addr net = *a;
+
+	if (net.family == IP_V6)
+		memset(net.b + 8, 0, 8);
+	return net;
+}
+
+static uint64_t source_key(const struct ip_addr *net)
+{
+	uint64_t key;
+
+	memcpy(&key, net->b, sizeof(key));
+	return key ^ net->family;
+}
+
+static struct ike_source *source_find(struct ike *ike, const struct ip_addr *net)
+{
+	struct ike_link *l = ike_table_first(&ike->sources, source_key(net));
+
+	for (; l; l = ike_table_next(l)) {
+		struct ike_source *s = container_of(l, struct ike_source, link);
+
+		if (ip_equal(&s->net, net))
+			return s;
+	}
+	return NULL;
+}
+
+bool ike_half_open_room(struct ike *ike, const struct ip_addr *remote)
+{
+	const struct ip_addr net = source_net(remote);
+	const struct ike_source *s = source_find(ike, &net);
+
+	return ike->n_half_open < ike->limits.max_half_open &&
+	       (!s || s->n < ike->limits.max_half_open_source);
+}
+
+/* Cookies go off only when far fewer than the threshold are left, so that they do not flap. */
+static void update_cookies(struct ike *ike)
+{
+	const uint32_t on_at = ike->limits.cookie_threshold;
+	struct sb s;
+
+	if (!ike->cookies && ike->n_half_open >= on_at) {
+		ike->cookies = true;
+		s = ike_event(ike, IKE_HAP_COOKIES_ON, NULL);
+		sb_printf(&s, "%u half-open IKE SAs: peers must return a cookie", ike->n_half_open);
+	} else if (ike->cookies && on_at && ike->n_half_open <= on_at / 2) {
+		ike->cookies = false;
+		s = ike_event(ike, IKE_HAP_COOKIES_OFF, NULL);
+		sb_printf(&s, "%u half-open IKE SAs", ike->n_half_open);
+	}
+}
+
+bool ike_half_open_enter(struct ike_sa *sa, const uint8_t digest[IKE_DIGEST_SIZE])
+{
+	struct ike *ike = sa->ike;
+	const struct ip_addr net = source_net(&sa->remote.addr);
+	struct ike_source *s = source_find(ike, &net);
+
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return false;
+		s->net = net;
+		ike_table_put(&ike->sources, &s->link, source_key(&net));
+	}
+	s->n++;
+	sa->source = s;
+	ike->n_half_open++;
+	memcpy(sa->init_digest, digest, IKE_DIGEST_SIZE);
+	ike_table_put(&ike->by_init, &sa->by_init, digest_key(digest));
+	update_cookies(ike);
+	return true;
+}
+
+void ike_half_open_leave(struct ike_sa *sa)
+{
+	struct ike *ike = sa->ike;
+	struct ike_source *s = sa->source;
+
+	if (!s)
+		return;
+	sa->source = NULL;
+	ike->n_half_open--;
+	if (--s->n == 0) {
+		ike_table_remove(&ike->sources, &s->link);
+		free(s);
+	}
+	if (ike->out) /* not while the whole core is being freed */
+		update_cookies(ike);
+}
+
+bool ike_cookies_on(struct ike *ike)
+{
+	update_cookies(ike);
+	return ike->cookies;
+}
+
+static void rotate(struct ike *ike)
+{
+	if (mono_since(ike->now, ike->cookie_rotated).ns < COOKIE_SECRET_LIFE.ns)
+		return;
+	memcpy(ike->cookie_secrets[1], ike->cookie_secrets[0], 32);
+	if (ike_random(ike, ike->cookie_secrets[0], 32))
+		ike->cookie_version++;
+	ike->cookie_rotated = ike->now;
+}
+
+/* RFC 7296 2.6: Cookie = VersionIDofSecret | Hash(Ni | IPi | SPIi | secret) */
+static bool cookie_of(struct ike *ike, unsigned which, const struct ike_packet *p,
+		      const struct ike_msg *m, uint8_t out[1 + IKE_DIGEST_SIZE])
+{
+	const struct ike_iov in[] = {
+		{m->nonce.p, m->nonce.size},
+		{p->remote.addr.b, ip_size(&p->remote.addr)},
+		{&m->h.spi_i, sizeof(m->h.spi_i)},
+	};
+
+	out[0] = (uint8_t)(ike->cookie_version - which);
+	return prf_256(ike, ike->cookie_secrets[which], in, 3, out + 1);
+}
+
+bool ike_cookie_make(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		     uint8_t out[1 + IKE_DIGEST_SIZE])
+{
+	rotate(ike);
+	return cookie_of(ike, 0, p, m, out);
+}
+
+bool ike_cookie_ok(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		   const struct rd *cookie)
+{
+	uint8_t want[1 + IKE_DIGEST_SIZE];
+
+	rotate(ike);
+	for (unsigned which = 0; which < 2; which++) {
+		if (cookie->size == sizeof(want) && cookie_of(ike, which, p, m, want) &&
+		    bytes_equal_ct(want, cookie->p, sizeof(want)))
+			return true;
+	}
+	return false;
+}

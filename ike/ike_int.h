@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ike_int: the objects behind ike.h and what the core's files offer each other.
+ *
+ * Ownership: struct ike owns tunnels; a tunnel owns its IKE SAs and its children; a child names the
+ * IKE SA that negotiates for it, and moves when that is rekeyed. Half-open SAs of unknown peers
+ * belong to struct ike until IKE_AUTH settles the tunnel. Objects that end during a step stay in
+ * memory, marked gone, until the step's end, so that no caller up the stack holds a stale pointer.
+ */
+#ifndef IKE_INT_H
+#define IKE_INT_H
+
+#include <sys/queue.h>
+#include "base/heap.h"
+#include "base/sb.h"
+#include "ike/ike.h"
+#include "ike/keys.h"
+#include "ike/msg.h"
+#include "ike/proposal.h"
+#include "ike/sk.h"
+#include "ike/table.h"
+#include "ike/ts.h"
+
+#define IKE_MAX_SAS_OF_TUNNEL      8  /* rekey collisions and duplicates need 4 */
+#define IKE_MAX_CHILDREN_OF_TUNNEL 10 /* likewise, and those that linger */
+#define IKE_MAX_RETRIES            3  /* COOKIE and INVALID_KE_PAYLOAD in one handshake */
+#define IKE_VERSION_2              0x20
+#define IKE_AUTH_SHARED_KEY        2
+#define IKE_DIGEST_SIZE            32
+
+#define container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
+
+enum ike_sa_state {
+	IKE_ST_NEW,
+	IKE_ST_INIT_SENT, /* initiator: IKE_SA_INIT awaits its response */
+	IKE_ST_INIT_DONE, /* responder: half-open */
+	IKE_ST_SIGN,      /* our AUTH is being computed */
+	IKE_ST_AUTH_SENT, /* initiator: IKE_AUTH awaits its response */
+	IKE_ST_VERIFY,    /* the peer's AUTH is being checked */
+	IKE_ST_INSTALL,   /* responder: the first child is being installed */
+	IKE_ST_ESTABLISHED,
+	IKE_ST_REPLACED, /* a rekey has a successor; only deletion is left */
+	IKE_ST_DELETING, /* our Delete awaits its response */
+	IKE_ST_GONE,
+	IKE_ST_END,
+};
+
+enum ike_child_state {
+	IKE_CH_NEW,
+	IKE_CH_ADDING_IN,
+	IKE_CH_ADDING_OUT,
+	IKE_CH_INSTALLED,
+	IKE_CH_DELETING, /* our Delete waits or awaits its response */
+	IKE_CH_LINGER,   /* negotiated away; the inbound half takes stragglers */
+	IKE_CH_GONE,
+	IKE_CH_END,
+};
+
+/* What a request of ours is about. In order of urgency, so that the queue is a set. */
+enum ike_task {
+	IKE_TASK_NONE,
+	IKE_TASK_INIT,
+	IKE_TASK_AUTH,
+	IKE_TASK_DELETE_IKE,
+	IKE_TASK_DELETE_CHILD,
+	IKE_TASK_REKEY_IKE,
+	IKE_TASK_REKEY_CHILD,
+	IKE_TASK_NEW_CHILD,
+	IKE_TASK_DPD,
+	IKE_TASK_END,
+};
+
+enum ike_timer_kind {
+	IKE_TIMER_RETRANSMIT,
+	IKE_TIMER_HALF_OPEN,
+	IKE_TIMER_IKE_REKEY,
+	IKE_TIMER_IKE_EXPIRE,
+	IKE_TIMER_DPD,
+	IKE_TIMER_KEEPALIVE,
+	IKE_TIMER_CHILD_REKEY,
+	IKE_TIMER_CHILD_EXPIRE,
+	IKE_TIMER_CHILD_STEP,
+	IKE_TIMER_TUNNEL_RETRY,
+	IKE_TIMER_TUNNEL_SETTLE,
+	IKE_TIMER_DP_LOST,
+};
+
+struct ike_timer {
+	struct heap_node node;
+	enum ike_timer_kind kind;
+	void *owner;
+};
+
+/* Answers that the core waits for, keyed by the action's request. */
+enum ike_pending_kind {
+	IKE_PEND_SIGN,
+	IKE_PEND_VERIFY,
+	IKE_PEND_ADD_IN,
+	IKE_PEND_ADD_OUT,
+	IKE_PEND_SWITCH,
+};
+
+struct ike_pending {
+	struct ike_link link;
+	enum ike_pending_kind kind;
+	void *owner;
+};
+
+/* The lower of an exchange's two nonces: what collisions are decided by (RFC 7296 2.8.1). */
+struct ike_rank {
+	uint8_t b[32];
+	uint16_t size; /* of the whole nonce */
+};
+
+/* What we proposed in CREATE_CHILD_SA and keep to ourselves until the answer. */
+struct ike_offer {
+	uint32_t slot, spi_in; /* child */
+	uint64_t spi;          /* IKE SA */
+	uint8_t nonce[IKE_NONCE_SIZE];
+	uint16_t group;
+	struct ike_dh_key *dh;
+};
+
+/* The negotiated terms of a child, before it exists. */
+struct ike_terms {
+	bool present;   /* child payloads were there at all */
+	uint16_t error; /* the notify to refuse it with, 0 = agreed */
+	struct ike_suite suite;
+	uint8_t number;
+	uint32_t spi_out;
+	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
+	size_t n_local_ts, n_remote_ts;
+};
+
+/* What only the first two exchanges need; freed once the SA is established. */
+struct ike_handshake {
+	uint8_t *request, *response; /* the IKE_SA_INIT messages, as AUTH covers them */
+	size_t request_size, response_size;
+	uint8_t ni[IKE_NONCE_MAX], nr[IKE_NONCE_MAX];
+	size_t ni_size, nr_size;
+	struct ike_dh_key *dh;
+	uint16_t group;
+	uint8_t cookie[64];
+	size_t cookie_size;
+	unsigned n_retries;
+	bool refused;          /* an unauthenticated error notify was reported already */
+	bool id_ok;            /* the peer's identities are the configured ones */
+	bool initial_contact;  /* the peer says so */
+	uint32_t slot, spi_in; /* of the first child; spi_in 0: the slot is not ours to free */
+	uint32_t answered_spi;
+	struct ike_terms terms;
+	uint8_t auth[IKE_PRF_MAX];
+	size_t auth_size;
+};
+
+struct ike_source { /* half-open SAs of one /32 or /64 */
+	struct ike_link link;
+	struct ip_addr net;
+	uint32_t n;
+};
+
+struct ike_request {
+	enum ike_task task;
+	uint8_t exchange;
+	uint32_t mid;
+	uint8_t *data; /* NULL: none is outstanding */
+	size_t size;
+	unsigned n_sent;
+	struct mono first_sent;
+	struct mono_span interval;
+	struct ike_child *child; /* REKEY_CHILD: the old one; DELETE_CHILD */
+	struct ike_offer *offer;
+};
+
+struct ike_sa {
+	TAILQ_ENTRY(ike_sa) entry; /* of the tunnel, or of the unclaimed half-open */
+	struct ike_sa *next_dead;
+	struct ike *ike;
+	struct ike_tunnel *tunnel; /* NULL until IKE_AUTH, as responder */
+	struct ike_link by_spi;    /* ours */
+	struct ike_link by_init;   /* responder: digest of the first message (2.1) */
+	uint8_t init_digest[IKE_DIGEST_SIZE];
+	struct ike_source *source; /* while half-open */
+
+	enum ike_sa_state state;
+	bool initiator; /* of this SA */
+	uint64_t spi_i, spi_r;
+	struct ip_endpoint local, remote;
+	bool natt, local_nat, remote_nat;
+	struct ike_suite suite;
+	struct ike_sa_keys keys;
+	uint64_t iv_counter;
+	struct ike_handshake *hs;
+	struct ike_pending pending; /* SIGN, VERIFY */
+
+	/* Our requests: window 1 (2.3). */
+	uint32_t tx_mid;
+	struct ike_request req;
+	/* The peer's: next expected id; `busy` while the last one is being worked on. */
+	uint32_t rx_mid;
+	bool busy;
+	uint8_t busy_exchange;
+	struct ip_endpoint reply_local, reply_remote;
+	uint8_t *response; /* to rx_mid - 1 */
+	size_t response_size;
+
+	/* What is to be requested. */
+	bool want_delete, want_rekey, want_child, want_dpd;
+	const char *delete_reason;
+	bool delete_auth_failed; /* tell the peer why (2.21.2) */
+	unsigned n_rekey_failures;
+	uint16_t rekey_group; /* from INVALID_KE_PAYLOAD, 0 = the first of the suites */
+
+	struct ike_sa *rekeyed_by_us, *rekeyed_by_peer; /* successors */
+	struct ike_rank rank;                           /* of the exchange that made it */
+	struct ike_rank origin; /* of the IKE_SA_INIT that its line began with */
+	bool origin_initiator;
+	struct mono line_since; /* when the line's first SA was established */
+	bool probing;           /* a sign of life is overdue */
+	bool dpd_reported;      /* with dpd_action none */
+	bool redundant;         /* lost a collision: the peer deletes it */
+
+	struct mono created, established, last_life, last_tx, rekey_at, expires_at;
+	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive;
+};
+
+struct ike_child {
+	TAILQ_ENTRY(ike_child) entry; /* of the tunnel */
+	struct ike_child *next_dead;
+	struct ike_tunnel *tunnel;
+	struct ike_sa *sa; /* NULL once its IKE SA is gone */
+	enum ike_child_state state;
+	bool initiator;
+	uint32_t slot, spi_in, spi_out;
+	struct ike_suite suite;
+	struct ike_child_keys keys; /* until both halves are installed */
+	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
+	size_t n_local_ts, n_remote_ts;
+	struct ike_pending pending;
+	struct ike_rank rank;
+
+	struct ike_child *replaces;                        /* old one, if this is a rekey */
+	struct ike_child *rekeyed_by_us, *rekeyed_by_peer; /* successors */
+	bool has_in, has_out;                              /* halves in the dataplane */
+	bool reply_held; /* the response to the peer waits for the installation */
+	bool confirmed;  /* the peer has our response */
+	bool want_rekey, want_delete;
+	bool redundant; /* lost a collision: never switched to while there is another */
+	unsigned n_rekey_failures;
+
+	struct mono created, rekey_at, expires_at, switch_at;
+	struct ike_timer t_rekey, t_expire, t_step;
+};
+
+TAILQ_HEAD(ike_sa_list, ike_sa);
+TAILQ_HEAD(ike_child_list, ike_child);
+
+struct ike_tunnel {
+	TAILQ_ENTRY(ike_tunnel) entry;
+	struct ike_tunnel *next_dead;
+	struct ike *ike;
+	struct ike_tunnel_cfg cfg;
+	struct ike_link by_number, by_addresses;
+	bool removed; /* ends with its last IKE SA */
+	bool gone;
+	bool wanted; /* we bring it up and keep it up */
+	bool up;
+	bool dp_lost;
+	struct ike_sa_list sas;
+	struct ike_child_list children;
+	size_t n_sas, n_children;
+	struct ike_child *current; /* sends by this one */
+	unsigned n_failures, n_child_failures;
+	struct mono not_before, child_not_before; /* backoff of initiation, of child creation */
+	uint16_t pfs_group; /* from INVALID_KE_PAYLOAD or the last answer, 0 = the first suite's */
+	const char *phase;
+	struct mono since;
+	char reason[160];
+	struct ike_timer t_retry, t_settle, t_dp_lost;
+};
+
+struct ike {
+	struct ike_limits limits;
+	struct ike_crypto crypto;
+	const struct tracer *tracer;
+	struct mono now;     /* of the step that runs */
+	struct ike_out *out; /* likewise */
+	struct heap timers;
+	TAILQ_HEAD(, ike_tunnel) tunnels;
+	struct ike_table by_number, by_addresses, by_spi, by_init, sources, pendings;
+	uint64_t last_request;
+
+	struct ike_sa_list half_open; /* as responder, tunnel unknown */
+	uint32_t n_half_open;
+	bool cookies;
+	uint8_t digest_key[32];
+	uint8_t cookie_secrets[2][32]; /* current, previous */
+	uint8_t cookie_version;
+	struct mono cookie_rotated;
+
+	struct ike_child **slots;
+	uint32_t *free_slots; /* a ring: a slot rests as long as possible before it serves again */
+	uint32_t n_fresh, n_free, free_head;
+
+	struct ike_sa *dead_sas;
+	struct ike_child *dead_children;
+	struct ike_tunnel *dead_tunnels;
+	uint64_t counters[IKE_CNT_END];
+};
+
+/* A datagram on its way through the core. */
+struct ike_packet {
+	struct ip_endpoint local, remote;
+	const uint8_t *data;
+	size_t size;
+};
+
+/* ---- out.c: actions */
+struct ike_action *ike_act(struct ike *ike, enum ike_action_type type, uint32_t tunnel);
+void ike_count(struct ike *ike, enum ike_counter c);
+void ike_send(struct ike *ike, uint32_t tunnel, const struct ip_endpoint *local,
+	      const struct ip_endpoint *remote, const uint8_t *data, size_t size);
+/* Copies into out->bytes; NULL when full. */
+const uint8_t *ike_lend(struct ike *ike, const void *data, size_t size);
+/* An event for people: write its text to the builder that comes back. */
+struct sb ike_event(struct ike *ike, enum ike_happening what, const struct ike_tunnel *t);
+void ike_await(struct ike *ike, struct ike_pending *p, enum ike_pending_kind kind, void *owner,
+	       struct ike_action *act);
+void ike_unawait(struct ike *ike, struct ike_pending *p);
+bool ike_random(struct ike *ike, void *out, size_t size);
+/* A number below `n`, for jitter; 0 when the generator fails. */
+uint64_t ike_jitter(struct ike *ike, uint64_t n);
+const char *ike_notify_name(uint16_t type);
+
+/* ---- slot.c: slots, SPIs */
+bool ike_slots_init(struct ike *ike);
+void ike_slots_fini(struct ike *ike);
+bool ike_slot_alloc(struct ike *ike, uint32_t *slot, uint32_t *spi);
+void ike_slot_free(struct ike *ike, uint32_t slot);
+uint64_t ike_spi_new(struct ike *ike); /* 0 on failure */
+
+/* ---- sa.c: IKE SAs */
+struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator);
+bool ike_sa_claim(struct ike_sa *sa, struct ike_tunnel *t); /* half-open: the tunnel is known */
+void ike_sa_set_state(struct ike_sa *sa, enum ike_sa_state to, const char *story,
+		      const char *reason);
+const char *ike_sa_state_name(enum ike_sa_state s);
+uint64_t ike_sa_our_spi(const struct ike_sa *sa);
+struct ike_sa *ike_sa_find(struct ike *ike, uint64_t our_spi);
+bool ike_sa_live(const struct ike_sa *sa);       /* established and not on its way out */
+bool ike_sa_connecting(const struct ike_sa *sa); /* before that */
+/* The end without a word to the peer; children that still name it are retired. */
+void ike_sa_close(struct ike_sa *sa, const char *story, const char *reason);
+/* The end by a Delete: children go at once where nothing replaces them. */
+void ike_sa_delete(struct ike_sa *sa, const char *reason);
+void ike_sa_established(struct ike_sa *sa, const char *story);
+/* Hands `from`'s children to its successor. */
+void ike_sa_inherit(struct ike_sa *from, struct ike_sa *to);
+void ike_sa_free(struct ike_sa *sa);
+void ike_handshake_free(struct ike_sa *sa);
+void ike_offer_free(struct ike *ike, struct ike_offer *o, bool keep_slot);
+struct ike_sk_dir ike_sa_tx_keys(const struct ike_sa *sa);
+struct ike_sk_dir ike_sa_rx_keys(const struct ike_sa *sa);
+
+/* ---- child.c, child_dp.c: children and their way into the dataplane */
+struct ike_child *ike_child_new(struct ike_sa *sa, bool initiator, uint32_t slot, uint32_t spi_in,
+				const struct ike_terms *terms);
+void ike_child_set_state(struct ike_child *c, enum ike_child_state to, const char *story,
+			 const char *reason);
+const char *ike_child_state_name(enum ike_child_state s);
+struct ike_child *ike_child_by_spi_out(struct ike_tunnel *t, uint32_t spi_out);
+struct ike_child *ike_child_by_slot(struct ike *ike, uint32_t slot);
+bool ike_child_live(const struct ike_child *c); /* being installed or installed, not replaced */
+void ike_child_install(struct ike_child *c);
+void ike_child_dp_result(struct ike_child *c, enum ike_pending_kind kind, bool ok);
+void ike_child_failed(struct ike_child *c, const char *reason);
+void ike_child_switch(struct ike_child *c, const char *reason);
+/* Negotiated away: switch to what replaces it, take it out of the dataplane. */
+void ike_child_retire(struct ike_child *c, const char *story, const char *reason);
+void ike_child_expire(struct ike_child *c, const char *reason);
+void ike_child_drop(struct ike_child *c, const char *reason);
+void ike_child_gone(struct ike_child *c, const char *story, const char *reason);
+void ike_child_request_delete(struct ike_child *c, const char *reason);
+void ike_child_moved(struct ike_child *c); /* its IKE SA's endpoints changed */
+void ike_child_lost(struct ike_child *c);  /* the dataplane forgot it */
+void ike_child_free(struct ike_child *c);
+
+/* ---- tunnel.c */
+struct ike_tunnel *ike_tunnel_find(const struct ike *ike, uint32_t number);
+/* Candidates for an address pair: the exact ones, then those with any remote. Start with NULL. */
+struct ike_tunnel *ike_tunnel_next_by_addresses(struct ike *ike, const struct ip_addr *local,
+						const struct ip_addr *remote,
+						struct ike_tunnel *after);
+void ike_tunnel_run(struct ike_tunnel *t);  /* do what it needs next */
+void ike_tunnel_note(struct ike_tunnel *t); /* after any change: phase, memory */
+void ike_tunnel_up(struct ike_tunnel *t);
+void ike_tunnel_down(struct ike_tunnel *t, const char *reason);
+void ike_tunnel_dead(struct ike_sa *sa, const char *reason); /* a peer that does not answer */
+void ike_tunnel_dp_lost(struct ike_tunnel *t);
+struct ike_sa *ike_tunnel_sa(const struct ike_tunnel *t); /* the one to negotiate on, or NULL */
+void ike_tunnel_free(struct ike_tunnel *t);
+void ike_tunnel_reason(struct ike_tunnel *t, const char *reason);
+bool ike_tunnel_apply(struct ike *ike, const struct ike_tunnel_cfg *cfg);
+void ike_tunnel_drop(struct ike_tunnel *t); /* by the configuration */
+void ike_tunnel_command(struct ike_tunnel *t, enum ike_event_type command);
+
+/* ---- half_open.c: cookies and limits */
+bool ike_half_open_init(struct ike *ike);
+bool ike_init_digest(struct ike *ike, const struct ike_packet *p, uint8_t out[IKE_DIGEST_SIZE]);
+struct ike_sa *ike_half_open_find(struct ike *ike, const uint8_t digest[IKE_DIGEST_SIZE]);
+bool ike_half_open_enter(struct ike_sa *sa, const uint8_t digest[IKE_DIGEST_SIZE]);
+void ike_half_open_leave(struct ike_sa *sa);
+bool ike_half_open_room(struct ike *ike, const struct ip_addr *remote);
+bool ike_cookies_on(struct ike *ike);
+bool ike_cookie_make(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		     uint8_t out[1 + IKE_DIGEST_SIZE]);
+bool ike_cookie_ok(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		   const struct rd *cookie);
+
+/* ---- window.c: message ids, requests, responses */
+bool ike_request_send(struct ike_sa *sa, enum ike_task task, uint8_t exchange,
+		      struct ike_builder *inner, struct ike_child *child, struct ike_offer *offer);
+bool ike_request_send_raw(struct ike_sa *sa, enum ike_task task, const uint8_t *data, size_t size);
+void ike_request_again(struct ike_sa *sa); /* retransmit */
+void ike_request_done(struct ike_sa *sa);  /* answered or given up; frees it */
+bool ike_response_send(struct ike_sa *sa, struct ike_builder *inner, bool hold);
+void ike_response_release(struct ike_sa *sa);
+void ike_response_repeat(struct ike_sa *sa, const struct ike_packet *p);
+void ike_response_error(struct ike_sa *sa, uint16_t notify, const void *data, size_t size);
+void ike_sa_run(struct ike_sa *sa); /* the next request, if one may go out */
+void ike_window_free(struct ike_sa *sa);
+
+/* ---- dispatch.c */
+void ike_dispatch(struct ike *ike, const struct ike_packet *p);
+
+/* ---- exchange_sa_init.c */
+bool ike_init_start(struct ike_tunnel *t);
+void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m);
+void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+
+/* ---- exchange_auth.c */
+void ike_auth_sign(struct ike_sa *sa);
+void ike_auth_signed(struct ike_sa *sa, bool ok, const uint8_t *auth, size_t size);
+void ike_auth_verified(struct ike_sa *sa, bool ok);
+void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_auth_child_done(struct ike_sa *sa, struct ike_child *c); /* c NULL: it failed */
+
+/* ---- terms.c: negotiating a child */
+void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh,
+		      struct ike_terms *out);
+void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh,
+		     struct ike_terms *out);
+void ike_terms_offer_sa(struct ike_builder *b, const struct ike_tunnel *t, bool skip_dh,
+			uint32_t spi_in, uint16_t group);
+void ike_terms_offer_ts(struct ike_builder *b, const struct ike_tunnel *t);
+void ike_terms_answer_sa(struct ike_builder *b, const struct ike_terms *terms, uint32_t spi_in);
+void ike_terms_answer_ts(struct ike_builder *b, const struct ike_terms *terms);
+void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
+		      bool responder);
+
+/* ---- exchange_create_child.c */
+void ike_create_child_start(struct ike_sa *sa, struct ike_child *old);
+void ike_create_child_request(struct ike_sa *sa, const struct ike_packet *p,
+			      const struct ike_msg *m);
+void ike_rekey_child_request(struct ike_sa *sa, const struct ike_packet *p,
+			     const struct ike_msg *m);
+void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
+			       const struct ike_msg *m);
+void ike_refuse_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+
+/* ---- exchange_rekey_ike.c */
+void ike_rekey_start(struct ike_sa *sa);
+void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_rekey_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+
+/* ---- exchange_informational.c */
+void ike_info_start_delete_ike(struct ike_sa *sa);
+void ike_info_start_delete_child(struct ike_sa *sa, struct ike_child *c);
+void ike_info_start_dpd(struct ike_sa *sa);
+void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_info_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+
+/* ---- nat.c */
+void ike_nat_build(struct ike_sa *sa, struct ike_builder *b);
+void ike_nat_detect(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_nat_float(struct ike_sa *sa); /* initiator: to port 4500 */
+void ike_nat_follow(struct ike_sa *sa, const struct ip_endpoint *local,
+		    const struct ip_endpoint *remote);
+
+/* ---- settle.c: collisions and duplicates */
+struct ike_rank ike_rank_of(const uint8_t *ni, size_t ni_size, const uint8_t *nr, size_t nr_size);
+int ike_rank_cmp(const struct ike_rank *a, const struct ike_rank *b);
+void ike_settle_child_rekey(struct ike_child *old);
+void ike_settle_ike_rekey(struct ike_sa *old);
+void ike_settle_tunnel(struct ike_tunnel *t);
+void ike_initial_contact(struct ike_sa *sa);
+/* The best child to send by other than `but`, or NULL. */
+struct ike_child *ike_best_child(struct ike_tunnel *t, const struct ike_child *but);
+
+/* ---- timer.c: all policy of time */
+void ike_timers_run(struct ike *ike);
+void ike_timer_init(struct ike_timer *t, enum ike_timer_kind kind, void *owner);
+void ike_timer_stop(struct ike *ike, struct ike_timer *t);
+void ike_timer_request_sent(struct ike_sa *sa);
+void ike_timer_request_done(struct ike_sa *sa);
+void ike_timer_half_open(struct ike_sa *sa);
+void ike_timer_established(struct ike_sa *sa);
+void ike_timer_sign_of_life(struct ike_sa *sa);
+void ike_timer_sent(struct ike_sa *sa);
+void ike_timer_ike_rekey_failed(struct ike_sa *sa, bool temporary);
+void ike_timer_ike_replaced(struct ike_sa *sa, bool by_peer);
+void ike_timer_sa_stop(struct ike_sa *sa);
+void ike_timer_child_installing(struct ike_child *c);
+void ike_timer_child_installed(struct ike_child *c);
+void ike_timer_child_awaits_switch(struct ike_child *c);
+void ike_timer_child_switched(struct ike_child *c);
+void ike_timer_child_rekey_failed(struct ike_child *c, bool temporary);
+void ike_timer_child_replaced(struct ike_child *c, bool by_peer);
+void ike_timer_child_lingers(struct ike_child *c);
+void ike_timer_child_stop(struct ike_child *c);
+void ike_timer_initiation_failed(struct ike_tunnel *t);
+void ike_timer_child_creation_failed(struct ike_tunnel *t, bool temporary);
+void ike_timer_tunnel_retry(struct ike_tunnel *t);
+void ike_timer_settle(struct ike_tunnel *t);
+void ike_timer_dp_lost(struct ike_tunnel *t);
+void ike_timer_tunnel_stop(struct ike_tunnel *t);
+
+#endif

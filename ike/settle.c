@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settle: two SAs where one should be. Every rule is decided by facts that both ends hold, so that
+ * both ends decide alike; the loser is deleted by who made it, and only after the traffic has left
+ * it. Should the peer not do its part, we do it after a grace time.
+ *
+ * Rekey collisions (RFC 7296 2.8.1, 2.8.2): of the four nonces the lowest one's exchange loses.
+ *
+ * Duplicates, when both ends initiated at once, or a peer came again without INITIAL_CONTACT:
+ *   - made by different ends: the one whose exchange has the lowest nonce loses, as above;
+ *   - made by the same end: the older one loses.
+ * Nothing happens before the winner has an installed child. After the grace time the winner must
+ * have shown life since the loser was made; if it has not, it is the peer's past, and it loses.
+ * A rekeyed IKE SA keeps its line's rank and maker. INITIAL_CONTACT removes only SAs that stood at
+ * our end before the first message of the new one came: what was begun at the same time is left to
+ * these rules.
+ */
+#include "ike/ike_int.h"
+
+#define GRACE span_s(10)
+
+static int nonce_cmp(const uint8_t *a, size_t n_a, const uint8_t *b, size_t n_b)
+{
+	const int d = memcmp(a, b, n_a < n_b ? n_a : n_b);
+
+	/* RFC 7296 2.8.1: octet by octet; a nonce that is the other's beginning is lower. */
+	return d ? d : (n_a > n_b) - (n_a < n_b);
+}
+
+struct ike_rank ike_rank_of(const uint8_t *ni, size_t ni_size, const uint8_t *nr, size_t nr_size)
+{
+	const bool i = nonce_cmp(ni, ni_size, nr, nr_size) < 0;
+	const uint8_t *low = i ? ni : nr;
+	struct ike_rank r = {.size = (uint16_t)(i ? ni_size : nr_size)};
+
+	memcpy(r.b, low, r.size < sizeof(r.b) ? r.size : sizeof(r.b));
+	return r;
+}
+
+int ike_rank_cmp(const struct ike_rank *a, const struct ike_rank *b)
+{
+	const size_t n_a = a->size < sizeof(a->b) ? a->size : sizeof(a->b);
+	const size_t n_b = b->size < sizeof(b->b) ? b->size : sizeof(b->b);
+	const int d = nonce_cmp(a->b, n_a, b->b, n_b);
+
+	return d ? d : (a->size > b->size) - (a->size < b->size);
+}
+
+/* The youngest that carries or could carry traffic; one that lost only if there is no other. */
+struct ike_child *ike_best_child(struct ike_tunnel *t, const struct ike_child *but)
+{
+	struct ike_child *c, *best = NULL;
+
+	TAILQ_FOREACH(c, &t->children, entry)
+	{
+		if (c == but || c->state != IKE_CH_INSTALLED || !c->has_in || !c->has_out)
+			continue;
+		if (!best || !c->redundant || best->redundant)
+			best = c;
+	}
+	return best;
+}
+
+/* ------------------------------------------------------------ rekey collisions */
+
+void ike_settle_child_rekey(struct ike_child *old)
+{
+	struct ike_child *ours = old->rekeyed_by_us, *theirs = old->rekeyed_by_peer;
+
+	if (!ours || !theirs)
+		return;
+	if (ike_rank_cmp(&ours->rank, &theirs->rank) < 0) {
+		trace(old->tunnel->ike->tracer, LOG_LEVEL_INFO,
+		      "%s[%08x] child-collision: both -> %08x (the peer's wins)",
+		      old->tunnel->cfg.name, old->spi_in, theirs->spi_in);
+		ours->redundant = true;
+		ike_timer_child_replaced(old, true); /* the peer deletes it */
+		if (ours->state == IKE_CH_INSTALLED)
+			ike_child_request_delete(ours, "lost the collision");
+	} else {
+		trace(old->tunnel->ike->tracer, LOG_LEVEL_INFO,
+		      "%s[%08x] child-collision: both -> %08x (ours wins)", old->tunnel->cfg.name,
+		      old->spi_in, ours->spi_in);
+		theirs->redundant = true;
+		ike_timer_child_replaced(theirs, true);
+	}
+}
+
+void ike_settle_ike_rekey(struct ike_sa *old)
+{
+	struct ike_sa *ours = old->rekeyed_by_us, *theirs = old->rekeyed_by_peer;
+	struct ike_sa *winner, *loser;
+
+	if (!ours && !theirs)
+		return;
+	winner = ours ? ours : theirs;
+	loser = NULL;
+	if (ours && theirs) {
+		const bool we_lose = ike_rank_cmp(&ours->rank, &theirs->rank) < 0;
+
+		winner = we_lose ? theirs : ours;
+		loser = we_lose ? ours : theirs;
+		trace(old->ike->tracer, LOG_LEVEL_INFO,
+		      "%s[%016llx] ike-collision: both -> %016llx (%s wins)", old->tunnel->cfg.name,
+		      (unsigned long long)ike_sa_our_spi(old),
+		      (unsigned long long)ike_sa_our_spi(winner), we_lose ? "the peer's" : "ours");
+	}
+	ike_sa_inherit(old, winner);
+	if (old->state == IKE_ST_ESTABLISHED)
+		ike_sa_set_state(old, IKE_ST_REPLACED, "ike-rekey",
+				 winner == ours ? "by us" : "by the peer");
+	ike_timer_ike_replaced(old, winner != ours);
+	/* Who made the winner deletes the old one, who made the loser deletes that. */
+	if (winner == ours)
+		ike_sa_delete(old, "replaced");
+	if (loser) {
+		loser->redundant = true;
+		if (loser == ours)
+			ike_sa_delete(loser, "lost the collision");
+		else
+			ike_timer_ike_replaced(loser, true);
+	}
+	ike_sa_run(winner);
+}
+
+/* -------------------------------------------------------------------- duplicates */
+
+static bool carries(const struct ike_sa *sa)
+{
+	struct ike_child *c;
+
+	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
+	{
+		if (c->sa == sa && c->state == IKE_CH_INSTALLED)
+			return true;
+	}
+	return false;
+}
+
+static bool sa_counts(const struct ike_sa *sa)
+{
+	return ike_sa_live(sa) && !sa->rekeyed_by_us && !sa->rekeyed_by_peer;
+}
+
+/* Whether a loses against b. */
+static bool sa_loses(const struct ike_sa *a, const struct ike_sa *b)
+{
+	if (a->origin_initiator != b->origin_initiator)
+		return ike_rank_cmp(&a->origin, &b->origin) < 0;
+	return a->established.ns < b->established.ns;
+}
+
+static bool settle_pair(struct ike_sa *loser, struct ike_sa *winner)
+{
+	struct ike *ike = loser->ike;
+	struct ike_tunnel *t = loser->tunnel;
+	const struct mono both = mono_min(MONO_NEVER, winner->established.ns > loser->established.ns
+							      ? winner->established
+							      : loser->established);
+	const bool late = mono_reached(ike->now, mono_add(both, GRACE));
+
+	if (!carries(winner)) {
+		if (late && carries(loser)) {
+			ike_sa_delete(winner, "duplicate without a child");
+			return true;
+		}
+		ike_timer_settle(t);
+		return false;
+	}
+	if (!loser->origin_initiator) {
+		ike_timer_settle(t);
+		if (!late) {
+			if (!mono_before(both, winner->last_life)) {
+				winner->want_dpd =
+					true; /* it shall show life within the grace time */
+				ike_sa_run(winner);
+			}
+			return false;
+		}
+		if (!mono_before(both, winner->last_life)) {
+			ike_sa_delete(winner, "duplicate without a sign of life");
+			return true;
+		}
+	}
+	ike_sa_delete(loser, "duplicate");
+	return true;
+}
+
+static bool settle_sas(struct ike_tunnel *t)
+{
+	struct ike_sa *a, *b;
+
+	TAILQ_FOREACH(a, &t->sas, entry)
+	{
+		if (!sa_counts(a))
+			continue;
+		for (b = TAILQ_NEXT(a, entry); b; b = TAILQ_NEXT(b, entry)) {
+			if (!sa_counts(b))
+				continue;
+			if (sa_loses(a, b) ? settle_pair(a, b) : settle_pair(b, a))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool settle_children(struct ike_tunnel *t)
+{
+	struct ike_child *a, *b, *loser, *winner;
+
+	TAILQ_FOREACH(a, &t->children, entry)
+	{
+		if (a->state != IKE_CH_INSTALLED || !ike_child_live(a))
+			continue;
+		for (b = TAILQ_NEXT(a, entry); b; b = TAILQ_NEXT(b, entry)) {
+			if (b->state != IKE_CH_INSTALLED || !ike_child_live(b) || a->sa != b->sa)
+				continue;
+			loser = a->initiator == b->initiator           ? a
+				: ike_rank_cmp(&a->rank, &b->rank) < 0 ? a
+								       : b;
+			winner = loser == a ? b : a;
+			ike_timer_settle(t);
+			if (!loser->initiator &&
+			    !mono_reached(t->ike->now, mono_add(b->created, GRACE)))
+				continue;
+			ike_child_switch(winner, "duplicate");
+			ike_child_request_delete(loser, "duplicate");
+			return true;
+		}
+	}
+	return false;
+}
+
+void ike_settle_tunnel(struct ike_tunnel *t)
+{
+	while (settle_sas(t) || settle_children(t))
+		continue;
+}
+
+/* RFC 7296 2.4: the peer says, authenticated, that it knows no other IKE SA with us. */
+void ike_initial_contact(struct ike_sa *sa)
+{
+	struct ike_sa *other, *next;
+
+	for (other = TAILQ_FIRST(&sa->tunnel->sas); other; other = next) {
+		next = TAILQ_NEXT(other, entry);
+		if (other == sa || ike_sa_connecting(other) || other->state == IKE_ST_GONE)
+			continue;
+		if (mono_before(other->line_since, sa->created))
+			ike_sa_close(other, "initial-contact", "the peer knows it no more");
+	}
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* show: what the core holds, for people and for the simulator's checks. */
+#include "ike/ike_int.h"
+
+void ike_show_tunnels(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_tunnel *t),
+		      void *ctx)
+{
+	struct ike_tunnel *t;
+
+	TAILQ_FOREACH(t, &ike->tunnels, entry)
+	{
+		const struct ike_sa *sa = ike_tunnel_sa(t);
+		struct ike_show_tunnel s = {
+			.tunnel = t->cfg.tunnel,
+			.up = t->up,
+			.phase = t->phase,
+			.local = {t->cfg.local, IKE_PORT},
+			.remote = {t->cfg.remote, IKE_PORT},
+			.since = t->since,
+		};
+
+		if (t->removed)
+			continue;
+		memcpy(s.name, t->cfg.name, sizeof(s.name));
+		memcpy(s.reason, t->reason, sizeof(s.reason));
+		if (sa) {
+			s.local = sa->local;
+			s.remote = sa->remote;
+		}
+		if (!fn(ctx, &s))
+			return;
+	}
+}
+
+static struct ike_show_sa show_ike(const struct ike_sa *sa)
+{
+	return (struct ike_show_sa){
+		.tunnel = sa->tunnel && !sa->tunnel->removed ? sa->tunnel->cfg.tunnel
+							     : IKE_TUNNEL_NONE,
+		.state = sa->redundant && sa->state == IKE_ST_ESTABLISHED
+				 ? "redundant"
+				 : ike_sa_state_name(sa->state),
+		.initiator = sa->initiator,
+		.spi_i = sa->spi_i,
+		.spi_r = sa->spi_r,
+		.natt = sa->natt,
+		.local_behind_nat = sa->local_nat,
+		.remote_behind_nat = sa->remote_nat,
+		.suite = sa->suite,
+		.local = sa->local,
+		.remote = sa->remote,
+		.created = sa->created,
+		.rekey_at = sa->rekey_at,
+		.expires_at = sa->expires_at,
+	};
+}
+
+static struct ike_show_sa show_child(const struct ike_child *c)
+{
+	struct ike_show_sa s = {
+		.is_child = true,
+		.tunnel = c->tunnel->removed ? IKE_TUNNEL_NONE : c->tunnel->cfg.tunnel,
+		.state = c->redundant && c->state == IKE_CH_INSTALLED ? "redundant"
+			 : !ike_child_live(c) && c->state == IKE_CH_INSTALLED
+				 ? "rekeyed"
+				 : ike_child_state_name(c->state),
+		.initiator = c->initiator,
+		.spi_in = c->spi_in,
+		.spi_out = c->spi_out,
+		.slot = c->slot,
+		.current_out = c->tunnel->current == c,
+		.suite = c->suite,
+		.created = c->created,
+		.rekey_at = c->rekey_at,
+		.expires_at = c->expires_at,
+		.n_local_ts = c->n_local_ts,
+		.n_remote_ts = c->n_remote_ts,
+	};
+
+	memcpy(s.local_ts, c->local_ts, sizeof(s.local_ts));
+	memcpy(s.remote_ts, c->remote_ts, sizeof(s.remote_ts));
+	if (c->sa) {
+		s.udp_encap = s.natt = c->sa->natt;
+		s.local = c->sa->local;
+		s.remote = c->sa->remote;
+	}
+	return s;
+}
+
+void ike_show_sas(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_sa *s),
+		  void *ctx)
+{
+	const struct ike_tunnel *t;
+	const struct ike_sa *sa;
+	const struct ike_child *c;
+	struct ike_show_sa s;
+
+	TAILQ_FOREACH(t, &ike->tunnels, entry)
+	{
+		TAILQ_FOREACH(sa, &t->sas, entry)
+		{
+			s = show_ike(sa);
+			if (!fn(ctx, &s))
+				return;
+		}
+		TAILQ_FOREACH(c, &t->children, entry)
+		{
+			s = show_child(c);
+			if (!fn(ctx, &s))
+				return;
+		}
+	}
+	TAILQ_FOREACH(sa, &ike->half_open, entry)
+	{
+		s = show_ike(sa);
+		if (!fn(ctx, &s))
+			return;
+	}
+}

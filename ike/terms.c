@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* terms: what a child's SA and TS payloads say, offered, answered and checked (RFC 7296 2.7, 2.9). */
+#include "ike/ike_int.h"
+
+/* In IKE_AUTH the group does not count (1.2): suites that differ in it alone are one. */
+static size_t suites_of(const struct ike_tunnel *t, bool skip_dh, uint16_t group,
+			struct ike_suite out[32])
+{
+	const struct ike_tunnel_cfg *cfg = &t->cfg;
+	size_t n = 0;
+
+	for (unsigned pass = 0; pass < 2; pass++) {
+		/* The group that our KE payload is for goes first: it is what we prefer now. */
+		for (size_t i = 0; i < cfg->n_esp_suites; i++) {
+			struct ike_suite s = cfg->esp_suites[i];
+			size_t k = 0;
+
+			if (skip_dh)
+				s.dh = IKE_DH_NONE;
+			else if ((pass == 0) != (s.dh == group))
+				continue;
+			while (k < n && !ike_suite_equal(&out[k], &s))
+				k++;
+			if (k == n)
+				out[n++] = s;
+		}
+		if (skip_dh)
+			break;
+	}
+	return n;
+}
+
+static uint32_t spi_of(const struct ike_proposal *p)
+{
+	struct rd r = rd_of(p->spi, p->spi_size);
+	uint32_t spi;
+
+	return p->spi_size == IKE_ESP_SPI_SIZE && rd_u32(&r, &spi) ? spi : 0;
+}
+
+static void put_spi(uint8_t out[IKE_ESP_SPI_SIZE], uint32_t spi)
+{
+	struct wr w = wr_of(out, IKE_ESP_SPI_SIZE);
+
+	wr_u32(&w, spi);
+}
+
+/* Responder: what we make of an offer. */
+void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh,
+		      struct ike_terms *out)
+{
+	const struct ike_tunnel_cfg *cfg = &t->cfg;
+	const uint32_t need = IKE_HAS_SA | IKE_HAS_TSI | IKE_HAS_TSR;
+	const struct ike_proposal *proposal;
+	struct ike_suite ours[32];
+	const size_t n_ours = suites_of(t, skip_dh, cfg->esp_suites[0].dh, ours);
+
+	*out = (struct ike_terms){0};
+	if (!(m->present & need))
+		return;
+	out->present = true;
+	if ((m->present & need) != need) {
+		out->error = IKE_N_INVALID_SYNTAX;
+		return;
+	}
+	/* USE_TRANSPORT_MODE is not echoed, which declines it (1.3.1): tunnel mode is all we do. */
+	if (ike_proposal_select(&m->sa, IKE_PROTO_ESP, ours, n_ours, skip_dh, &out->suite,
+				&proposal) != IKE_OK) {
+		out->error = IKE_N_NO_PROPOSAL_CHOSEN;
+		return;
+	}
+	out->number = proposal->number;
+	out->spi_out = spi_of(proposal);
+	if (out->spi_out < 256) { /* RFC 4303 2.1: reserved */
+		out->error = IKE_N_NO_PROPOSAL_CHOSEN;
+		return;
+	}
+	out->n_local_ts = ike_ts_narrow(cfg->local_ts, cfg->n_local_ts, m->tsr.ts, m->tsr.n,
+					out->local_ts, IKE_MAX_TS);
+	out->n_remote_ts = ike_ts_narrow(cfg->remote_ts, cfg->n_remote_ts, m->tsi.ts, m->tsi.n,
+					 out->remote_ts, IKE_MAX_TS);
+	if (!out->n_local_ts || !out->n_remote_ts)
+		out->error = IKE_N_TS_UNACCEPTABLE;
+}
+
+/* Initiator: whether the answer keeps to our offer. */
+void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh,
+		     struct ike_terms *out)
+{
+	const struct ike_tunnel_cfg *cfg = &t->cfg;
+	const uint32_t need = IKE_HAS_SA | IKE_HAS_TSI | IKE_HAS_TSR;
+	const struct ike_notify_payload *error = ike_msg_error(m);
+	const struct ike_proposal *proposal;
+	struct ike_suite ours[32];
+	const size_t n_ours = suites_of(t, skip_dh, cfg->esp_suites[0].dh, ours);
+
+	*out = (struct ike_terms){.present = true};
+	if ((m->present & need) != need) {
+		out->error = error ? error->type : IKE_N_INVALID_SYNTAX;
+		return;
+	}
+	if (ike_proposal_check(&m->sa, IKE_PROTO_ESP, ours, n_ours, skip_dh, &out->suite,
+			       &proposal) != IKE_OK ||
+	    (out->spi_out = spi_of(proposal)) < 256) {
+		out->error = IKE_N_NO_PROPOSAL_CHOSEN;
+		return;
+	}
+	/* RFC 7296 2.9: the answer must be a subset, and we look. */
+	if (!m->tsi.n || !m->tsr.n || m->tsi.n > IKE_MAX_TS || m->tsr.n > IKE_MAX_TS ||
+	    !ike_ts_subset(m->tsi.ts, m->tsi.n, cfg->local_ts, cfg->n_local_ts) ||
+	    !ike_ts_subset(m->tsr.ts, m->tsr.n, cfg->remote_ts, cfg->n_remote_ts)) {
+		out->error = IKE_N_TS_UNACCEPTABLE;
+		return;
+	}
+	out->n_local_ts = m->tsi.n;
+	out->n_remote_ts = m->tsr.n;
+	memcpy(out->local_ts, m->tsi.ts, m->tsi.n * sizeof(m->tsi.ts[0]));
+	memcpy(out->remote_ts, m->tsr.ts, m->tsr.n * sizeof(m->tsr.ts[0]));
+}
+
+void ike_terms_offer_sa(struct ike_builder *b, const struct ike_tunnel *t, bool skip_dh,
+			uint32_t spi_in, uint16_t group)
+{
+	struct ike_suite suites[32];
+	const size_t n = suites_of(t, skip_dh, group, suites);
+	uint8_t spi[IKE_ESP_SPI_SIZE];
+
+	put_spi(spi, spi_in);
+	ike_build_sa(b, IKE_PROTO_ESP, spi, sizeof(spi), suites, n);
+}
+
+void ike_terms_offer_ts(struct ike_builder *b, const struct ike_tunnel *t)
+{
+	/* Always all that is configured: a rekey never narrows what is in use (2.9.2). */
+	ike_build_ts(b, IKE_PL_TSI, t->cfg.local_ts, t->cfg.n_local_ts);
+	ike_build_ts(b, IKE_PL_TSR, t->cfg.remote_ts, t->cfg.n_remote_ts);
+}
+
+void ike_terms_answer_sa(struct ike_builder *b, const struct ike_terms *terms, uint32_t spi_in)
+{
+	uint8_t spi[IKE_ESP_SPI_SIZE];
+
+	put_spi(spi, spi_in);
+	ike_build_sa_chosen(b, terms->number, IKE_PROTO_ESP, spi, sizeof(spi), &terms->suite);
+}
+
+void ike_terms_answer_ts(struct ike_builder *b, const struct ike_terms *terms)
+{
+	ike_build_ts(b, IKE_PL_TSI, terms->remote_ts, terms->n_remote_ts);
+	ike_build_ts(b, IKE_PL_TSR, terms->local_ts, terms->n_local_ts);
+}
+
+static void put_ts(struct sb *s, const struct ike_ts *ts, size_t n)
+{
+	char one[IKE_TS_STRLEN];
+
+	for (size_t i = 0; i < n; i++) {
+		sb_str(s, i ? "," : "");
+		sb_str(s, ike_ts_format(&ts[i], one));
+	}
+	if (!n)
+		sb_str(s, "none");
+}
+
+/* Why a child could not be agreed, for people. `m`: the message that carries the peer's side. */
+void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
+		      bool responder)
+{
+	struct ike *ike = t->ike;
+	const struct ike_tunnel_cfg *cfg = &t->cfg;
+	struct ike_suite ours[32];
+	char why[120];
+	struct sb s;
+
+	if (terms->error == IKE_N_TS_UNACCEPTABLE) {
+		ike_count(ike, IKE_CNT_TS_UNACCEPTABLE);
+		s = ike_event(ike, IKE_HAP_TS_UNACCEPTABLE, t);
+		sb_str(&s, "ours ");
+		put_ts(&s, cfg->local_ts, cfg->n_local_ts);
+		sb_str(&s, " to ");
+		put_ts(&s, cfg->remote_ts, cfg->n_remote_ts);
+		if (m->present & IKE_HAS_TSI && m->present & IKE_HAS_TSR) {
+			sb_str(&s, "; the peer's ");
+			put_ts(&s, responder ? m->tsi.ts : m->tsr.ts,
+			       responder ? m->tsi.n : m->tsr.n);
+			sb_str(&s, " to ");
+			put_ts(&s, responder ? m->tsr.ts : m->tsi.ts,
+			       responder ? m->tsr.n : m->tsi.n);
+		} else {
+			sb_str(&s, "; the peer has no such networks");
+		}
+		ike_tunnel_reason(t, "traffic selectors do not match the peer's");
+	} else if (terms->error == IKE_N_NO_PROPOSAL_CHOSEN) {
+		ike_count(ike, IKE_CNT_NO_PROPOSAL);
+		s = ike_event(ike, IKE_HAP_NO_PROPOSAL, t);
+		if (responder && m->present & IKE_HAS_SA) {
+			ike_proposal_explain(&m->sa, IKE_PROTO_ESP, ours,
+					     suites_of(t, true, IKE_DH_NONE, ours), why,
+					     sizeof(why));
+			sb_printf(&s, "ESP proposal: %s", why);
+		} else {
+			sb_str(&s, "ESP proposal: none of ours is configured at the peer");
+		}
+		ike_tunnel_reason(t, "no common ESP proposal");
+	} else {
+		s = ike_event(ike, IKE_HAP_CHILD_DOWN, t);
+		sb_printf(&s, "the child was refused: %s", ike_notify_name(terms->error));
+		ike_tunnel_reason(t, "the peer refused the child");
+	}
+}

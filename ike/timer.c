@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * timer: all policy of time. The other files say what happened; this one decides what is due when.
+ * A node sits in one heap, so that ike_deadline() is a look at its top.
+ */
+#include "ike/ike_int.h"
+
+#define RETRANSMIT_FIRST   span_ms(500)
+#define RETRANSMIT_LONGEST span_s(16)
+#define REQUEST_LIMIT      span_ms(31500) /* sent at 0, 0.5, 1.5, 3.5, 7.5, 15.5 s */
+#define PROBES_IN_WINDOW   4              /* first transmission and three more */
+#define PROBE_SHORTEST     span_ms(20)
+#define HALF_OPEN_LIMIT    span_s(30)
+#define LINGER             span_s(5)
+#define SWITCH_AFTER       span_s(3)
+#define INSTALL_LIMIT      span_s(10)
+#define PEER_DELETE_GRACE  span_s(20) /* the peer should have deleted what it replaced */
+#define SETTLE_GRACE       span_s(10)
+#define BACKOFF_FIRST      span_s(1)
+#define BACKOFF_LONGEST    span_s(60)
+#define TEMPORARY_FIRST    span_ms(500)
+#define TEMPORARY_LONGEST  span_s(16)
+#define SPAN_DEFAULT_LIFE  span_s(8 * 3600)
+#define TICK_ACTIONS       24 /* the most actions that one expiry produces */
+
+static void set(struct ike *ike, struct ike_timer *t, struct mono at)
+{
+	if (!heap_set(&ike->timers, &t->node, at))
+		ike_count(ike, IKE_CNT_RESOURCES);
+}
+
+static void arm(struct ike *ike, struct ike_timer *t, struct mono_span in)
+{
+	set(ike, t, mono_add(ike->now, in));
+}
+
+void ike_timer_init(struct ike_timer *t, enum ike_timer_kind kind, void *owner)
+{
+	*t = (struct ike_timer){.kind = kind, .owner = owner};
+}
+
+void ike_timer_stop(struct ike *ike, struct ike_timer *t)
+{
+	heap_remove(&ike->timers, &t->node);
+}
+
+/* d, up to `percent` longer. */
+static struct mono_span jittered(struct ike *ike, struct mono_span d, unsigned percent)
+{
+	return span_ns(d.ns + ike_jitter(ike, d.ns / 100 * percent + 1));
+}
+
+static struct mono_span doubled(struct mono_span first, unsigned n, struct mono_span longest)
+{
+	struct mono_span d = first;
+
+	while (n-- && d.ns < longest.ns)
+		d.ns *= 2;
+	return d.ns < longest.ns ? d : longest;
+}
+
+/* ------------------------------------------------------------------ requests */
+
+static struct mono_span probe_spacing(const struct ike_sa *sa)
+{
+	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
+	struct mono_span d = {0};
+
+	if (cfg->dpd_timeout.ns > cfg->dpd_interval.ns)
+		d.ns = (cfg->dpd_timeout.ns - cfg->dpd_interval.ns) / PROBES_IN_WINDOW;
+	return d.ns > PROBE_SHORTEST.ns ? d : PROBE_SHORTEST;
+}
+
+void ike_timer_request_sent(struct ike_sa *sa)
+{
+	struct ike_request *r = &sa->req;
+	struct mono_span wait;
+
+	if (r->n_sent == 1) { /* drawn once a message: its retransmissions double it */
+		r->first_sent = sa->ike->now;
+		r->interval = jittered(sa->ike, RETRANSMIT_FIRST, 10);
+	}
+	wait = r->interval;
+	if (r->interval.ns * 2 <= RETRANSMIT_LONGEST.ns + RETRANSMIT_LONGEST.ns / 4)
+		r->interval.ns *= 2;
+	if (sa->probing && probe_spacing(sa).ns < wait.ns)
+		wait = probe_spacing(sa);
+	arm(sa->ike, &sa->t_retransmit, wait);
+}
+
+void ike_timer_request_done(struct ike_sa *sa)
+{
+	ike_timer_stop(sa->ike, &sa->t_retransmit);
+}
+
+static void retransmit_due(struct ike_sa *sa)
+{
+	const struct mono now = sa->ike->now;
+	struct mono limit;
+
+	if (!sa->req.data)
+		return;
+	limit = mono_add(sa->req.first_sent, REQUEST_LIMIT);
+	/* A probe lives as long as the timeout says, and a peer that was reported with dpd_action
+	 * none as long as its SA. */
+	if (sa->dpd_reported ||
+	    (sa->probing && sa->req.task == IKE_TASK_DPD && sa->tunnel->cfg.dpd_timeout.ns))
+		limit = MONO_NEVER;
+	if (mono_reached(now, limit))
+		ike_tunnel_dead(sa, "no answer to our requests");
+	else
+		ike_request_again(sa);
+}
+
+void ike_timer_half_open(struct ike_sa *sa)
+{
+	arm(sa->ike, &sa->t_half_open, HALF_OPEN_LIMIT);
+}
+
+static void half_open_due(struct ike_sa *sa)
+{
+	if (sa->initiator && sa->tunnel)
+		ike_timer_initiation_failed(sa->tunnel);
+	ike_sa_close(sa, "half-open", "never authenticated");
+}
+
+/* ----------------------------------------------------- dead peers, keepalives */
+
+static bool watches(const struct ike_sa *sa)
+{
+	return sa->tunnel && sa->tunnel->cfg.dpd_interval.ns &&
+	       (sa->state == IKE_ST_ESTABLISHED || sa->state == IKE_ST_REPLACED ||
+		sa->state == IKE_ST_DELETING);
+}
+
+void ike_timer_sign_of_life(struct ike_sa *sa)
+{
+	sa->last_life = sa->ike->now;
+	sa->dpd_reported = false;
+	/* While idle the timer looks at last_life when it fires; that spares a heap operation. */
+	if (sa->probing || !sa->t_dpd.node.index) {
+		sa->probing = false;
+		if (watches(sa))
+			arm(sa->ike, &sa->t_dpd, sa->tunnel->cfg.dpd_interval);
+	}
+}
+
+static void dpd_due(struct ike_sa *sa)
+{
+	struct ike *ike = sa->ike;
+	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
+	const struct mono probe_at = mono_add(sa->last_life, cfg->dpd_interval);
+	const struct mono dead_at = mono_add(sa->last_life, cfg->dpd_timeout);
+
+	if (!watches(sa) || sa->dpd_reported)
+		return;
+	if (!mono_reached(ike->now, probe_at)) {
+		set(ike, &sa->t_dpd, probe_at);
+		return;
+	}
+	if (sa->probing && mono_reached(ike->now, dead_at)) {
+		ike_tunnel_dead(sa, "the peer is silent");
+		return;
+	}
+	sa->probing = true;
+	set(ike, &sa->t_dpd,
+	    mono_reached(ike->now, dead_at) ? mono_add(ike->now, probe_spacing(sa)) : dead_at);
+	if (sa->req.data) {
+		ike_request_again(sa); /* an outstanding request is as good a probe */
+		return;
+	}
+	sa->want_dpd = true;
+	ike_sa_run(sa);
+}
+
+/* RFC 3948 4: only from behind a NAT, only when nothing else was sent. */
+void ike_timer_sent(struct ike_sa *sa)
+{
+	sa->last_tx = sa->ike->now;
+	if (sa->local_nat && sa->natt && sa->tunnel && sa->tunnel->cfg.nat_keepalive.ns &&
+	    !sa->t_keepalive.node.index)
+		arm(sa->ike, &sa->t_keepalive, sa->tunnel->cfg.nat_keepalive);
+}
+
+static void keepalive_due(struct ike_sa *sa)
+{
+	struct ike *ike = sa->ike;
+	const struct mono at = mono_add(sa->last_tx, sa->tunnel->cfg.nat_keepalive);
+	struct ike_action *a;
+
+	if (!sa->tunnel->cfg.nat_keepalive.ns || sa->state != IKE_ST_ESTABLISHED || sa->redundant)
+		return;
+	if (!mono_reached(ike->now, at)) {
+		set(ike, &sa->t_keepalive, at);
+		return;
+	}
+	a = ike_act(ike, IKE_ACT_KEEPALIVE, sa->tunnel->cfg.tunnel);
+	if (a) {
+		a->send.local = sa->local;
+		a->send.remote = sa->remote;
+		a->send.natt = true;
+	}
+	ike_timer_sent(sa);
+}
+
+/* ------------------------------------------------------------------ lifetimes */
+
+/* margin * (1 + rand(0..fuzz)), never so much that an SA is rekeyed in the first half of its life. */
+static struct mono_span soft_life(struct ike *ike, const struct ike_tunnel_cfg *cfg,
+				  struct mono_span life)
+{
+	struct mono_span margin = cfg->rekey_margin;
+
+	if (margin.ns >= life.ns)
+		margin.ns = life.ns / 10;
+	margin = jittered(ike, margin, cfg->rekey_fuzz_percent);
+	if (margin.ns > life.ns / 2)
+		margin.ns = life.ns / 4 + ike_jitter(ike, life.ns / 4 + 1);
+	return span_ns(life.ns - margin.ns);
+}
+
+void ike_timer_established(struct ike_sa *sa)
+{
+	struct ike *ike = sa->ike;
+	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
+	const struct mono_span life = cfg->ike_lifetime.ns ? cfg->ike_lifetime : SPAN_DEFAULT_LIFE;
+
+	ike_timer_stop(ike, &sa->t_half_open);
+	sa->rekey_at = mono_add(ike->now, soft_life(ike, cfg, life));
+	sa->expires_at = mono_add(ike->now, life);
+	set(ike, &sa->t_rekey, sa->rekey_at);
+	set(ike, &sa->t_expire, sa->expires_at);
+	sa->probing = false;
+	sa->last_life = ike->now;
+	if (watches(sa))
+		arm(ike, &sa->t_dpd, cfg->dpd_interval);
+	ike_timer_sent(sa);
+}
+
+void ike_timer_ike_rekey_failed(struct ike_sa *sa, bool temporary)
+{
+	const unsigned n = sa->n_rekey_failures++;
+	const struct mono_span d = temporary ? doubled(TEMPORARY_FIRST, n, TEMPORARY_LONGEST)
+					     : doubled(span_s(5), n, BACKOFF_LONGEST);
+
+	sa->want_rekey = false;
+	arm(sa->ike, &sa->t_rekey, jittered(sa->ike, d, 100));
+}
+
+void ike_timer_ike_replaced(struct ike_sa *sa, bool by_peer)
+{
+	if (by_peer)
+		arm(sa->ike, &sa->t_rekey, PEER_DELETE_GRACE);
+	else
+		ike_timer_stop(sa->ike, &sa->t_rekey);
+}
+
+static void ike_rekey_due(struct ike_sa *sa)
+{
+	if (sa->state == IKE_ST_REPLACED || sa->redundant) {
+		ike_sa_delete(sa, "the peer did not delete it");
+		return;
+	}
+	sa->want_rekey = true;
+	ike_sa_run(sa);
+}
+
+static void ike_expired(struct ike_sa *sa)
+{
+	if (sa->state == IKE_ST_DELETING)
+		ike_sa_close(sa, "ike-expire", "hard lifetime");
+	else
+		ike_sa_delete(sa, "hard lifetime");
+}
+
+void ike_timer_sa_stop(struct ike_sa *sa)
+{
+	struct ike *ike = sa->ike;
+
+	ike_timer_stop(ike, &sa->t_retransmit);
+	ike_timer_stop(ike, &sa->t_half_open);
+	ike_timer_stop(ike, &sa->t_rekey);
+	ike_timer_stop(ike, &sa->t_expire);
+	ike_timer_stop(ike, &sa->t_dpd);
+	ike_timer_stop(ike, &sa->t_keepalive);
+}
+
+/* ------------------------------------------------------------------- children */
+
+void ike_timer_child_installing(struct ike_child *c)
+{
+	arm(c->tunnel->ike, &c->t_step, INSTALL_LIMIT);
+}
+
+void ike_timer_child_installed(struct ike_child *c)
+{
+	struct ike *ike = c->tunnel->ike;
+	const struct ike_tunnel_cfg *cfg = &c->tunnel->cfg;
+	const struct mono_span life =
+		cfg->child_lifetime.ns ? cfg->child_lifetime : SPAN_DEFAULT_LIFE;
+
+	ike_timer_stop(ike, &c->t_step);
+	c->rekey_at = mono_add(ike->now, soft_life(ike, cfg, life));
+	c->expires_at = mono_add(ike->now, life);
+	if (!c->redundant)
+		set(ike, &c->t_rekey, c->rekey_at);
+	set(ike, &c->t_expire, c->expires_at);
+}
+
+void ike_timer_child_awaits_switch(struct ike_child *c)
+{
+	arm(c->tunnel->ike, &c->t_step, SWITCH_AFTER);
+}
+
+void ike_timer_child_switched(struct ike_child *c)
+{
+	ike_timer_stop(c->tunnel->ike, &c->t_step);
+}
+
+void ike_timer_child_rekey_failed(struct ike_child *c, bool temporary)
+{
+	struct ike *ike = c->tunnel->ike;
+	const unsigned n = c->n_rekey_failures++;
+	const struct mono_span d = temporary ? doubled(TEMPORARY_FIRST, n, TEMPORARY_LONGEST)
+					     : doubled(span_s(5), n, BACKOFF_LONGEST);
+
+	c->want_rekey = false;
+	arm(ike, &c->t_rekey, jittered(ike, d, 100));
+}
+
+void ike_timer_child_replaced(struct ike_child *c, bool by_peer)
+{
+	struct ike *ike = c->tunnel->ike;
+
+	c->want_rekey = false;
+	if (by_peer)
+		arm(ike, &c->t_rekey, PEER_DELETE_GRACE);
+	else
+		ike_timer_stop(ike, &c->t_rekey);
+}
+
+void ike_timer_child_lingers(struct ike_child *c)
+{
+	arm(c->tunnel->ike, &c->t_step, LINGER);
+}
+
+void ike_timer_child_stop(struct ike_child *c)
+{
+	struct ike *ike = c->tunnel->ike;
+
+	ike_timer_stop(ike, &c->t_rekey);
+	ike_timer_stop(ike, &c->t_expire);
+	ike_timer_stop(ike, &c->t_step);
+}
+
+static void child_rekey_due(struct ike_child *c)
+{
+	if (c->state != IKE_CH_INSTALLED)
+		return;
+	if (c->rekeyed_by_us || c->rekeyed_by_peer || c->redundant) {
+		/* Not before the peer has surely got what replaces it. */
+		if (ike_best_child(c->tunnel, c))
+			ike_child_request_delete(c, "the peer did not delete it");
+		else
+			ike_timer_child_replaced(c, true);
+		return;
+	}
+	c->want_rekey = true;
+	if (c->sa)
+		ike_sa_run(c->sa);
+}
+
+static void child_expired(struct ike_child *c)
+{
+	/* RFC 7296 2.8: an SA past its hard lifetime carries nothing any more. */
+	ike_child_expire(c, "hard lifetime");
+}
+
+static void child_step_due(struct ike_child *c)
+{
+	switch (c->state) {
+	case IKE_CH_ADDING_IN:
+	case IKE_CH_ADDING_OUT: ike_child_failed(c, "the dataplane does not answer"); break;
+	case IKE_CH_INSTALLED:
+		if (c->redundant || c->tunnel->current == c)
+			break;
+		if (c->confirmed)
+			ike_child_switch(c, "the peer has it");
+		else
+			ike_timer_child_awaits_switch(c);
+		break;
+	case IKE_CH_LINGER: ike_child_drop(c, "stragglers had their time"); break;
+	case IKE_CH_NEW:
+	case IKE_CH_DELETING:
+	case IKE_CH_GONE:
+	case IKE_CH_END: break;
+	}
+}
+
+/* -------------------------------------------------------------------- tunnels */
+
+void ike_timer_initiation_failed(struct ike_tunnel *t)
+{
+	const struct mono_span d = doubled(BACKOFF_FIRST, t->n_failures++, BACKOFF_LONGEST);
+
+	t->not_before = mono_add(t->ike->now, jittered(t->ike, d, 25));
+}
+
+void ike_timer_child_creation_failed(struct ike_tunnel *t, bool temporary)
+{
+	const struct mono_span first = temporary ? TEMPORARY_FIRST : BACKOFF_FIRST;
+	const struct mono_span d = doubled(first, t->n_child_failures++, BACKOFF_LONGEST);
+
+	t->child_not_before = mono_add(t->ike->now, jittered(t->ike, d, 100));
+	set(t->ike, &t->t_retry, t->child_not_before);
+}
+
+void ike_timer_tunnel_retry(struct ike_tunnel *t)
+{
+	set(t->ike, &t->t_retry, ike_tunnel_sa(t) ? t->child_not_before : t->not_before);
+}
+
+void ike_timer_settle(struct ike_tunnel *t)
+{
+	if (!t->t_settle.node.index)
+		arm(t->ike, &t->t_settle, SETTLE_GRACE);
+}
+
+void ike_timer_dp_lost(struct ike_tunnel *t)
+{
+	set(t->ike, &t->t_dp_lost, t->ike->now);
+}
+
+void ike_timer_tunnel_stop(struct ike_tunnel *t)
+{
+	ike_timer_stop(t->ike, &t->t_retry);
+	ike_timer_stop(t->ike, &t->t_settle);
+	ike_timer_stop(t->ike, &t->t_dp_lost);
+}
+
+/* --------------------------------------------------------------------- expiry */
+
+static void expire(struct ike_timer *t)
+{
+	switch (t->kind) {
+	case IKE_TIMER_RETRANSMIT: retransmit_due(t->owner); break;
+	case IKE_TIMER_HALF_OPEN: half_open_due(t->owner); break;
+	case IKE_TIMER_IKE_REKEY: ike_rekey_due(t->owner); break;
+	case IKE_TIMER_IKE_EXPIRE: ike_expired(t->owner); break;
+	case IKE_TIMER_DPD: dpd_due(t->owner); break;
+	case IKE_TIMER_KEEPALIVE: keepalive_due(t->owner); break;
+	case IKE_TIMER_CHILD_REKEY: child_rekey_due(t->owner); break;
+	case IKE_TIMER_CHILD_EXPIRE: child_expired(t->owner); break;
+	case IKE_TIMER_CHILD_STEP: child_step_due(t->owner); break;
+	case IKE_TIMER_TUNNEL_RETRY: ike_tunnel_run(t->owner); break;
+	case IKE_TIMER_TUNNEL_SETTLE: ike_settle_tunnel(t->owner); break;
+	case IKE_TIMER_DP_LOST: ike_tunnel_dp_lost(t->owner); break;
+	}
+}
+
+/* Stops while there is room for the actions of one more; the deadline then stays in the past. */
+void ike_timers_run(struct ike *ike)
+{
+	struct heap_node *n;
+
+	while ((n = heap_first(&ike->timers)) && mono_reached(ike->now, n->deadline) &&
+	       ike->out->n + TICK_ACTIONS <= IKE_OUT_MAX) {
+		struct ike_timer *t = container_of(n, struct ike_timer, node);
+
+		heap_remove(&ike->timers, n);
+		expire(t);
+	}
+}

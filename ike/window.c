@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * window: message ids, requests and responses (RFC 7296 2.1 to 2.3). The window is 1 both ways: one
+ * request of ours is outstanding and repeated bit by bit until it is answered; the last response to
+ * the peer is kept and repeated until its next request. What else is to be requested waits as flags
+ * on the objects concerned, so the queue is a set and cannot grow.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include "ike/ike_int.h"
+
+#define MID_LAST 0x7fffff00u /* rekeyed long before the ids run out (2.2) */
+
+static struct ike_header header_of(const struct ike_sa *sa, uint8_t exchange, uint32_t mid,
+				   bool response)
+{
+	return (struct ike_header){
+		.spi_i = sa->spi_i,
+		.spi_r = sa->spi_r,
+		.version = IKE_VERSION_2,
+		.exchange = exchange,
+		.flags = (uint8_t)((sa->initiator ? IKE_FLAG_INITIATOR : 0) |
+				   (response ? IKE_FLAG_RESPONSE : 0)),
+		.message_id = mid,
+	};
+}
+
+static size_t seal(struct ike_sa *sa, const struct ike_header *h, struct ike_builder *inner,
+		   uint8_t *out, size_t size)
+{
+	size_t inner_size;
+	uint8_t first;
+
+	if (!ike_build_close_inner(inner, &inner_size, &first))
+		return 0;
+	return ike_sk_seal(&sa->ike->crypto, &sa->suite, ike_sa_tx_keys(sa), &sa->iv_counter, h,
+			   first, inner->w.buf, inner_size, out, size);
+}
+
+static uint32_t tunnel_number(const struct ike_sa *sa)
+{
+	return sa->tunnel && !sa->tunnel->removed ? sa->tunnel->cfg.tunnel : IKE_TUNNEL_NONE;
+}
+
+static bool keep(struct ike *ike, uint8_t **to, size_t *to_size, const uint8_t *data, size_t size)
+{
+	uint8_t *copy = malloc(size);
+
+	if (!copy) {
+		ike_count(ike, IKE_CNT_RESOURCES);
+		return false;
+	}
+	memcpy(copy, data, size);
+	free(*to);
+	*to = copy;
+	*to_size = size;
+	return true;
+}
+
+/* ------------------------------------------------------------------ requests */
+
+static void transmit(struct ike_sa *sa)
+{
+	sa->req.n_sent++;
+	ike_send(sa->ike, tunnel_number(sa), &sa->local, &sa->remote, sa->req.data, sa->req.size);
+	ike_timer_request_sent(sa);
+	ike_timer_sent(sa);
+}
+
+bool ike_request_send_raw(struct ike_sa *sa, enum ike_task task, const uint8_t *data, size_t size)
+{
+	if (!keep(sa->ike, &sa->req.data, &sa->req.size, data, size))
+		return false;
+	sa->req.task = task;
+	sa->req.exchange = IKE_SA_INIT;
+	sa->req.mid = 0;
+	sa->req.n_sent = 0;
+	transmit(sa);
+	return true;
+}
+
+bool ike_request_send(struct ike_sa *sa, enum ike_task task, uint8_t exchange,
+		      struct ike_builder *inner, struct ike_child *child, struct ike_offer *offer)
+{
+	const struct ike_header h = header_of(sa, exchange, sa->tx_mid, false);
+	uint8_t msg[IKE_MESSAGE_MAX];
+	size_t size;
+
+	assert(!sa->req.data && !sa->req.offer);
+	size = seal(sa, &h, inner, msg, sizeof(msg));
+	if (!size || !keep(sa->ike, &sa->req.data, &sa->req.size, msg, size)) {
+		ike_count(sa->ike, IKE_CNT_RESOURCES);
+		ike_offer_free(sa->ike, offer, false);
+		return false;
+	}
+	sa->req.task = task;
+	sa->req.exchange = exchange;
+	sa->req.mid = sa->tx_mid;
+	sa->req.n_sent = 0;
+	sa->req.child = child;
+	sa->req.offer = offer;
+	transmit(sa);
+	if (sa->tx_mid >= MID_LAST)
+		sa->want_rekey = true;
+	return true;
+}
+
+void ike_request_again(struct ike_sa *sa)
+{
+	/* RFC 7296 2.1: bit by bit the same. */
+	ike_count(sa->ike, IKE_CNT_TX_RETRANSMIT);
+	transmit(sa);
+}
+
+void ike_request_done(struct ike_sa *sa)
+{
+	free(sa->req.data);
+	sa->req.data = NULL;
+	ike_timer_request_done(sa);
+}
+
+/* ----------------------------------------------------------------- responses */
+
+static void response_out(struct ike_sa *sa)
+{
+	sa->busy = false;
+	ike_send(sa->ike, tunnel_number(sa), &sa->reply_local, &sa->reply_remote, sa->response,
+		 sa->response_size);
+	ike_timer_sent(sa);
+}
+
+/* To the request in work. `hold`: it goes out by ike_response_release(). */
+bool ike_response_send(struct ike_sa *sa, struct ike_builder *inner, bool hold)
+{
+	const struct ike_header h = header_of(sa, sa->busy_exchange, sa->rx_mid - 1, true);
+	uint8_t msg[IKE_MESSAGE_MAX];
+	size_t size;
+
+	assert(sa->busy);
+	size = seal(sa, &h, inner, msg, sizeof(msg));
+	if (!size || !keep(sa->ike, &sa->response, &sa->response_size, msg, size)) {
+		ike_count(sa->ike, IKE_CNT_RESOURCES);
+		return false;
+	}
+	if (!hold)
+		response_out(sa);
+	return true;
+}
+
+void ike_response_release(struct ike_sa *sa)
+{
+	if (sa->busy && sa->response)
+		response_out(sa);
+}
+
+void ike_response_error(struct ike_sa *sa, uint16_t notify, const void *data, size_t size)
+{
+	uint8_t buf[512];
+	struct ike_builder b;
+
+	if (!sa->busy)
+		return;
+	ike_build_open_inner(&b, buf, sizeof(buf));
+	ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, notify, data, size);
+	ike_response_send(sa, &b, false);
+}
+
+/* RFC 7296 2.1: the same response to the same request, to where that came from. */
+void ike_response_repeat(struct ike_sa *sa, const struct ike_packet *p)
+{
+	if (sa->busy || !sa->response)
+		return;
+	ike_count(sa->ike, IKE_CNT_TX_RESPONSE_REPEAT);
+	ike_send(sa->ike, tunnel_number(sa), &p->local, &p->remote, sa->response,
+		 sa->response_size);
+}
+
+void ike_window_free(struct ike_sa *sa)
+{
+	free(sa->req.data);
+	ike_offer_free(sa->ike, sa->req.offer, false);
+	sa->req = (struct ike_request){0};
+	free(sa->response);
+	sa->response = NULL;
+}
+
+/* --------------------------------------------------------------------- queue */
+
+static struct ike_child *child_to_delete(const struct ike_sa *sa)
+{
+	struct ike_child *c;
+
+	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
+	{
+		if (c->sa == sa && c->want_delete)
+			return c;
+	}
+	return NULL;
+}
+
+static struct ike_child *child_to_rekey(const struct ike_sa *sa)
+{
+	struct ike_child *c;
+
+	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
+	{
+		if (c->sa == sa && c->want_rekey && c->state == IKE_CH_INSTALLED &&
+		    ike_child_live(c))
+			return c;
+	}
+	return NULL;
+}
+
+/* A child that the peer creates is not finished: an IKE rekey must wait (2.25.2). */
+static bool child_in_work(const struct ike_sa *sa)
+{
+	struct ike_child *c;
+
+	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
+	{
+		if (c->sa == sa && (c->state == IKE_CH_ADDING_IN || c->state == IKE_CH_ADDING_OUT))
+			return true;
+	}
+	return false;
+}
+
+void ike_sa_run(struct ike_sa *sa)
+{
+	struct ike_child *c;
+
+	if (sa->req.data)
+		return;
+	if (sa->state == IKE_ST_DELETING) {
+		if (sa->want_delete)
+			ike_info_start_delete_ike(sa);
+		return;
+	}
+	if (sa->state == IKE_ST_REPLACED || sa->state != IKE_ST_ESTABLISHED)
+		return; /* RFC 7296 2.8: nothing but deletion on a replaced IKE SA */
+	c = child_to_delete(sa);
+	if (c) {
+		ike_info_start_delete_child(sa, c);
+	} else if (sa->redundant) {
+		if (sa->want_dpd)
+			ike_info_start_dpd(sa);
+	} else if (sa->want_rekey && !child_in_work(sa)) {
+		ike_rekey_start(sa);
+	} else if ((c = child_to_rekey(sa))) {
+		ike_create_child_start(sa, c);
+	} else if (sa->want_child) {
+		ike_create_child_start(sa, NULL);
+	} else if (sa->want_dpd) {
+		ike_info_start_dpd(sa);
+	}
+}
