@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * classify: what a frame from a port is, and where it goes.
+ *
+ *   1. Frames that are not IP, and multicast and broadcast: Linux, by the mirror TAP.
+ *   2. IP for one of our addresses: ESP, native or in UDP, is decapsulated; the rest is Linux's.
+ *   3. IP for a tunnel's route: into the tunnel.
+ *   4. Anything else is dropped: a gateway forwards nothing in clear between its ports.
+ */
+#include "dataplane/pipeline.h"
+
+#include "dataplane/dp.h"
+
+#define FRAG_MASK     0x3fffu /* more fragments, or an offset */
+#define UDP_SIZE      8u
+#define KEEPALIVE     0xff /* RFC 3948 2.3: a datagram of this one byte */
+#define IPV6_FRAGMENT 44
+
+struct candidates {
+	struct rte_mbuf *m[DP_BURST];
+	uint64_t nh[DP_BURST];
+	uint16_t n;
+};
+
+static unsigned check_v4(struct rte_mbuf *m, const uint8_t *ip, uint32_t size)
+{
+	uint32_t header, total;
+
+	if (size < 20)
+		return DP_DROP_BAD_IP_HEADER;
+	header = (ip[0] & 15u) * 4;
+	total = dp_get16(ip + 2);
+	if (header < 20 || total < header || total > size)
+		return DP_DROP_BAD_IP_HEADER;
+	if (rte_raw_cksum(ip, header) != 0xffff)
+		return DP_DROP_BAD_IP_CHECKSUM;
+	if (total < size)
+		(void)rte_pktmbuf_trim(m, (uint16_t)(size - total));
+	dp_meta(m)->family = 4;
+	return 0;
+}
+
+static unsigned check_v6(struct rte_mbuf *m, const uint8_t *ip, uint32_t size)
+{
+	uint32_t total;
+
+	if (size < 40)
+		return DP_DROP_BAD_IP_HEADER;
+	total = 40u + dp_get16(ip + 4);
+	if (total > size || total == 40)
+		return DP_DROP_BAD_IP_HEADER;
+	if (total < size)
+		(void)rte_pktmbuf_trim(m, (uint16_t)(size - total));
+	dp_meta(m)->family = 6;
+	return 0;
+}
+
+unsigned dp_ip_check(struct rte_mbuf *m)
+{
+	const uint8_t *ip = dp_data(m);
+	const uint32_t size = m->pkt_len;
+
+	if (size == 0)
+		return DP_DROP_BAD_IP_HEADER;
+	switch (ip[0] >> 4) {
+	case 4: return check_v4(m, ip, size);
+	case 6: return check_v6(m, ip, size);
+	default: return DP_DROP_BAD_IP_HEADER;
+	}
+}
+
+/* To the mirror TAP, with the Ethernet header that it came with. */
+static void to_mirror(struct dp_worker *w, struct rte_mbuf *m)
+{
+	(void)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
+	dp_to_linux(w, m, DP_PKT_TO_MIRROR);
+}
+
+enum local_kind {
+	LOCAL_LINUX,
+	LOCAL_ESP,
+	LOCAL_KEEPALIVE,
+	LOCAL_FRAGMENT,
+};
+
+/* `udp` has at least its header. */
+static enum local_kind local_udp(const uint8_t *udp, uint32_t size)
+{
+	if (dp_get16(udp + 2) != DP_PORT_NAT_T)
+		return LOCAL_LINUX;
+	if (size == UDP_SIZE + 1 && udp[UDP_SIZE] == KEEPALIVE)
+		return LOCAL_KEEPALIVE;
+	/* RFC 3948 2.2: four zero bytes in the SPI's place mark IKE. */
+	if (size < UDP_SIZE + 4 || dp_get32(udp + UDP_SIZE) == 0)
+		return LOCAL_LINUX;
+	return LOCAL_ESP;
+}
+
+static enum local_kind local_kind(struct rte_mbuf *m)
+{
+	const uint8_t *ip = dp_data(m);
+	const bool v4 = dp_meta(m)->family == 4;
+	const uint32_t header = v4 ? (ip[0] & 15u) * 4 : 40u;
+	const uint8_t protocol = v4 ? ip[9] : ip[6];
+	const uint32_t size = m->pkt_len - header;
+	enum local_kind kind;
+
+	/* RFC 4303 3.4.1: ESP is applied to whole packets only. Other fragments are Linux's. */
+	if (v4 && (dp_get16(ip + 6) & FRAG_MASK)) {
+		if (protocol == DP_PROTO_ESP)
+			return LOCAL_FRAGMENT;
+		if (protocol != IPPROTO_UDP || (dp_get16(ip + 6) & 0x1fff) || size < UDP_SIZE)
+			return LOCAL_LINUX;
+		kind = local_udp(ip + header, size);
+		return kind == LOCAL_ESP ? LOCAL_FRAGMENT : kind;
+	}
+	if (!v4 && protocol == IPV6_FRAGMENT)
+		return size >= 8 && ip[40] == DP_PROTO_ESP ? LOCAL_FRAGMENT : LOCAL_LINUX;
+	if (protocol == DP_PROTO_ESP)
+		return LOCAL_ESP;
+	if (protocol == IPPROTO_UDP && size >= UDP_SIZE)
+		return local_udp(ip + header, size);
+	return LOCAL_LINUX;
+}
+
+static void unknown_spi(struct dp_worker *w, struct rte_mbuf *m)
+{
+	if (w->spi_tokens == 0) {
+		dp_drop(w, m, DP_DROP_UNKNOWN_SPI);
+		return;
+	}
+	w->spi_tokens--;
+	dp_count(&w->stats->drops[DP_DROP_UNKNOWN_SPI], 1);
+	dp_to_linux(w, m, DP_PKT_UNKNOWN_SPI);
+}
+
+/* An ESP packet for us: to the worker that owns its SA. */
+static void local_esp(struct dp_worker *w, struct rte_mbuf *m)
+{
+	struct dp_meta *meta = dp_meta(m);
+	const struct dp_in *in;
+
+	if (!esp_peek_spi(dp_data(m), m->pkt_len, &meta->spi)) {
+		dp_drop(w, m, dp_drop_of_esp(ESP_DROP_IN_TRUNCATED));
+		return;
+	}
+	in = dp_in_of(&w->dp->sas, meta->spi & DP_SLOT_MASK);
+	if (!in || in->spi != meta->spi)
+		unknown_spi(w, m);
+	else if (in->owner == w->index)
+		w->decap.m[w->decap.n++] = m;
+	else
+		dp_handoff(w, in->owner, m, DP_PKT_DECAP);
+}
+
+static void local_input(struct dp_worker *w, struct rte_mbuf *m)
+{
+	switch (local_kind(m)) {
+	case LOCAL_ESP: local_esp(w, m); break;
+	case LOCAL_KEEPALIVE: dp_drop(w, m, DP_DROP_NAT_KEEPALIVE); break;
+	case LOCAL_FRAGMENT: dp_drop(w, m, DP_DROP_OUTER_FRAGMENT); break;
+	case LOCAL_LINUX: to_mirror(w, m); break;
+	}
+}
+
+/* A packet from a port for a tunnel's route. */
+static void into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t group)
+{
+	const uint32_t tunnel = dp_group_pick(w->dp, group);
+	unsigned owner;
+
+	if (tunnel == DP_TUNNEL_NONE) {
+		dp_drop(w, m, DP_DROP_NO_TUNNEL);
+		return;
+	}
+	dp_meta(m)->tunnel = tunnel;
+	owner = tunnel % w->dp->n_workers;
+	if (owner == w->index)
+		w->encap.m[w->encap.n++] = m;
+	else
+		dp_handoff(w, owner, m, DP_PKT_ENCAP);
+}
+
+static void dispatch(struct dp_worker *w, const struct candidates *c)
+{
+	for (uint16_t i = 0; i < c->n; i++) {
+		switch (dp_nh_kind(c->nh[i])) {
+		case DP_NH_LOCAL: local_input(w, c->m[i]); break;
+		case DP_NH_GROUP: into_tunnel(w, c->m[i], dp_nh_index(c->nh[i])); break;
+		case DP_NH_BLACKHOLE: dp_drop(w, c->m[i], DP_DROP_BLACKHOLE); break;
+		case DP_NH_NONE:
+		case DP_NH_CONNECTED:
+		case DP_NH_NEIGH: dp_drop(w, c->m[i], DP_DROP_NOT_PROTECTED); break;
+		}
+	}
+}
+
+static bool is_link_local_v6(const uint8_t *ip)
+{
+	return ip[24] == 0xfe && (ip[25] & 0xc0) == 0x80;
+}
+
+/* Steps 1: true if the frame holds an IP packet for us to look at, now at the data pointer. */
+static bool take_ip(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+{
+	struct dp_meta *meta = dp_meta(m);
+	const struct rte_ether_hdr *eth;
+	unsigned bad;
+
+	*meta = (struct dp_meta){.port = (uint8_t)port};
+	if (m->nb_segs != 1 || m->pkt_len < DP_ETH_SIZE) {
+		dp_drop(w, m, DP_DROP_BAD_FRAME);
+		return false;
+	}
+	eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	if (rte_is_multicast_ether_addr(&eth->dst_addr)) {
+		dp_to_linux(w, m, DP_PKT_TO_MIRROR);
+		return false;
+	}
+	/* The port may hear everything on its line. */
+	if (!rte_is_same_ether_addr(&eth->dst_addr, &w->dp->ports[port].mac)) {
+		dp_drop(w, m, DP_DROP_OTHER_MAC);
+		return false;
+	}
+	if (eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) &&
+	    eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV6)) {
+		dp_to_linux(w, m, DP_PKT_TO_MIRROR);
+		return false;
+	}
+	(void)rte_pktmbuf_adj(m, DP_ETH_SIZE);
+	bad = dp_ip_check(m);
+	if (bad) {
+		dp_drop(w, m, bad);
+		return false;
+	}
+	if (meta->family == 6 && is_link_local_v6(dp_data(m))) {
+		to_mirror(w, m);
+		return false;
+	}
+	return true;
+}
+
+void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n)
+{
+	struct candidates v4 = {.n = 0}, v6 = {.n = 0};
+	uint32_t dst4[DP_BURST];
+	uint8_t dst6[DP_BURST][16];
+
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], const void *));
+	for (uint16_t i = 0; i < n; i++) {
+		if (!take_ip(w, port, m[i]))
+			continue;
+		if (dp_meta(m[i])->family == 4) {
+			dst4[v4.n] = dp_get32(dp_data(m[i]) + 16);
+			v4.m[v4.n++] = m[i];
+		} else {
+			memcpy(dst6[v6.n], dp_data(m[i]) + 24, 16);
+			v6.m[v6.n++] = m[i];
+		}
+	}
+	if (v4.n) {
+		(void)rte_fib_lookup_bulk(w->dp->fib.v4, dst4, v4.nh, v4.n);
+		dispatch(w, &v4);
+	}
+	if (v6.n) {
+		(void)rte_fib6_lookup_bulk(w->dp->fib.v6, dst6, v6.nh, v6.n);
+		dispatch(w, &v6);
+	}
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * drops: why the dataplane lets a packet disappear. ESP's reasons come first, then our own; every
+ * packet that is freed without having been sent or given to Linux adds one to exactly one of them.
+ */
+#ifndef DATAPLANE_DROPS_H
+#define DATAPLANE_DROPS_H
+
+#include "esp/esp.h"
+#include "twinbore/dp_stats.h"
+
+#define DP_DROPS(X)                                                                                \
+	/* at the port */                                                                          \
+	X(BAD_FRAME, "bad-frame")                                                                  \
+	X(OTHER_MAC, "not-our-mac")                                                                \
+	X(BAD_IP_HEADER, "bad-ip-header")                                                          \
+	X(BAD_IP_CHECKSUM, "bad-ip-checksum")                                                      \
+	/* for one of our addresses */                                                             \
+	X(NAT_KEEPALIVE, "nat-keepalive")                                                          \
+	X(OUTER_FRAGMENT, "outer-fragment")                                                        \
+	X(REASSEMBLY, "outer-reassembly-failed")                                                   \
+	X(UNKNOWN_SPI, "unknown-spi")                                                              \
+	/* on the way into a tunnel */                                                             \
+	X(NOT_PROTECTED, "not-protected")                                                          \
+	X(BLACKHOLE, "blackhole")                                                                  \
+	X(NO_TUNNEL, "no-tunnel")                                                                  \
+	X(HAIRPIN, "hairpin")                                                                      \
+	X(OUT_TOO_BIG, "too-big-for-tunnel")                                                       \
+	X(ADJACENCY, "adjacency-unresolved")                                                       \
+	/* on the way out of a tunnel */                                                           \
+	X(NO_ROUTE, "no-route")                                                                    \
+	X(TTL, "ttl-expired")                                                                      \
+	X(TOO_BIG, "too-big-for-port")                                                             \
+	X(NO_INSIDE, "no-inside-interface")                                                        \
+	/* neighbours */                                                                           \
+	X(HOLD_FULL, "hold-queue-full")                                                            \
+	X(HOLD_TIMEOUT, "neighbour-unreachable")                                                   \
+	/* Linux and between threads */                                                            \
+	X(LINUX_QUEUE, "to-linux-queue-full")                                                      \
+	X(LINUX_WRITE, "to-linux-refused")                                                         \
+	X(LINUX_BAD, "from-linux-malformed")                                                       \
+	X(LINUX_CLEAR, "from-linux-unprotected")                                                   \
+	X(HANDOFF_FULL, "handoff-queue-full")                                                      \
+	X(NO_BUFFER, "no-buffer")                                                                  \
+	X(TX_FULL, "tx-full")                                                                      \
+	X(SHUTDOWN, "shutdown")
+
+#define DP_N_ESP_DROPS (ESP_DROP_END - 1) /* OK is none */
+
+enum dp_drop {
+	DP_DROP_FIRST = DP_N_ESP_DROPS - 1,
+#define X(name, text) DP_DROP_##name,
+	DP_DROPS(X)
+#undef X
+		DP_DROP_END,
+};
+static_assert(DP_DROP_END <= DP_STATS_MAX_REASONS, "room for every reason");
+
+/* The counter of a reason that ESP gave. */
+static inline unsigned dp_drop_of_esp(enum esp_drop d)
+{
+	return (unsigned)d - 1;
+}
+
+const char *dp_drop_name(unsigned reason);
+
+#endif

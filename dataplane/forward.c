@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward: IP packets that came out of a tunnel (or that we made ourselves) to where they belong:
+ * a host on a port's network, Linux, or another tunnel. The inside of a packet was authenticated
+ * and checked against the SA's selectors, but its header is still a stranger's.
+ */
+#include "dataplane/pipeline.h"
+
+#include "dataplane/dp.h"
+
+struct routed {
+	struct rte_mbuf *m[DP_VEC_SIZE];
+	uint64_t nh[DP_VEC_SIZE];
+	uint16_t n;
+};
+
+bool dp_send_to_neigh(struct dp_worker *w, struct rte_mbuf *m, uint32_t neigh)
+{
+	struct dp_adj *adj = &w->dp->neighs.adjs[neigh];
+	const uint64_t l2 = __atomic_load_n(&adj->l2, __ATOMIC_RELAXED);
+	const unsigned port = dp_adj_port(l2);
+	struct rte_ether_hdr *eth;
+
+	if (!__atomic_load_n(&adj->used, __ATOMIC_RELAXED))
+		__atomic_store_n(&adj->used, 1, __ATOMIC_RELAXED);
+	if (!(l2 & DP_NEIGH_VALID))
+		return false;
+	eth = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
+	if (!eth) {
+		dp_drop(w, m, DP_DROP_NO_BUFFER);
+		return true;
+	}
+	memcpy(eth->dst_addr.addr_bytes, &l2, RTE_ETHER_ADDR_LEN);
+	eth->src_addr = w->dp->ports[port].mac;
+	eth->ether_type = rte_cpu_to_be_16(dp_meta(m)->family == 4 ? RTE_ETHER_TYPE_IPV4
+								   : RTE_ETHER_TYPE_IPV6);
+	dp_tx(w, port, m);
+	return true;
+}
+
+static void drop(struct dp_worker *w, struct rte_mbuf *m, unsigned reason)
+{
+	if (dp_meta(m)->in_tunnel)
+		dp_count(&w->tunnels[dp_meta(m)->from_tunnel].in_dropped, 1);
+	dp_drop(w, m, reason);
+}
+
+/* A router's duty: one hop less. False: it was dropped. */
+static bool decrement_ttl(struct dp_worker *w, struct rte_mbuf *m)
+{
+	uint8_t *ip = dp_data(m);
+	uint8_t *ttl = dp_meta(m)->family == 4 ? ip + 8 : ip + 7;
+	uint32_t sum;
+
+	if (dp_meta(m)->originated)
+		return true;
+	if (*ttl <= 1) {
+		dp_icmp_ttl(w, m);
+		drop(w, m, DP_DROP_TTL);
+		return false;
+	}
+	--*ttl;
+	if (dp_meta(m)->family == 4) {
+		/* RFC 1141: the checksum grows by what the field lost. */
+		sum = (uint32_t)dp_get16(ip + 10) + 0x100;
+		dp_put16(ip + 10, (uint16_t)(sum + (sum >> 16)));
+	}
+	return true;
+}
+
+/* To a port's network. `neigh` may be DP_NEIGH_NONE: not known yet. */
+static void to_port(struct dp_worker *w, struct rte_mbuf *m, unsigned port, uint32_t neigh)
+{
+	const struct dp_port *p = &w->dp->ports[port];
+	const uint32_t limit =
+		dp_meta(m)->in_tunnel
+			? __atomic_load_n(&w->dp->tunnels.hot[dp_meta(m)->from_tunnel].clamp,
+					  __ATOMIC_RELAXED)
+			: 0;
+
+	if (m->pkt_len > p->mtu) {
+		dp_icmp_too_big(w, m, p->mtu);
+		drop(w, m, DP_DROP_TOO_BIG);
+		return;
+	}
+	if (!decrement_ttl(w, m))
+		return;
+	if (limit)
+		dp_mss_clamp(dp_data(m), m->pkt_len, RTE_MIN(limit, (uint32_t)p->mtu));
+	if (neigh != DP_NEIGH_NONE && dp_send_to_neigh(w, m, neigh))
+		return;
+	dp_meta(m)->port = (uint8_t)port;
+	dp_to_linux(w, m, DP_PKT_GLEAN);
+}
+
+static void to_inside(struct dp_worker *w, struct rte_mbuf *m)
+{
+	const struct dp_meta *meta = dp_meta(m);
+
+	if (!meta->in_tunnel ||
+	    !__atomic_load_n(&w->dp->tunnels.hot[meta->from_tunnel].has_tun, __ATOMIC_RELAXED)) {
+		drop(w, m, DP_DROP_NO_INSIDE);
+		return;
+	}
+	dp_meta(m)->tunnel = meta->from_tunnel;
+	dp_to_linux(w, m, DP_PKT_TO_TUN);
+}
+
+static void to_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t group)
+{
+	struct dp_meta *meta = dp_meta(m);
+	const uint32_t tunnel = dp_group_pick(w->dp, group);
+	unsigned owner;
+
+	if (tunnel == DP_TUNNEL_NONE) {
+		drop(w, m, DP_DROP_NO_TUNNEL);
+		return;
+	}
+	/* It would only come back, until its TTL ends. */
+	if (meta->in_tunnel && tunnel == meta->from_tunnel) {
+		drop(w, m, DP_DROP_HAIRPIN);
+		return;
+	}
+	meta->tunnel = tunnel;
+	owner = tunnel % w->dp->n_workers;
+	if (owner == w->index && w->encap.n < DP_VEC_SIZE)
+		w->encap.m[w->encap.n++] = m;
+	else
+		dp_handoff(w, owner, m, DP_PKT_ENCAP);
+}
+
+static bool is_for_link(const struct rte_mbuf *m, const uint8_t *ip)
+{
+	if (dp_meta((struct rte_mbuf *)(uintptr_t)m)->family == 4)
+		return ip[16] >= 224;
+	return ip[24] == 0xff || (ip[24] == 0xfe && (ip[25] & 0xc0) == 0x80);
+}
+
+static void dispatch(struct dp_worker *w, const struct routed *r)
+{
+	for (uint16_t i = 0; i < r->n; i++) {
+		struct rte_mbuf *m = r->m[i];
+		const uint32_t index = dp_nh_index(r->nh[i]);
+
+		switch (dp_nh_kind(r->nh[i])) {
+		case DP_NH_NEIGH: {
+			const uint64_t l2 =
+				__atomic_load_n(&w->dp->neighs.adjs[index].l2, __ATOMIC_RELAXED);
+
+			to_port(w, m, dp_adj_port(l2), index);
+			break;
+		}
+		case DP_NH_CONNECTED: to_port(w, m, index, DP_NEIGH_NONE); break;
+		case DP_NH_LOCAL: to_inside(w, m); break;
+		case DP_NH_GROUP: to_tunnel(w, m, index); break;
+		case DP_NH_BLACKHOLE: drop(w, m, DP_DROP_BLACKHOLE); break;
+		case DP_NH_NONE:
+			/* Multicast and link-local: for a routing protocol over the tunnel. */
+			if (is_for_link(m, dp_data(m)))
+				to_inside(w, m);
+			else
+				drop(w, m, DP_DROP_NO_ROUTE);
+			break;
+		}
+	}
+}
+
+void dp_forward(struct dp_worker *w, struct rte_mbuf **m, uint16_t n)
+{
+	struct routed v4 = {.n = 0}, v6 = {.n = 0};
+	uint32_t dst4[DP_VEC_SIZE];
+	uint8_t dst6[DP_VEC_SIZE][16];
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (dp_meta(m[i])->family == 4) {
+			dst4[v4.n] = dp_get32(dp_data(m[i]) + 16);
+			v4.m[v4.n++] = m[i];
+		} else {
+			memcpy(dst6[v6.n], dp_data(m[i]) + 24, 16);
+			v6.m[v6.n++] = m[i];
+		}
+	}
+	if (v4.n) {
+		(void)rte_fib_lookup_bulk(w->dp->fib.v4, dst4, v4.nh, v4.n);
+		dispatch(w, &v4);
+	}
+	if (v6.n) {
+		(void)rte_fib6_lookup_bulk(w->dp->fib.v6, dst6, v6.nh, v6.n);
+		dispatch(w, &v6);
+	}
+}

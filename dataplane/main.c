@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * twinbore-dp: the process that moves packets.
+ *
+ * The supervisor starts it with a channel on descriptor IPC_CHANNEL_FD and passes the rest through
+ * it: configuration, rings to the ike and route processes, memory for the counters. Keys come by
+ * ring; nothing is read from files, no port is opened but those configured.
+ *
+ * Threads: this one becomes the manager (manager.c): messages, Linux's packets, neighbours,
+ * counters; each worker (worker.c) runs packets to completion. Tables are written by the manager
+ * alone and read by workers without locks; what is taken out of a table is freed after a grace
+ * period (grace.c). An SA half and its sequence numbers belong to one worker, tunnel % workers, so
+ * that packets of a tunnel stay in order; other workers hand packets over.
+ *
+ * Invariants
+ *   - No packet for a tunnel's route leaves a port in clear, whatever is missing: SA, neighbour,
+ *     tunnel, memory.
+ *   - Every packet is sent, given to Linux, or counted under one name.
+ *   - A message from a ring is checked in full before anything is changed, and acknowledged only
+ *     after every worker works by the change.
+ *
+ * Not here: IKE, routing decisions, ESP's format (esp/), policy beyond an SA's selectors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include "base/log.h"
+#include "base/secret.h"
+#include "dataplane/dp.h"
+#include "dataplane/eal.h"
+#include "dataplane/manager.h"
+#include "dataplane/privileges.h"
+#include "dataplane/stats.h"
+#include "dataplane/supervisor.h"
+#include "twinbore/ipc.h"
+
+#define ERROR_SIZE    512
+#define POOL_CACHE    256
+#define POOL_MIN      8191u
+#define POOL_MAX      262143u
+#define TABLES_MB     160u /* both forwarding tables, and what DPDK needs itself */
+#define MIN_MEMORY_MB 192u
+#define ROUTES_SMALL  16384u
+#define ROUTES_PER_MB 512u /* beyond the minimum */
+#define MAX_ROUTES    2000000u
+
+static struct dp dp;
+
+/* Mbufs for about half of what the tables leave of the memory. */
+static unsigned pool_size(const struct config *c, uint16_t data_room)
+{
+	const uint64_t element = sizeof(struct rte_mbuf) + sizeof(struct dp_meta) + data_room + 128;
+	const uint64_t n = ((uint64_t)(c->memory_mb - TABLES_MB) << 20) / 2 / element;
+
+	return (unsigned)RTE_MIN(RTE_MAX(n, (uint64_t)POOL_MIN), (uint64_t)POOL_MAX);
+}
+
+static uint32_t max_routes(const struct config *c)
+{
+	const uint32_t more = (c->memory_mb - MIN_MEMORY_MB) / 2;
+
+	return RTE_MIN(ROUTES_SMALL + (more > 64 ? (more - 64) * ROUTES_PER_MB : 0), MAX_ROUTES);
+}
+
+static bool pick_backend(char *error)
+{
+	const char *want = dp.config->aead_backend;
+
+	for (size_t i = 0; esp_backends[i]; i++) {
+		const struct esp_backend *b = esp_backends[i];
+		void *ctx;
+
+		if (strcmp(want, "auto") != 0 && strcmp(want, b->name) != 0)
+			continue;
+		ctx = b->ctx_new();
+		if (!ctx)
+			continue;
+		if (esp_backend_self_test(b)) {
+			dp.backend = b;
+			dp.esp = (struct esp_thread){
+				.backend = b,
+				.ctx = ctx,
+				.random = dp_random_fill,
+				.random_arg = &dp.random,
+			};
+			return true;
+		}
+		log_error("AEAD backend %s fails its known answers and is not used", b->name);
+		b->ctx_free(ctx);
+	}
+	snprintf(error, ERROR_SIZE,
+		 "no AEAD backend '%s' works on this machine: set dataplane.aead_backend: auto",
+		 want);
+	return false;
+}
+
+static bool init_tables(char *error)
+{
+	const uint16_t room = dp_port_data_room(dp.config);
+
+	if (dp.config->memory_mb < MIN_MEMORY_MB) {
+		snprintf(error, ERROR_SIZE,
+			 "dataplane.memory is %u MiB: the forwarding tables need at least %u",
+			 dp.config->memory_mb, MIN_MEMORY_MB);
+		return false;
+	}
+	dp.pool = rte_pktmbuf_pool_create("dp-mbufs", pool_size(dp.config, room), POOL_CACHE,
+					  RTE_ALIGN(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN),
+					  room, SOCKET_ID_ANY);
+	dp.to_manager = rte_ring_create("dp-linux", DP_LINUX_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	dp.sa_events = rte_ring_create("dp-events", rte_align32pow2(dp.config->max_sas * 2 + 2),
+				       SOCKET_ID_ANY, RING_F_SC_DEQ);
+	if (!dp.pool || !dp.to_manager || !dp.sa_events ||
+	    !dp_fib_init(&dp.fib, max_routes(dp.config)) ||
+	    !dp_grace_init(&dp.grace, dp.n_workers) || !dp_neighs_init(&dp.neighs) ||
+	    !dp_tunnels_init(&dp.tunnels, dp.config->max_tunnels) ||
+	    !dp_sas_init(&dp.sas, dp.config->max_sas)) {
+		snprintf(error, ERROR_SIZE,
+			 "not enough memory (%s): dataplane.memory is %u MiB; raise it",
+			 rte_strerror(rte_errno), dp.config->memory_mb);
+		return false;
+	}
+	return true;
+}
+
+static bool init_workers(char *error)
+{
+	for (unsigned i = 0; i < dp.n_workers; i++) {
+		dp.workers[i] = aligned_alloc(64, RTE_ALIGN(sizeof(struct dp_worker), 64));
+		if (!dp.workers[i] || !dp_worker_init(dp.workers[i], &dp, i, i + 1, dp.backend)) {
+			snprintf(error, ERROR_SIZE, "not enough memory for worker %u", i);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Addresses of a port: on the mirror for Linux, in the FIB for us. */
+static bool port_addresses(const struct dp_port *p, char *error)
+{
+	for (size_t i = 0; i < p->cfg->n_addresses; i++) {
+		const struct ip_prefix *a = &p->cfg->addresses[i];
+		const struct ip_prefix host = {.addr = a->addr, .len = (uint8_t)ip_bits(&a->addr)};
+		const struct ip_prefix net = ip_prefix_network(a);
+		char text[IP_PREFIX_STRLEN];
+
+		if (!dp_addr_add(&dp.netlink, p->mirror.ifindex, a)) {
+			snprintf(error, ERROR_SIZE, "port '%s': Linux refuses the address %s: %s",
+				 p->cfg->name, ip_prefix_format(a, text), strerror(errno));
+			return false;
+		}
+		if (!dp_fib_set(&dp.fib, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, p->index)) ||
+		    !dp_fib_set(&dp.fib, &net, DP_FIB_CONNECTED,
+				dp_nh(DP_NH_CONNECTED, p->index))) {
+			snprintf(error, ERROR_SIZE, "port '%s': no room for its networks",
+				 p->cfg->name);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool port_gateways(const struct dp_port *p, char *error)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct ip_addr *gw = &p->cfg->gateway[i];
+		char text[IP_ADDR_STRLEN];
+
+		if (gw->family == IP_NONE || dp_default_route(&dp.netlink, p->mirror.ifindex, gw))
+			continue;
+		if (errno != EEXIST) {
+			snprintf(error, ERROR_SIZE,
+				 "port '%s': Linux refuses the gateway %s: %s; it must lie in a "
+				 "network of the port",
+				 p->cfg->name, ip_format(gw, text), strerror(errno));
+			return false;
+		}
+		log_warn("port '%s': Linux has a default route already; gateway %s is not used",
+			 p->cfg->name, ip_format(gw, text));
+	}
+	return true;
+}
+
+static bool init_mirror(const struct dp_port *p, char *error)
+{
+	(void)dp_sysctl_if("ipv6", p->mirror.ifname, "accept_ra", "0");
+	if (!dp_link_up(&dp.netlink, p->mirror.ifindex, p->mtu, p->mac.addr_bytes)) {
+		snprintf(error, ERROR_SIZE, "port '%s': cannot bring up its Linux interface: %s",
+			 p->cfg->name, strerror(errno));
+		return false;
+	}
+	return port_addresses(p, error) && port_gateways(p, error) &&
+	       dp_watch_add(&dp, p->mirror.fd, DP_WATCH_MIRROR, p->index);
+}
+
+static bool init_ports(char *error)
+{
+	if (dp.config->n_ports == 0 || dp.config->n_ports > DP_STATS_MAX_PORTS) {
+		snprintf(error, ERROR_SIZE, "there must be 1 to %u ports", DP_STATS_MAX_PORTS);
+		return false;
+	}
+	for (unsigned i = 0; i < dp.config->n_ports; i++) {
+		dp.n_ports = i + 1; /* so that a half-done one is cleaned up, too */
+		if (!dp_port_init(&dp.ports[i], i, &dp.config->ports[i], dp.n_workers, dp.pool,
+				  error, ERROR_SIZE) ||
+		    !init_mirror(&dp.ports[i], error))
+			return false;
+	}
+	return true;
+}
+
+static bool init_watches(char *error)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	dp.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0 || dp.wake_fd < 0 || !dp_netlink_init(&dp.netlink) ||
+	    !dp_watch_add(&dp, fd, DP_WATCH_SIGNAL, 0) ||
+	    !dp_watch_add(&dp, dp.wake_fd, DP_WATCH_WAKE, 0) ||
+	    !dp_watch_add(&dp, dp.channel, DP_WATCH_CHANNEL, 0) ||
+	    !dp_watch_add(&dp, dp_netlink_fd(&dp.netlink), DP_WATCH_NETLINK, 0)) {
+		snprintf(error, ERROR_SIZE, "cannot set up the manager: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool start(char *error)
+{
+	dp.n_workers = dp.config->n_workers;
+	if (dp.n_workers == 0 || dp.n_workers > DP_STATS_MAX_WORKERS) {
+		snprintf(error, ERROR_SIZE, "dataplane.workers must be 1 to %u",
+			 DP_STATS_MAX_WORKERS);
+		return false;
+	}
+	return init_watches(error) && pick_backend(error) &&
+	       dp_eal_init(dp.config, &dp.hugepages, error, ERROR_SIZE) && init_tables(error) &&
+	       init_workers(error) && init_ports(error);
+}
+
+static void run(void)
+{
+	dp_stats_publish(&dp);
+	if (!dp_privileges_drop())
+		log_warn("cannot give up privileges: %s", strerror(errno));
+	if (!process_harden_memory())
+		log_warn("cannot exclude core dumps: %s", strerror(errno));
+	for (unsigned i = 0; i < dp.n_workers; i++)
+		(void)rte_eal_remote_launch(dp_worker_main, dp.workers[i], dp.workers[i]->lcore);
+	log_info("%u port%s, %u worker%s, %s, AEAD by %s", dp.n_ports, dp.n_ports == 1 ? "" : "s",
+		 dp.n_workers, dp.n_workers == 1 ? "" : "s",
+		 dp.hugepages ? "hugepages" : "no hugepages", dp.backend->name);
+	dp_supervisor_ready(&dp);
+	dp_manager_run(&dp);
+	__atomic_store_n(&dp.stop, 1, __ATOMIC_RELEASE);
+	rte_eal_mp_wait_lcore();
+	dp_stats_tick(&dp);
+}
+
+/* In the opposite order of creation; copes with a start that ended half way. */
+static void cleanup(void)
+{
+	dp_grace_drain(&dp.grace);
+	dp_neighs_fini(&dp);
+	for (unsigned i = 0; i < dp.n_ports; i++)
+		dp_port_fini(&dp.ports[i]);
+	dp_sas_fini(&dp.sas);
+	dp_tunnels_fini(&dp.tunnels);
+	for (unsigned i = 0; i < dp.n_workers; i++) {
+		if (!dp.workers[i])
+			continue;
+		dp_worker_fini(dp.workers[i]);
+		free(dp.workers[i]);
+	}
+	if (dp.esp.ctx)
+		dp.backend->ctx_free(dp.esp.ctx);
+	dp_fib_fini(&dp.fib);
+	dp_grace_fini(&dp.grace);
+	dp_netlink_fini(&dp.netlink);
+	dp_rings_fini(&dp.rings);
+	dp_random_wipe(&dp.random);
+}
+
+int main(void)
+{
+	char error[ERROR_SIZE] = "";
+	bool started;
+
+	log_init("dp", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	if (fcntl(IPC_CHANNEL_FD, F_GETFD) < 0) {
+		fprintf(stderr, "twinbore-dp is started by twinbored, not by hand\n");
+		return 2;
+	}
+	(void)fcntl(IPC_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
+	dp.channel = IPC_CHANNEL_FD;
+	dp.now = mono_now();
+	dp.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (!secret_init() || dp.epoll_fd < 0 || !dp_rings_init(&dp.rings)) {
+		log_error("not enough memory to start");
+		return EXIT_FAILURE;
+	}
+	dp_random_init(&dp.random);
+	if (!dp_supervisor_wait_start(&dp))
+		return EXIT_FAILURE;
+	started = start(error);
+	if (started)
+		run();
+	else
+		dp_supervisor_fatal(&dp, error);
+	cleanup();
+	return started ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * packet: what travels with an mbuf between threads, in its private area; and small accessors for
+ * the headers that the dataplane looks at. The owner of the mbuf owns the meta data.
+ */
+#ifndef DATAPLANE_PACKET_H
+#define DATAPLANE_PACKET_H
+
+#include <stdint.h>
+#include <string.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include "esp/esp.h"
+
+#define DP_BURST      32
+#define DP_VEC_SIZE   64 /* at most ESP_BURST_MAX */
+#define DP_ETH_SIZE   14
+#define DP_PROTO_ESP  50
+#define DP_PORT_NAT_T 4500
+#define DP_PORT_IKE   500
+#define DP_NO_PORT    0xff
+
+/* What is to be done with a packet that one thread hands to another. */
+enum dp_kind {
+	DP_PKT_NONE = 0,
+	/* to a worker */
+	DP_PKT_ENCAP,   /* inner IP packet for meta.tunnel */
+	DP_PKT_DECAP,   /* outer IP packet with ESP of meta.slot */
+	DP_PKT_FORWARD, /* IP packet of our own making, to be routed */
+	DP_PKT_TX,      /* frame, complete, for meta.port */
+	/* to the manager */
+	DP_PKT_TO_MIRROR,   /* frame for the mirror TAP of meta.port */
+	DP_PKT_TO_TUN,      /* inner IP packet for the TUN of meta.tunnel */
+	DP_PKT_GLEAN,       /* IP packet whose destination on meta.port has no neighbour yet */
+	DP_PKT_UNRESOLVED,  /* outer IP packet whose next hop meta.neigh is not resolved */
+	DP_PKT_UNKNOWN_SPI, /* outer IP packet, counted as dropped: only for its event */
+};
+
+struct dp_meta {
+	uint8_t kind;       /* enum dp_kind */
+	uint8_t port;       /* where it came from or must go; DP_NO_PORT: from inside */
+	uint8_t family;     /* of the IP header at the data pointer: 4 or 6 */
+	uint8_t in_tunnel;  /* 1: it came out of `from_tunnel` */
+	uint8_t originated; /* 1: this host made it, Linux or we */
+	uint32_t tunnel;
+	uint32_t slot;
+	uint32_t spi;
+	uint32_t neigh;
+	uint32_t from_tunnel; /* the tunnel that the packet came out of */
+	void *sa;             /* within one burst only: struct dp_in or struct dp_out */
+};
+
+static inline struct dp_meta *dp_meta(struct rte_mbuf *m)
+{
+	return rte_mbuf_to_priv(m);
+}
+
+static inline uint8_t *dp_data(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod(m, uint8_t *);
+}
+
+static inline uint16_t dp_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t dp_get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline void dp_put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+/* A burst of packets on their way through a phase. */
+struct dp_vec {
+	struct rte_mbuf *m[DP_VEC_SIZE];
+	uint16_t n;
+};
+
+#endif

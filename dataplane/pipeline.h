@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pipeline: the phases of a worker's round, in the order in which a packet meets them. A phase
+ * takes a burst, and every packet of it leaves to a later phase, another thread, or a drop counter.
+ */
+#ifndef DATAPLANE_PIPELINE_H
+#define DATAPLANE_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "dataplane/worker.h"
+
+struct dp_out;
+
+/* classify.c: frames from a port -> w->encap, w->decap, w->to_linux */
+void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n);
+/* Checks an IP packet's header, cuts trailing bytes, sets meta.family. A drop reason, or 0 = fine. */
+unsigned dp_ip_check(struct rte_mbuf *m);
+
+/* encap.c: w->encap -> adjacency -> w->tx */
+void dp_encap(struct dp_worker *w);
+/* The first tunnel of a group that can send, or DP_TUNNEL_NONE. */
+uint32_t dp_group_pick(const struct dp *dp, uint32_t group);
+
+/* decap.c: w->decap -> dp_forward() */
+void dp_decap(struct dp_worker *w);
+
+/* forward.c: inner packets that came out of tunnels */
+void dp_forward(struct dp_worker *w, struct rte_mbuf **m, uint16_t n);
+/* Puts an Ethernet header for a neighbour in front and queues; false if it is not resolved. */
+bool dp_send_to_neigh(struct dp_worker *w, struct rte_mbuf *m, uint32_t neigh);
+
+/* worker.c */
+void dp_tx(struct dp_worker *w, unsigned port, struct rte_mbuf *m);
+void dp_to_linux(struct dp_worker *w, struct rte_mbuf *m, enum dp_kind kind);
+void dp_handoff(struct dp_worker *w, unsigned owner, struct rte_mbuf *m, enum dp_kind kind);
+
+#define DP_MAX_FRAGMENTS 8
+/*
+ * fragment.c: copies an IPv4 packet without options into pieces of at most `mtu` bytes. Returns how
+ * many, 0 if it cannot be cut so, or -1 without memory. `m` stays the caller's.
+ */
+int dp_fragment_v4(struct rte_mempool *pool, struct rte_mbuf *m, uint32_t mtu,
+		   struct rte_mbuf *pieces[DP_MAX_FRAGMENTS]);
+
+/* mss.c: lowers the MSS option of a TCP SYN to what `mtu` allows. */
+void dp_mss_clamp(uint8_t *ip, uint32_t size, uint32_t mtu);
+
+/* icmp.c: tells the sender of `m` (IP header at its data pointer, still whole) what went wrong. */
+void dp_icmp_too_big(struct dp_worker *w, struct rte_mbuf *m, uint32_t mtu);
+void dp_icmp_ttl(struct dp_worker *w, struct rte_mbuf *m);
+
+#endif

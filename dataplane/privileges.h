@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* privileges: what the dataplane gives up once its devices are open. */
+#ifndef DATAPLANE_PRIVILEGES_H
+#define DATAPLANE_PRIVILEGES_H
+
+#include <stdbool.h>
+
+/*
+ * Keeps CAP_NET_ADMIN (interfaces, neighbours) and CAP_NET_RAW, CAP_IPC_LOCK and CAP_BPF (devices),
+ * of this thread and those that it starts; nothing can be gained back. False with errno.
+ */
+bool dp_privileges_drop(void);
+
+#endif

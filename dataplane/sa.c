@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sa: carries out the messages of the sa ring. See sa.h and include/twinbore/dp_msg.h.
+ *
+ * The producer is treated as hostile: every field is checked before anything is changed. Install
+ * order (inbound before outbound, switch, then delete) is the producer's; what we promise is that
+ * a change is atomic for every packet and that nothing leaves in clear whatever the order.
+ */
+#include "dataplane/sa.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/secret.h"
+#include "dataplane/dp.h"
+
+#define SPI_MIN    256u /* RFC 4303 2.1: 1 to 255 are reserved, 0 is local */
+#define SA_FLAGS   (DP_SA_UDP_ENCAP | DP_SA_ESN | DP_SA_COPY_DSCP | DP_SA_DF_CLEAR | DP_SA_DF_SET)
+#define WINDOW_MIN 64u
+
+bool dp_sas_init(struct dp_sas *s, uint32_t max_sas)
+{
+	memset(s, 0, sizeof(*s));
+	s->max = max_sas;
+	s->in = calloc(max_sas, sizeof(struct dp_in *));
+	s->out = calloc(max_sas, sizeof(struct dp_out *));
+	return s->in && s->out;
+}
+
+static void in_free(void *ctx, void *object, uint64_t arg)
+{
+	struct dp_in *in = object;
+
+	esp_in_free(in->esp);
+	free(in);
+}
+
+static void out_free(void *ctx, void *object, uint64_t arg)
+{
+	struct dp_out *o = object;
+
+	esp_out_free(o->esp);
+	free(o->path);
+	free(o);
+}
+
+static void path_free(void *ctx, void *object, uint64_t arg)
+{
+	free(object);
+}
+
+void dp_sas_fini(struct dp_sas *s)
+{
+	for (uint32_t i = 0; i < s->max; i++) {
+		if (s->in && s->in[i])
+			in_free(NULL, s->in[i], 0);
+		if (s->out && s->out[i])
+			out_free(NULL, s->out[i], 0);
+	}
+	free(s->in);
+	free(s->out);
+	memset(s, 0, sizeof(*s));
+}
+
+static bool endpoint_parse(const struct dp_endpoint *m, bool any, struct ip_endpoint *out)
+{
+	if (m->zero || !dp_addr_parse(&m->addr, any, &out->addr))
+		return false;
+	out->port = m->port;
+	return true;
+}
+
+static bool ts_parse(const struct dp_ts *m, struct esp_ts *out)
+{
+	static const uint8_t zero[7];
+
+	if (!dp_addr_parse(&m->local_first, false, &out->local_first) ||
+	    !dp_addr_parse(&m->local_last, false, &out->local_last) ||
+	    !dp_addr_parse(&m->remote_first, false, &out->remote_first) ||
+	    !dp_addr_parse(&m->remote_last, false, &out->remote_last) ||
+	    memcmp(m->zero, zero, sizeof(zero)) != 0)
+		return false;
+	out->local_port_first = m->local_port_first;
+	out->local_port_last = m->local_port_last;
+	out->remote_port_first = m->remote_port_first;
+	out->remote_port_last = m->remote_port_last;
+	out->protocol = m->protocol;
+	/* One family for both ends. An empty port range (first > last) means OPAQUE (RFC 7296
+	 * 3.13.1) and is left to ESP. */
+	return m->local_first.family == m->local_last.family &&
+	       m->remote_first.family == m->remote_last.family &&
+	       m->local_first.family == m->remote_first.family &&
+	       ip_cmp(&out->local_first, &out->local_last) <= 0 &&
+	       ip_cmp(&out->remote_first, &out->remote_last) <= 0;
+}
+
+/* Everything that both halves have in common. Keys in `cfg` point into `m`. */
+static enum dp_status sa_parse(const struct dp *dp, const struct dp_sa *m, struct esp_sa_cfg *cfg)
+{
+	*cfg = (struct esp_sa_cfg){
+		.spi = m->spi,
+		.esn = m->flags & DP_SA_ESN,
+		.udp_encap = m->flags & DP_SA_UDP_ENCAP,
+		.copy_dscp = m->flags & DP_SA_COPY_DSCP,
+		.df = m->flags & DP_SA_DF_CLEAR ? ESP_DF_CLEAR
+		      : m->flags & DP_SA_DF_SET ? ESP_DF_SET
+						: ESP_DF_COPY,
+		.replay_window = m->replay_window,
+		.first_seq = m->first_seq,
+		.soft_packets = m->soft_packets,
+		.hard_packets = m->hard_packets,
+		.soft_bytes = m->soft_bytes,
+		.hard_bytes = m->hard_bytes,
+		.n_ts = m->n_ts,
+		.encr_key = m->encr_key,
+		.integ_key = m->integ_key,
+	};
+	if (m->slot >= dp->sas.max || m->tunnel >= dp->tunnels.max || m->spi < SPI_MIN ||
+	    (m->flags & ~(uint32_t)SA_FLAGS) ||
+	    (m->flags & (DP_SA_DF_CLEAR | DP_SA_DF_SET)) == (DP_SA_DF_CLEAR | DP_SA_DF_SET) ||
+	    m->n_ts == 0 || m->n_ts > DP_MAX_TS)
+		return DP_ERR_MALFORMED;
+	if (!endpoint_parse(&m->local, false, &cfg->local) ||
+	    !endpoint_parse(&m->remote, false, &cfg->remote) ||
+	    cfg->local.addr.family != cfg->remote.addr.family)
+		return DP_ERR_MALFORMED;
+	for (uint32_t i = 0; i < m->n_ts; i++) {
+		if (!ts_parse(&m->ts[i], &cfg->ts[i]))
+			return DP_ERR_MALFORMED;
+	}
+	if (!esp_suite_init(&cfg->suite, m->encr, m->encr_key_bits, m->integ))
+		return DP_ERR_UNSUPPORTED;
+	if (cfg->suite.encr_key_size > sizeof(m->encr_key) ||
+	    cfg->suite.integ_key_size > sizeof(m->integ_key))
+		return DP_ERR_UNSUPPORTED;
+	return DP_OK;
+}
+
+enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
+{
+	struct dp_stats_sa *stats;
+	struct esp_sa_cfg cfg;
+	struct dp_in *in;
+	enum dp_status rc = sa_parse(dp, m, &cfg);
+
+	if (rc != DP_OK)
+		return rc;
+	if ((m->spi & DP_SLOT_MASK) != m->slot ||
+	    (m->replay_window &&
+	     (m->replay_window < WINDOW_MIN || m->replay_window > ESP_WINDOW_MAX)))
+		return DP_ERR_MALFORMED;
+	if (dp->sas.in[m->slot])
+		return DP_ERR_EXISTS;
+	in = calloc(1, sizeof(*in));
+	if (!in)
+		return DP_ERR_RESOURCES;
+	in->esp = esp_in_new(&dp->esp, &cfg);
+	if (!in->esp) {
+		free(in);
+		return DP_ERR_UNSUPPORTED;
+	}
+	in->spi = m->spi;
+	in->slot = m->slot;
+	in->tunnel = m->tunnel;
+	in->owner = m->tunnel % dp->n_workers;
+	in->local = cfg.local;
+	in->remote = cfg.remote;
+	in->seen = cfg.remote;
+	stats = &dp_stats_sas(dp)[m->slot];
+	stats->in_packets = stats->in_bytes = stats->in_seq_high = 0;
+	stats->in_auth_failed = stats->in_replayed = stats->in_late = 0;
+	stats->in_ts_mismatch = stats->in_malformed = 0;
+	__atomic_store_n(&dp->sas.in[m->slot], in, __ATOMIC_RELEASE);
+	dp->sas.n_in++;
+	return DP_OK;
+}
+
+enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
+{
+	struct dp_stats_sa *stats;
+	struct esp_sa_cfg cfg;
+	struct dp_out *o;
+	enum dp_status rc = sa_parse(dp, m, &cfg);
+
+	if (rc != DP_OK)
+		return rc;
+	/* RFC 4303 3.3.3: the first packet has number 1; zero is never sent. */
+	if (m->first_seq == 0 || (!cfg.esn && m->first_seq > UINT32_MAX))
+		return DP_ERR_MALFORMED;
+	if (dp->sas.out[m->slot])
+		return DP_ERR_EXISTS;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return DP_ERR_RESOURCES;
+	o->path = calloc(1, sizeof(*o->path));
+	o->esp = o->path ? esp_out_new(&dp->esp, &cfg) : NULL;
+	if (!o->esp) {
+		rc = o->path ? DP_ERR_UNSUPPORTED : DP_ERR_RESOURCES;
+		free(o->path);
+		free(o);
+		return rc;
+	}
+	o->spi = m->spi;
+	o->slot = m->slot;
+	o->tunnel = m->tunnel;
+	o->owner = m->tunnel % dp->n_workers;
+	o->suite = cfg.suite;
+	*o->path = (struct dp_path){
+		.neigh = DP_NEIGH_NONE,
+		.port = DP_NO_PORT,
+		.udp = cfg.udp_encap,
+		.local = cfg.local,
+		.remote = cfg.remote,
+	};
+	dp_out_resolve(dp, o);
+	stats = &dp_stats_sas(dp)[m->slot];
+	stats->out_packets = stats->out_bytes = stats->out_seq = 0;
+	o->next = dp->sas.all_out;
+	if (o->next)
+		o->next->prev = &o->next;
+	o->prev = &dp->sas.all_out;
+	dp->sas.all_out = o;
+	__atomic_store_n(&dp->sas.out[m->slot], o, __ATOMIC_RELEASE);
+	dp->sas.n_out++;
+	return DP_OK;
+}
+
+static void set_current(struct dp *dp, uint32_t tunnel, struct dp_out *o)
+{
+	__atomic_store_n(&dp->tunnels.hot[tunnel].current, o, __ATOMIC_RELEASE);
+	__atomic_store_n(&dp_stats_tunnels(dp)[tunnel].current_slot, o ? o->slot : DP_SLOT_NONE,
+			 __ATOMIC_RELAXED);
+	dp_tunnel_mtu_update(dp, tunnel);
+}
+
+enum dp_status dp_sa_switch(struct dp *dp, const struct dp_sa_ref *m)
+{
+	struct dp_out *o = NULL;
+
+	if (m->tunnel >= dp->tunnels.max)
+		return DP_ERR_MALFORMED;
+	if (m->slot != DP_SLOT_NONE) {
+		if (m->slot >= dp->sas.max)
+			return DP_ERR_MALFORMED;
+		o = dp->sas.out[m->slot];
+		if (!o || o->tunnel != m->tunnel)
+			return DP_ERR_NO_SUCH;
+	}
+	set_current(dp, m->tunnel, o);
+	return DP_OK;
+}
+
+static void remove_in(struct dp *dp, struct dp_in *in)
+{
+	__atomic_store_n(&dp->sas.in[in->slot], NULL, __ATOMIC_RELEASE);
+	dp->sas.n_in--;
+	dp_events_forget(dp, in);
+	dp_grace_defer(&dp->grace, in_free, NULL, in, 0);
+}
+
+static void remove_out(struct dp *dp, struct dp_out *o)
+{
+	if (dp->tunnels.hot[o->tunnel].current == o)
+		set_current(dp, o->tunnel, NULL);
+	__atomic_store_n(&dp->sas.out[o->slot], NULL, __ATOMIC_RELEASE);
+	dp->sas.n_out--;
+	*o->prev = o->next;
+	if (o->next)
+		o->next->prev = o->prev;
+	dp_neigh_unref(dp, o->path->neigh);
+	dp_grace_defer(&dp->grace, out_free, NULL, o, 0);
+}
+
+enum dp_status dp_sa_del_in(struct dp *dp, const struct dp_sa_ref *m)
+{
+	if (m->slot >= dp->sas.max)
+		return DP_ERR_MALFORMED;
+	if (!dp->sas.in[m->slot])
+		return DP_ERR_NO_SUCH;
+	remove_in(dp, dp->sas.in[m->slot]);
+	return DP_OK;
+}
+
+enum dp_status dp_sa_del_out(struct dp *dp, const struct dp_sa_ref *m)
+{
+	if (m->slot >= dp->sas.max)
+		return DP_ERR_MALFORMED;
+	if (!dp->sas.out[m->slot])
+		return DP_ERR_NO_SUCH;
+	remove_out(dp, dp->sas.out[m->slot]);
+	return DP_OK;
+}
+
+void dp_sa_flush(struct dp *dp)
+{
+	for (uint32_t i = 0; i < dp->sas.max; i++) {
+		if (dp->sas.in[i])
+			remove_in(dp, dp->sas.in[i]);
+		if (dp->sas.out[i])
+			remove_out(dp, dp->sas.out[i]);
+	}
+}
+
+/* Which port and neighbour lead to the peer, and how large an inner packet may then be. */
+static void path_lookup(struct dp *dp, const struct dp_out *o, struct dp_path *p)
+{
+	uint32_t outer_mtu = RTE_ETHER_MTU;
+	struct ip_addr next_hop;
+	int ifindex;
+
+	p->neigh = DP_NEIGH_NONE;
+	p->port = DP_NO_PORT;
+	if (dp_route_get(&dp->netlink, &p->local.addr, &p->remote.addr, &ifindex, &next_hop)) {
+		for (unsigned i = 0; i < dp->n_ports; i++) {
+			if (dp->ports[i].mirror.ifindex != ifindex)
+				continue;
+			p->port = (uint8_t)i;
+			p->neigh = dp_neigh_get(dp, i, &next_hop);
+			outer_mtu = dp->ports[i].mtu;
+		}
+	}
+	p->mtu = esp_inner_mtu(&o->suite, p->remote.addr.family == IP_V6, p->udp, outer_mtu);
+}
+
+/* Publishes a new path if it differs; the old one is freed when nobody looks at it any more. */
+static void path_publish(struct dp *dp, struct dp_out *o, const struct dp_path *want)
+{
+	struct dp_path *old = o->path, *p;
+
+	if (old->version == want->version && old->neigh == want->neigh && old->mtu == want->mtu &&
+	    old->port == want->port)
+		return;
+	p = malloc(sizeof(*p));
+	if (!p)
+		return; /* the old path stays; the tick tries again */
+	*p = *want;
+	dp_neigh_ref(dp, p->neigh);
+	dp_neigh_unref(dp, old->neigh);
+	__atomic_store_n(&o->path, p, __ATOMIC_RELEASE);
+	dp_grace_defer(&dp->grace, path_free, NULL, old, 0);
+	if (dp->tunnels.hot[o->tunnel].current == o)
+		dp_tunnel_mtu_update(dp, o->tunnel);
+}
+
+void dp_out_resolve(struct dp *dp, struct dp_out *o)
+{
+	struct dp_path p = *o->path;
+
+	path_lookup(dp, o, &p);
+	path_publish(dp, o, &p);
+}
+
+void dp_sas_resolve(struct dp *dp, bool only_unresolved)
+{
+	for (struct dp_out *o = dp->sas.all_out; o; o = o->next) {
+		if (!only_unresolved || o->path->neigh == DP_NEIGH_NONE)
+			dp_out_resolve(dp, o);
+	}
+}
+
+enum dp_status dp_sa_peer(struct dp *dp, const struct dp_sa_peer *m)
+{
+	struct dp_path p;
+	struct dp_out *o;
+
+	if (m->slot >= dp->sas.max || (m->flags & ~(uint32_t)SA_FLAGS))
+		return DP_ERR_MALFORMED;
+	o = dp->sas.out[m->slot];
+	if (!o)
+		return DP_ERR_NO_SUCH;
+	p = *o->path;
+	if (!endpoint_parse(&m->local, false, &p.local) ||
+	    !endpoint_parse(&m->remote, false, &p.remote) ||
+	    p.local.addr.family != p.remote.addr.family)
+		return DP_ERR_MALFORMED;
+	p.udp = m->flags & DP_SA_UDP_ENCAP;
+	p.version++;
+	path_lookup(dp, o, &p);
+	path_publish(dp, o, &p);
+	return o->path->version == p.version ? DP_OK : DP_ERR_RESOURCES;
+}

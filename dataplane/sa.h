@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sa: the table of SA halves, indexed by slot.
+ *
+ * The manager creates, publishes, retires and frees; a half's owner (worker tunnel % n_workers) is
+ * the only one that encapsulates or decapsulates with it. Workers find a half by its slot and hold
+ * it for one burst at most; a retired half is freed after a grace period (grace.h).
+ */
+#ifndef DATAPLANE_SA_H
+#define DATAPLANE_SA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/mono.h"
+#include "esp/esp.h"
+#include "twinbore/dp_msg.h"
+
+struct dp;
+
+enum dp_sa_event_bits {
+	DP_SA_EV_FIRST = 1 << 0,
+	DP_SA_EV_SOFT = 1 << 1,
+	DP_SA_EV_HARD = 1 << 2,
+	DP_SA_EV_MOVED = 1 << 3,
+};
+
+/* Where an outbound half's packets go: immutable once published, replaced as a whole. */
+struct dp_path {
+	uint32_t version; /* of the endpoints: a new one makes the owner call esp_out_set_peer() */
+	uint32_t neigh;   /* the next hop's neighbour, or DP_NEIGH_NONE */
+	uint32_t mtu;     /* largest inner packet */
+	uint8_t port;     /* whose mirror the route leads over, or DP_NO_PORT */
+	bool udp;
+	struct ip_endpoint local, remote;
+};
+
+struct dp_in {
+	uint32_t spi, slot, tunnel, owner;
+	struct esp_in *esp;
+	uint32_t
+		events; /* atomic, enum dp_sa_event_bits: raised by the owner, taken by the manager */
+	uint32_t reported;       /* the owner's: what was raised already */
+	struct ip_endpoint seen; /* the owner's: where the newest authentic packet came from */
+	struct ip_endpoint
+		moved; /* the owner's while DP_SA_EV_MOVED is clear, else the manager's */
+	/* the manager's */
+	struct ip_endpoint local, remote;
+	struct dp_in *next_moved; /* in the list of halves whose peer was seen elsewhere */
+	bool in_moved;
+	struct ip_endpoint moved_to;
+	struct mono moved_next;
+};
+
+struct dp_out {
+	uint32_t spi, slot, tunnel, owner;
+	struct esp_out *esp;
+	struct dp_path *path; /* atomic; never NULL */
+	uint32_t events;
+	uint32_t reported;     /* the owner's */
+	uint32_t path_version; /* the owner's: the version that esp knows */
+	/* the manager's */
+	struct esp_suite suite;
+	struct dp_out *next, **prev; /* all of them */
+};
+
+struct dp_sas {
+	uint32_t max;           /* slots 0..max-1 */
+	struct dp_in **in;      /* atomic pointers */
+	struct dp_out **out;    /* atomic pointers */
+	struct dp_out *all_out; /* the manager's */
+	struct dp_in *moved;    /* the manager's */
+	uint32_t n_in, n_out;
+};
+
+bool dp_sas_init(struct dp_sas *s, uint32_t max_sas);
+/* After the workers have ended: wipes and frees everything. */
+void dp_sas_fini(struct dp_sas *s);
+
+/* The handlers of the SA ring's messages: `m` is our own copy. Each checks every field. */
+enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m);
+enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m);
+enum dp_status dp_sa_switch(struct dp *dp, const struct dp_sa_ref *m);
+enum dp_status dp_sa_del_in(struct dp *dp, const struct dp_sa_ref *m);
+enum dp_status dp_sa_del_out(struct dp *dp, const struct dp_sa_ref *m);
+enum dp_status dp_sa_peer(struct dp *dp, const struct dp_sa_peer *m);
+void dp_sa_flush(struct dp *dp);
+
+/* Looks up route and neighbour of an outbound half anew and publishes the result. */
+void dp_out_resolve(struct dp *dp, struct dp_out *o);
+/* The same for all: after a change of routes or addresses. */
+void dp_sas_resolve(struct dp *dp, bool only_unresolved);
+
+static inline struct dp_in *dp_in_of(const struct dp_sas *s, uint32_t slot)
+{
+	return slot < s->max ? __atomic_load_n(&s->in[slot], __ATOMIC_ACQUIRE) : NULL;
+}
+
+static inline struct dp_out *dp_out_of(const struct dp_sas *s, uint32_t slot)
+{
+	return slot < s->max ? __atomic_load_n(&s->out[slot], __ATOMIC_ACQUIRE) : NULL;
+}
+
+#endif

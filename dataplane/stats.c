@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stats: formats and fills the shared counters. See stats.h. */
+#include "dataplane/stats.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include "dataplane/dp.h"
+
+static const char *const own_names[] = {
+#define X(name, text) text,
+	DP_DROPS(X)
+#undef X
+};
+
+const char *dp_drop_name(unsigned reason)
+{
+	if (reason < DP_N_ESP_DROPS)
+		return esp_drop_name((enum esp_drop)(reason + 1));
+	return reason < DP_DROP_END ? own_names[reason - DP_N_ESP_DROPS] : "unknown";
+}
+
+bool dp_stats_attach(struct dp *dp, int fd, uint64_t size)
+{
+	const struct config *c = dp->config;
+	struct dp_stats *s;
+
+	if (size != dp_stats_size(c->max_sas, c->max_tunnels)) {
+		close(fd);
+		return false;
+	}
+	if (dp->stats) {
+		close(fd); /* one map for a process's life */
+		return true;
+	}
+	if (!shm_attach(&dp->stats_shm, fd, size, true))
+		return false;
+	s = dp->stats = dp->stats_shm.map;
+	memset(s, 0, size);
+	s->max_sas = c->max_sas;
+	s->max_tunnels = c->max_tunnels;
+	s->n_workers = c->n_workers;
+	s->n_reasons = DP_DROP_END;
+	for (unsigned i = 0; i < DP_DROP_END; i++)
+		snprintf(s->reasons[i], sizeof(s->reasons[i]), "%s", dp_drop_name(i));
+	s->sas_offset = (sizeof(*s) + 127) & ~(uint64_t)127;
+	s->tunnels_offset = s->sas_offset + (uint64_t)c->max_sas * sizeof(struct dp_stats_sa);
+	s->pid = (uint32_t)getpid();
+	s->version = DP_STATS_VERSION;
+	for (uint32_t i = 0; i < c->max_tunnels; i++)
+		dp_stats_tunnels(dp)[i].current_slot = DP_SLOT_NONE;
+	dp->mgr_stats = &s->workers[c->n_workers];
+	return true;
+}
+
+void dp_stats_publish(struct dp *dp)
+{
+	struct dp_stats *s = dp->stats;
+
+	s->n_ports = dp->n_ports;
+	s->tsc_hz = rte_get_tsc_hz();
+	s->started_ns = mono_now().ns;
+	snprintf(s->aead_backend, sizeof(s->aead_backend), "%s", dp->backend->name);
+	snprintf(s->eal, sizeof(s->eal), "%s, %u MiB, %u worker%s",
+		 dp->hugepages ? "hugepages" : "no hugepages", dp->config->memory_mb, dp->n_workers,
+		 dp->n_workers == 1 ? "" : "s");
+	for (unsigned i = 0; i < dp->n_workers; i++)
+		s->workers[i].lcore = dp->workers[i]->lcore;
+	for (unsigned i = 0; i < dp->n_ports; i++) {
+		const struct dp_port *p = &dp->ports[i];
+		struct dp_stats_port *o = &s->ports[i];
+
+		snprintf(o->name, sizeof(o->name), "%s", p->cfg->name);
+		snprintf(o->device, sizeof(o->device), "%.63s", p->cfg->device);
+		snprintf(o->driver, sizeof(o->driver), "%s", p->driver);
+		snprintf(o->mirror, sizeof(o->mirror), "%s", p->mirror.ifname);
+		memcpy(o->mac, p->mac.addr_bytes, sizeof(o->mac));
+		o->mtu = p->mtu;
+	}
+	dp_stats_tick(dp);
+	__atomic_store_n(&s->magic, DP_STATS_MAGIC, __ATOMIC_RELEASE);
+}
+
+static void put(uint64_t *to, uint64_t v)
+{
+	__atomic_store_n(to, v, __ATOMIC_RELAXED);
+}
+
+static void port_tick(struct dp *dp, struct dp_port *p, struct dp_stats_port *o)
+{
+	struct dp_worker_port sum = {0};
+	struct rte_eth_stats eth;
+	struct rte_eth_link link = {0};
+
+	for (unsigned i = 0; i < dp->n_workers; i++) {
+		const struct dp_worker_port *w = &dp->workers[i]->port[p->index];
+
+		sum.rx_packets += __atomic_load_n(&w->rx_packets, __ATOMIC_RELAXED);
+		sum.rx_bytes += __atomic_load_n(&w->rx_bytes, __ATOMIC_RELAXED);
+		sum.tx_packets += __atomic_load_n(&w->tx_packets, __ATOMIC_RELAXED);
+		sum.tx_bytes += __atomic_load_n(&w->tx_bytes, __ATOMIC_RELAXED);
+	}
+	put(&o->rx_packets, sum.rx_packets);
+	put(&o->rx_bytes, sum.rx_bytes);
+	put(&o->tx_packets, sum.tx_packets);
+	put(&o->tx_bytes, sum.tx_bytes);
+	put(&o->to_linux, p->to_linux);
+	put(&o->from_linux, p->from_linux);
+	if (rte_eth_stats_get(p->id, &eth) == 0) {
+		put(&o->rx_missed, eth.imissed);
+		put(&o->rx_errors, eth.ierrors + eth.rx_nombuf);
+		put(&o->tx_dropped, eth.oerrors);
+	}
+	if (rte_eth_link_get_nowait(p->id, &link) == 0) {
+		const bool up = link.link_status == RTE_ETH_LINK_UP;
+
+		if (up != p->link_up) {
+			p->link_up = up;
+			dp_event_port_link(dp, p->index, up);
+		}
+		o->link_up = up;
+		o->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+	}
+}
+
+void dp_stats_tick(struct dp *dp)
+{
+	for (unsigned i = 0; i < dp->n_ports; i++)
+		port_tick(dp, &dp->ports[i], &dp->stats->ports[i]);
+	__atomic_store_n(&dp->stats->n_routes, dp->fib.n_routes, __ATOMIC_RELAXED);
+	__atomic_store_n(&dp->stats->n_groups, dp->tunnels.n_groups, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tunnel: carries out the messages of the fib ring. See tunnel.h and include/twinbore/dp_msg.h. */
+#include "dataplane/tunnel.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include "base/log.h"
+#include "dataplane/dp.h"
+#include "dataplane/manager.h"
+
+bool dp_tunnels_init(struct dp_tunnels *t, uint32_t max_tunnels)
+{
+	memset(t, 0, sizeof(*t));
+	t->max = max_tunnels;
+	t->max_groups = max_tunnels;
+	t->hot = calloc(max_tunnels, sizeof(*t->hot));
+	t->info = calloc(max_tunnels, sizeof(*t->info));
+	t->groups = calloc(t->max_groups, sizeof(struct dp_group_hot *));
+	if (!t->hot || !t->info || !t->groups)
+		return false;
+	for (uint32_t i = 0; i < max_tunnels; i++)
+		t->info[i].tun.fd = -1;
+	return true;
+}
+
+void dp_tunnels_fini(struct dp_tunnels *t)
+{
+	for (uint32_t i = 0; t->info && i < t->max; i++)
+		dp_tap_close(&t->info[i].tun);
+	for (uint32_t i = 0; t->groups && i < t->max_groups; i++)
+		free(t->groups[i]);
+	free(t->hot);
+	free(t->info);
+	free(t->groups);
+	memset(t, 0, sizeof(*t));
+}
+
+bool dp_addr_parse(const struct dp_addr *a, bool any, struct ip_addr *out)
+{
+	static const uint8_t zero[16];
+
+	if (memcmp(a->zero, zero, sizeof(a->zero)) != 0)
+		return false;
+	switch (a->family) {
+	case 0:
+		*out = (struct ip_addr){.family = IP_NONE};
+		return any && memcmp(a->b, zero, 16) == 0;
+	case 4: *out = ip_from_bytes(IP_V4, a->b); return memcmp(a->b + 4, zero, 12) == 0;
+	case 6: *out = ip_from_bytes(IP_V6, a->b); return true;
+	default: return false;
+	}
+}
+
+static void free_later(void *ctx, void *object, uint64_t arg)
+{
+	free(object);
+}
+
+/* A string of a message: ends within its field, and all after its end is zero. */
+static bool text_ok(const char *s, size_t size, bool may_be_empty)
+{
+	const size_t n = strnlen(s, size);
+
+	if (n == size || (n == 0 && !may_be_empty))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const char c = s[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    c != '.' && c != '-' && c != '_')
+			return false;
+	}
+	for (size_t i = n; i < size; i++) {
+		if (s[i])
+			return false;
+	}
+	return strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
+}
+
+static bool prefix_parse(const struct dp_addr *a, uint8_t len, bool any, struct ip_prefix *out)
+{
+	if (!dp_addr_parse(a, any, &out->addr) || len > ip_bits(&out->addr))
+		return false;
+	out->len = len;
+	return true;
+}
+
+static bool tunnel_valid(const struct dp *dp, const struct dp_tunnel *m, struct ip_prefix inside[2])
+{
+	return m->tunnel < dp->tunnels.max &&
+	       (m->mtu == 0 || (m->mtu >= DP_TUN_MTU_MIN && m->mtu <= DP_TUN_MTU_MAX)) &&
+	       m->zero == 0 && text_ok(m->name, sizeof(m->name), false) &&
+	       text_ok(m->ifname, sizeof(m->ifname), true) &&
+	       prefix_parse(&m->inside[0], m->inside_len[0], true, &inside[0]) &&
+	       prefix_parse(&m->inside[1], m->inside_len[1], true, &inside[1]);
+}
+
+static void inside_local(struct dp *dp, const struct ip_prefix *p, bool add)
+{
+	struct ip_prefix host;
+
+	if (p->addr.family == IP_NONE)
+		return;
+	host = (struct ip_prefix){.addr = p->addr, .len = (uint8_t)ip_bits(&p->addr)};
+	if (add)
+		(void)dp_fib_set(&dp->fib, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, 0));
+	else
+		(void)dp_fib_clear(&dp->fib, &host, DP_FIB_LOCAL);
+}
+
+static void tun_close(struct dp *dp, uint32_t tunnel)
+{
+	struct dp_tunnel_info *info = &dp->tunnels.info[tunnel];
+
+	__atomic_store_n(&dp->tunnels.hot[tunnel].has_tun, 0, __ATOMIC_RELEASE);
+	if (info->tun.fd >= 0)
+		dp_watch_del(dp, info->tun.fd);
+	dp_tap_close(&info->tun);
+	info->tun_mtu = 0;
+}
+
+static bool tun_open(struct dp *dp, uint32_t tunnel, const char *ifname)
+{
+	struct dp_tunnel_info *info = &dp->tunnels.info[tunnel];
+	char error[240];
+
+	if (!dp_tap_open(&info->tun, ifname, DP_TAP_PACKETS, error, sizeof(error))) {
+		log_error("tunnel %u: %s", tunnel, error);
+		return false;
+	}
+	/* No addresses of the kernel's own making, and answers may come in by another way. */
+	(void)dp_sysctl_if("ipv6", ifname, "addr_gen_mode", "1");
+	(void)dp_sysctl_if("ipv6", ifname, "accept_ra", "0");
+	(void)dp_sysctl_if("ipv4", ifname, "rp_filter", "0");
+	info->tun_mtu = DP_TUN_MTU_DEFAULT;
+	if (!dp_link_up(&dp->netlink, info->tun.ifindex, info->tun_mtu, NULL) ||
+	    !dp_watch_add(dp, info->tun.fd, DP_WATCH_TUN, tunnel)) {
+		log_error("tunnel %u: cannot bring up interface '%s'", tunnel, ifname);
+		dp_tap_close(&info->tun);
+		return false;
+	}
+	__atomic_store_n(&dp->tunnels.hot[tunnel].has_tun, 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+void dp_tunnel_mtu_update(struct dp *dp, uint32_t tunnel)
+{
+	struct dp_tunnel_hot *hot = &dp->tunnels.hot[tunnel];
+	struct dp_tunnel_info *info = &dp->tunnels.info[tunnel];
+	const struct dp_out *o = hot->current;
+	uint32_t mtu = o ? o->path->mtu : 0;
+
+	if (hot->mtu && (mtu == 0 || hot->mtu < mtu))
+		mtu = hot->mtu;
+	__atomic_store_n(&hot->clamp, mtu, __ATOMIC_RELAXED);
+	if (mtu == 0)
+		return; /* the interface keeps what it had until there is an SA again */
+	dp_stats_tunnels(dp)[tunnel].mtu = mtu;
+	if (info->tun.fd >= 0 && mtu != info->tun_mtu &&
+	    dp_link_mtu(&dp->netlink, info->tun.ifindex, mtu))
+		info->tun_mtu = mtu;
+}
+
+static void inside_apply(struct dp *dp, uint32_t tunnel, const struct ip_prefix inside[2], bool add)
+{
+	const struct dp_tunnel_info *info = &dp->tunnels.info[tunnel];
+
+	for (int i = 0; i < 2; i++) {
+		if (inside[i].addr.family == IP_NONE)
+			continue;
+		inside_local(dp, &inside[i], add);
+		if (info->tun.fd < 0)
+			continue;
+		if (add ? !dp_addr_add(&dp->netlink, info->tun.ifindex, &inside[i])
+			: !dp_addr_del(&dp->netlink, info->tun.ifindex, &inside[i]))
+			log_warn("tunnel %u: cannot %s its inside address on '%s'", tunnel,
+				 add ? "set" : "remove", info->tun.ifname);
+	}
+}
+
+enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m)
+{
+	struct ip_prefix inside[2], before[2];
+	struct dp_tunnel_info *info;
+	bool renamed;
+
+	if (!tunnel_valid(dp, m, inside))
+		return DP_ERR_MALFORMED;
+	info = &dp->tunnels.info[m->tunnel];
+	renamed = !info->set || strcmp(info->msg.ifname, m->ifname) != 0;
+	if (info->set) {
+		(void)tunnel_valid(dp, &info->msg, before);
+		if (memcmp(before, inside, sizeof(inside)) != 0 || renamed)
+			inside_apply(dp, m->tunnel, before, false);
+	} else {
+		memset(&dp_stats_tunnels(dp)[m->tunnel], 0, sizeof(struct dp_stats_tunnel));
+		dp_stats_tunnels(dp)[m->tunnel].current_slot = DP_SLOT_NONE;
+	}
+	if (renamed) {
+		tun_close(dp, m->tunnel);
+		if (m->ifname[0] && !tun_open(dp, m->tunnel, m->ifname)) {
+			info->set = false;
+			return DP_ERR_SYSTEM;
+		}
+	}
+	info->set = true;
+	info->msg = *m;
+	inside_apply(dp, m->tunnel, inside, true);
+	__atomic_store_n(&dp->tunnels.hot[m->tunnel].mtu, m->mtu, __ATOMIC_RELEASE);
+	dp_tunnel_mtu_update(dp, m->tunnel);
+	return DP_OK;
+}
+
+enum dp_status dp_tunnel_del(struct dp *dp, const struct dp_tunnel *m)
+{
+	struct dp_tunnel_info *info;
+	struct ip_prefix inside[2];
+
+	if (m->tunnel >= dp->tunnels.max)
+		return DP_ERR_MALFORMED;
+	info = &dp->tunnels.info[m->tunnel];
+	if (!info->set)
+		return DP_ERR_NO_SUCH;
+	if (tunnel_valid(dp, &info->msg, inside))
+		inside_apply(dp, m->tunnel, inside, false);
+	tun_close(dp, m->tunnel);
+	__atomic_store_n(&dp->tunnels.hot[m->tunnel].mtu, 0, __ATOMIC_RELEASE);
+	memset(&info->msg, 0, sizeof(info->msg));
+	info->set = false;
+	return DP_OK;
+}
+
+enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
+{
+	struct dp_tunnels *t = &dp->tunnels;
+	struct dp_group_hot *g, *old;
+
+	if (m->group >= t->max_groups || m->n_tunnels > DP_GROUP_MAX)
+		return DP_ERR_MALFORMED;
+	for (uint32_t i = 0; i < m->n_tunnels; i++) {
+		if (m->tunnels[i] >= t->max)
+			return DP_ERR_MALFORMED;
+	}
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return DP_ERR_RESOURCES;
+	g->n = m->n_tunnels;
+	memcpy(g->tunnels, m->tunnels, g->n * sizeof(g->tunnels[0]));
+	old = __atomic_exchange_n(&t->groups[m->group], g, __ATOMIC_ACQ_REL);
+	if (old)
+		dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
+	else
+		t->n_groups++;
+	return DP_OK;
+}
+
+enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m)
+{
+	struct dp_tunnels *t = &dp->tunnels;
+	struct dp_group_hot *old;
+
+	if (m->group >= t->max_groups)
+		return DP_ERR_MALFORMED;
+	/* Routes that still point here have their packets dropped and counted. */
+	old = __atomic_exchange_n(&t->groups[m->group], NULL, __ATOMIC_ACQ_REL);
+	if (!old)
+		return DP_ERR_NO_SUCH;
+	t->n_groups--;
+	dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
+	return DP_OK;
+}
+
+static bool route_prefix(const struct dp_route *m, struct ip_prefix *p)
+{
+	return m->table == 0 && m->zero[0] == 0 && m->zero[1] == 0 && m->zero[2] == 0 &&
+	       prefix_parse(&m->prefix, m->len, false, p) && ip_prefix_is_canonical(p);
+}
+
+enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m)
+{
+	struct ip_prefix p;
+	uint32_t nh;
+
+	if (m->table != 0)
+		return DP_ERR_UNSUPPORTED;
+	if (!route_prefix(m, &p) || (m->group != UINT32_MAX && m->group >= dp->tunnels.max_groups))
+		return DP_ERR_MALFORMED;
+	nh = m->group == UINT32_MAX ? dp_nh(DP_NH_BLACKHOLE, 0) : dp_nh(DP_NH_GROUP, m->group);
+	if (!dp_fib_has(&dp->fib, &p, DP_FIB_ROUTE) && dp->fib.n_routes >= dp->fib.max_routes)
+		return DP_ERR_RESOURCES;
+	return dp_fib_set(&dp->fib, &p, DP_FIB_ROUTE, nh) ? DP_OK : DP_ERR_RESOURCES;
+}
+
+enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m)
+{
+	struct ip_prefix p;
+
+	if (m->table != 0)
+		return DP_ERR_UNSUPPORTED;
+	if (!route_prefix(m, &p))
+		return DP_ERR_MALFORMED;
+	return dp_fib_clear(&dp->fib, &p, DP_FIB_ROUTE) ? DP_OK : DP_ERR_NO_SUCH;
+}

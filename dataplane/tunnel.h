@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tunnel: tables of tunnels and groups. A tunnel is a number that SAs and groups name; it exists as
+ * soon as it lies in range, and DP_TUNNEL_SET gives it a name and an inside interface.
+ */
+#ifndef DATAPLANE_TUNNEL_H
+#define DATAPLANE_TUNNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/addr.h"
+#include "dataplane/tap.h"
+#include "twinbore/dp_msg.h"
+
+struct dp;
+struct dp_out;
+
+/* What workers read of a tunnel. */
+struct dp_tunnel_hot {
+	struct dp_out *current; /* atomic; NULL: the tunnel sends nothing */
+	uint32_t mtu;           /* atomic; configured inside MTU, 0: as the SA allows */
+	uint32_t clamp;         /* atomic; MTU that TCP on both ways is held to, 0: none known */
+	uint32_t pad;
+	uint32_t has_tun; /* atomic */
+};
+
+/* What only the manager knows. */
+struct dp_tunnel_info {
+	bool set;
+	struct dp_tunnel msg; /* as it was set last */
+	struct dp_tap tun;
+	uint32_t tun_mtu; /* of the interface now */
+};
+
+struct dp_group_hot {
+	uint32_t n;
+	uint32_t tunnels[DP_GROUP_MAX];
+};
+
+struct dp_tunnels {
+	uint32_t max;
+	struct dp_tunnel_hot *hot;
+	struct dp_tunnel_info *info;
+	uint32_t max_groups;
+	struct dp_group_hot **groups; /* atomic pointers */
+	uint32_t n_groups;
+};
+
+#define DP_TUN_MTU_DEFAULT 1400u
+#define DP_TUN_MTU_MIN     576u
+#define DP_TUN_MTU_MAX     9000u
+
+bool dp_tunnels_init(struct dp_tunnels *t, uint32_t max_tunnels);
+void dp_tunnels_fini(struct dp_tunnels *t);
+
+enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m);
+enum dp_status dp_tunnel_del(struct dp *dp, const struct dp_tunnel *m);
+enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m);
+enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m);
+enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m);
+enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m);
+
+/* Gives the TUN the MTU that the current SA allows. */
+void dp_tunnel_mtu_update(struct dp *dp, uint32_t tunnel);
+
+/* Checks and converts an address of a message; `any` allows family 0. */
+bool dp_addr_parse(const struct dp_addr *a, bool any, struct ip_addr *out);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker: the loop of a packet-processing thread.
+ *
+ * A round polls every queue and ring once and runs what it finds to completion: classify, group by
+ * SA, encapsulate or decapsulate, forward, transmit. Between rounds nothing is held, so that a
+ * round's end is the quiescent state that the manager waits for.
+ *
+ * Idle, it first spins, so that a busy line is never waited for, then sleeps in growing steps.
+ * While it sleeps it is offline to RCU: changes do not wait for it.
+ */
+#include "dataplane/worker.h"
+
+#include <sys/prctl.h>
+#include <time.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include "dataplane/dp.h"
+#include "dataplane/pipeline.h"
+
+#define SPIN_US       40     /* idle time before the first sleep */
+#define SLEEP_MIN_NS  10000  /* first sleep */
+#define SLEEP_MAX_NS  250000 /* bounds the delay of the first packet after a pause */
+#define TIMERSLACK_NS 1000
+#define INTERVAL_MS   100 /* refill of the token buckets */
+#define SPI_TOKENS    2   /* unknown SPIs told to the manager in an interval */
+#define ICMP_TOKENS   20  /* ICMP errors sent in an interval */
+
+bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned lcore,
+		    const struct esp_backend *backend)
+{
+	char name[32];
+
+	memset(w, 0, sizeof(*w));
+	w->dp = dp;
+	w->index = index;
+	w->lcore = lcore;
+	w->stats = &dp->stats->workers[index];
+	w->sas = dp_stats_sas(dp);
+	w->tunnels = dp_stats_tunnels(dp);
+	dp_random_init(&w->random);
+	snprintf(name, sizeof(name), "dp-in-%u", index);
+	w->in = rte_ring_create(name, DP_WORKER_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	w->esp = (struct esp_thread){
+		.backend = backend,
+		.ctx = backend->ctx_new(),
+		.random = dp_random_fill,
+		.random_arg = &w->random,
+	};
+	return w->in && w->esp.ctx;
+}
+
+void dp_worker_fini(struct dp_worker *w)
+{
+	if (w->esp.ctx)
+		w->esp.backend->ctx_free(w->esp.ctx);
+	rte_ring_free(w->in);
+	dp_random_wipe(&w->random);
+}
+
+static void tx_flush(struct dp_worker *w, unsigned port)
+{
+	struct dp_port *p = &w->dp->ports[port];
+	struct dp_vec *v = &w->tx[port];
+	const uint16_t queue = (uint16_t)(w->index % p->n_txq);
+	uint64_t bytes = 0;
+	uint16_t sent;
+
+	for (uint16_t i = 0; i < v->n; i++)
+		bytes += v->m[i]->pkt_len;
+	if (p->tx_shared)
+		rte_spinlock_lock(&p->lock[queue]);
+	sent = rte_eth_tx_burst(p->id, queue, v->m, v->n);
+	if (p->tx_shared)
+		rte_spinlock_unlock(&p->lock[queue]);
+	for (uint16_t i = sent; i < v->n; i++) {
+		bytes -= v->m[i]->pkt_len;
+		dp_drop(w, v->m[i], DP_DROP_TX_FULL);
+	}
+	dp_count(&w->port[port].tx_packets, sent);
+	dp_count(&w->port[port].tx_bytes, bytes);
+	v->n = 0;
+}
+
+void dp_tx(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+{
+	struct dp_vec *v = &w->tx[port];
+
+	v->m[v->n++] = m;
+	if (v->n == DP_BURST)
+		tx_flush(w, port);
+}
+
+static void linux_flush(struct dp_worker *w)
+{
+	struct dp_vec *v = &w->to_linux;
+	const unsigned n = rte_ring_mp_enqueue_burst(w->dp->to_manager, (void **)v->m, v->n, NULL);
+
+	for (unsigned i = n; i < v->n; i++) {
+		/* Of an unknown SPI only the news is lost: the packet is counted already. */
+		if (dp_meta(v->m[i])->kind == DP_PKT_UNKNOWN_SPI)
+			rte_pktmbuf_free(v->m[i]);
+		else
+			dp_drop(w, v->m[i], DP_DROP_LINUX_QUEUE);
+	}
+	v->n = 0;
+	dp_wake(w->dp);
+}
+
+void dp_to_linux(struct dp_worker *w, struct rte_mbuf *m, enum dp_kind kind)
+{
+	dp_meta(m)->kind = (uint8_t)kind;
+	w->to_linux.m[w->to_linux.n++] = m;
+	if (w->to_linux.n == DP_VEC_SIZE)
+		linux_flush(w);
+}
+
+void dp_handoff(struct dp_worker *w, unsigned owner, struct rte_mbuf *m, enum dp_kind kind)
+{
+	dp_meta(m)->kind = (uint8_t)kind;
+	if (rte_ring_mp_enqueue(w->dp->workers[owner]->in, m) != 0)
+		dp_drop(w, m, DP_DROP_HANDOFF_FULL);
+}
+
+/* Packets that other threads handed to us. */
+static uint16_t run_ring(struct dp_worker *w)
+{
+	struct rte_mbuf *m[DP_BURST], *forward[DP_BURST];
+	const uint16_t n = (uint16_t)rte_ring_sc_dequeue_burst(w->in, (void **)m, DP_BURST, NULL);
+	uint16_t n_forward = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		switch ((enum dp_kind)dp_meta(m[i])->kind) {
+		case DP_PKT_ENCAP: w->encap.m[w->encap.n++] = m[i]; break;
+		case DP_PKT_DECAP: w->decap.m[w->decap.n++] = m[i]; break;
+		case DP_PKT_FORWARD: forward[n_forward++] = m[i]; break;
+		case DP_PKT_TX: dp_tx(w, dp_meta(m[i])->port, m[i]); break;
+		case DP_PKT_NONE:
+		case DP_PKT_TO_MIRROR:
+		case DP_PKT_TO_TUN:
+		case DP_PKT_GLEAN:
+		case DP_PKT_UNRESOLVED:
+		case DP_PKT_UNKNOWN_SPI:
+			dp_drop(w, m[i], DP_DROP_SHUTDOWN); /* cannot come here */
+			break;
+		}
+	}
+	if (n_forward)
+		dp_forward(w, forward, n_forward);
+	return n;
+}
+
+static void run_sas(struct dp_worker *w)
+{
+	/* Out of one tunnel and into another: hence decapsulation first. */
+	if (w->decap.n)
+		dp_decap(w);
+	if (w->encap.n)
+		dp_encap(w);
+}
+
+static uint16_t run_ports(struct dp_worker *w)
+{
+	const struct dp *dp = w->dp;
+	uint16_t total = 0;
+
+	for (unsigned i = 0; i < dp->n_ports; i++) {
+		const struct dp_port *p = &dp->ports[i];
+
+		for (unsigned q = 0; q < p->n_rxq; q++) {
+			struct rte_mbuf *m[DP_BURST];
+			uint64_t bytes = 0;
+			uint16_t n;
+
+			if (!dp_port_polled_by(p, q, w->index, dp->n_workers))
+				continue;
+			n = rte_eth_rx_burst(p->id, (uint16_t)q, m, DP_BURST);
+			if (n == 0)
+				continue;
+			for (uint16_t k = 0; k < n; k++)
+				bytes += m[k]->pkt_len;
+			dp_count(&w->port[i].rx_packets, n);
+			dp_count(&w->port[i].rx_bytes, bytes);
+			dp_classify(w, i, m, n);
+			run_sas(w);
+			total = (uint16_t)(total + n);
+		}
+	}
+	return total;
+}
+
+static void refill_tokens(struct dp_worker *w, uint64_t tsc, uint64_t interval_tsc)
+{
+	if (tsc - w->interval < interval_tsc)
+		return;
+	w->interval = tsc;
+	w->spi_tokens = SPI_TOKENS;
+	w->icmp_tokens = ICMP_TOKENS;
+}
+
+static uint16_t run_round(struct dp_worker *w)
+{
+	uint16_t n = run_ports(w);
+	const uint16_t from_ring = run_ring(w);
+
+	if (from_ring) {
+		run_sas(w);
+		n = (uint16_t)(n + from_ring);
+	}
+	if (n == 0)
+		return 0;
+	for (unsigned i = 0; i < w->dp->n_ports; i++) {
+		if (w->tx[i].n)
+			tx_flush(w, i);
+	}
+	if (w->to_linux.n)
+		linux_flush(w);
+	return n;
+}
+
+/* Sleeps in steps of twice the last length. Offline, so that nobody waits for us. */
+static void doze(struct dp_worker *w, uint32_t *sleep_ns)
+{
+	struct rte_rcu_qsbr *qsbr = w->dp->grace.qsbr;
+	const struct timespec ts = {.tv_nsec = *sleep_ns};
+
+	__atomic_store_n(&w->stats->asleep, 1, __ATOMIC_RELAXED);
+	rte_rcu_qsbr_thread_offline(qsbr, w->index);
+	(void)nanosleep(&ts, NULL);
+	rte_rcu_qsbr_thread_online(qsbr, w->index);
+	__atomic_store_n(&w->stats->asleep, 0, __ATOMIC_RELAXED);
+	dp_count(&w->stats->sleeps, 1);
+	*sleep_ns = RTE_MIN(*sleep_ns * 2, (uint32_t)SLEEP_MAX_NS);
+}
+
+int dp_worker_main(void *arg)
+{
+	struct dp_worker *w = arg;
+	struct rte_rcu_qsbr *qsbr = w->dp->grace.qsbr;
+	const uint64_t spin_tsc = rte_get_tsc_hz() * SPIN_US / US_PER_S;
+	const uint64_t interval_tsc = rte_get_tsc_hz() * INTERVAL_MS / MS_PER_S;
+	uint64_t last_busy = rte_rdtsc();
+	uint32_t sleep_ns = SLEEP_MIN_NS;
+
+	(void)prctl(PR_SET_TIMERSLACK, TIMERSLACK_NS, 0, 0, 0);
+	(void)rte_rcu_qsbr_thread_register(qsbr, w->index);
+	rte_rcu_qsbr_thread_online(qsbr, w->index);
+	while (!__atomic_load_n(&w->dp->stop, __ATOMIC_ACQUIRE)) {
+		const uint64_t start = rte_rdtsc();
+		uint16_t n;
+
+		refill_tokens(w, start, interval_tsc);
+		n = run_round(w);
+		rte_rcu_qsbr_quiescent(qsbr, w->index);
+		dp_count(&w->stats->polls, 1);
+		if (n) {
+			last_busy = rte_rdtsc();
+			dp_count(&w->stats->busy_polls, 1);
+			dp_count(&w->stats->packets, n);
+			dp_count(&w->stats->busy_cycles, last_busy - start);
+			sleep_ns = SLEEP_MIN_NS;
+		} else if (start - last_busy > spin_tsc) {
+			doze(w, &sleep_ns);
+		} else {
+			rte_pause();
+		}
+	}
+	rte_rcu_qsbr_thread_offline(qsbr, w->index);
+	(void)rte_rcu_qsbr_thread_unregister(qsbr, w->index);
+	return 0;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker: one thread that polls its ports and rings, runs every packet to completion, and sleeps
+ * when there is nothing to do. Everything here belongs to that thread but `in` and `stop`.
+ */
+#ifndef DATAPLANE_WORKER_H
+#define DATAPLANE_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_ring.h>
+#include "dataplane/drops.h"
+#include "dataplane/packet.h"
+#include "dataplane/random.h"
+#include "esp/esp.h"
+#include "twinbore/dp_stats.h"
+
+struct dp;
+
+#define DP_WORKER_RING 1024u /* packets that others hand to a worker */
+
+struct dp_worker_port {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+};
+
+struct dp_worker {
+	struct dp *dp;
+	unsigned index;
+	unsigned lcore;
+	struct rte_ring *in; /* many producers: the manager and the other workers */
+	struct esp_thread esp;
+	struct dp_random random;
+	struct dp_stats_worker *stats;   /* ours alone to write */
+	struct dp_stats_sa *sas;         /* entries of the SAs that we own */
+	struct dp_stats_tunnel *tunnels; /* entries of the tunnels that we own */
+	struct dp_vec encap;             /* inner packets with meta.tunnel and meta.sa */
+	struct dp_vec decap;             /* outer packets with meta.spi */
+	struct dp_vec to_linux;          /* to be given to the manager */
+	struct dp_vec tx[DP_STATS_MAX_PORTS];
+	struct dp_worker_port port[DP_STATS_MAX_PORTS];
+	uint32_t spi_tokens;  /* unknown SPIs that may still be told in this interval */
+	uint32_t icmp_tokens; /* errors that may still be sent in this interval */
+	uint64_t interval;    /* number of the interval of TSC time */
+};
+
+/* The thread's main function; `arg` is its struct dp_worker. Returns 0 when told to stop. */
+int dp_worker_main(void *arg);
+
+bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned lcore,
+		    const struct esp_backend *backend);
+void dp_worker_fini(struct dp_worker *w);
+
+static inline void dp_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline void dp_drop(struct dp_worker *w, struct rte_mbuf *m, unsigned reason)
+{
+	dp_count(&w->stats->drops[reason], 1);
+	rte_pktmbuf_free(m);
+}
+
+#endif
