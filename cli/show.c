@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* show: one kind of thing as a table. */
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+#include "config/config.h"
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+static enum cli_colour state_colour(const char *state)
+{
+	static const char *const good[] = {"up", "ok", "running", "established", "installed"};
+	static const char *const bad[] = {"down", "stopped", "failed"};
+	size_t i;
+
+	for (i = 0; i < N(good); i++)
+		if (!strcmp(state, good[i]))
+			return CLI_GREEN;
+	for (i = 0; i < N(bad); i++)
+		if (!strcmp(state, bad[i]))
+			return CLI_RED;
+	return CLI_YELLOW;
+}
+
+static void joined_cell(struct cli_table *t, const json_t *array)
+{
+	char *text = cli_join(array, " ");
+
+	cli_cell(t, CLI_PLAIN, text);
+	free(text);
+}
+
+static void bytes_cell(struct cli_table *t, const json_t *o, const char *name)
+{
+	char buf[CLI_HUMAN_SIZE];
+
+	cli_cell(t, CLI_PLAIN, cli_bytes(cli_num(o, name), buf));
+}
+
+static void count_cell(struct cli_table *t, const json_t *o, const char *name, bool bad)
+{
+	const uint64_t n = cli_num(o, name);
+
+	cli_cellf(t, bad && n ? CLI_YELLOW : CLI_PLAIN, "%llu", (unsigned long long)n);
+}
+
+/* Seconds, or "-" when the member is absent or null. */
+static void age_cell(struct cli_table *t, const json_t *o, const char *name)
+{
+	char buf[CLI_HUMAN_SIZE];
+
+	cli_cell(t, CLI_PLAIN,
+		 json_is_number(json_object_get(o, name)) ? cli_age(cli_real(o, name), buf) : NULL);
+}
+
+static void connections(const json_t *list, unsigned indent)
+{
+	static const struct cli_column columns[] = {
+		{"CONNECTION"},        {"STATE"}, {"ACTIVE"}, {"TUNNELS", .drop = 2},
+		{"ROUTES", .drop = 1},
+	};
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(list, i, c)
+	{
+		cli_cell(t, CLI_BOLD, cli_str(c, "name"));
+		cli_cell(t, state_colour(cli_str(c, "state")), cli_str(c, "state"));
+		cli_cell(t, CLI_PLAIN, cli_str(c, "active_tunnel"));
+		joined_cell(t, json_object_get(c, "tunnels"));
+		joined_cell(t, json_object_get(c, "routes"));
+	}
+	cli_table_print(t, indent);
+}
+
+void cli_print_connections(const json_t *list, unsigned indent)
+{
+	connections(list, indent);
+}
+
+/* Why tunnels are down, below their table: reasons are too long for a column. */
+static void reasons(const json_t *list, unsigned indent)
+{
+	const json_t *tunnel;
+	char *safe;
+	size_t i;
+
+	json_array_foreach(list, i, tunnel)
+	{
+		if (cli_bool(tunnel, "up") || !*cli_str(tunnel, "reason"))
+			continue;
+		safe = cli_safe(cli_str(tunnel, "reason"));
+		printf("%*s%s%s%s: %s\n", (int)indent, "", cli_on(CLI_YELLOW),
+		       cli_str(tunnel, "name"), cli_off(CLI_YELLOW), safe ? safe : "");
+		free(safe);
+	}
+}
+
+void cli_print_tunnels(const json_t *list, unsigned indent)
+{
+	static const struct cli_column columns[] = {
+		{"TUNNEL"},
+		{"STATE"},
+		{"FOR", .right = true, .drop = 2},
+		{"ACTIVE"},
+		{"LOCAL", .drop = 3},
+		{"REMOTE", .drop = 1},
+		{"INTERFACE", .drop = 5},
+		{"INSIDE", .drop = 6},
+		{"MTU", .right = true, .drop = 7},
+		{"IN", .right = true},
+		{"OUT", .right = true},
+		{"DROPPED", .right = true, .drop = 4},
+	};
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		const char *phase = cli_str(o, "phase");
+
+		cli_cell(t, CLI_BOLD, cli_str(o, "name"));
+		/* A tunnel that is being rekeyed or lost its IKE SA may still carry traffic. */
+		cli_cellf(t, state_colour(cli_bool(o, "up") ? "up" : phase), "%s%s",
+			  cli_bool(o, "up") && strcmp(phase, "up") ? "up, " : "", phase);
+		age_cell(t, o, "since_s");
+		cli_cell(t, CLI_PLAIN, cli_bool(o, "active") ? "active" : NULL);
+		cli_cell(t, CLI_PLAIN, cli_str(o, "local"));
+		cli_cellf(t, CLI_PLAIN, "%s%s",
+			  *cli_str(o, "remote") ? cli_str(o, "remote") : "any",
+			  cli_bool(o, "natt") ? " (nat)" : "");
+		cli_cell(t, CLI_PLAIN, cli_str(o, "interface"));
+		joined_cell(t, json_object_get(o, "inside_addresses"));
+		count_cell(t, o, "mtu", false);
+		bytes_cell(t, o, "in_bytes");
+		bytes_cell(t, o, "out_bytes");
+		cli_cellf(
+			t, CLI_PLAIN, "%llu",
+			(unsigned long long)(cli_num(o, "in_dropped") + cli_num(o, "out_dropped")));
+	}
+	cli_table_print(t, indent);
+	reasons(list, indent);
+}
+
+/* ---------------------------------------------------------------------- SAs */
+
+static void ike_sas(const json_t *list)
+{
+	static const struct cli_column columns[] = {
+		{"TUNNEL"},
+		{"STATE"},
+		{"ROLE", .drop = 4},
+		{"SUITE", .drop = 1},
+		{"LOCAL", .drop = 5},
+		{"REMOTE", .drop = 3},
+		{"SPI (I, R)", .drop = 6},
+		{"AGE", .right = true, .drop = 2},
+		{"REKEY IN", .right = true},
+		{"EXPIRES IN", .right = true},
+	};
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		if (strcmp(cli_str(o, "kind"), "ike") != 0)
+			continue;
+		cli_cell(t, CLI_BOLD, cli_str(o, "tunnel"));
+		cli_cell(t, state_colour(cli_str(o, "state")), cli_str(o, "state"));
+		cli_cell(t, CLI_PLAIN, cli_bool(o, "initiator") ? "initiator" : "responder");
+		cli_cell(t, CLI_PLAIN, cli_str(o, "suite"));
+		cli_cell(t, CLI_PLAIN, cli_str(o, "local"));
+		cli_cellf(t, CLI_PLAIN, "%s%s", cli_str(o, "remote"),
+			  cli_bool(o, "natt") ? " (nat)" : "");
+		cli_cellf(t, CLI_PLAIN, "%s %s", cli_str(o, "spi_i"), cli_str(o, "spi_r"));
+		age_cell(t, o, "age_s");
+		age_cell(t, o, "rekey_in_s");
+		age_cell(t, o, "expires_in_s");
+	}
+	printf("%sIKE SAs%s\n", cli_on(CLI_BOLD), cli_off(CLI_BOLD));
+	cli_table_print(t, 2);
+}
+
+static void child_sas(const json_t *list)
+{
+	static const struct cli_column columns[] = {
+		{"TUNNEL"},
+		{"STATE"},
+		{"OUT", .drop = 7},
+		{"SUITE", .drop = 1},
+		{"SPI IN", .drop = 4},
+		{"SPI OUT", .drop = 5},
+		{"ENCAP", .drop = 8},
+		{"AGE", .right = true, .drop = 6},
+		{"REKEY IN", .right = true, .drop = 2},
+		{"EXPIRES IN", .right = true, .drop = 3},
+		{"IN", .right = true},
+		{"OUT", .right = true},
+		{"REFUSED", .right = true, .drop = 9},
+	};
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		if (strcmp(cli_str(o, "kind"), "child") != 0)
+			continue;
+		cli_cell(t, CLI_BOLD, cli_str(o, "tunnel"));
+		cli_cell(t, state_colour(cli_str(o, "state")), cli_str(o, "state"));
+		cli_cell(t, CLI_PLAIN, cli_bool(o, "current_out") ? "current" : NULL);
+		cli_cell(t, CLI_PLAIN, cli_str(o, "suite"));
+		cli_cell(t, CLI_PLAIN, cli_str(o, "spi_in"));
+		cli_cell(t, CLI_PLAIN, cli_str(o, "spi_out"));
+		cli_cell(t, CLI_PLAIN, cli_bool(o, "udp_encap") ? "udp" : "esp");
+		age_cell(t, o, "age_s");
+		age_cell(t, o, "rekey_in_s");
+		age_cell(t, o, "expires_in_s");
+		bytes_cell(t, o, "in_bytes");
+		bytes_cell(t, o, "out_bytes");
+		cli_cellf(t, CLI_PLAIN, "%llu",
+			  (unsigned long long)(cli_num(o, "in_auth_failed") +
+					       cli_num(o, "in_replayed") + cli_num(o, "in_late") +
+					       cli_num(o, "in_ts_mismatch") +
+					       cli_num(o, "in_malformed")));
+	}
+	printf("%sESP SAs%s\n", cli_on(CLI_BOLD), cli_off(CLI_BOLD));
+	cli_table_print(t, 2);
+}
+
+static void sas(const json_t *result)
+{
+	const json_t *list = json_object_get(result, "sas");
+
+	if (!json_array_size(list)) {
+		puts("no SAs");
+		return;
+	}
+	ike_sas(list);
+	putchar('\n');
+	child_sas(list);
+}
+
+/* ---------------------------------------------------------- routes and ports */
+
+static void routes(const json_t *result)
+{
+	static const struct cli_column columns[] = {
+		{"PREFIX"},    {"CONNECTION", .drop = 2}, {"SOURCE", .drop = 1}, {"TUNNEL"},
+		{"INSTALLED"},
+	};
+	const json_t *list = json_object_get(result, "routes"), *o;
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		const bool installed = cli_bool(o, "installed");
+		const char *tunnel = cli_str(o, "tunnel");
+
+		cli_cell(t, CLI_BOLD, cli_str(o, "prefix"));
+		cli_cell(t, CLI_PLAIN, cli_str(o, "connection"));
+		cli_cell(t, CLI_PLAIN, cli_str(o, "source"));
+		cli_cell(t, *tunnel ? CLI_PLAIN : CLI_RED, *tunnel ? tunnel : "none (dropped)");
+		cli_cell(t, installed ? CLI_GREEN : CLI_YELLOW, installed ? "yes" : "no");
+	}
+	if (!json_array_size(list))
+		puts("no routes");
+	cli_table_print(t, 0);
+}
+
+static void port_rows(const json_t *list)
+{
+	static const struct cli_column columns[] = {
+		{"PORT"},
+		{"LINK"},
+		{"DEVICE", .drop = 2},
+		{"DRIVER", .drop = 3},
+		{"MAC", .drop = 4},
+		{"MTU", .right = true, .drop = 5},
+		{"RX", .right = true},
+		{"TX", .right = true},
+		{"RX LOST", .right = true},
+		{"TX LOST", .right = true},
+		{"TO LINUX", .right = true, .drop = 6},
+		{"FROM LINUX", .right = true, .drop = 7},
+	};
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		const uint64_t speed = cli_num(o, "speed_mbps");
+		const uint64_t lost = cli_num(o, "rx_missed") + cli_num(o, "rx_errors");
+
+		cli_cell(t, CLI_BOLD, cli_str(o, "name"));
+		if (!cli_bool(o, "link_up"))
+			cli_cell(t, CLI_RED, "down");
+		else if (speed)
+			cli_cellf(t, CLI_GREEN, "up %lluM", (unsigned long long)speed);
+		else
+			cli_cell(t, CLI_GREEN, "up");
+		cli_cell(t, CLI_PLAIN, cli_str(o, "device"));
+		cli_cell(t, CLI_PLAIN, cli_str(o, "driver"));
+		cli_cell(t, CLI_PLAIN, cli_str(o, "mac"));
+		count_cell(t, o, "mtu", false);
+		bytes_cell(t, o, "rx_bytes");
+		bytes_cell(t, o, "tx_bytes");
+		cli_cellf(t, lost ? CLI_YELLOW : CLI_PLAIN, "%llu", (unsigned long long)lost);
+		count_cell(t, o, "tx_dropped", true);
+		count_cell(t, o, "to_linux", false);
+		count_cell(t, o, "from_linux", false);
+	}
+	cli_table_print(t, 0);
+}
+
+static void worker_rows(const json_t *list)
+{
+	static const struct cli_column columns[] = {
+		{"WORKER", .right = true},
+		{"CPU", .right = true},
+		{"STATE"},
+		{"BUSY", .right = true},
+		{"SLEEPS", .right = true, .drop = 1},
+		{"PACKETS", .right = true},
+		{"CYCLES/PACKET", .right = true},
+	};
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		const uint64_t polls = cli_num(o, "polls"), busy = cli_num(o, "busy_polls");
+
+		count_cell(t, o, "index", false);
+		count_cell(t, o, "lcore", false);
+		cli_cell(t, CLI_PLAIN, cli_bool(o, "asleep") ? "asleep" : "polling");
+		cli_cellf(t, CLI_PLAIN, "%.1f%%",
+			  polls ? 100.0 * (double)busy / (double)polls : 0.0);
+		count_cell(t, o, "sleeps", false);
+		count_cell(t, o, "packets", false);
+		count_cell(t, o, "cycles_per_packet", false);
+	}
+	cli_table_print(t, 0);
+}
+
+static void ports(const json_t *result)
+{
+	char *backend = cli_safe(cli_str(result, "aead_backend"));
+	char *eal = cli_safe(cli_str(result, "eal"));
+
+	port_rows(json_object_get(result, "ports"));
+	putchar('\n');
+	worker_rows(json_object_get(result, "workers"));
+	printf("\nAEAD backend: %s\nDPDK: %s\n", backend ? backend : "", eal ? eal : "");
+	free(backend);
+	free(eal);
+}
+
+/* ----------------------------------------------------------------- counters */
+
+static void counter_group(const json_t *object, const char *title, bool all)
+{
+	static const struct cli_column columns[] = {{"COUNTER"}, {"VALUE", .right = true}};
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	const char *name;
+	json_t *value;
+	size_t shown = 0;
+
+	json_object_foreach((json_t *)object, name, value)
+	{
+		if (!all && !json_integer_value(value))
+			continue;
+		cli_cell(t, CLI_PLAIN, name);
+		cli_cellf(t, CLI_PLAIN, "%lld", (long long)json_integer_value(value));
+		shown++;
+	}
+	printf("%s%s%s%s\n", cli_on(CLI_BOLD), title, cli_off(CLI_BOLD),
+	       shown ? "" : ": all are 0");
+	cli_table_print(t, 2);
+}
+
+static void counters(const json_t *result, bool all)
+{
+	counter_group(json_object_get(result, "ike"), "IKE", all);
+	putchar('\n');
+	counter_group(json_object_get(result, "dataplane"), "Dataplane: packets dropped, by reason",
+		      all);
+}
+
+int cli_show(const struct cli_args *a)
+{
+	static const char *const things[] = {"connections", "tunnels", "sas",
+					     "routes",      "ports",   "counters"};
+	const char *what = a->words[0], *near;
+	char method[32];
+	struct cli_client *c;
+	json_t *result;
+	size_t i;
+
+	for (i = 0; i < N(things) && strcmp(things[i], what) != 0; i++)
+		;
+	if (i == N(things)) {
+		near = config_nearest(what, things, N(things));
+		if (near)
+			return cli_usage("cannot show '%s'; did you mean '%s'?", what, near);
+		return cli_usage("cannot show '%s'; there are connections, tunnels, sas, routes, "
+				 "ports and counters",
+				 what);
+	}
+	if (a->given & CLI_OPT_ALL && strcmp(what, "counters") != 0)
+		return cli_usage("--all is for counters");
+	snprintf(method, sizeof(method), "show.%s", what);
+	c = cli_connect(a);
+	if (!c)
+		return CLI_ERROR;
+	result = cli_call(c, a, method, NULL);
+	cli_close(c);
+	if (!result)
+		return CLI_ERROR;
+	if (a->json) {
+		cli_print_json(result);
+		return CLI_OK;
+	}
+	if (!strcmp(what, "connections"))
+		connections(json_object_get(result, "connections"), 0);
+	else if (!strcmp(what, "tunnels"))
+		cli_print_tunnels(json_object_get(result, "tunnels"), 0);
+	else if (!strcmp(what, "sas"))
+		sas(result);
+	else if (!strcmp(what, "routes"))
+		routes(result);
+	else if (!strcmp(what, "ports"))
+		ports(result);
+	else
+		counters(result, a->given & CLI_OPT_ALL);
+	json_decref(result);
+	return CLI_OK;
+}
