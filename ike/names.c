@@ -24,40 +24,6 @@ static const struct name payloads[] = {
 	{IKE_PL_CP, "CP"},     {IKE_PL_EAP, "EAP"},         {IKE_PL_SKF, "SKF"},
 };
 
-#define NOTIFY(n)                                                                                  \
-	{                                                                                          \
-		IKE_N_##n, #n                                                                      \
-	}
-static const struct name notifies[] = {
-	NOTIFY(UNSUPPORTED_CRITICAL_PAYLOAD),
-	NOTIFY(INVALID_IKE_SPI),
-	NOTIFY(INVALID_MAJOR_VERSION),
-	NOTIFY(INVALID_SYNTAX),
-	NOTIFY(INVALID_MESSAGE_ID),
-	NOTIFY(INVALID_SPI),
-	NOTIFY(NO_PROPOSAL_CHOSEN),
-	NOTIFY(INVALID_KE_PAYLOAD),
-	NOTIFY(AUTHENTICATION_FAILED),
-	NOTIFY(SINGLE_PAIR_REQUIRED),
-	NOTIFY(NO_ADDITIONAL_SAS),
-	NOTIFY(INTERNAL_ADDRESS_FAILURE),
-	NOTIFY(FAILED_CP_REQUIRED),
-	NOTIFY(TS_UNACCEPTABLE),
-	NOTIFY(INVALID_SELECTORS),
-	NOTIFY(TEMPORARY_FAILURE),
-	NOTIFY(CHILD_SA_NOT_FOUND),
-	NOTIFY(INITIAL_CONTACT),
-	NOTIFY(SET_WINDOW_SIZE),
-	NOTIFY(ADDITIONAL_TS_POSSIBLE),
-	NOTIFY(NAT_DETECTION_SOURCE_IP),
-	NOTIFY(NAT_DETECTION_DESTINATION_IP),
-	NOTIFY(COOKIE),
-	NOTIFY(USE_TRANSPORT_MODE),
-	NOTIFY(REKEY_SA),
-	NOTIFY(ESP_TFC_PADDING_NOT_SUPPORTED),
-	NOTIFY(NON_FIRST_FRAGMENTS_ALSO),
-};
-
 #define N_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 static const char *lookup(const struct name *names, size_t n, uint16_t number)
@@ -76,9 +42,4 @@ const char *ike_exchange_name(uint8_t exchange)
 const char *ike_payload_name(uint8_t type)
 {
 	return lookup(payloads, N_OF(payloads), type);
-}
-
-const char *ike_notify_name(uint16_t type)
-{
-	return lookup(notifies, N_OF(notifies), type);
 }

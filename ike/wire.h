@@ -129,6 +129,5 @@ const struct ike_err_desc *ike_err_desc(enum ike_err e); /* never NULL */
 /* Names as RFC 7296 writes them; "?" for what it does not name. */
 const char *ike_exchange_name(uint8_t exchange);
 const char *ike_payload_name(uint8_t type);
-const char *ike_notify_name(uint16_t type);
 
 #endif
