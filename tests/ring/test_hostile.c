@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,12 +65,19 @@ static void attack(const struct arena *a, enum attack kind, uint64_t seed)
 	for (;;) {
 		const uint64_t r = next_random(&x);
 
+		if (r >> 56 == 0)
+			sched_yield(); /* so that both have turns where there is one processor */
 		switch (kind) {
-		case INDEXES:
-			/* Mostly near the truth, so that the fight lasts. */
-			*(r & 1 ? &h->head : &h->tail) +=
-				r % 64 ? (uint32_t)(r >> 60) : (uint32_t)r;
+		case INDEXES: {
+			/* Often near the truth, so that the fight lasts. */
+			const uint32_t by = r & 6 ? (uint32_t)(r >> 32) % (SLOTS + 4) : (uint32_t)r;
+
+			if (r & 1)
+				h->head = h->tail + by;
+			else
+				h->tail = h->head - by;
 			break;
+		}
 		case PLAUSIBLE:
 			if (r & 1)
 				h->head = h->tail + (uint32_t)(r >> 32) % (SLOTS + 1);
@@ -78,7 +86,8 @@ static void attack(const struct arena *a, enum attack kind, uint64_t seed)
 			break;
 		case SLOTS_ALSO:
 			words[48 + (r >> 40) % ((a->size - 192) / 4)] = (uint32_t)r;
-			h->head += r % 8 == 0;
+			if (r % 8 == 0)
+				h->head = h->tail + (uint32_t)(r >> 32) % (SLOTS + 1);
 			break;
 		case EVERYTHING:
 			/* Small values often, since those come through where large ones break. */
@@ -129,10 +138,12 @@ static void defend(const struct arena *a, bool consumer, unsigned rounds, unsign
 	free(msg);
 }
 
-static void fight(enum attack kind, bool consumer, bool behind, unsigned *n_broken,
-		  unsigned *n_moved)
+static void fight(const char *name, enum attack kind, bool breaks, bool consumer, bool behind)
 {
+	const char *victim = consumer ? "the consumer" : "the producer";
 	struct arena a = arena_make(behind);
+	unsigned n_broken = 0, n_moved = 0;
+	const struct mono start = mono_now();
 	pid_t pid;
 
 	ring_format(a.ring, SLOTS, SLOT_SIZE);
@@ -144,25 +155,28 @@ static void fight(enum attack kind, bool consumer, bool behind, unsigned *n_brok
 		_exit(1);
 	}
 	/* If a call hangs, the alarm ends the program, and the death signal the child. */
-	alarm(120);
-	{
-		const struct mono end = mono_add(mono_now(), span_ms(400));
+	alarm(100);
+	/* For some time, and on a busy machine until each side has had its turns. */
+	while (!mono_reached(mono_now(), mono_add(start, span_ms(300))) ||
+	       ((n_moved == 0 || (breaks && n_broken == 0)) &&
+		!mono_reached(mono_now(), mono_add(start, span_s(30))))) {
+		unsigned broken, moved;
 
-		*n_broken = *n_moved = 0;
-		/* The enemy must have been at work: for some time, not for a number of rounds. */
-		while (!mono_reached(mono_now(), end)) {
-			unsigned broken, moved;
-
-			defend(&a, consumer, 5000, &broken, &moved);
-			*n_broken += broken;
-			*n_moved += moved;
-		}
+		defend(&a, consumer, 5000, &broken, &moved);
+		n_broken += broken;
+		n_moved += moved;
 	}
 	alarm(0);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* it fought to the end */
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(child_wait(pid), 128 + SIGKILL);
 	munmap(a.all, a.all_size);
+	print_message("# %s against %s: %u messages moved, broken %u times\n", name, victim,
+		      n_moved, n_broken);
+	if (breaks && n_broken == 0)
+		fail_msg("%s: the ring was never marked broken", name);
+	if (n_moved == 0)
+		fail_msg("%s: no message moved, so nothing was tested", name);
 }
 
 static void run(bool consumer)
@@ -178,21 +192,9 @@ static void run(bool consumer)
 		{"everything", EVERYTHING, true},
 	};
 
-	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		for (int behind = 0; behind <= 1; behind++) {
-			unsigned broken, moved;
-
-			fight(rows[i].kind, consumer, behind, &broken, &moved);
-			print_message("# %s against %s: %u messages moved, broken %u times\n",
-				      rows[i].name, consumer ? "the consumer" : "the producer",
-				      moved, broken);
-			if (rows[i].breaks && broken == 0)
-				fail_msg("%s: the ring was never marked broken", rows[i].name);
-			if (moved == 0)
-				fail_msg("%s: no message moved, so nothing was tested",
-					 rows[i].name);
-		}
-	}
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (int behind = 0; behind <= 1; behind++)
+			fight(rows[i].name, rows[i].kind, rows[i].breaks, consumer, behind);
 }
 
 static void test_hostile_producer(void **state)
