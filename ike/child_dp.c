@@ -242,7 +242,8 @@ void ike_child_retire(struct ike_child *c, const char *story, const char *reason
 	ike_unawait(t->ike, &c->pending);
 	ike_timer_child_stop(c);
 	/* Stragglers are worth waiting for only where the tunnel lives on. */
-	take_out(c, c->state >= IKE_CH_INSTALLED && (ike_best_child(t, c) || t->current));
+	take_out(c, c->state >= IKE_CH_INSTALLED &&
+			    (ike_best_child(t, c) || (t->current && t->current != c)));
 	if (c->reply_held)
 		reply(c, false);
 	if (was_current && !t->current) {

@@ -109,6 +109,8 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 
 		if (d->protocol == IKE_PROTO_IKE) {
 			answer(sa, NULL, 0);
+			/* It had its reasons: not again in the same instant. */
+			ike_timer_initiation_failed(t);
 			ike_sa_close(sa, "ike-delete", "deleted by the peer");
 			return;
 		}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dataplane: a node's halves of SAs, and the packets that use them. */
+#include <string.h>
+#include "tests/sim/world.h"
+
+static uint64_t digest(const uint8_t *data, size_t size)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < size; i++)
+		h = (h ^ data[i]) * 0x100000001b3ull;
+	return h;
+}
+
+void dp_clear(struct sim_node *n)
+{
+	memset(n->in, 0, sizeof(n->in));
+	memset(n->out_half, 0, sizeof(n->out_half));
+	for (size_t t = 0; t < SIM_TUNNELS; t++)
+		n->current[t] = SIM_NONE;
+	n->dp_epoch++;
+	n->n_dp_pending = 0;
+}
+
+void dp_request(struct sim_node *n, const struct ike_action *a)
+{
+	const uint64_t d = n->dp_delay_us + rng_below(&n->w->rng, n->dp_jitter_us + 1);
+	struct mono at = mono_add(n->w->now, span_us(d));
+	struct sim_item *item;
+
+	if (mono_before(at, n->dp_last))
+		at = n->dp_last; /* in order, as the ring keeps it */
+	n->dp_last = at;
+	item = queue_new(n->w, SIM_DP, n->index, mono_since(at, n->w->now).ns / 1000);
+	item->dp.act = *a;
+	item->dp.epoch = n->dp_epoch;
+	item->dp.ok = !(n->dp_fails && a->type == IKE_ACT_CHILD_ADD_IN);
+	if (!item->dp.ok)
+		n->dp_fails = false;
+	n->n_dp_pending++;
+}
+
+static void set_half(struct sim_half *h, const struct ike_action *a, uint32_t spi, struct mono now)
+{
+	*h = (struct sim_half){
+		.on = true,
+		.spi = spi,
+		.key = digest(a->child.key, sizeof(a->child.key)) ^
+		       digest(a->child.integ_key, sizeof(a->child.integ_key)),
+		.tunnel = a->child.tunnel,
+		.udp = a->child.udp_encap,
+		.local = a->child.local,
+		.remote = a->child.remote,
+		.added = now,
+	};
+}
+
+static void add_in(struct sim_node *n, const struct ike_action *a)
+{
+	struct sim_half *h = &n->in[a->child.slot];
+
+	if (h->on)
+		fail_world(n->w, "node %d: inbound slot %u is in use", n->index, a->child.slot);
+	if ((a->child.spi_in & 0xfffff) != a->child.slot || a->child.spi_in < 256)
+		fail_world(n->w, "node %d: SPI %08x does not carry slot %u", n->index,
+			   a->child.spi_in, a->child.slot);
+	set_half(h, a, a->child.spi_in, n->w->now);
+}
+
+static void add_out(struct sim_node *n, const struct ike_action *a)
+{
+	struct sim_half *h = &n->out_half[a->child.slot];
+
+	if (h->on)
+		fail_world(n->w, "node %d: outbound slot %u is in use", n->index, a->child.slot);
+	if (!n->in[a->child.slot].on)
+		fail_world(n->w, "node %d: outbound half before the inbound one", n->index);
+	set_half(h, a, a->child.spi_out, n->w->now);
+	check_key(n->w, h->key);
+}
+
+static void apply(struct sim_node *n, const struct ike_action *a)
+{
+	const uint32_t slot = a->child.slot, t = a->child.tunnel;
+	struct sim_half *in = &n->in[slot], *out = &n->out_half[slot];
+
+	switch (a->type) {
+	case IKE_ACT_CHILD_ADD_IN: add_in(n, a); break;
+	case IKE_ACT_CHILD_ADD_OUT: add_out(n, a); break;
+	case IKE_ACT_CHILD_SWITCH:
+		if (!out->on || !in->on)
+			fail_world(n->w, "node %d: switch to slot %u without both halves", n->index,
+				   slot);
+		n->current[t] = slot;
+		break;
+	case IKE_ACT_CHILD_DEL_IN:
+		if (!in->on)
+			fail_world(n->w, "node %d: delete of absent inbound slot %u", n->index,
+				   slot);
+		in->on = false;
+		break;
+	case IKE_ACT_CHILD_DEL_OUT:
+		if (!out->on)
+			fail_world(n->w, "node %d: delete of absent outbound slot %u", n->index,
+				   slot);
+		out->on = false;
+		if (n->current[t] == slot)
+			n->current[t] = SIM_NONE;
+		break;
+	case IKE_ACT_CHILD_PEER:
+		out->local = a->child.local;
+		out->remote = a->child.remote;
+		out->udp = a->child.udp_encap;
+		break;
+	case IKE_ACT_SEND:
+	case IKE_ACT_KEEPALIVE:
+	case IKE_ACT_AUTH_SIGN:
+	case IKE_ACT_AUTH_VERIFY:
+	case IKE_ACT_TUNNEL_UP:
+	case IKE_ACT_TUNNEL_DOWN:
+	case IKE_ACT_EVENT: break;
+	}
+}
+
+void dp_done(struct sim_node *n, struct sim_item *item)
+{
+	const struct ike_action *a = &item->dp.act;
+	struct ike_event ev = {.type = IKE_EV_DP_RESULT, .now = n->w->now};
+
+	if (item->dp.epoch != n->dp_epoch)
+		return; /* for a dataplane that is no more */
+	n->n_dp_pending--;
+	if (a->child.slot >= SIM_SLOTS || a->child.tunnel >= SIM_TUNNELS) {
+		fail_world(n->w, "node %d: slot %u or tunnel %u out of range", n->index,
+			   a->child.slot, a->child.tunnel);
+		return;
+	}
+	if (item->dp.ok)
+		apply(n, a);
+	if (!a->request || n->dp_deaf)
+		return;
+	ev.dp.request = a->request;
+	ev.dp.ok = item->dp.ok;
+	node_step(n, &ev);
+}
+
+void dp_restart(struct sim_node *n)
+{
+	const struct ike_event ev = {.type = IKE_EV_DP_RESTARTED, .now = n->w->now};
+
+	dp_clear(n);
+	for (size_t t = 0; t < SIM_TUNNELS; t++)
+		n->down_at[t] = n->w->now;
+	node_step(n, &ev);
+	node_tick(n);
+}
+
+/* ------------------------------------------------------------------------- ESP */
+
+void dp_send(struct sim_node *n)
+{
+	struct world *w = n->w;
+	struct sim_node *other = &w->node[1 - n->index];
+
+	for (uint32_t t = 0; t < n->n_tunnels; t++) {
+		const uint32_t slot = n->current[t];
+		struct sim_half *h = slot < SIM_SLOTS ? &n->out_half[slot] : NULL;
+		struct sim_item packet = {0};
+
+		if (!h || !h->on) {
+			if (n->up[t] && !n->n_dp_pending)
+				fail_world(w, "node %d: tunnel %u is up and has no outbound half",
+					   n->index, t);
+			continue;
+		}
+		packet.from = h->local;
+		packet.to = h->remote;
+		packet.esp.spi = h->spi;
+		packet.esp.key = h->key;
+		packet.esp.number = ++h->next;
+		packet.esp.made = h->added;
+		packet.esp.tunnel = t;
+		packet.esp.both_up = n->up[t] && other->up[t];
+		n->n_esp_sent++;
+		n->traffic_out[t] = true;
+		net_send_esp(w, &packet, n->index);
+	}
+}
+
+static void tell(struct sim_node *n, enum ike_event_type type, uint32_t slot,
+		 const struct sim_item *p)
+{
+	struct sim_item *ev = queue_new(n->w, SIM_DP_EVENT, n->index, 100);
+
+	ev->dp_event.type = type;
+	ev->dp_event.slot = slot;
+	ev->dp_event.local = p->to;
+	ev->dp_event.remote = p->from;
+}
+
+void dp_packet(struct sim_node *n, const struct sim_item *p)
+{
+	struct world *w = n->w;
+	const struct sim_node *sender = &w->node[p->esp.sender];
+	const uint32_t slot = p->esp.spi & 0xfffff, t = p->esp.tunnel;
+	struct sim_half *h = slot < SIM_SLOTS ? &n->in[slot] : NULL;
+
+	if (h && h->on && h->spi == p->esp.spi) {
+		if (h->key != p->esp.key)
+			fail_world(w, "SPI %08x: the two ends hold different keys", p->esp.spi);
+		n->n_esp_received++;
+		n->traffic_in[t] = true;
+		if (!h->seen)
+			tell(n, IKE_EV_CHILD_FIRST_IN, slot, p);
+		if (h->udp && !ip_endpoint_equal(&h->remote, &p->from)) {
+			tell(n, IKE_EV_CHILD_MOVED, slot, p);
+			h->remote = p->from;
+		}
+		h->seen = true;
+		return;
+	}
+	/* Not accepted: nobody may notice, unless both ends called the tunnel usable all along. */
+	if (!p->esp.both_up || !n->up[t] || !sender->up[t] ||
+	    mono_before(p->esp.made, n->down_at[t]) ||
+	    mono_before(p->esp.made, sender->down_at[t])) {
+		n->n_esp_excused++;
+		return;
+	}
+	fail_world(w, "node %d lost packet %llu of SPI %08x: no inbound half", n->index,
+		   (unsigned long long)p->esp.number, p->esp.spi);
+}
+
+void dp_report_traffic(struct sim_node *n)
+{
+	for (uint32_t t = 0; t < n->n_tunnels; t++) {
+		struct ike_event ev = {.type = IKE_EV_TRAFFIC, .now = n->w->now};
+
+		if (!n->traffic_in[t] && !n->traffic_out[t])
+			continue;
+		ev.traffic.tunnel = t;
+		ev.traffic.in = n->traffic_in[t];
+		ev.traffic.out = n->traffic_out[t];
+		n->traffic_in[t] = n->traffic_out[t] = false;
+		node_step(n, &ev);
+	}
+}

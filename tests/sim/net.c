@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net: what lies between the nodes: faults, and a NAT in front of node 0. */
+#include <stdlib.h>
+#include <string.h>
+#include "tests/sim/world.h"
+
+static bool lost(struct world *w, int sender)
+{
+	return w->faults.cut || (w->faults.cut_one && sender == 0) ||
+	       rng_chance(&w->rng, w->faults.loss);
+}
+
+static uint64_t delay(struct world *w)
+{
+	return w->faults.delay_us + rng_below(&w->rng, w->faults.jitter_us + 1);
+}
+
+void net_use_nat(struct world *w)
+{
+	w->nat = true;
+	w->nat_public = ip_v4(203, 0, 113, 7);
+	w->nat_ports[0] = 10500;
+	w->nat_ports[1] = 14500;
+}
+
+void net_rebind_nat(struct world *w)
+{
+	w->nat_ports[0]++;
+	w->nat_ports[1]++;
+}
+
+/* Out through the NAT: the source becomes public. */
+static void translate(struct world *w, struct ip_endpoint *from)
+{
+	if (!w->nat || !ip_equal(&from->addr, &w->node[0].addr))
+		return;
+	from->addr = w->nat_public;
+	if (from->port)
+		from->port = w->nat_ports[from->port == 4500];
+}
+
+static void say(struct world *w, int sender, const uint8_t *d, size_t size, const char *fate)
+{
+	static const char *const exchanges[] = {"IKE_SA_INIT", "IKE_AUTH", "CREATE_CHILD_SA",
+						"INFORMATIONAL"};
+
+	if (!w->ladder || size < 28)
+		return;
+	fprintf(w->ladder, "%s  %s %s %u%s\n", sender ? "A <-- B" : "A --> B",
+		d[18] >= 34 && d[18] <= 37 ? exchanges[d[18] - 34] : "?",
+		d[19] & 0x20 ? "response" : "request",
+		(unsigned)d[20] << 24 | (unsigned)d[21] << 16 | (unsigned)d[22] << 8 | d[23], fate);
+}
+
+void net_send_ike(struct world *w, int sender, const struct ike_action *a)
+{
+	unsigned copies = 1;
+
+	w->n_ike++;
+	if (w->n_ike == w->drop_ike || lost(w, sender) ||
+	    (w->filter && w->filter(w, sender, a->send.data, a->send.size))) {
+		say(w, sender, a->send.data, a->send.size, " (lost)");
+		return;
+	}
+	say(w, sender, a->send.data, a->send.size, "");
+	if (rng_chance(&w->rng, w->faults.duplicate))
+		copies = 2;
+	while (copies--) {
+		struct sim_item *item = queue_new(w, SIM_IKE, -1, delay(w));
+
+		item->from = a->send.local;
+		item->to = a->send.remote;
+		translate(w, &item->from);
+		item->ike.sender = sender;
+		item->ike.size = a->send.size;
+		item->ike.data = malloc(a->send.size);
+		if (!item->ike.data)
+			abort();
+		memcpy(item->ike.data, a->send.data, a->send.size);
+	}
+}
+
+void net_send_esp(struct world *w, const struct sim_item *packet, int sender)
+{
+	struct sim_item *item;
+
+	if (lost(w, sender))
+		return;
+	item = queue_new(w, SIM_ESP, -1, delay(w));
+	item->from = packet->from;
+	item->to = packet->to;
+	item->esp = packet->esp;
+	item->esp.sender = sender;
+	translate(w, &item->from);
+}
+
+bool net_deliver(struct world *w, struct sim_item *item)
+{
+	if (w->nat && ip_equal(&item->to.addr, &w->nat_public)) {
+		if (item->to.port == w->nat_ports[0])
+			item->to.port = 500;
+		else if (item->to.port == w->nat_ports[1])
+			item->to.port = 4500;
+		else
+			return false; /* a mapping that is no more */
+		item->to.addr = w->node[0].addr;
+	}
+	for (int i = 0; i < SIM_NODES; i++) {
+		if (ip_equal(&item->to.addr, &w->node[i].addr)) {
+			item->node = i;
+			return !w->node[i].off;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node: one gateway: the core and its key process; dataplane.c is its other half. */
+#include <string.h>
+#include "ike/keys.h"
+#include "tests/sim/world.h"
+
+static void answer_auth(struct sim_node *n, const struct ike_action *a)
+{
+	struct sim_item *item = queue_new(n->w, SIM_KEY, n->index, n->key_delay_us);
+	struct ike_crypto c;
+
+	ike_crypto_openssl(&c, rng_fill, &n->rng);
+	item->key.request = a->request;
+	item->key.auth_size = ike_prf_desc(a->auth.prf)->size;
+	item->key.ok =
+		ike_auth_psk(&c, (enum ike_prf)a->auth.prf, (const uint8_t *)n->psk, strlen(n->psk),
+			     a->auth.octets, a->auth.octets_size, item->key.auth);
+	if (a->type == IKE_ACT_AUTH_VERIFY)
+		item->key.ok &= a->auth.auth_size == item->key.auth_size &&
+				!memcmp(item->key.auth, a->auth.auth, item->key.auth_size);
+}
+
+static void tunnel_up(struct sim_node *n, uint32_t t)
+{
+	if (n->up[t])
+		fail_world(n->w, "node %d: up twice", n->index);
+	if (n->current[t] >= SIM_SLOTS || !n->in[n->current[t]].on ||
+	    !n->out_half[n->current[t]].on)
+		fail_world(n->w, "node %d: up without a usable pair", n->index);
+	n->up[t] = true;
+	n->up_at[t] = n->w->now;
+	n->n_up[t]++;
+}
+
+static void tunnel_down(struct sim_node *n, uint32_t t)
+{
+	if (!n->up[t])
+		fail_world(n->w, "node %d: down twice", n->index);
+	n->up[t] = false;
+	n->down_at[t] = n->w->now;
+	n->n_down[t]++;
+}
+
+static void note_event(struct sim_node *n, const struct ike_action *a)
+{
+	n->n_events[a->event.what]++;
+	memcpy(n->last_event[a->event.what], a->event.text, sizeof(a->event.text));
+	if (n->w->verbose)
+		fprintf(stderr, "%10.3f %c event %s: %s\n", (double)n->w->now.ns / 1e9,
+			'A' + n->index, ike_happening_name(a->event.what), a->event.text);
+}
+
+static void carry_out(struct sim_node *n, const struct ike_action *a)
+{
+	switch (a->type) {
+	case IKE_ACT_SEND:
+		if (a->send.natt != (a->send.local.port == 4500))
+			fail_world(n->w, "node %d: marker and port do not fit", n->index);
+		net_send_ike(n->w, n->index, a);
+		break;
+	case IKE_ACT_KEEPALIVE: n->n_keepalive++; break;
+	case IKE_ACT_AUTH_SIGN:
+	case IKE_ACT_AUTH_VERIFY: answer_auth(n, a); break;
+	case IKE_ACT_CHILD_ADD_IN:
+	case IKE_ACT_CHILD_ADD_OUT:
+	case IKE_ACT_CHILD_SWITCH:
+	case IKE_ACT_CHILD_DEL_IN:
+	case IKE_ACT_CHILD_DEL_OUT:
+	case IKE_ACT_CHILD_PEER: dp_request(n, a); break;
+	case IKE_ACT_TUNNEL_UP: tunnel_up(n, a->tunnel); break;
+	case IKE_ACT_TUNNEL_DOWN: tunnel_down(n, a->tunnel); break;
+	case IKE_ACT_EVENT: note_event(n, a); break;
+	}
+}
+
+static void carry_out_all(struct sim_node *n)
+{
+	for (size_t i = 0; i < n->out.n; i++)
+		carry_out(n, &n->out.actions[i]);
+	ike_out_reset(&n->out);
+	check_node(n);
+}
+
+void node_step(struct sim_node *n, const struct ike_event *ev)
+{
+	if (n->off)
+		return;
+	ike_step(n->ike, ev, &n->out);
+	carry_out_all(n);
+}
+
+void node_tick(struct sim_node *n)
+{
+	const struct ike_event ev = {.type = IKE_EV_TICK, .now = n->w->now};
+	unsigned rounds = 0;
+
+	while (!n->off && mono_reached(n->w->now, ike_deadline(n->ike))) {
+		node_step(n, &ev);
+		if (++rounds > 100) {
+			fail_world(n->w, "node %d: its deadline does not move", n->index);
+			return;
+		}
+	}
+}
+
+void node_event(struct sim_node *n, enum ike_event_type type, uint32_t tunnel)
+{
+	struct ike_event ev = {.type = type, .now = n->w->now};
+
+	ev.tunnel.tunnel = tunnel;
+	node_step(n, &ev);
+}
+
+void node_set_tunnel(struct sim_node *n, size_t i)
+{
+	if (!ike_tunnel_set(n->ike, &n->cfg[i], n->w->now, &n->out))
+		fail_world(n->w, "ike_tunnel_set failed");
+	carry_out_all(n);
+}
+
+void node_remove_tunnel(struct sim_node *n, size_t i)
+{
+	ike_tunnel_remove(n->ike, n->cfg[i].tunnel, n->w->now, &n->out);
+	carry_out_all(n);
+}
+
+bool node_power_on(struct sim_node *n)
+{
+	struct ike_crypto c;
+
+	ike_crypto_openssl(&c, rng_fill, &n->rng);
+	n->ike = ike_new(&n->limits, &c, &n->tracer);
+	if (!n->ike)
+		return false;
+	n->off = false;
+	dp_clear(n);
+	for (size_t t = 0; t < n->n_tunnels; t++)
+		node_set_tunnel(n, t);
+	return true;
+}
+
+void node_power_off(struct sim_node *n)
+{
+	ike_free(n->ike);
+	n->ike = NULL;
+	n->off = true;
+	queue_forget_node(n->w, n->index);
+	dp_clear(n);
+	for (size_t t = 0; t < SIM_TUNNELS; t++) {
+		n->up[t] = false;
+		n->down_at[t] = n->w->now;
+	}
+}
+
+void node_receive(struct sim_node *n, struct sim_item *item)
+{
+	struct ike_event ev = {.now = n->w->now};
+
+	if (n->off)
+		return;
+	switch (item->kind) {
+	case SIM_IKE:
+		ev.type = IKE_EV_PACKET;
+		ev.packet.local = item->to;
+		ev.packet.remote = item->from;
+		ev.packet.data = item->ike.data;
+		ev.packet.size = item->ike.size;
+		node_step(n, &ev);
+		break;
+	case SIM_ESP: dp_packet(n, item); break;
+	case SIM_KEY:
+		ev.type = IKE_EV_AUTH_RESULT;
+		ev.auth.request = item->key.request;
+		ev.auth.ok = item->key.ok;
+		ev.auth.auth = item->key.auth;
+		ev.auth.auth_size = item->key.auth_size;
+		node_step(n, &ev);
+		break;
+	case SIM_DP: dp_done(n, item); break;
+	case SIM_DP_EVENT:
+		ev.type = item->dp_event.type;
+		ev.child.slot = item->dp_event.slot;
+		ev.child.outbound = item->dp_event.outbound;
+		ev.child.local = item->dp_event.local;
+		ev.child.remote = item->dp_event.remote;
+		node_step(n, &ev);
+		break;
+	}
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world: two gateways in virtual time. Each node links the real IKE core with real cryptography
+ * over a seeded generator; around it stand a key process, a dataplane with its delays, and between
+ * the nodes a network that loses, delays, repeats and reorders, with a NAT if wanted. Every few
+ * milliseconds each node that has a current outbound half sends a simulated ESP packet.
+ *
+ * What must always hold is checked at every event (check.c); the first breach is kept as text.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include <stdio.h>
+#include "ike/ike.h"
+#include "tests/sim/rng.h"
+
+#define SIM_NODES   2
+#define SIM_TUNNELS 2
+#define SIM_SLOTS   64
+#define SIM_KEYS    8192
+#define SIM_NONE    UINT32_MAX
+
+struct world;
+
+struct sim_half {
+	bool on;
+	uint32_t spi;
+	uint64_t key; /* a digest of it */
+	uint32_t tunnel;
+	bool udp;
+	struct ip_endpoint local, remote;
+	struct mono added;
+	bool seen;     /* inbound: first packet */
+	uint64_t next; /* outbound: sequence */
+};
+
+struct sim_faults {
+	unsigned loss, duplicate; /* percent of IKE and ESP datagrams */
+	uint64_t delay_us, jitter_us;
+	bool cut;     /* nothing passes */
+	bool cut_one; /* nothing passes from node 0 to node 1 */
+};
+
+struct sim_node {
+	struct world *w;
+	int index;
+	struct ike *ike;
+	struct ike_out out;
+	struct rng rng;
+	struct tracer tracer;
+	struct ip_addr addr;
+	struct ike_tunnel_cfg cfg[SIM_TUNNELS];
+	size_t n_tunnels;
+	struct ike_limits limits;
+	char psk[32];
+	uint64_t dp_delay_us, dp_jitter_us, key_delay_us;
+	bool dp_fails;       /* the next ADD_IN is refused */
+	bool dp_deaf;        /* answers nothing */
+	bool off;            /* powered down */
+	struct mono dp_last; /* operations are carried out in order */
+	unsigned n_dp_pending;
+	uint64_t dp_epoch;
+	struct sim_half in[SIM_SLOTS], out_half[SIM_SLOTS];
+	uint32_t current[SIM_TUNNELS]; /* slot */
+	bool up[SIM_TUNNELS];
+	struct mono down_at[SIM_TUNNELS], up_at[SIM_TUNNELS];
+	unsigned n_up[SIM_TUNNELS], n_down[SIM_TUNNELS];
+	bool traffic_in[SIM_TUNNELS], traffic_out[SIM_TUNNELS];
+	uint64_t n_esp_sent, n_esp_received, n_esp_excused, n_keepalive;
+	unsigned n_events[IKE_HAP_END];
+	char last_event[IKE_HAP_END][160];
+	uint64_t overflowed; /* the counter's last value */
+};
+
+enum sim_item_kind {
+	SIM_IKE,
+	SIM_ESP,
+	SIM_KEY,
+	SIM_DP,
+	SIM_DP_EVENT,
+};
+
+/* What travels; owned by the queue. */
+struct sim_item {
+	struct mono at;
+	uint64_t seq;
+	enum sim_item_kind kind;
+	int node; /* that it reaches; -1: by address */
+	struct ip_endpoint from, to;
+	union {
+		struct {
+			uint8_t *data;
+			size_t size;
+			int sender;
+		} ike;
+		struct {
+			uint32_t spi, tunnel;
+			uint64_t key, number;
+			struct mono made;
+			bool both_up;
+			int sender;
+		} esp;
+		struct {
+			uint64_t request;
+			bool ok;
+			uint8_t auth[64];
+			size_t auth_size;
+		} key;
+		struct {
+			struct ike_action act;
+			uint64_t epoch;
+			bool ok;
+		} dp;
+		struct {
+			enum ike_event_type type;
+			uint32_t slot;
+			bool outbound;
+			struct ip_endpoint local, remote;
+		} dp_event;
+	};
+};
+
+struct world {
+	struct mono now;
+	uint64_t seed;
+	struct rng rng;
+	struct sim_node node[SIM_NODES];
+	struct sim_faults faults;
+	struct sim_item **heap;
+	size_t n_items, size_items;
+	uint64_t seq;
+	struct mono next_esp, next_traffic;
+
+	bool nat; /* in front of node 0 */
+	struct ip_addr nat_public;
+	uint16_t nat_ports[2]; /* for local ports 500 and 4500 */
+
+	uint64_t esp_period_us; /* 0 = no traffic */
+	uint64_t n_ike;         /* IKE datagrams sent so far */
+	uint64_t drop_ike;      /* the number of the one to lose, from 1; 0 = none */
+	/* May look at an IKE datagram and have it lost. */
+	bool (*filter)(struct world *w, int from, const uint8_t *data, size_t size);
+	void *filter_ctx;
+
+	uint64_t keys[SIM_KEYS];
+	size_t n_keys;
+	char failure[256];
+
+	FILE *ladder; /* trace lines and datagrams */
+	bool verbose;
+};
+
+/* Both nodes with one tunnel between them; change cfg before world_start(). */
+void world_init(struct world *w, uint64_t seed);
+bool world_start(struct world *w); /* makes cores and sets tunnels */
+void world_fini(struct world *w);
+
+void world_run(struct world *w, struct mono_span d);
+/* Runs until `done` says so, at most `limit`. */
+bool world_until(struct world *w, bool (*done)(struct world *w), struct mono_span limit);
+
+/* node.c */
+void node_step(struct sim_node *n, const struct ike_event *ev);
+void node_tick(struct sim_node *n);
+void node_receive(struct sim_node *n, struct sim_item *item);
+void node_event(struct sim_node *n, enum ike_event_type type, uint32_t tunnel);
+void node_set_tunnel(struct sim_node *n, size_t i);
+void node_remove_tunnel(struct sim_node *n, size_t i);
+bool node_power_on(struct sim_node *n);  /* a new core, an empty dataplane */
+void node_power_off(struct sim_node *n); /* without a word */
+
+/* dataplane.c */
+void dp_clear(struct sim_node *n);
+void dp_request(struct sim_node *n, const struct ike_action *a);
+void dp_done(struct sim_node *n, struct sim_item *item);
+void dp_restart(struct sim_node *n);
+void dp_send(struct sim_node *n); /* one packet by each tunnel */
+void dp_packet(struct sim_node *n, const struct sim_item *p);
+void dp_report_traffic(struct sim_node *n);
+
+/* queue.c, net.c */
+struct sim_item *queue_new(struct world *w, enum sim_item_kind kind, int node, uint64_t in_us);
+struct sim_item *queue_pop(struct world *w);
+struct mono queue_deadline(const struct world *w);
+void queue_free(struct sim_item *item);
+void queue_fini(struct world *w);
+void queue_forget_node(struct world *w, int node);
+void net_send_ike(struct world *w, int sender, const struct ike_action *a);
+void net_send_esp(struct world *w, const struct sim_item *packet, int sender);
+bool net_deliver(struct world *w, struct sim_item *item); /* false: nobody there */
+void net_use_nat(struct world *w);
+void net_rebind_nat(struct world *w);
+
+/* check.c */
+void fail_world(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void check_key(struct world *w, uint64_t key);
+void check_node(struct sim_node *n);
+bool both_up(struct world *w);
+bool both_down(struct world *w);
+bool both_empty(struct world *w); /* not one SA */
+/* One IKE SA and one child pair for each tunnel on both sides, and the same ones. */
+bool settled(struct world *w);
+
+struct sim_count {
+	unsigned ike, live_ike, child, live_child;
+	uint64_t spi_i, spi_r;
+	uint32_t spi_in, spi_out;
+	bool natt, ike_initiator, child_initiator;
+	struct ip_endpoint remote;
+	struct ike_suite ike_suite, esp_suite;
+};
+struct sim_count count_sas(struct sim_node *n, uint32_t tunnel);
+
+#endif
