@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ike_shell: the process around the IKE core.
+ *
+ * The core decides, this shell carries out. It owns UDP 500 and 4500 (opened by the supervisor),
+ * the ring of SAs to the dataplane, and sockets to three processes: keyd (AUTH), route (which
+ * tunnels are up) and control (questions, events). After start it can open nothing more.
+ *
+ * Invariants
+ *   - One event at a time: its actions are carried out, in order, before the next event.
+ *   - Every request of the core is answered once, by its process or, when that is gone, by us.
+ *   - Nobody makes us wait: every socket and ring has a bounded queue, and what finds it full is
+ *     refused and counted.
+ *   - Lines in the log that the network can cause are limited in rate.
+ *
+ * Files: ike_shell_act (actions), ike_shell_net (datagrams), ike_shell_dp (rings, counters),
+ * ike_shell_config (tunnels), ike_shell_query (questions).
+ */
+#include "daemon/ike_shell.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "daemon/role.h"
+#include "daemon/translate.h"
+
+#define KEYD_QUEUE_BYTES    (4u << 20)
+#define ROUTE_QUEUE_BYTES   (4u << 20)
+#define CONTROL_QUEUE_BYTES (64u << 20) /* one listing of many SAs */
+#define GOODBYE_MS          1000u
+#define MESSAGES_PER_WAKEUP 64
+
+/* -------------------------------------------------------------- neighbours */
+
+static struct ipc_outq *queue_of(struct ike_shell *s, const int *sock)
+{
+	if (sock == &s->keyd)
+		return &s->to_keyd;
+	return sock == &s->route ? &s->to_route : &s->to_control;
+}
+
+static void drop_peer(struct ike_shell *s, int *sock)
+{
+	if (*sock < 0)
+		return;
+	loop_remove(&s->child.loop, *sock);
+	close(*sock);
+	*sock = -1;
+	ipc_outq_attach(queue_of(s, sock), -1);
+}
+
+static void on_auth_result(struct ike_shell *s)
+{
+	struct ike_event ev = {.type = IKE_EV_AUTH_RESULT};
+	struct ipc_auth_result head;
+
+	if (s->msg.h.size < sizeof(head) || !ike_shell_auth_done(s, s->msg.h.id))
+		return;
+	memcpy(&head, s->msg.body, sizeof(head));
+	ev.auth.request = s->msg.h.id;
+	ev.auth.ok = head.ok == 1 && head.auth_size == s->msg.h.size - sizeof(head);
+	ev.auth.auth = s->msg.body + sizeof(head);
+	ev.auth.auth_size = ev.auth.ok ? head.auth_size : 0;
+	ike_shell_step(s, &ev);
+}
+
+static void on_peer_message(struct ike_shell *s, const int *sock)
+{
+	if (sock == &s->keyd && s->msg.h.type == IPC_AUTH_RESULT)
+		on_auth_result(s);
+	else if (sock == &s->control && s->msg.h.type == IPC_QUERY)
+		ike_shell_query(s, &s->msg);
+	else if (log_limit_take(&s->limit, s->now))
+		log_warn("a '%s' message from the wrong process was ignored",
+			 ipc_type_name((enum ipc_type)s->msg.h.type));
+}
+
+static void on_peer(void *ctx, int fd, uint32_t events)
+{
+	struct ike_shell *s = ctx;
+	int *sock = fd == s->keyd ? &s->keyd : fd == s->route ? &s->route : &s->control;
+
+	s->now = mono_now();
+	for (int i = 0; i < MESSAGES_PER_WAKEUP; i++) {
+		const int r = ipc_recv(fd, &s->msg);
+
+		if (r == 1) {
+			on_peer_message(s, sock);
+			ipc_msg_close(&s->msg);
+			continue;
+		}
+		if (r == 0 && errno == EAGAIN)
+			return;
+		if (r < 0 && errno == EBADMSG)
+			continue;
+		/* It died. The supervisor brings another; what it owed is lost. */
+		drop_peer(s, sock);
+		if (sock == &s->keyd)
+			ike_shell_auth_lost(s);
+		return;
+	}
+}
+
+static void take_peer(struct ike_shell *s, struct ipc_msg *msg)
+{
+	struct ipc_peer head;
+	int *sock;
+
+	if (msg->h.size != sizeof(head) || msg->n_fds != 1)
+		return;
+	memcpy(&head, msg->body, sizeof(head));
+	switch ((int)head.role) {
+	case IPC_ROLE_KEYD: sock = &s->keyd; break;
+	case IPC_ROLE_ROUTE: sock = &s->route; break;
+	case IPC_ROLE_CONTROL: sock = &s->control; break;
+	default: return;
+	}
+	drop_peer(s, sock);
+	if (sock == &s->keyd)
+		ike_shell_auth_lost(s);
+	*sock = ipc_msg_take_fd(msg, 0);
+	ipc_outq_attach(queue_of(s, sock), *sock);
+	if (!loop_add(&s->child.loop, *sock, EPOLLIN, on_peer, s))
+		child_fatal(&s->child, "cannot watch the %s process: %s",
+			    ipc_role_name((enum ipc_role)head.role), strerror(errno));
+	/* A new neighbour knows nothing. */
+	for (size_t i = 0; s->child.started && sock != &s->keyd && i < s->n_tunnels; i++) {
+		if (s->tunnels[i])
+			ike_shell_tell_state(s, s->tunnels[i]);
+	}
+}
+
+static void watch_queues(struct ike_shell *s)
+{
+	int *const socks[] = {&s->keyd, &s->route, &s->control};
+
+	for (size_t i = 0; i < sizeof(socks) / sizeof(socks[0]); i++) {
+		struct ipc_outq *q = queue_of(s, socks[i]);
+
+		if (*socks[i] < 0)
+			continue;
+		if (!ipc_outq_flush(q)) {
+			drop_peer(s, socks[i]);
+			continue;
+		}
+		loop_modify(&s->child.loop, *socks[i],
+			    EPOLLIN | (ipc_outq_waiting(q) ? EPOLLOUT : 0));
+	}
+}
+
+/* -------------------------------------------------------------- life cycle */
+
+static void take_config(struct ike_shell *s, struct ipc_msg *msg)
+{
+	struct config *c = child_config(msg, NULL);
+	char why[256];
+
+	if (!c) {
+		if (!s->child.started)
+			child_fatal(&s->child, "the configuration cannot be read");
+		child_reloaded(&s->child, "the configuration cannot be read");
+		return;
+	}
+	if (!s->child.started) {
+		if (s->config)
+			config_free(s->config);
+		s->config = c;
+		return;
+	}
+	s->now = mono_now();
+	ike_shell_configure(s, c, why, sizeof(why));
+	child_reloaded(&s->child, why);
+}
+
+static void on_message(void *ctx, struct ipc_msg *msg)
+{
+	struct ike_shell *s = ctx;
+
+	switch ((int)msg->h.type) {
+	case IPC_CONFIG: take_config(s, msg); break;
+	case IPC_PEER: take_peer(s, msg); break;
+	case IPC_RING: ike_shell_take_ring(s, msg); break;
+	case IPC_STATS: ike_shell_take_stats(s, msg); break;
+	case IPC_SOCKET:
+		if (!ike_shell_take_socket(s, msg))
+			log_warn("a socket that is not for this process was ignored");
+		break;
+	default: break;
+	}
+}
+
+static void on_start(void *ctx)
+{
+	struct ike_shell *s = ctx;
+	struct config *c = s->config;
+	struct ike_limits limits;
+	char why[256];
+
+	if (!c || s->keyd < 0 || s->sa.doorbell < 0 || s->sa_events.doorbell < 0)
+		child_fatal(&s->child, "the supervisor did not hand over everything");
+	limits = translate_ike_limits(c);
+	s->core = ike_new(&limits, &s->crypto, log_tracer());
+	if (!s->core || !dp_queue_init(&s->dp))
+		child_fatal(&s->child, "out of memory, or of memory that may be locked: raise "
+				       "LimitMEMLOCK");
+	if (!ike_shell_watch_sockets(s))
+		child_fatal(&s->child, "no UDP socket was handed over");
+	s->now = mono_now();
+	s->stats_at = s->now;
+	ike_shell_dp_anew(s);
+	s->config = NULL;
+	ike_shell_configure(s, c, why, sizeof(why));
+	if (why[0] != '\0')
+		child_fatal(&s->child, "%s", why);
+	/* Whatever an earlier ike process said, nothing is up now. */
+	for (size_t i = 0; i < s->n_tunnels; i++) {
+		if (s->tunnels[i] && !s->tunnels[i]->up)
+			ike_shell_tell_state(s, s->tunnels[i]);
+	}
+}
+
+static void on_stop(void *ctx)
+{
+	struct ike_shell *s = ctx;
+
+	if (!s->child.started) {
+		child_quit(&s->child, 0);
+		return;
+	}
+	s->now = mono_now();
+	s->stopping = true;
+	s->stop_at = mono_add(s->now, span_ms(GOODBYE_MS));
+	for (uint32_t i = 0; i < s->n_tunnels; i++) {
+		struct ike_event ev = {.type = IKE_EV_TERMINATE, .tunnel.tunnel = i};
+
+		if (s->tunnels[i])
+			ike_shell_step(s, &ev);
+	}
+}
+
+static bool found_sa(void *ctx, const struct ike_show_sa *sa)
+{
+	*(bool *)ctx = true;
+	return false;
+}
+
+/* All peers have answered our deletes, or had their time. */
+static bool said_goodbye(const struct ike_shell *s)
+{
+	bool any = false;
+
+	ike_show_sas(s->core, found_sa, &any);
+	return !any || mono_reached(s->now, s->stop_at);
+}
+
+static void on_turn(void *ctx, struct mono now)
+{
+	struct ike_shell *s = ctx;
+
+	s->now = now;
+	if (mono_reached(now, ike_deadline(s->core))) {
+		struct ike_event ev = {.type = IKE_EV_TICK};
+
+		ike_shell_step(s, &ev);
+	}
+	if (mono_reached(now, s->stats_at)) {
+		s->stats_at = mono_add(now, span_ms(IKE_SHELL_STATS_MS));
+		ike_shell_look_at_traffic(s);
+	}
+	dp_queue_flush(&s->dp, &s->sa);
+	ring_port_notify(&s->sa);
+	watch_queues(s);
+	if (s->stopping && said_goodbye(s))
+		child_quit(&s->child, 0);
+}
+
+static struct mono next_turn(void *ctx)
+{
+	struct ike_shell *s = ctx;
+	struct mono at = mono_min(ike_deadline(s->core), s->stats_at);
+
+	if (s->stopping)
+		at = mono_min(at, s->stop_at);
+	return at;
+}
+
+int ike_main(void)
+{
+	static const struct child_ops ops = {
+		.message = on_message,
+		.start = on_start,
+		.stop = on_stop,
+		.turn = on_turn,
+		.deadline = next_turn,
+	};
+	static struct ike_shell s = {
+		.keyd = -1,
+		.route = -1,
+		.control = -1,
+		.sa = {.shm = {.fd = -1}, .doorbell = -1},
+		.sa_events = {.shm = {.fd = -1}, .doorbell = -1},
+		.stats = {.fd = -1},
+		.limit = {.per_s = 10},
+	};
+	int status;
+
+	for (size_t i = 0; i < IKE_SHELL_N_SOCKETS; i++)
+		s.sockets[i].fd = -1;
+	ike_crypto_openssl(&s.crypto, NULL, NULL);
+	ipc_outq_init(&s.to_keyd, KEYD_QUEUE_BYTES);
+	ipc_outq_init(&s.to_route, ROUTE_QUEUE_BYTES);
+	ipc_outq_init(&s.to_control, CONTROL_QUEUE_BYTES);
+	status = child_run(&s.child, IPC_ROLE_IKE, &ops, &s);
+
+	if (s.core)
+		ike_free(s.core);
+	ike_out_reset(&s.out);
+	dp_queue_fini(&s.dp);
+	ike_shell_forget_tunnels(&s);
+	if (s.config)
+		config_free(s.config);
+	ike_shell_close_sockets(&s);
+	drop_peer(&s, &s.keyd);
+	drop_peer(&s, &s.route);
+	drop_peer(&s, &s.control);
+	ring_port_close(&s.sa);
+	ring_port_close(&s.sa_events);
+	shm_close(&s.stats);
+	return status;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ike_shell: the parts of the ike process. See ike_shell.c for the whole. */
+#ifndef DAEMON_IKE_SHELL_H
+#define DAEMON_IKE_SHELL_H
+
+#include "base/log.h"
+#include "config/config.h"
+#include "daemon/child.h"
+#include "daemon/dp_queue.h"
+#include "daemon/ring_port.h"
+#include "ike/ike.h"
+#include "ipc/outq.h"
+#include "twinbore/dp_stats.h"
+
+#define IKE_SHELL_AWAITED_AUTH 4096u
+#define IKE_SHELL_N_SOCKETS    4u
+#define IKE_SHELL_BATCH        16u
+#define IKE_SHELL_STATS_MS     150u
+
+/* X(NAME, "text-name"): what this shell itself counts; shown with the core's counters. */
+#define IKE_SHELL_COUNTERS(X)                                                                      \
+	X(RX_DATAGRAMS, "socket-rx-datagrams")                                                     \
+	X(RX_ESP, "socket-rx-esp")                                                                 \
+	X(RX_KEEPALIVE, "socket-rx-keepalives")                                                    \
+	X(RX_SHORT, "socket-rx-short")                                                             \
+	X(RX_LONG, "socket-rx-too-long")                                                           \
+	X(RX_NO_INFO, "socket-rx-no-packet-info")                                                  \
+	X(TX_FAILED, "socket-tx-failed")                                                           \
+	X(KEYD_FAILED, "keyd-request-failed")                                                      \
+	X(DP_FULL, "dataplane-queue-full")                                                         \
+	X(DP_REFUSED, "dataplane-refused")                                                         \
+	X(DP_UNKNOWN, "dataplane-unknown-answers")                                                 \
+	X(DP_MALFORMED, "dataplane-bad-events")                                                    \
+	X(DP_INVALID_SPI, "esp-unknown-spi-events")                                                \
+	X(EVENTS_DROPPED, "events-dropped")
+
+enum ike_shell_counter {
+#define X(name, text) IKE_SHELL_CNT_##name,
+	IKE_SHELL_COUNTERS(X)
+#undef X
+		IKE_SHELL_CNT_END,
+};
+
+struct ike_tunnel_rec {
+	struct ike_tunnel_cfg cfg;      /* as the core has it */
+	const struct config_tunnel *of; /* in shell->config */
+	const struct config_connection *connection;
+	bool up;
+	uint64_t in_packets, out_packets; /* at the last look */
+};
+
+/* An answer to the core that came up while its actions were carried out. */
+struct ike_late {
+	enum ike_event_type type; /* AUTH_RESULT or DP_RESULT: a failure */
+	uint64_t request;
+};
+
+struct ike_socket {
+	int fd;
+	enum ipc_socket_kind kind;
+};
+
+struct ike_shell {
+	struct child child;
+	struct config *config; /* the latest that was carried out */
+	struct ike *core;
+	struct ike_crypto crypto;
+	struct ike_out out;
+	struct mono now; /* of this turn */
+
+	struct ike_tunnel_rec **tunnels; /* by number; NULL where there is none */
+	size_t n_tunnels;
+
+	struct ike_socket sockets[IKE_SHELL_N_SOCKETS];
+
+	int keyd, route, control;
+	struct ipc_outq to_keyd, to_route, to_control;
+	uint64_t auth_awaited[IKE_SHELL_AWAITED_AUTH]; /* 0 = free */
+	size_t n_auth_awaited;
+
+	struct ring_port sa, sa_events;
+	unsigned new_rings; /* bits: 1 sa, 2 sa_events; both: a dataplane without our SAs */
+	struct dp_queue dp;
+	struct shm stats;
+	struct mono stats_at;
+
+	struct ike_late late[2 * IKE_OUT_MAX];
+	size_t n_late;
+
+	bool stopping;
+	struct mono stop_at;
+	struct log_limit limit;
+	uint64_t counters[IKE_SHELL_CNT_END];
+	struct ipc_msg msg; /* of keyd, route or control */
+};
+
+static inline void ike_shell_count(struct ike_shell *s, enum ike_shell_counter c)
+{
+	s->counters[c]++;
+}
+
+struct ike_tunnel_rec *ike_shell_tunnel(const struct ike_shell *s, uint32_t tunnel);
+struct ike_tunnel_rec *ike_shell_tunnel_named(const struct ike_shell *s, const char *name);
+
+/* ike_shell_act.c: one event into the core, and its actions carried out. */
+void ike_shell_step(struct ike_shell *s, struct ike_event *ev);
+/* Carries out what stands in s->out, as after ike_tunnel_set(). */
+void ike_shell_carry_out(struct ike_shell *s);
+/* Has the core told, after the actions in hand, that `request` (0: none) failed. */
+void ike_shell_late(struct ike_shell *s, enum ike_event_type type, uint64_t request);
+/* Something for people: the log and the control process. `tunnel` may be NULL. */
+void ike_shell_tell(struct ike_shell *s, enum log_level level, const char *kind, const char *tunnel,
+		    const char *text);
+/* Sends the state of one tunnel to route. */
+void ike_shell_tell_state(struct ike_shell *s, const struct ike_tunnel_rec *t);
+/* The answers that keyd owes will not come: the core is told. */
+void ike_shell_auth_lost(struct ike_shell *s);
+/* True if `request` was awaited. */
+bool ike_shell_auth_done(struct ike_shell *s, uint64_t request);
+
+/* ike_shell_net.c */
+bool ike_shell_take_socket(struct ike_shell *s, struct ipc_msg *msg);
+bool ike_shell_watch_sockets(struct ike_shell *s);
+void ike_shell_send(struct ike_shell *s, const struct ike_action *a);
+void ike_shell_close_sockets(struct ike_shell *s);
+
+/* ike_shell_dp.c */
+void ike_shell_take_ring(struct ike_shell *s, struct ipc_msg *msg);
+void ike_shell_take_stats(struct ike_shell *s, struct ipc_msg *msg);
+/* The dataplane has none of our SAs: says so to both sides. */
+void ike_shell_dp_anew(struct ike_shell *s);
+void ike_shell_dp_action(struct ike_shell *s, const struct ike_action *a);
+void ike_shell_look_at_traffic(struct ike_shell *s);
+
+/* ike_shell_config.c: by difference. `why` gets what could not be carried out, or "". */
+void ike_shell_configure(struct ike_shell *s, struct config *new, char *why, size_t why_size);
+void ike_shell_forget_tunnels(struct ike_shell *s);
+
+/* ike_shell_query.c */
+void ike_shell_query(struct ike_shell *s, const struct ipc_msg *msg);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * twinbored: the gateway.
+ *
+ * One binary, five roles. Started by a person or by systemd it is the supervisor; the supervisor
+ * executes it again with --role for keyd, ike, route and control, each of which drops its
+ * privileges here before it reads a byte. The sixth process, twinbore-dp, is a program of its own.
+ *
+ *	supervisor  root: files, ports, child processes       supervisor.c, sup_*.c
+ *	keyd        secrets: signs and verifies AUTH          keyd.c, keyd_auth.c
+ *	ike         IKEv2 on UDP 500 and 4500                 ike_shell*.c
+ *	route       which tunnel carries which prefix         route_shell.c
+ *	control     the control socket                        control*.c
+ *
+ * The shells translate between the cores (ike/, routing/) and the world; translate*.c holds the
+ * pure part of that. child.c, loop.c, ring_port.c and ipc/ are what the roles share.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/secret.h"
+#include "daemon/privilege.h"
+#include "daemon/role.h"
+#include "daemon/supervisor.h"
+
+#define DEFAULT_CONFIG "/etc/twinbore/twinbore.yaml"
+
+static const char usage[] =
+	"usage: twinbored [--config FILE] [--dataplane PATH]\n"
+	"\n"
+	"Runs the gateway in the foreground; logs go to standard error.\n"
+	"\n"
+	"  --config FILE     the configuration (default " DEFAULT_CONFIG ")\n"
+	"  --dataplane PATH  the program twinbore-dp (default: next to this one)\n"
+	"  --version         print the version\n"
+	"  --help            print this\n"
+	"\n"
+	"Exit status: 0 after an orderly stop, 1 when the gateway cannot run, 2 when the\n"
+	"command line or the configuration is wrong.\n";
+
+struct role_options {
+	const char *role; /* NULL: the supervisor */
+	const char *root;
+	unsigned uid, gid;
+	int level, format;
+};
+
+enum {
+	OPT_CONFIG = 256,
+	OPT_DATAPLANE,
+	OPT_VERSION,
+	OPT_HELP,
+	OPT_ROLE,
+	OPT_UID,
+	OPT_GID,
+	OPT_ROOT,
+	OPT_LOG,
+};
+
+static const struct option options[] = {
+	{"config", required_argument, NULL, OPT_CONFIG},
+	{"dataplane", required_argument, NULL, OPT_DATAPLANE},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	/* For the supervisor only. */
+	{"role", required_argument, NULL, OPT_ROLE},
+	{"uid", required_argument, NULL, OPT_UID},
+	{"gid", required_argument, NULL, OPT_GID},
+	{"root", required_argument, NULL, OPT_ROOT},
+	{"log", required_argument, NULL, OPT_LOG},
+	{NULL, 0, NULL, 0},
+};
+
+/* The dataplane in a build tree, or where `meson install` puts it. */
+static void find_dataplane(char *out, size_t size)
+{
+	char self[PATH_MAX], *slash;
+	const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n > 0) {
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		if (slash)
+			*slash = '\0';
+		if (slash &&
+		    (size_t)snprintf(out, size, "%s/../dataplane/twinbore-dp", self) < size &&
+		    access(out, X_OK) == 0)
+			return;
+	}
+	snprintf(out, size, "%s/twinbore-dp", TWINBORE_LIBEXECDIR);
+}
+
+static bool copy_path(char *out, const char *path, const char *what)
+{
+	if (strlen(path) < SUP_PATH_SIZE) {
+		memcpy(out, path, strlen(path) + 1);
+		return true;
+	}
+	fprintf(stderr, "twinbored: the path after %s is too long\n", what);
+	return false;
+}
+
+static int role_main(const struct role_options *r)
+{
+	static const struct {
+		const char *name;
+		int (*main)(void);
+	} roles[] = {
+		{"keyd", keyd_main},
+		{"ike", ike_main},
+		{"route", route_main},
+		{"control", control_main},
+	};
+	char why[256], name[16];
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		if (strcmp(roles[i].name, r->role) != 0)
+			continue;
+		log_init(roles[i].name, (enum log_level)r->level, (enum log_format)r->format);
+		snprintf(name, sizeof(name), "tb-%s", roles[i].name);
+		(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+		/* Libraries read their files now: afterwards there are none. */
+		if (!secret_init() || OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) != 1) {
+			log_error("the crypto libraries cannot start");
+			return 1;
+		}
+		if (!privilege_drop(r->uid, r->gid, r->root, why, sizeof(why))) {
+			log_error("%s", why);
+			return 1;
+		}
+		return roles[i].main();
+	}
+	fprintf(stderr, "twinbored: there is no role '%s'\n", r->role);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static struct sup_options sup = {.config_path = DEFAULT_CONFIG};
+	struct role_options role = {.root = "/", .level = LOG_LEVEL_INFO};
+	int o;
+
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (o) {
+		case OPT_CONFIG:
+			if (!copy_path(sup.config_path, optarg, "--config"))
+				return 2;
+			break;
+		case OPT_DATAPLANE:
+			if (!copy_path(sup.dataplane_path, optarg, "--dataplane"))
+				return 2;
+			break;
+		case OPT_VERSION: puts("twinbored " TWINBORE_VERSION); return 0;
+		case OPT_HELP: fputs(usage, stdout); return 0;
+		case OPT_ROLE: role.role = optarg; break;
+		case OPT_UID: role.uid = (unsigned)strtoul(optarg, NULL, 10); break;
+		case OPT_GID: role.gid = (unsigned)strtoul(optarg, NULL, 10); break;
+		case OPT_ROOT: role.root = optarg; break;
+		case OPT_LOG:
+			if (sscanf(optarg, "%d,%d", &role.level, &role.format) != 2)
+				return 2;
+			break;
+		default: fputs(usage, stderr); return 2;
+		}
+	}
+	if (optind != argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	if (role.role)
+		return role_main(&role);
+	if (sup.dataplane_path[0] == '\0')
+		find_dataplane(sup.dataplane_path, sizeof(sup.dataplane_path));
+	return supervisor_main(&sup);
+}

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * route_shell: the process around the routing core.
+ *
+ * The ike process says which tunnels are up; the core decides; the actions go to the dataplane on
+ * the fib ring and its answers come back. A plan may be far longer than the ring: what does not
+ * fit waits here, in order, and follows as the dataplane takes messages out.
+ *
+ * Invariants: the state of every tunnel is remembered, whether the configuration that names it has
+ * arrived or not; a new dataplane is told everything; nobody makes us wait.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "daemon/child.h"
+#include "daemon/event.h"
+#include "daemon/ring_port.h"
+#include "daemon/role.h"
+#include "daemon/translate.h"
+#include "ipc/outq.h"
+
+#define CONTROL_QUEUE_BYTES (64u << 20) /* one listing of many routes */
+#define EVENTS_PER_WAKEUP   1024
+#define MESSAGES_PER_WAKEUP 64
+#define RING_RETRY_MS       5u
+#define BOTH_RINGS          3u
+#define MAX_TUNNELS         (1u << 20)
+
+struct route_shell {
+	struct child child;
+	struct config *config;
+	struct rt *core;
+	struct rt_out out; /* actions [next, out.n) wait for the ring */
+	size_t next;
+	size_t told; /* actions before this were looked at for SWITCHED */
+
+	bool *up; /* by tunnel number, as ike said */
+	size_t n_up;
+
+	int ike, control;
+	struct ipc_outq to_control;
+	struct ring_port fib, fib_events;
+	unsigned new_rings;
+	struct log_limit limit;
+	struct ipc_msg msg;
+};
+
+/* ---------------------------------------------------------------- actions */
+
+static const char *tunnel_name(const struct route_shell *s, uint32_t tunnel)
+{
+	for (size_t i = 0; s->config && i < s->config->n_connections; i++) {
+		const struct config_connection *c = &s->config->connections[i];
+
+		for (size_t j = 0; j < c->n_tunnels; j++) {
+			if (c->tunnels[j].index == tunnel)
+				return c->tunnels[j].name;
+		}
+	}
+	return NULL;
+}
+
+static json_t *name_or_null(const char *name)
+{
+	return name ? json_string(name) : json_null();
+}
+
+static void tell_switched(struct route_shell *s, const struct rt_action *a)
+{
+	const char *from = tunnel_name(s, a->switched.from);
+	const char *to = tunnel_name(s, a->switched.to);
+	char text[160];
+	char *json;
+
+	snprintf(text, sizeof(text), "connection '%s': traffic moved from %s to %s",
+		 a->switched.connection, from ? from : "no tunnel", to ? to : "no tunnel");
+	json = event_text("switched", "route", to, text,
+			  json_pack("{sssoso}", "connection", a->switched.connection, "from",
+				    name_or_null(from), "to", name_or_null(to)));
+	log_write(to ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s", text);
+	if (json && s->control >= 0)
+		ipc_outq_send(&s->to_control, IPC_EVENT, 0, 0, json, strlen(json), NULL, 0);
+	free(json);
+}
+
+/* Pushes as much as the ring takes. */
+static void push_actions(struct route_shell *s)
+{
+	struct dp_msg msg;
+
+	if (!s->child.started)
+		return;
+	while (s->next < s->out.n) {
+		if (translate_dp_route(&s->out.actions[s->next], &msg) &&
+		    !ring_port_push(&s->fib, &msg))
+			break;
+		s->next++;
+	}
+	ring_port_notify(&s->fib);
+	if (s->next == s->out.n) {
+		s->out.n = s->next = s->told = 0;
+	} else if (s->next > s->out.size / 2) {
+		s->out.n -= s->next;
+		memmove(s->out.actions, s->out.actions + s->next,
+			s->out.n * sizeof(*s->out.actions));
+		s->told -= s->next;
+		s->next = 0;
+	}
+}
+
+static void carry_out(struct route_shell *s)
+{
+	for (; s->told < s->out.n; s->told++) {
+		if (s->out.actions[s->told].type == RT_ACT_SWITCHED)
+			tell_switched(s, &s->out.actions[s->told]);
+	}
+	push_actions(s);
+}
+
+/* Makes the whole plan again: for a new dataplane, or when memory ran out half-way. */
+static void plan_anew(struct route_shell *s)
+{
+	struct rt_event ev = {.type = RT_EV_DP_RESTARTED, .now = mono_now()};
+
+	s->out.overflow = false;
+	s->out.n = s->next = s->told = 0;
+	rt_step(s->core, &ev, &s->out);
+	carry_out(s);
+}
+
+static void step(struct route_shell *s, struct rt_event *ev)
+{
+	ev->now = mono_now();
+	rt_step(s->core, ev, &s->out);
+	if (s->out.overflow) {
+		log_error("out of memory: the routes are programmed anew");
+		plan_anew(s);
+		return;
+	}
+	carry_out(s);
+}
+
+/* ---------------------------------------------------------- configuration */
+
+/* States that came before the configuration that names their tunnels. */
+static void feed_states(struct route_shell *s)
+{
+	for (size_t i = 0; i < s->n_up; i++) {
+		struct rt_event ev = {.type = RT_EV_TUNNEL_UP, .tunnel = (uint32_t)i};
+
+		if (s->up[i])
+			step(s, &ev);
+	}
+}
+
+static bool configure(struct route_shell *s, struct config *new)
+{
+	struct rt_connection_cfg *cfg = calloc(new->n_connections + 1, sizeof(*cfg));
+	bool ok;
+
+	if (!cfg)
+		return false;
+	for (size_t i = 0; i < new->n_connections; i++)
+		translate_rt_connection(&new->connections[i], &cfg[i]);
+	ok = rt_configure(s->core, cfg, new->n_connections, mono_now(), &s->out);
+	free(cfg);
+	if (!ok)
+		return false;
+	if (s->config)
+		config_free(s->config);
+	s->config = new;
+	carry_out(s);
+	feed_states(s);
+	return true;
+}
+
+static void take_config(struct route_shell *s, struct ipc_msg *msg)
+{
+	struct config *c = child_config(msg, NULL);
+	const char *why = "";
+
+	if (!c) {
+		why = "the configuration cannot be read";
+	} else if (!configure(s, c)) {
+		config_free(c);
+		why = "out of memory for the routes";
+	}
+	if (why[0] != '\0' && !s->child.started)
+		child_fatal(&s->child, "%s", why);
+	if (s->child.started)
+		child_reloaded(&s->child, why);
+}
+
+/* -------------------------------------------------------------- neighbours */
+
+static void drop_peer(struct route_shell *s, int *sock)
+{
+	if (*sock < 0)
+		return;
+	loop_remove(&s->child.loop, *sock);
+	close(*sock);
+	*sock = -1;
+	if (sock == &s->control)
+		ipc_outq_attach(&s->to_control, -1);
+}
+
+static void on_tunnel_state(struct route_shell *s)
+{
+	struct ipc_tunnel_state state;
+	struct rt_event ev;
+
+	if (s->msg.h.size != sizeof(state))
+		return;
+	memcpy(&state, s->msg.body, sizeof(state));
+	if (state.tunnel >= MAX_TUNNELS)
+		return;
+	if (state.tunnel >= s->n_up) {
+		const size_t n = state.tunnel + 64;
+		bool *grown = realloc(s->up, n * sizeof(*grown));
+
+		if (!grown) {
+			log_error("out of memory: the state of tunnel %u was lost", state.tunnel);
+			return;
+		}
+		memset(grown + s->n_up, 0, (n - s->n_up) * sizeof(*grown));
+		s->up = grown;
+		s->n_up = n;
+	}
+	s->up[state.tunnel] = state.up == IPC_TUNNEL_UP;
+	ev = (struct rt_event){
+		.type = s->up[state.tunnel] ? RT_EV_TUNNEL_UP : RT_EV_TUNNEL_DOWN,
+		.tunnel = state.tunnel,
+	};
+	step(s, &ev);
+}
+
+struct listing {
+	struct route_shell *s;
+	json_t *array;
+};
+
+static bool list_route(void *ctx, const struct rt_show_route *r)
+{
+	struct listing *l = ctx;
+	char prefix[IP_PREFIX_STRLEN];
+
+	json_array_append_new(
+		l->array, json_pack("{sssssssosb}", "prefix", ip_prefix_format(&r->prefix, prefix),
+				    "connection", r->connection, "source", r->source, "tunnel",
+				    name_or_null(tunnel_name(l->s, r->tunnel)), "installed",
+				    (int)r->installed));
+	return true;
+}
+
+static void on_query(struct route_shell *s)
+{
+	static const char unknown[] =
+		"{\"code\":\"bad-params\",\"message\":\"the route process does not know this "
+		"question\"}";
+	static const char no_memory[] =
+		"{\"code\":\"failed\",\"message\":\"the route process is out of memory\"}";
+	struct listing l = {.s = s};
+	struct ipc_query head = {0};
+	char *text;
+
+	if (s->msg.h.size >= sizeof(head))
+		memcpy(&head, s->msg.body, sizeof(head));
+	if (head.op != IPC_QUERY_ROUTES) {
+		ipc_outq_reply(&s->to_control, s->msg.h.id, false, unknown, sizeof(unknown) - 1);
+		return;
+	}
+	l.array = json_array();
+	if (l.array)
+		rt_show_routes(s->core, list_route, &l);
+	text = l.array ? json_dumps(l.array, JSON_COMPACT) : NULL;
+	if (!text)
+		ipc_outq_reply(&s->to_control, s->msg.h.id, false, no_memory,
+			       sizeof(no_memory) - 1);
+	else if (!ipc_outq_reply(&s->to_control, s->msg.h.id, true, text, strlen(text)))
+		log_warn("the control process does not take its answers: one was cut off");
+	free(text);
+	json_decref(l.array);
+}
+
+static void on_peer(void *ctx, int fd, uint32_t events)
+{
+	struct route_shell *s = ctx;
+	int *sock = fd == s->ike ? &s->ike : &s->control;
+
+	for (int i = 0; i < MESSAGES_PER_WAKEUP; i++) {
+		const int r = ipc_recv(fd, &s->msg);
+
+		if (r == 0 && errno == EAGAIN)
+			return;
+		if (r < 0 && errno == EBADMSG)
+			continue;
+		if (r != 1) {
+			/* It died. Its successor tells the tunnels' states anew. */
+			drop_peer(s, sock);
+			return;
+		}
+		if (sock == &s->ike && s->msg.h.type == IPC_TUNNEL_STATE)
+			on_tunnel_state(s);
+		else if (sock == &s->control && s->msg.h.type == IPC_QUERY)
+			on_query(s);
+		else if (log_limit_take(&s->limit, mono_now()))
+			log_warn("a '%s' message from the wrong process was ignored",
+				 ipc_type_name((enum ipc_type)s->msg.h.type));
+		ipc_msg_close(&s->msg);
+	}
+}
+
+static void take_peer(struct route_shell *s, struct ipc_msg *msg)
+{
+	struct ipc_peer head;
+	int *sock;
+
+	if (msg->h.size != sizeof(head) || msg->n_fds != 1)
+		return;
+	memcpy(&head, msg->body, sizeof(head));
+	if (head.role != IPC_ROLE_IKE && head.role != IPC_ROLE_CONTROL)
+		return;
+	sock = head.role == IPC_ROLE_IKE ? &s->ike : &s->control;
+	drop_peer(s, sock);
+	*sock = ipc_msg_take_fd(msg, 0);
+	if (sock == &s->control)
+		ipc_outq_attach(&s->to_control, *sock);
+	if (!loop_add(&s->child.loop, *sock, EPOLLIN, on_peer, s))
+		child_fatal(&s->child, "cannot watch the %s process: %s",
+			    ipc_role_name((enum ipc_role)head.role), strerror(errno));
+}
+
+/* ------------------------------------------------------------------- rings */
+
+static void on_doorbell(void *ctx, int fd, uint32_t events)
+{
+	struct route_shell *s = ctx;
+	struct dp_event e;
+	int n = 0;
+
+	ring_port_hush(&s->fib_events);
+	while (n < EVENTS_PER_WAKEUP && ring_port_pop(&s->fib_events, &e)) {
+		struct rt_event ev = {.type = RT_EV_DP_RESULT};
+
+		n++;
+		/* Links and the like are told by the ike process. */
+		if (e.type != DP_EV_ACK || e.ack.status >= DP_STATUS_END)
+			continue;
+		ev.request = e.ack.seq;
+		ev.ok = e.ack.status == DP_OK;
+		step(s, &ev);
+	}
+	if (s->fib_events.end.broken) {
+		log_error("the dataplane broke its event ring: nothing is read from it until it is "
+			  "restarted");
+		loop_remove(&s->child.loop, fd);
+	} else if (n == EVENTS_PER_WAKEUP) {
+		s->fib_events.rung = true;
+		ring_port_notify(&s->fib_events);
+	}
+}
+
+static void take_ring(struct route_shell *s, struct ipc_msg *msg)
+{
+	switch ((int)ring_port_kind(msg)) {
+	case IPC_RING_FIB:
+		if (!ring_port_take(&s->fib, msg, DP_MSG_SIZE, true))
+			child_fatal(&s->child, "the ring to the dataplane is malformed");
+		s->new_rings |= 1u;
+		break;
+	case IPC_RING_FIB_EVENT:
+		loop_remove(&s->child.loop, s->fib_events.doorbell);
+		if (!ring_port_take(&s->fib_events, msg, DP_EVENT_SIZE, false) ||
+		    !loop_add(&s->child.loop, s->fib_events.doorbell, EPOLLIN, on_doorbell, s))
+			child_fatal(&s->child, "the ring from the dataplane is malformed");
+		s->new_rings |= 2u;
+		break;
+	default: log_warn("a ring that is not for this process was ignored"); return;
+	}
+	if (s->child.started && s->new_rings == BOTH_RINGS) {
+		s->new_rings = 0;
+		plan_anew(s);
+	}
+}
+
+/* -------------------------------------------------------------- life cycle */
+
+static void on_message(void *ctx, struct ipc_msg *msg)
+{
+	struct route_shell *s = ctx;
+
+	switch ((int)msg->h.type) {
+	case IPC_CONFIG: take_config(s, msg); break;
+	case IPC_PEER: take_peer(s, msg); break;
+	case IPC_RING: take_ring(s, msg); break;
+	default: break;
+	}
+}
+
+static void on_start(void *ctx)
+{
+	struct route_shell *s = ctx;
+
+	if (!s->config || s->fib.doorbell < 0 || s->fib_events.doorbell < 0)
+		child_fatal(&s->child, "the supervisor did not hand over everything");
+	s->new_rings = 0;
+}
+
+static void on_stop(void *ctx)
+{
+	struct route_shell *s = ctx;
+
+	child_quit(&s->child, 0);
+}
+
+static void on_turn(void *ctx, struct mono now)
+{
+	struct route_shell *s = ctx;
+
+	if (mono_reached(now, rt_deadline(s->core))) {
+		struct rt_event ev = {.type = RT_EV_TICK};
+
+		step(s, &ev);
+	}
+	push_actions(s);
+	if (s->control < 0)
+		return;
+	if (!ipc_outq_flush(&s->to_control)) {
+		drop_peer(s, &s->control);
+		return;
+	}
+	loop_modify(&s->child.loop, s->control,
+		    EPOLLIN | (ipc_outq_waiting(&s->to_control) ? EPOLLOUT : 0));
+}
+
+static struct mono next_turn(void *ctx)
+{
+	const struct route_shell *s = ctx;
+	const struct mono at = rt_deadline(s->core);
+
+	if (s->next < s->out.n && !s->fib.end.broken)
+		return mono_min(at, mono_add(mono_now(), span_ms(RING_RETRY_MS)));
+	return at;
+}
+
+int route_main(void)
+{
+	static const struct child_ops ops = {
+		.message = on_message,
+		.start = on_start,
+		.stop = on_stop,
+		.turn = on_turn,
+		.deadline = next_turn,
+	};
+	static struct route_shell s = {
+		.ike = -1,
+		.control = -1,
+		.fib = {.shm = {.fd = -1}, .doorbell = -1},
+		.fib_events = {.shm = {.fd = -1}, .doorbell = -1},
+		.limit = {.per_s = 10},
+	};
+	int status;
+
+	s.core = rt_new(log_tracer());
+	if (!s.core) {
+		log_error("out of memory");
+		return 1;
+	}
+	ipc_outq_init(&s.to_control, CONTROL_QUEUE_BYTES);
+	status = child_run(&s.child, IPC_ROLE_ROUTE, &ops, &s);
+
+	rt_free(s.core);
+	rt_out_fini(&s.out);
+	free(s.up);
+	if (s.config)
+		config_free(s.config);
+	drop_peer(&s, &s.ike);
+	drop_peer(&s, &s.control);
+	ring_port_close(&s.fib);
+	ring_port_close(&s.fib_events);
+	return status;
+}

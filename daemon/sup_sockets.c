@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sup_sockets: what must be opened with privileges: users, UDP ports, the control socket. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "daemon/supervisor.h"
+
+#define RECEIVE_BUFFER (2 << 20) /* a burst of IKE_SA_INIT from many peers */
+
+bool sup_user_find(struct supervisor *s)
+{
+	const char *name = s->config->user;
+	const struct passwd *pw = getpwnam(name);
+
+	if (!pw) {
+		log_error("user '%s' does not exist: create it with `useradd --system "
+			  "--no-create-home %s`, or set gateway.user",
+			  name, name);
+		return false;
+	}
+	if (pw->pw_uid == 0 || pw->pw_gid == 0) {
+		log_error("user '%s' is root: set gateway.user to an account without privileges",
+			  name);
+		return false;
+	}
+	s->uid = pw->pw_uid;
+	s->gid = pw->pw_gid;
+	return true;
+}
+
+/* Creates the folders that lead to `path`, without its last part. */
+static bool make_parents(const char *path)
+{
+	char dir[SUP_PATH_SIZE];
+
+	if (strlen(path) >= sizeof(dir))
+		return false;
+	memcpy(dir, path, strlen(path) + 1);
+	for (char *p = strchr(dir + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+			return false;
+		*p = '/';
+	}
+	return true;
+}
+
+bool sup_empty_root_make(void)
+{
+	struct stat st;
+
+	if (!make_parents(SUP_EMPTY_ROOT) ||
+	    (mkdir(SUP_EMPTY_ROOT, 0555) != 0 && errno != EEXIST)) {
+		log_error("cannot create the folder %s: %s", SUP_EMPTY_ROOT, strerror(errno));
+		return false;
+	}
+	if (lstat(SUP_EMPTY_ROOT, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != 0 ||
+	    (st.st_mode & 0222) != 0) {
+		log_error("%s is not an empty folder of root with mode 0555: remove it, then it is "
+			  "created anew",
+			  SUP_EMPTY_ROOT);
+		return false;
+	}
+	return true;
+}
+
+/* -------------------------------------------------------------------- UDP */
+
+static bool set_int(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
+}
+
+static int udp_open(bool v6, uint16_t port)
+{
+	const int fd =
+		socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	bool ok;
+	int e;
+
+	if (fd < 0)
+		return -1;
+	/* The path's MTU is no business of IKE's: Linux fragments what is too long. */
+	if (v6)
+		ok = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+		     set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+		     set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT) &&
+		     bind(fd, (struct sockaddr *)&a6, sizeof(a6)) == 0;
+	else
+		ok = set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+		     set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) &&
+		     bind(fd, (struct sockaddr *)&a4, sizeof(a4)) == 0;
+	if (ok) {
+		if (!set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER))
+			(void)set_int(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+		return fd;
+	}
+	e = errno;
+	close(fd);
+	errno = e;
+	return -1;
+}
+
+bool sup_sockets_open(struct supervisor *s)
+{
+	static const struct {
+		enum ipc_socket_kind kind;
+		bool v6;
+		uint16_t port;
+	} wanted[SUP_N_SOCKETS] = {
+		{IPC_SOCKET_IKE_V4_500, false, 500},
+		{IPC_SOCKET_IKE_V4_4500, false, 4500},
+		{IPC_SOCKET_IKE_V6_500, true, 500},
+		{IPC_SOCKET_IKE_V6_4500, true, 4500},
+	};
+
+	for (size_t i = 0; i < SUP_N_SOCKETS; i++) {
+		s->sockets[i].kind = wanted[i].kind;
+		s->sockets[i].fd = udp_open(wanted[i].v6, wanted[i].port);
+		if (s->sockets[i].fd >= 0)
+			continue;
+		if (wanted[i].v6 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
+			log_warn("IPv6 is not available: no IKE over IPv6 on UDP port %u",
+				 wanted[i].port);
+			continue;
+		}
+		if (errno == EADDRINUSE)
+			log_error("UDP port %u is in use: stop the other IKE daemon (see `ss -lunp "
+				  "sport = :%u`)",
+				  wanted[i].port, wanted[i].port);
+		else
+			log_error("cannot open UDP port %u: %s", wanted[i].port, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------- control socket */
+
+static bool find_group(const struct config *c, gid_t *gid)
+{
+	const struct group *g;
+
+	*gid = 0;
+	if (c->control_group[0] == '\0')
+		return true;
+	g = getgrnam(c->control_group);
+	if (!g) {
+		log_error(
+			"group '%s' does not exist: create it with `groupadd --system %s`, or set "
+			"gateway.control_group",
+			c->control_group, c->control_group);
+		return false;
+	}
+	*gid = g->gr_gid;
+	return true;
+}
+
+/* One gateway a control socket: a lock that lasts exactly as long as its owner. */
+static int take_lock(const char *path)
+{
+	char lock[SUP_PATH_SIZE];
+	int fd;
+
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		log_error("cannot open %s: %s", lock, strerror(errno));
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		log_error(
+			"another twinbored runs with the control socket %s: stop it first, or set "
+			"gateway.control_socket",
+			path);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool sup_control_open(struct supervisor *s)
+{
+	const char *path = s->config->control_socket;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct stat st;
+	gid_t gid;
+	int fd;
+
+	if (!find_group(s->config, &gid))
+		return false;
+	if (!make_parents(path)) {
+		log_error("cannot create the folder of %s: %s", path, strerror(errno));
+		return false;
+	}
+	s->control_lock = take_lock(path);
+	if (s->control_lock < 0)
+		return false;
+	/* Ours by the lock: what is left of an earlier run may go, other files may not. */
+	if (lstat(path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode)) {
+			log_error("%s exists and is no socket: remove it, or set "
+				  "gateway.control_socket",
+				  path);
+			return false;
+		}
+		unlink(path);
+	}
+	memcpy(a.sun_path, path, strnlen(path, sizeof(a.sun_path) - 1));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0) {
+		const mode_t old = umask(0777);
+		const bool bound = bind(fd, (const struct sockaddr *)&a, sizeof(a)) == 0;
+
+		umask(old);
+		/* Closed to all until owner and mode are right. */
+		if (bound && chown(path, 0, gid) == 0 && chmod(path, 0660) == 0 &&
+		    listen(fd, 64) == 0) {
+			s->control_listen = fd;
+			return true;
+		}
+	}
+	log_error("cannot open the control socket %s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
+void sup_control_remove(struct supervisor *s)
+{
+	if (s->control_listen >= 0) {
+		unlink(s->config->control_socket);
+		close(s->control_listen);
+		s->control_listen = -1;
+	}
+	if (s->control_lock >= 0)
+		close(s->control_lock);
+	s->control_lock = -1;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* supervisor: the parts of the supervising process. See supervisor.c for the whole. */
+#ifndef DAEMON_SUPERVISOR_H
+#define DAEMON_SUPERVISOR_H
+
+#include <jansson.h>
+#include <sys/types.h>
+#include "base/shm.h"
+#include "config/config.h"
+#include "daemon/loop.h"
+#include "ipc/ipc.h"
+#include "ipc/outq.h"
+
+#define SUP_EXIT_CONFIG 2
+#define SUP_PATH_SIZE   4096
+#define SUP_EMPTY_ROOT  "/run/twinbore/empty"
+#define SUP_MAX_INDEXES ((IPC_BODY_MAX - sizeof(struct ipc_config)) / sizeof(struct ipc_index))
+
+struct sup_options {
+	char config_path[SUP_PATH_SIZE];
+	char dataplane_path[SUP_PATH_SIZE];
+};
+
+enum sup_state {
+	SUP_STOPPED,
+	SUP_STARTING, /* spawned, IPC_READY is awaited */
+	SUP_RUNNING,
+	SUP_WAITING,  /* died; to be started at `at` */
+	SUP_STOPPING, /* IPC_STOP was sent */
+};
+
+struct sup_child {
+	enum ipc_role role;
+	enum sup_state state;
+	pid_t pid;      /* 0: none */
+	int channel;    /* -1: none */
+	struct mono at; /* when patience ends, or when to start */
+	struct mono started_at;
+	struct mono_span backoff;
+	unsigned restarts;
+	char why[512];  /* its IPC_FATAL */
+	bool reloading; /* IPC_RELOADED is awaited */
+};
+
+/* Two children's socket pair. An end stays here until its child runs. */
+struct sup_pair {
+	enum ipc_role roles[2];
+	int socks[2]; /* -1: given away */
+	bool given[2];
+};
+
+/* The rings between the dataplane and `owner`. */
+struct sup_rings {
+	enum ipc_role owner;
+	enum ipc_ring_kind request_kind, event_kind;
+	struct shm request, event;
+	int request_bell, event_bell;
+	bool given_dp, given_owner;
+};
+
+#define SUP_N_PAIRS   4
+#define SUP_N_RINGS   2
+#define SUP_N_SOCKETS 4
+
+struct sup_socket {
+	int fd;
+	enum ipc_socket_kind kind;
+};
+
+/* An open PSK file. */
+struct sup_psk {
+	char tunnel[DP_NAME_SIZE];
+	int fd;
+};
+
+struct sup_psks {
+	struct sup_psk *items;
+	size_t n;
+};
+
+struct sup_reload {
+	bool active;
+	bool asked;  /* by the control process: it gets an answer */
+	uint64_t id; /* of its query */
+	struct mono deadline;
+	json_t *changed;
+	size_t n_unchanged;
+	char problems[2048];
+};
+
+struct supervisor {
+	struct sup_options options;
+	struct config *config;
+	char *text; /* of the configuration that is in force */
+	size_t text_size;
+	uint64_t generation;
+	struct sup_psks psks;
+	uid_t uid;
+	gid_t gid;
+
+	struct loop loop;
+	int signals; /* signalfd */
+	struct mono started_at;
+	struct sup_child children[IPC_ROLE_END];
+	struct sup_pair pairs[SUP_N_PAIRS];
+	struct sup_rings rings[SUP_N_RINGS];
+	struct shm stats;
+	struct sup_socket sockets[SUP_N_SOCKETS];
+	int control_listen; /* -1: none */
+	int control_lock;
+	int control; /* our end of the pair with the control process; -1 */
+	struct ipc_outq to_control;
+
+	bool starting; /* the first start is not complete: a failure ends everything */
+	bool stopping;
+	bool quit;
+	int status;
+	struct sup_reload reload;
+	struct ipc_msg msg;
+};
+
+/* supervisor.c */
+int supervisor_main(const struct sup_options *options);
+/* Ends everything, in order; the exit status when all are gone. */
+void sup_stop(struct supervisor *s, int status);
+/* An event for people: log and control process. */
+void sup_tell(struct supervisor *s, const char *kind, const char *text);
+
+/* sup_config.c. Problems are printed as FILE:LINE:COL: text, or returned one a line. */
+struct config *sup_config_load(const char *path, char **text, size_t *text_size, char *problems,
+			       size_t problems_size);
+/* Opens every tunnel's PSK file. */
+bool sup_psks_open(const char *path, const struct config *c, struct sup_psks *out, char *problems,
+		   size_t problems_size);
+/* True if the numbers of all tunnels fit into one message. */
+bool sup_config_fits(const struct config *c);
+void sup_psks_close(struct sup_psks *p);
+
+/* sup_reload.c */
+void sup_reload_begin(struct supervisor *s, bool asked, uint64_t id);
+void sup_reload_answer(struct supervisor *s, struct sup_child *c, const char *text);
+void sup_reload_turn(struct supervisor *s, struct mono now);
+
+/* sup_sockets.c: each prints what is wrong and what to do. */
+bool sup_user_find(struct supervisor *s);
+bool sup_empty_root_make(void);
+bool sup_sockets_open(struct supervisor *s);
+bool sup_control_open(struct supervisor *s);
+void sup_control_remove(struct supervisor *s);
+
+/* sup_handover.c: what a child gets before IPC_START, and what its neighbours get with it. */
+bool sup_handover(struct supervisor *s, struct sup_child *c);
+bool sup_send_config(struct supervisor *s, struct sup_child *c);
+/* The child is gone: its ends that nobody took are closed. */
+void sup_handover_forget(struct supervisor *s, enum ipc_role role);
+void sup_handover_init(struct supervisor *s);
+void sup_handover_fini(struct supervisor *s);
+
+/* sup_child.c */
+void sup_child_start(struct supervisor *s, enum ipc_role role);
+void sup_child_stop(struct supervisor *s, struct sup_child *c);
+/* Collects the dead. */
+void sup_children_reap(struct supervisor *s);
+/* Starts, restarts and kills what is due. */
+void sup_children_turn(struct supervisor *s, struct mono now);
+struct mono sup_children_deadline(const struct supervisor *s);
+bool sup_child_alive(const struct sup_child *c);
+/* Sends to a child; one that does not read for long is killed, to be started again. */
+bool sup_child_send(struct supervisor *s, struct sup_child *c, enum ipc_type type, const void *body,
+		    size_t size, const int *fds, size_t n_fds);
+const char *sup_state_name(enum sup_state state);
+
+/* sup_query.c */
+void sup_control_attach(struct supervisor *s, int sock);
+void sup_control_turn(struct supervisor *s);
+void sup_reply(struct supervisor *s, uint64_t id, bool ok, json_t *o);
+
+/* sup_notify.c: systemd's readiness protocol; silent without $NOTIFY_SOCKET. */
+void sup_notify_init(void);
+void sup_notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
