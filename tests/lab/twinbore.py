@@ -52,7 +52,7 @@ class Twinbore:
     """Context manager. `config` is the configuration as it will be written; change it before start()
     or before reload()."""
 
-    def __init__(self, site, memory=192, hugepages="off"):
+    def __init__(self, site, memory=256, hugepages="off"):
         self.site, self.ns, self.world = site, site.gw, site.gw.world
         self.dir = self.world.dir / f"twinbore-{site.letter}"
         self.dir.mkdir(mode=0o755)
