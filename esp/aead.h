@@ -41,7 +41,7 @@ struct esp_suite {
 	uint16_t encr, encr_key_bits, integ;
 	uint8_t iv_size;
 	uint8_t icv_size;
-	uint8_t align;      /* the payload's granularity: 4 for GCM, 16 for CBC (RFC 4303 2.4) */
+	uint8_t align;         /* the payload's granularity: 4 for GCM, 16 for CBC (RFC 4303 2.4) */
 	uint8_t encr_key_size; /* bytes, salt included */
 	uint8_t salt_size;
 	uint8_t integ_key_size;
@@ -74,8 +74,8 @@ struct esp_backend {
 	void (*ctx_free)(void *ctx);
 
 	/* encr_key: key, then salt. NULL: unsupported or no memory. Keys are wiped by key_free. */
-	struct esp_key *(*key_new)(void *ctx, const struct esp_suite *s, bool esn, const uint8_t *encr_key,
-				   const uint8_t *integ_key);
+	struct esp_key *(*key_new)(void *ctx, const struct esp_suite *s, bool esn,
+				   const uint8_t *encr_key, const uint8_t *integ_key);
 	void (*key_free)(struct esp_key *key);
 
 	/* Encrypts and writes ICVs / checks ICVs and decrypts. On a failed open the payload is undefined. */

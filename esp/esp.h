@@ -26,35 +26,35 @@
 #define ESP_WINDOW_MAX 4096
 
 /* X(NAME, "text-name"): why ESP refuses a packet. OK stands first and is no drop. */
-#define ESP_DROPS(X)                                        \
-	X(OK, "ok")                                         \
-	X(OUT_NOT_IP, "esp-out-not-ip")                     \
-	X(OUT_TRUNCATED, "esp-out-truncated")               \
-	X(OUT_CHECKSUM, "esp-out-header-checksum")          \
-	X(OUT_NO_ROOM, "esp-out-no-room")                   \
-	X(OUT_TOO_BIG, "esp-out-too-big")                   \
-	X(OUT_TTL, "esp-out-ttl-expired")                   \
-	X(OUT_SELECTOR, "esp-out-selector-mismatch")        \
-	X(OUT_EXHAUSTED, "esp-out-sequence-exhausted")      \
-	X(OUT_CRYPTO, "esp-out-crypto")                     \
-	X(IN_TRUNCATED, "esp-in-truncated")                 \
-	X(IN_ALIGNMENT, "esp-in-alignment")                 \
-	X(IN_REPLAYED, "esp-in-replayed")                   \
-	X(IN_LATE, "esp-in-before-window")                  \
-	X(IN_AUTH, "esp-in-integrity-failed")               \
-	X(IN_PAD, "esp-in-padding")                         \
-	X(IN_NEXT_HEADER, "esp-in-next-header")             \
-	X(IN_DUMMY, "esp-in-dummy")                         \
-	X(IN_INNER, "esp-in-inner-malformed")               \
-	X(IN_SELECTOR, "esp-in-selector-mismatch")          \
-	X(IN_ECN, "esp-in-ecn-ce-not-ect")                  \
+#define ESP_DROPS(X)                                                                               \
+	X(OK, "ok")                                                                                \
+	X(OUT_NOT_IP, "esp-out-not-ip")                                                            \
+	X(OUT_TRUNCATED, "esp-out-truncated")                                                      \
+	X(OUT_CHECKSUM, "esp-out-header-checksum")                                                 \
+	X(OUT_NO_ROOM, "esp-out-no-room")                                                          \
+	X(OUT_TOO_BIG, "esp-out-too-big")                                                          \
+	X(OUT_TTL, "esp-out-ttl-expired")                                                          \
+	X(OUT_SELECTOR, "esp-out-selector-mismatch")                                               \
+	X(OUT_EXHAUSTED, "esp-out-sequence-exhausted")                                             \
+	X(OUT_CRYPTO, "esp-out-crypto")                                                            \
+	X(IN_TRUNCATED, "esp-in-truncated")                                                        \
+	X(IN_ALIGNMENT, "esp-in-alignment")                                                        \
+	X(IN_REPLAYED, "esp-in-replayed")                                                          \
+	X(IN_LATE, "esp-in-before-window")                                                         \
+	X(IN_AUTH, "esp-in-integrity-failed")                                                      \
+	X(IN_PAD, "esp-in-padding")                                                                \
+	X(IN_NEXT_HEADER, "esp-in-next-header")                                                    \
+	X(IN_DUMMY, "esp-in-dummy")                                                                \
+	X(IN_INNER, "esp-in-inner-malformed")                                                      \
+	X(IN_SELECTOR, "esp-in-selector-mismatch")                                                 \
+	X(IN_ECN, "esp-in-ecn-ce-not-ect")                                                         \
 	X(IN_EXPIRED, "esp-in-hard-limit")
 
 enum esp_drop {
 #define X(name, text) ESP_DROP_##name,
 	ESP_DROPS(X)
 #undef X
-	ESP_DROP_END,
+		ESP_DROP_END,
 };
 const char *esp_drop_name(enum esp_drop d);
 
@@ -68,7 +68,7 @@ struct esp_pkt {
 	/* In, encapsulation: this gateway is the packet's origin (BGP, BFD, ping from the inside
 	 * interface), not a router on its way: its TTL is left alone (RFC 4301 5.1.2.1, RFC 5881 5). */
 	bool from_self;
-	enum esp_drop drop; /* out; ESP_DROP_OK = go on */
+	enum esp_drop drop;   /* out; ESP_DROP_OK = go on */
 	uint8_t inner_family; /* out of decapsulation: 4 or 6 */
 };
 
@@ -95,11 +95,11 @@ struct esp_sa_cfg {
 	enum esp_df df;
 	uint16_t replay_window; /* inbound: 0, or 64..4096, rounded up to a multiple of 64 */
 	struct ip_endpoint local, remote;
-	uint64_t first_seq; /* outbound */
+	uint64_t first_seq;                                          /* outbound */
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = none */
-	size_t n_ts; /* with 0 no packet may pass */
+	size_t n_ts;                                                 /* with 0 no packet may pass */
 	struct esp_ts ts[ESP_TS_MAX];
-	const uint8_t *encr_key;  /* key, then salt */
+	const uint8_t *encr_key; /* key, then salt */
 	const uint8_t *integ_key;
 };
 
@@ -115,8 +115,9 @@ struct esp_thread {
 	void *random_arg;
 };
 
-struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg); /* NULL: unsupported, no memory */
-void esp_out_free(struct esp_out *sa); /* wipes */
+struct esp_out *esp_out_new(struct esp_thread *t,
+			    const struct esp_sa_cfg *cfg); /* NULL: unsupported, no memory */
+void esp_out_free(struct esp_out *sa);                     /* wipes */
 struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg);
 void esp_in_free(struct esp_in *sa);
 
@@ -126,11 +127,12 @@ size_t esp_encap(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts,
 size_t esp_decap(struct esp_thread *t, struct esp_in *sa, struct esp_pkt *pkts, size_t n);
 
 /* New outer endpoints or encapsulation (RFC 7296 2.23); keys and sequence stay. */
-void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local, const struct ip_endpoint *remote,
-		      bool udp_encap);
+void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
+		      const struct ip_endpoint *remote, bool udp_encap);
 
 /* Largest inner packet for an outer path MTU; 0 if none fits. */
-uint32_t esp_inner_mtu(const struct esp_suite *s, bool outer_v6, bool udp_encap, uint32_t outer_mtu);
+uint32_t esp_inner_mtu(const struct esp_suite *s, bool outer_v6, bool udp_encap,
+		       uint32_t outer_mtu);
 
 struct esp_out_state {
 	uint64_t packets, bytes; /* inner bytes */
@@ -142,7 +144,8 @@ struct esp_in_state {
 	uint64_t seq_high;
 	uint64_t auth_failed, replayed, late, ts_mismatch, malformed;
 	bool soft_reached, expired;
-	struct ip_endpoint last_remote, last_local; /* of the last authentic packet that was also the newest */
+	struct ip_endpoint last_remote,
+		last_local; /* of the last authentic packet that was also the newest */
 };
 void esp_out_state(const struct esp_out *sa, struct esp_out_state *out);
 void esp_in_state(const struct esp_in *sa, struct esp_in_state *out);

@@ -50,8 +50,8 @@ enum ike_esn {
 	IKE_ESN_YES = 1,
 };
 
-#define IKE_KEY_MAX    64  /* the longest single key: an HMAC-SHA2-512 key */
-#define IKE_PRF_MAX    64  /* the longest prf output */
+#define IKE_KEY_MAX    64 /* the longest single key: an HMAC-SHA2-512 key */
+#define IKE_PRF_MAX    64 /* the longest prf output */
 #define IKE_ICV_MAX    32
 #define IKE_DH_MAX     256 /* the longest public value or shared secret here (MODP 2048) */
 #define IKE_NONCE_MIN  16  /* RFC 7296 2.10 */
@@ -61,11 +61,13 @@ enum ike_esn {
 /* Facts of one transform; a NULL from a look-up means "not supported". */
 struct ike_encr_desc {
 	enum ike_encr id;
-	const char *name;    /* "aes-gcm-16", "aes-cbc": with the key size, as configurations write them */
-	uint16_t iv_size;    /* bytes of IV on the wire */
-	uint16_t block_size; /* padding granularity of the SK payload: 1 for AEAD (RFC 5282), 16 for CBC */
-	uint16_t icv_size;   /* AEAD only, else 0 */
-	uint16_t salt_size;  /* AEAD only: implicit part of the nonce */
+	const char *
+		name; /* "aes-gcm-16", "aes-cbc": with the key size, as configurations write them */
+	uint16_t iv_size; /* bytes of IV on the wire */
+	uint16_t
+		block_size; /* padding granularity of the SK payload: 1 for AEAD (RFC 5282), 16 for CBC */
+	uint16_t icv_size;  /* AEAD only, else 0 */
+	uint16_t salt_size; /* AEAD only: implicit part of the nonce */
 	bool aead;
 };
 
@@ -84,7 +86,7 @@ struct ike_integ_desc {
 
 struct ike_dh_desc {
 	enum ike_dh id;
-	const char *name; /* "14", "19", ... as configurations write them */
+	const char *name;  /* "14", "19", ... as configurations write them */
 	const char *title; /* "MODP 2048", "ECP 256", "Curve25519" */
 	uint16_t public_size;
 	uint16_t shared_size;

@@ -32,16 +32,16 @@
 #define IKE_MAX_TS        6
 #define IKE_NAME_SIZE     32 /* with NUL */
 #define IKE_ID_MAX        128
-#define IKE_MESSAGE_MAX   3000  /* bytes of the longest message that we accept or build */
+#define IKE_MESSAGE_MAX   3000 /* bytes of the longest message that we accept or build */
 #define IKE_TUNNEL_NONE   UINT32_MAX
 
 enum ike_id_type { /* RFC 7296 3.5 */
-	IKE_ID_NONE = 0,
-	IKE_ID_IPV4_ADDR = 1,
-	IKE_ID_FQDN = 2,
-	IKE_ID_RFC822_ADDR = 3,
-	IKE_ID_IPV6_ADDR = 5,
-	IKE_ID_KEY_ID = 11,
+		   IKE_ID_NONE = 0,
+		   IKE_ID_IPV4_ADDR = 1,
+		   IKE_ID_FQDN = 2,
+		   IKE_ID_RFC822_ADDR = 3,
+		   IKE_ID_IPV6_ADDR = 5,
+		   IKE_ID_KEY_ID = 11,
 };
 
 struct ike_id {
@@ -95,8 +95,9 @@ struct ike_tunnel_cfg {
 	struct mono_span child_lifetime; /* hard */
 	struct mono_span rekey_margin;   /* rekey at lifetime - margin * (1 + rand(0..fuzz)) */
 	unsigned rekey_fuzz_percent;
-	uint64_t child_soft_packets; /* 0 = the core's own default, well inside the sequence space */
-	uint64_t child_soft_bytes;   /* 0 = none */
+	uint64_t
+		child_soft_packets; /* 0 = the core's own default, well inside the sequence space */
+	uint64_t child_soft_bytes;  /* 0 = none */
 
 	struct mono_span dpd_interval; /* probe after this long without a sign of life */
 	struct mono_span dpd_timeout;  /* dead this long after the last sign of life */
@@ -117,19 +118,19 @@ struct ike_limits {
 /* ------------------------------------------------------------------ events */
 
 enum ike_event_type {
-	IKE_EV_TICK,        /* ike_deadline() has come */
-	IKE_EV_PACKET,      /* a UDP datagram, non-ESP marker removed */
-	IKE_EV_INITIATE,    /* bring the tunnel up */
-	IKE_EV_TERMINATE,   /* delete its IKE SA, children and all; stays down until INITIATE or the peer */
+	IKE_EV_TICK,     /* ike_deadline() has come */
+	IKE_EV_PACKET,   /* a UDP datagram, non-ESP marker removed */
+	IKE_EV_INITIATE, /* bring the tunnel up */
+	IKE_EV_TERMINATE, /* delete its IKE SA, children and all; stays down until INITIATE or the peer */
 	IKE_EV_REKEY_CHILD,
 	IKE_EV_REKEY_IKE,
 	IKE_EV_AUTH_RESULT, /* answers IKE_ACT_AUTH_SIGN or IKE_ACT_AUTH_VERIFY */
-	IKE_EV_DP_RESULT,   /* answers an IKE_ACT_CHILD_* or other action that carries a `request` */
+	IKE_EV_DP_RESULT, /* answers an IKE_ACT_CHILD_* or other action that carries a `request` */
 	IKE_EV_CHILD_FIRST_IN, /* the dataplane saw the first authentic packet on an inbound half */
-	IKE_EV_CHILD_SOFT,  /* soft limit: rekey */
-	IKE_EV_CHILD_HARD,  /* hard limit: the half has stopped */
-	IKE_EV_CHILD_MOVED, /* authentic, fresh ESP from another endpoint (2.23) */
-	IKE_EV_TRAFFIC,     /* ESP was seen (in) or sent (out) on a tunnel since the last such event */
+	IKE_EV_CHILD_SOFT,     /* soft limit: rekey */
+	IKE_EV_CHILD_HARD,     /* hard limit: the half has stopped */
+	IKE_EV_CHILD_MOVED,    /* authentic, fresh ESP from another endpoint (2.23) */
+	IKE_EV_TRAFFIC, /* ESP was seen (in) or sent (out) on a tunnel since the last such event */
 	IKE_EV_DP_RESTARTED, /* the dataplane lost every SA: children are made anew */
 };
 
@@ -170,19 +171,19 @@ struct ike_event {
 /* ----------------------------------------------------------------- actions */
 
 enum ike_action_type {
-	IKE_ACT_SEND,           /* send a datagram; with the non-ESP marker if `natt` */
-	IKE_ACT_KEEPALIVE,      /* send the single byte 0xFF (RFC 3948 2.3) */
-	IKE_ACT_AUTH_SIGN,      /* compute AUTH over octets; answer with IKE_EV_AUTH_RESULT */
-	IKE_ACT_AUTH_VERIFY,    /* check AUTH data; answer likewise */
-	IKE_ACT_CHILD_ADD_IN,   /* the next five answer with IKE_EV_DP_RESULT when `request` != 0 */
+	IKE_ACT_SEND,         /* send a datagram; with the non-ESP marker if `natt` */
+	IKE_ACT_KEEPALIVE,    /* send the single byte 0xFF (RFC 3948 2.3) */
+	IKE_ACT_AUTH_SIGN,    /* compute AUTH over octets; answer with IKE_EV_AUTH_RESULT */
+	IKE_ACT_AUTH_VERIFY,  /* check AUTH data; answer likewise */
+	IKE_ACT_CHILD_ADD_IN, /* the next five answer with IKE_EV_DP_RESULT when `request` != 0 */
 	IKE_ACT_CHILD_ADD_OUT,
-	IKE_ACT_CHILD_SWITCH,   /* the tunnel sends by this child from now on */
+	IKE_ACT_CHILD_SWITCH, /* the tunnel sends by this child from now on */
 	IKE_ACT_CHILD_DEL_IN,
 	IKE_ACT_CHILD_DEL_OUT,
-	IKE_ACT_CHILD_PEER,     /* new outer endpoints or encapsulation of an outbound half */
-	IKE_ACT_TUNNEL_UP,      /* a usable pair exists: routing may use the tunnel */
+	IKE_ACT_CHILD_PEER, /* new outer endpoints or encapsulation of an outbound half */
+	IKE_ACT_TUNNEL_UP,  /* a usable pair exists: routing may use the tunnel */
 	IKE_ACT_TUNNEL_DOWN,
-	IKE_ACT_EVENT,          /* something worth telling people */
+	IKE_ACT_EVENT, /* something worth telling people */
 };
 
 /* Both halves' parameters; keys are valid until the action array is reset. */
@@ -194,7 +195,7 @@ struct ike_child_sa {
 	bool udp_encap;
 	uint16_t replay_window;
 	struct ip_endpoint local, remote;
-	uint8_t key[36];       /* of the half in question: encryption key and salt */
+	uint8_t key[36]; /* of the half in question: encryption key and salt */
 	uint8_t integ_key[64];
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
 	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
@@ -265,48 +266,48 @@ void ike_out_reset(struct ike_out *out); /* wipes keys */
 /* ---------------------------------------------------------------- counters */
 
 /* X(NAME, "text-name"): every way in which input can be refused, and the traffic counts. */
-#define IKE_COUNTERS(X)                                          \
-	X(RX, "rx-messages")                                     \
-	X(TX, "tx-messages")                                     \
-	X(TX_RETRANSMIT, "tx-retransmissions")                   \
-	X(TX_RESPONSE_REPEAT, "tx-response-repeats")             \
-	X(RX_TRUNCATED, "rx-truncated")                          \
-	X(RX_LENGTH, "rx-length-mismatch")                       \
-	X(RX_VERSION, "rx-version")                              \
-	X(RX_IKEV1, "rx-ikev1")                                  \
-	X(RX_EXCHANGE, "rx-exchange-type")                       \
-	X(RX_PAYLOAD, "rx-payload-malformed")                    \
-	X(RX_CRITICAL, "rx-unknown-critical-payload")            \
-	X(RX_ICV, "rx-integrity-failed")                         \
-	X(RX_UNKNOWN_SPI, "rx-unknown-ike-spi")                  \
-	X(RX_MESSAGE_ID, "rx-message-id")                        \
-	X(RX_STATE, "rx-not-in-this-state")                      \
-	X(RX_SYNTAX, "rx-required-payload-missing")              \
-	X(RX_NO_PEER, "rx-no-configured-peer")                   \
-	X(RX_COOKIE, "rx-cookie-bad")                            \
-	X(RX_HALF_OPEN_LIMIT, "rx-half-open-limit")              \
-	X(RX_KE, "rx-bad-public-value")                          \
-	X(RX_NONCE, "rx-bad-nonce")                              \
-	X(NO_PROPOSAL, "no-proposal-chosen")                     \
-	X(INVALID_KE, "invalid-ke-payload")                      \
-	X(AUTH_FAILED, "authentication-failed")                  \
-	X(TS_UNACCEPTABLE, "ts-unacceptable")                    \
-	X(TEMPORARY_FAILURE, "temporary-failure")                \
-	X(COOKIE_SENT, "cookie-sent")                            \
-	X(IKE_ESTABLISHED, "ike-sa-established")                 \
-	X(IKE_REKEYED, "ike-sa-rekeyed")                         \
-	X(CHILD_ESTABLISHED, "child-sa-established")             \
-	X(CHILD_REKEYED, "child-sa-rekeyed")                     \
-	X(DPD_SENT, "dpd-sent")                                  \
-	X(DPD_TIMEOUT, "dpd-timeout")                            \
-	X(ACTION_OVERFLOW, "action-overflow")                    \
+#define IKE_COUNTERS(X)                                                                            \
+	X(RX, "rx-messages")                                                                       \
+	X(TX, "tx-messages")                                                                       \
+	X(TX_RETRANSMIT, "tx-retransmissions")                                                     \
+	X(TX_RESPONSE_REPEAT, "tx-response-repeats")                                               \
+	X(RX_TRUNCATED, "rx-truncated")                                                            \
+	X(RX_LENGTH, "rx-length-mismatch")                                                         \
+	X(RX_VERSION, "rx-version")                                                                \
+	X(RX_IKEV1, "rx-ikev1")                                                                    \
+	X(RX_EXCHANGE, "rx-exchange-type")                                                         \
+	X(RX_PAYLOAD, "rx-payload-malformed")                                                      \
+	X(RX_CRITICAL, "rx-unknown-critical-payload")                                              \
+	X(RX_ICV, "rx-integrity-failed")                                                           \
+	X(RX_UNKNOWN_SPI, "rx-unknown-ike-spi")                                                    \
+	X(RX_MESSAGE_ID, "rx-message-id")                                                          \
+	X(RX_STATE, "rx-not-in-this-state")                                                        \
+	X(RX_SYNTAX, "rx-required-payload-missing")                                                \
+	X(RX_NO_PEER, "rx-no-configured-peer")                                                     \
+	X(RX_COOKIE, "rx-cookie-bad")                                                              \
+	X(RX_HALF_OPEN_LIMIT, "rx-half-open-limit")                                                \
+	X(RX_KE, "rx-bad-public-value")                                                            \
+	X(RX_NONCE, "rx-bad-nonce")                                                                \
+	X(NO_PROPOSAL, "no-proposal-chosen")                                                       \
+	X(INVALID_KE, "invalid-ke-payload")                                                        \
+	X(AUTH_FAILED, "authentication-failed")                                                    \
+	X(TS_UNACCEPTABLE, "ts-unacceptable")                                                      \
+	X(TEMPORARY_FAILURE, "temporary-failure")                                                  \
+	X(COOKIE_SENT, "cookie-sent")                                                              \
+	X(IKE_ESTABLISHED, "ike-sa-established")                                                   \
+	X(IKE_REKEYED, "ike-sa-rekeyed")                                                           \
+	X(CHILD_ESTABLISHED, "child-sa-established")                                               \
+	X(CHILD_REKEYED, "child-sa-rekeyed")                                                       \
+	X(DPD_SENT, "dpd-sent")                                                                    \
+	X(DPD_TIMEOUT, "dpd-timeout")                                                              \
+	X(ACTION_OVERFLOW, "action-overflow")                                                      \
 	X(RESOURCES, "out-of-resources")
 
 enum ike_counter {
 #define X(name, text) IKE_CNT_##name,
 	IKE_COUNTERS(X)
 #undef X
-	IKE_CNT_END,
+		IKE_CNT_END,
 };
 const char *ike_counter_name(enum ike_counter c);
 
@@ -340,9 +341,9 @@ struct mono ike_deadline(const struct ike *ike);
 struct ike_show_tunnel {
 	char name[IKE_NAME_SIZE];
 	uint32_t tunnel;
-	bool up;                  /* a usable pair is installed */
-	const char *phase;        /* "down", "connecting", "up", "deleting", "backoff" */
-	char reason[160];         /* why it is down, for people; "" if up */
+	bool up;           /* a usable pair is installed */
+	const char *phase; /* "down", "connecting", "up", "deleting", "backoff" */
+	char reason[160];  /* why it is down, for people; "" if up */
 	struct ip_endpoint local, remote;
 	struct mono since; /* of `phase` */
 };
@@ -350,7 +351,8 @@ struct ike_show_tunnel {
 struct ike_show_sa {
 	bool is_child;
 	uint32_t tunnel;
-	const char *state; /* IKE: "init", "auth", "established", ...; child: "installed", "rekeying", ... */
+	const char *
+		state; /* IKE: "init", "auth", "established", ...; child: "installed", "rekeying", ... */
 	bool initiator;
 	uint64_t spi_i, spi_r;    /* IKE SA */
 	uint32_t spi_in, spi_out; /* child */
@@ -367,7 +369,8 @@ struct ike_show_sa {
 /* Each calls `fn` once an item; `fn` returns false to stop. */
 void ike_show_tunnels(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_tunnel *t),
 		      void *ctx);
-void ike_show_sas(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_sa *s), void *ctx);
+void ike_show_sas(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_sa *s),
+		  void *ctx);
 uint64_t ike_counter_get(const struct ike *ike, enum ike_counter c);
 /* 0 if there is no such tunnel: false. */
 bool ike_tunnel_by_name(const struct ike *ike, const char *name, uint32_t *tunnel);

@@ -10,7 +10,8 @@
 
 /* The seven keys of an IKE SA, in libsodium's guarded memory. */
 struct ike_sa_keys {
-	struct secret *d, *ai, *ar, *ei, *er, *pi, *pr; /* ei/er: key and salt; ai/ar: NULL with AEAD */
+	struct secret *d, *ai, *ar, *ei, *er, *pi,
+		*pr; /* ei/er: key and salt; ai/ar: NULL with AEAD */
 };
 void ike_sa_keys_free(struct ike_sa_keys *k); /* leaves all NULL */
 

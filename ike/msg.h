@@ -30,7 +30,8 @@ struct ike_header {
 
 /* Parses and checks header only: length against the datagram, version, exchange. */
 enum ike_err ike_header_parse(const uint8_t *data, size_t size, struct ike_header *out);
-void ike_header_build(struct wr *w, const struct ike_header *h); /* length is patched by ike_build_close */
+void ike_header_build(struct wr *w,
+		      const struct ike_header *h); /* length is patched by ike_build_close */
 
 /* Proposal and transforms (3.3). Counts are bounded; what exceeds them is a syntax error. */
 #define IKE_WIRE_MAX_PROPOSALS  32 /* as many as we may send: one a configured suite */
@@ -39,8 +40,8 @@ void ike_header_build(struct wr *w, const struct ike_header *h); /* length is pa
 struct ike_transform {
 	uint8_t type; /* enum ike_transform_type; unknown types are kept */
 	uint16_t id;
-	uint16_t key_bits;       /* Key Length attribute, 0 = absent */
-	bool unknown_attribute;  /* carries an attribute that we do not know: not selectable */
+	uint16_t key_bits;      /* Key Length attribute, 0 = absent */
+	bool unknown_attribute; /* carries an attribute that we do not know: not selectable */
 };
 
 struct ike_proposal {
@@ -141,7 +142,8 @@ enum ike_err ike_msg_parse(const uint8_t *data, size_t size, struct ike_msg *out
 /* The decrypted chain inside SK; fills the same struct (header and SK fields stay). */
 enum ike_err ike_msg_parse_inner(uint8_t first, struct rd inner, struct ike_msg *msg);
 
-const struct ike_notify_payload *ike_msg_notify(const struct ike_msg *m, uint16_t type); /* first, or NULL */
+const struct ike_notify_payload *ike_msg_notify(const struct ike_msg *m,
+						uint16_t type); /* first, or NULL */
 /* The first error notify (type <= IKE_N_ERROR_LAST), or NULL. */
 const struct ike_notify_payload *ike_msg_error(const struct ike_msg *m);
 
@@ -166,8 +168,8 @@ bool ike_build_close_inner(struct ike_builder *b, size_t *size, uint8_t *first);
 void ike_build_sa(struct ike_builder *b, uint8_t protocol, const uint8_t *spi, size_t spi_size,
 		  const struct ike_suite *suites, size_t n_suites);
 /* SA with the one accepted proposal, numbered as it was in the offer. */
-void ike_build_sa_chosen(struct ike_builder *b, uint8_t number, uint8_t protocol, const uint8_t *spi,
-			 size_t spi_size, const struct ike_suite *suite);
+void ike_build_sa_chosen(struct ike_builder *b, uint8_t number, uint8_t protocol,
+			 const uint8_t *spi, size_t spi_size, const struct ike_suite *suite);
 void ike_build_ke(struct ike_builder *b, uint16_t dh, const uint8_t *data, size_t size);
 void ike_build_nonce(struct ike_builder *b, const uint8_t *nonce, size_t size);
 void ike_build_id(struct ike_builder *b, uint8_t payload_type, const struct ike_id *id);

@@ -25,8 +25,9 @@ size_t ike_sk_seal(const struct ike_crypto *c, const struct ike_suite *suite, st
  * to `plain` (plain_size >= size); on success *inner lends the inner chain within it. ICV first;
  * any padding value is accepted.
  */
-enum ike_err ike_sk_open(const struct ike_crypto *c, const struct ike_suite *suite, struct ike_sk_dir k,
-			 const uint8_t *data, size_t size, const struct ike_msg *msg, uint8_t *plain,
-			 size_t plain_size, struct rd *inner);
+enum ike_err ike_sk_open(const struct ike_crypto *c, const struct ike_suite *suite,
+			 struct ike_sk_dir k, const uint8_t *data, size_t size,
+			 const struct ike_msg *msg, uint8_t *plain, size_t plain_size,
+			 struct rd *inner);
 
 #endif

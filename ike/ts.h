@@ -15,7 +15,8 @@ bool ike_ts_intersect(const struct ike_ts *a, const struct ike_ts *b, struct ike
 size_t ike_ts_narrow(const struct ike_ts *a, size_t n_a, const struct ike_ts *b, size_t n_b,
 		     struct ike_ts *out, size_t max);
 /* Every selector of `inner` lies in some selector of `outer`. */
-bool ike_ts_subset(const struct ike_ts *inner, size_t n_inner, const struct ike_ts *outer, size_t n_outer);
+bool ike_ts_subset(const struct ike_ts *inner, size_t n_inner, const struct ike_ts *outer,
+		   size_t n_outer);
 #define IKE_TS_STRLEN 128
 const char *ike_ts_format(const struct ike_ts *ts, char buf[IKE_TS_STRLEN]);
 

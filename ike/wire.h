@@ -86,24 +86,24 @@ enum ike_notify {
 /* Why a message or payload was refused. The table in err.c gives text, counter and disposition. */
 enum ike_err {
 	IKE_OK = 0,
-	IKE_ERR_TRUNCATED,   /* shorter than a field promises */
-	IKE_ERR_LENGTH,      /* the header's length is not the datagram's */
-	IKE_ERR_VERSION,     /* major version above 2 */
-	IKE_ERR_IKEV1,       /* major version 1, or 0: drop, an answer would be in another protocol */
-	IKE_ERR_EXCHANGE,    /* exchange type unknown */
-	IKE_ERR_CRITICAL,    /* unknown payload with the critical bit */
-	IKE_ERR_DUPLICATE,   /* a payload that may stand only once stands twice */
-	IKE_ERR_SYNTAX,      /* a payload breaks its own format */
-	IKE_ERR_MISSING,     /* a required payload is absent */
-	IKE_ERR_ICV,         /* integrity check failed */
-	IKE_ERR_PADDING,     /* pad length beyond the plaintext */
+	IKE_ERR_TRUNCATED, /* shorter than a field promises */
+	IKE_ERR_LENGTH,    /* the header's length is not the datagram's */
+	IKE_ERR_VERSION,   /* major version above 2 */
+	IKE_ERR_IKEV1,     /* major version 1, or 0: drop, an answer would be in another protocol */
+	IKE_ERR_EXCHANGE,  /* exchange type unknown */
+	IKE_ERR_CRITICAL,  /* unknown payload with the critical bit */
+	IKE_ERR_DUPLICATE, /* a payload that may stand only once stands twice */
+	IKE_ERR_SYNTAX,    /* a payload breaks its own format */
+	IKE_ERR_MISSING,   /* a required payload is absent */
+	IKE_ERR_ICV,       /* integrity check failed */
+	IKE_ERR_PADDING,   /* pad length beyond the plaintext */
 	IKE_ERR_NO_PROPOSAL,
-	IKE_ERR_KE,          /* public value refused */
-	IKE_ERR_NONCE,       /* nonce length outside 16..256 or below half the prf key */
+	IKE_ERR_KE,    /* public value refused */
+	IKE_ERR_NONCE, /* nonce length outside 16..256 or below half the prf key */
 	IKE_ERR_TS,
 	IKE_ERR_AUTH,
 	IKE_ERR_RESOURCES,
-	IKE_ERR_CRYPTO,      /* a primitive failed: local fault */
+	IKE_ERR_CRYPTO, /* a primitive failed: local fault */
 	IKE_ERR_END,
 };
 

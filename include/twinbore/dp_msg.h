@@ -18,35 +18,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DP_MSG_VERSION   1u
-#define DP_MSG_SIZE      1024u
-#define DP_RING_SLOTS    1024u
-#define DP_SLOT_BITS     20u
-#define DP_SLOT_MASK     ((1u << DP_SLOT_BITS) - 1u)
-#define DP_MAX_TS        6u
-#define DP_GROUP_MAX     8u
-#define DP_NAME_SIZE     32u /* with NUL */
-#define DP_IFNAME_SIZE   16u /* with NUL */
-#define DP_SLOT_NONE     UINT32_MAX
-#define DP_TUNNEL_NONE   UINT32_MAX
+#define DP_MSG_VERSION 1u
+#define DP_MSG_SIZE    1024u
+#define DP_RING_SLOTS  1024u
+#define DP_SLOT_BITS   20u
+#define DP_SLOT_MASK   ((1u << DP_SLOT_BITS) - 1u)
+#define DP_MAX_TS      6u
+#define DP_GROUP_MAX   8u
+#define DP_NAME_SIZE   32u /* with NUL */
+#define DP_IFNAME_SIZE 16u /* with NUL */
+#define DP_SLOT_NONE   UINT32_MAX
+#define DP_TUNNEL_NONE UINT32_MAX
 
 enum dp_msg_type {
 	DP_MSG_NONE = 0,
 	/* on the sa ring */
-	DP_SA_ADD_IN,   /* body: sa; inbound accepts from now on */
-	DP_SA_ADD_OUT,  /* body: sa; not used before DP_SA_SWITCH */
-	DP_SA_SWITCH,   /* body: ref; the tunnel sends by this slot (DP_SLOT_NONE: it sends nothing) */
-	DP_SA_DEL_IN,   /* body: ref */
-	DP_SA_DEL_OUT,  /* body: ref; if current, the tunnel sends nothing from now on */
-	DP_SA_PEER,     /* body: peer; new outer endpoints of an outbound half */
-	DP_SA_FLUSH,    /* no body; all SAs go: the sender starts anew */
+	DP_SA_ADD_IN,  /* body: sa; inbound accepts from now on */
+	DP_SA_ADD_OUT, /* body: sa; not used before DP_SA_SWITCH */
+	DP_SA_SWITCH, /* body: ref; the tunnel sends by this slot (DP_SLOT_NONE: it sends nothing) */
+	DP_SA_DEL_IN,  /* body: ref */
+	DP_SA_DEL_OUT, /* body: ref; if current, the tunnel sends nothing from now on */
+	DP_SA_PEER,    /* body: peer; new outer endpoints of an outbound half */
+	DP_SA_FLUSH,   /* no body; all SAs go: the sender starts anew */
 	/* on the fib ring */
-	DP_TUNNEL_SET,  /* body: tunnel; creates or changes */
-	DP_TUNNEL_DEL,  /* body: tunnel (index only) */
-	DP_GROUP_SET,   /* body: group */
-	DP_GROUP_DEL,   /* body: group (index only) */
-	DP_ROUTE_SET,   /* body: route */
-	DP_ROUTE_DEL,   /* body: route (prefix only) */
+	DP_TUNNEL_SET, /* body: tunnel; creates or changes */
+	DP_TUNNEL_DEL, /* body: tunnel (index only) */
+	DP_GROUP_SET,  /* body: group */
+	DP_GROUP_DEL,  /* body: group (index only) */
+	DP_ROUTE_SET,  /* body: route */
+	DP_ROUTE_DEL,  /* body: route (prefix only) */
 	DP_MSG_TYPE_END,
 };
 
@@ -56,7 +56,7 @@ enum dp_event_type {
 	DP_EV_FIRST_IN,    /* body: sa_event; the first authentic packet on an inbound half */
 	DP_EV_SOFT_EXPIRE, /* body: sa_event; a soft limit of packets or bytes was passed, once */
 	DP_EV_HARD_EXPIRE, /* body: sa_event; the half stopped at its hard limit */
-	DP_EV_PEER_MOVED,  /* body: sa_event; an authentic, fresh packet came from another endpoint */
+	DP_EV_PEER_MOVED, /* body: sa_event; an authentic, fresh packet came from another endpoint */
 	DP_EV_INVALID_SPI, /* body: sa_event (spi, endpoints); rate-limited by the dataplane */
 	DP_EV_PORT_LINK,   /* body: port */
 	DP_EV_TYPE_END,
@@ -69,7 +69,7 @@ enum dp_status {
 	DP_ERR_EXISTS,      /* slot or SPI in use */
 	DP_ERR_UNSUPPORTED, /* suite or option that no backend offers */
 	DP_ERR_RESOURCES,
-	DP_ERR_SYSTEM,      /* the kernel refused (interface, address) */
+	DP_ERR_SYSTEM, /* the kernel refused (interface, address) */
 	DP_STATUS_END,
 };
 
@@ -117,7 +117,8 @@ struct dp_sa {
 	uint8_t integ_key[64];
 	uint32_t n_ts; /* 1..DP_MAX_TS */
 	struct dp_endpoint local, remote;
-	uint64_t soft_packets, hard_packets; /* 0 = no limit; hard never beyond the sequence space */
+	uint64_t soft_packets,
+		hard_packets; /* 0 = no limit; hard never beyond the sequence space */
 	uint64_t soft_bytes, hard_bytes;
 	uint64_t first_seq; /* outbound: the first sequence number to be used, 1 for a new SA */
 	struct dp_ts ts[DP_MAX_TS];
@@ -136,11 +137,11 @@ struct dp_sa_peer {
 
 struct dp_tunnel {
 	uint32_t tunnel;
-	uint32_t mtu;                  /* of the inside interface; 0 = let the dataplane compute it */
-	char name[DP_NAME_SIZE];       /* NUL-terminated, as in the configuration */
-	char ifname[DP_IFNAME_SIZE];   /* the TUN to create; "" = none */
-	struct dp_addr inside[2];      /* our inside addresses; family 0 = absent */
-	uint8_t inside_len[2];         /* prefix lengths */
+	uint32_t mtu;                /* of the inside interface; 0 = let the dataplane compute it */
+	char name[DP_NAME_SIZE];     /* NUL-terminated, as in the configuration */
+	char ifname[DP_IFNAME_SIZE]; /* the TUN to create; "" = none */
+	struct dp_addr inside[2];    /* our inside addresses; family 0 = absent */
+	uint8_t inside_len[2];       /* prefix lengths */
 	uint16_t zero;
 };
 

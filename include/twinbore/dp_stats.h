@@ -80,8 +80,9 @@ struct dp_stats {
 	char reasons[DP_STATS_MAX_REASONS][DP_STATS_NAME_SIZE];
 	struct dp_stats_port ports[DP_STATS_MAX_PORTS];
 	struct dp_stats_worker workers[DP_STATS_MAX_WORKERS + 1];
-	uint64_t sas_offset;     /* bytes from the start of the map to dp_stats_sa[max_sas] */
-	uint64_t tunnels_offset; /* bytes from the start of the map to dp_stats_tunnel[max_tunnels] */
+	uint64_t sas_offset; /* bytes from the start of the map to dp_stats_sa[max_sas] */
+	uint64_t
+		tunnels_offset; /* bytes from the start of the map to dp_stats_tunnel[max_tunnels] */
 };
 
 static inline uint64_t dp_stats_size(uint32_t max_sas, uint32_t max_tunnels)

@@ -34,32 +34,32 @@ enum ipc_type {
 	IPC_NONE = 0,
 
 	/* supervisor -> child */
-	IPC_CONFIG,      /* fd: sealed memfd with the configuration's text; body: ipc_config */
-	IPC_PEER,        /* fd: socket to another child; body: ipc_peer. Replaces an earlier one */
-	IPC_SOCKET,      /* fd: a bound socket; body: ipc_socket */
-	IPC_RING,        /* fds: memfd and doorbell eventfd; body: ipc_ring */
-	IPC_STATS,       /* fd: the dataplane's counters, see dp_stats.h; body: u64 size of the map */
-	IPC_SECRET,      /* fd: an open PSK file; body: ipc_secret. keyd only */
-	IPC_START,       /* everything was handed over: go */
-	IPC_STOP,        /* say goodbye to peers and exit */
+	IPC_CONFIG, /* fd: sealed memfd with the configuration's text; body: ipc_config */
+	IPC_PEER,   /* fd: socket to another child; body: ipc_peer. Replaces an earlier one */
+	IPC_SOCKET, /* fd: a bound socket; body: ipc_socket */
+	IPC_RING,   /* fds: memfd and doorbell eventfd; body: ipc_ring */
+	IPC_STATS,  /* fd: the dataplane's counters, see dp_stats.h; body: u64 size of the map */
+	IPC_SECRET, /* fd: an open PSK file; body: ipc_secret. keyd only */
+	IPC_START,  /* everything was handed over: go */
+	IPC_STOP,   /* say goodbye to peers and exit */
 
 	/* child -> supervisor */
-	IPC_READY,       /* START was carried out */
-	IPC_FATAL,       /* body: text that says what was wrong and what to do; the child exits */
-	IPC_RELOADED,    /* a later IPC_CONFIG was carried out; body: text, "" or what could not be */
+	IPC_READY,    /* START was carried out */
+	IPC_FATAL,    /* body: text that says what was wrong and what to do; the child exits */
+	IPC_RELOADED, /* a later IPC_CONFIG was carried out; body: text, "" or what could not be */
 
 	/* ike <-> keyd; the request's id is echoed */
-	IPC_AUTH_SIGN,     /* body: ipc_auth, then octets to sign */
-	IPC_AUTH_VERIFY,   /* body: ipc_auth, then octets, then the AUTH data to check */
-	IPC_AUTH_RESULT,   /* body: ipc_auth_result, then AUTH data for a signature */
+	IPC_AUTH_SIGN,   /* body: ipc_auth, then octets to sign */
+	IPC_AUTH_VERIFY, /* body: ipc_auth, then octets, then the AUTH data to check */
+	IPC_AUTH_RESULT, /* body: ipc_auth_result, then AUTH data for a signature */
 
 	/* ike -> route, control; route -> control */
-	IPC_TUNNEL_STATE,  /* body: ipc_tunnel_state */
-	IPC_EVENT,         /* body: one JSON object as text: an event for people and programs */
+	IPC_TUNNEL_STATE, /* body: ipc_tunnel_state */
+	IPC_EVENT,        /* body: one JSON object as text: an event for people and programs */
 
 	/* control -> ike, route, supervisor */
-	IPC_QUERY,         /* body: ipc_query, then `arg_size` bytes of argument text */
-	IPC_REPLY,         /* body: ipc_reply, then JSON text; more parts follow while flag MORE is set */
+	IPC_QUERY, /* body: ipc_query, then `arg_size` bytes of argument text */
+	IPC_REPLY, /* body: ipc_reply, then JSON text; more parts follow while flag MORE is set */
 
 	IPC_TYPE_END,
 };
@@ -127,8 +127,8 @@ struct ipc_secret {
 
 struct ipc_auth {
 	char tunnel[DP_NAME_SIZE];
-	uint32_t method;      /* IKEv2 Authentication Method: 2 = shared key message integrity code */
-	uint32_t prf;         /* IANA "Transform Type 2" */
+	uint32_t method; /* IKEv2 Authentication Method: 2 = shared key message integrity code */
+	uint32_t prf;    /* IANA "Transform Type 2" */
 	uint32_t octets_size; /* bytes of InitiatorSignedOctets / ResponderSignedOctets */
 	uint32_t auth_size;   /* bytes of AUTH data, 0 when signing */
 };
@@ -157,18 +157,18 @@ struct ipc_tunnel_state {
 enum ipc_query_op {
 	IPC_QUERY_NONE = 0,
 	/* to ike */
-	IPC_QUERY_TUNNELS,  /* array of {name, up, phase, reason, since_s, local, remote, natt} */
-	IPC_QUERY_SAS,      /* array of IKE and CHILD SAs, without the counters of packets and bytes */
+	IPC_QUERY_TUNNELS, /* array of {name, up, phase, reason, since_s, local, remote, natt} */
+	IPC_QUERY_SAS, /* array of IKE and CHILD SAs, without the counters of packets and bytes */
 	IPC_QUERY_IKE_COUNTERS, /* object {name: value} */
-	IPC_QUERY_UP,       /* argument: tunnel name; the reply of the commands is {} */
-	IPC_QUERY_DOWN,     /* argument: tunnel name */
-	IPC_QUERY_REKEY,    /* argument: tunnel name, or "ike:" and the name for the IKE SA */
+	IPC_QUERY_UP,           /* argument: tunnel name; the reply of the commands is {} */
+	IPC_QUERY_DOWN,         /* argument: tunnel name */
+	IPC_QUERY_REKEY,        /* argument: tunnel name, or "ike:" and the name for the IKE SA */
 	/* to route */
-	IPC_QUERY_ROUTES,   /* array of {prefix, connection, source, tunnel (or null), installed} */
+	IPC_QUERY_ROUTES, /* array of {prefix, connection, source, tunnel (or null), installed} */
 	/* to the supervisor */
 	IPC_QUERY_PROCESSES, /* array of {role, pid, state, restarts, uptime_s}, itself included;
 			      * state: "running", "starting", "waiting" (for its restart), "stopped" */
-	IPC_QUERY_RELOAD,   /* {changed, unchanged}, or an error with one mistake a line */
+	IPC_QUERY_RELOAD,    /* {changed, unchanged}, or an error with one mistake a line */
 	IPC_QUERY_END,
 };
 
