@@ -39,7 +39,9 @@ def files(folders=FOLDERS):
     """Paths of the sources, relative to the project."""
     for folder in folders:
         for where, folders_here, names in os.walk(os.path.join(root, folder)):
-            folders_here[:] = [d for d in folders_here if d != "__pycache__"]
+            # Corpora and vectors are data.
+            folders_here[:] = [d for d in folders_here
+                               if d not in ("__pycache__", "corpus", "vectors")]
             for name in sorted(names):
                 yield os.path.relpath(os.path.join(where, name), root)
 
