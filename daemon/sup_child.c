@@ -136,6 +136,8 @@ static void became_ready(struct supervisor *s, struct sup_child *c)
 		return;
 	c->state = SUP_RUNNING;
 	c->at = MONO_NEVER;
+	if (c->role == IPC_ROLE_DP)
+		sup_handover_dp_ready(s);
 	snprintf(text, sizeof(text), "%s runs with pid %d", ipc_role_name(c->role), (int)c->pid);
 	sup_tell(s, "process-started", text);
 }

@@ -190,12 +190,26 @@ static bool give_rings(struct supervisor *s, struct sup_child *c)
 		if (!send_rings(s, r, c))
 			return false;
 		*mine = true;
-		if (!*other && sup_child_alive(neighbour))
+		/* A dataplane that is being started takes nothing yet: sup_handover_dp_ready(). */
+		if (!is_dp && !*other && sup_child_alive(neighbour))
 			*other = send_rings(s, r, neighbour);
 		if (*mine && *other)
 			rings_close(r);
 	}
 	return true;
+}
+
+void sup_handover_dp_ready(struct supervisor *s)
+{
+	for (size_t i = 0; i < SUP_N_RINGS; i++) {
+		struct sup_rings *r = &s->rings[i];
+
+		if (r->given_owner || !sup_child_alive(&s->children[r->owner]))
+			continue;
+		r->given_owner = send_rings(s, r, &s->children[r->owner]);
+		if (r->given_owner)
+			rings_close(r);
+	}
 }
 
 /* ---------------------------------------------------------------- counters */

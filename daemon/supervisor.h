@@ -151,6 +151,11 @@ void sup_control_remove(struct supervisor *s);
 /* sup_handover.c: what a child gets before IPC_START, and what its neighbours get with it. */
 bool sup_handover(struct supervisor *s, struct sup_child *c);
 bool sup_send_config(struct supervisor *s, struct sup_child *c);
+/*
+ * The dataplane forwards: ike and route get their ends of its rings, which tells them to program
+ * it. Not before, as it takes the network away until then.
+ */
+void sup_handover_dp_ready(struct supervisor *s);
 /* The child is gone: its ends that nobody took are closed. */
 void sup_handover_forget(struct supervisor *s, enum ipc_role role);
 void sup_handover_init(struct supervisor *s);
