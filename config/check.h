@@ -19,7 +19,8 @@ struct config_marks {
 	size_t n_tunnels;
 	struct config_connection_mark {
 		const struct config_connection *c;
-		const struct config_node *map, *name, *static_routes;
+		const struct config_node *map, *name,
+			*routes; /* the list that the routes come from */
 	} * connections;
 	size_t n_connections;
 	struct config_port_mark {

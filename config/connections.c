@@ -192,7 +192,7 @@ static void read_connection(struct config_parse *p, const struct config_node *it
 		.c = c,
 		.map = item,
 		.name = w.at_name,
-		.static_routes = w.at_static_routes,
+		.routes = w.at_static_routes ? w.at_static_routes : w.at_remote_networks,
 	};
 }
 

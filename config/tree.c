@@ -269,7 +269,7 @@ static void report_yaml(const yaml_parser_t *y, const char *text, size_t size,
 	}
 	line = place(y->problem_mark.line);
 	column = place(y->problem_mark.column);
-	if (strstr(problem, "cannot start any token"))
+	if (strstr(problem, "cannot start any token") || strstr(problem, "tab character"))
 		config_error_at(d, line, column,
 				"this character cannot start a value; indent with spaces, not "
 				"tabs, and put text with special characters into quotes");

@@ -233,9 +233,7 @@ static void check_routes(struct config_parse *p, struct entries *l)
 
 	for (i = 0; i < m->n_connections; i++) {
 		e.c = m->connections[i].c;
-		e.at = m->connections[i].static_routes;
-		if (!e.at)
-			e.at = m->connections[i].map;
+		e.at = m->connections[i].routes;
 		for (j = 0; j < e.c->n_static_routes; j++) {
 			e.key = &e.c->static_routes[j];
 			ok = ok && put(p, l, &e);
