@@ -223,7 +223,7 @@ static const struct config_key connection_keys[] = {
 	 .handle = config_handle_remote_networks, CONN_AT(at_remote_networks)},
 	{"static_routes", CONFIG_CUSTOM, .handle = config_handle_static_routes,
 	 CONN_AT(at_static_routes)},
-	{"revert_hold", CONFIG_DURATION, .zero_ok = true, .min = 100, .max = MS_H, .def = "5s",
+	{"revert_hold", CONFIG_DURATION, .zero_ok = true, .min = 100, .max = MS_H, .def = "3s",
 	 CONN(revert_hold)},
 	{"defaults", CONFIG_CUSTOM, .map = &config_defaults_map, .handle = config_handle_later,
 	 CONN_AT(at_defaults)},

@@ -11,9 +11,6 @@
 #include "routing/routing.h"
 #include "twinbore/dp_msg.h"
 
-/* A preferred tunnel must be up this long before it takes its traffic back. */
-#define ROUTE_REVERT_HOLD span_s(3)
-
 /* --------------------------------------------------------- translate_ike.c */
 
 /*

@@ -12,7 +12,7 @@ void translate_rt_connection(const struct config_connection *c, struct rt_connec
 	memcpy(out->name, c->name, sizeof(out->name));
 	out->prefixes = c->static_routes;
 	out->n_prefixes = c->n_static_routes;
-	out->revert_hold = ROUTE_REVERT_HOLD;
+	out->revert_hold = c->revert_hold;
 	for (size_t i = 0; i < c->n_tunnels && i < RT_MAX_TUNNELS; i++) {
 		const struct config_tunnel *from = &c->tunnels[i];
 		struct rt_tunnel_cfg *to = &out->tunnels[out->n_tunnels++];

@@ -72,7 +72,7 @@ static void defaults(void **state)
 	assert_false(c->ports[0].is_pci);
 	assert_string_equal(c->ports[0].device, "net_null");
 	assert_int_equal(c->connections[0].n_static_routes, 1);
-	assert_int_equal(c->connections[0].revert_hold.ns, span_s(5).ns);
+	assert_int_equal(c->connections[0].revert_hold.ns, span_s(3).ns);
 	assert_int_equal(t->ike_lifetime.ns, span_s(8 * 3600).ns);
 	assert_int_equal(t->child_lifetime.ns, span_s(3600).ns);
 	assert_int_equal(t->rekey_margin.ns, span_s(270).ns);
