@@ -26,6 +26,10 @@
 #define LINE_SIZE   512
 #define HUGEPAGE_MB 2
 
+/* Levels of libbpf and libxdp alike. */
+#define LIBBPF_WARN 0
+#define LIBBPF_INFO 1
+
 static char last_error[LINE_SIZE];
 
 struct args {
@@ -91,8 +95,10 @@ static int libbpf_print(int level, const char *fmt, va_list ap)
 {
 	char line[LINE_SIZE];
 
+	if (level > LIBBPF_INFO)
+		return 0; /* every relocation of every program */
 	vsnprintf(line, sizeof(line), fmt, ap);
-	log_line(line, level == 0);
+	log_line(line, level == LIBBPF_WARN);
 	return 0;
 }
 

@@ -195,6 +195,8 @@ static bool port_gateways(const struct dp_port *p, char *error)
 static bool init_mirror(const struct dp_port *p, char *error)
 {
 	(void)dp_sysctl_if("ipv6", p->mirror.ifname, "accept_ra", "0");
+	/* Serve at once: during duplicate detection Linux would resolve no neighbour. */
+	(void)dp_sysctl_if("ipv6", p->mirror.ifname, "accept_dad", "0");
 	if (!dp_link_up(&dp.netlink, p->mirror.ifindex, p->mtu, p->mac.addr_bytes)) {
 		snprintf(error, ERROR_SIZE, "port '%s': cannot bring up its Linux interface: %s",
 			 p->cfg->name, strerror(errno));
