@@ -164,6 +164,28 @@ static void overflow_everywhere(void **state)
 	assert_true(need > 150);
 }
 
+/* Lengths of payloads are 16 bits wide, and a UDP datagram is not longer either. */
+static void too_long(void **state)
+{
+	static uint8_t data[70000], buf[140000];
+	const struct ike_header h = test_header(IKE_SA_INIT, IKE_FLAG_INITIATOR, 0);
+	struct ike_builder b;
+
+	(void)state;
+	ike_build_open(&b, buf, sizeof(buf), &h);
+	ike_build_vendor(&b, data, 65535 - 28 - 4);
+	assert_int_equal(ike_build_close(&b), 65535);
+	ike_build_open(&b, buf, sizeof(buf), &h);
+	ike_build_vendor(&b, data, 65535 - 28 - 4 + 1);
+	assert_int_equal(ike_build_close(&b), 0);
+	ike_build_open(&b, buf, sizeof(buf), &h);
+	ike_build_vendor(&b, data, 70000);
+	assert_int_equal(ike_build_close(&b), 0);
+	ike_build_open(&b, buf, sizeof(buf), &h);
+	ike_build_sa(&b, IKE_PROTO_IKE, NULL, 0, NULL, 0); /* an offer of nothing */
+	assert_int_equal(ike_build_close(&b), 0);
+}
+
 static void inner_chain(void **state)
 {
 	struct ike_builder b;
@@ -194,9 +216,13 @@ static void inner_chain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(samples_parse),        cmocka_unit_test(sample_contents),
-		cmocka_unit_test(truncated_everywhere), cmocka_unit_test(every_bit_flipped),
-		cmocka_unit_test(overflow_everywhere),  cmocka_unit_test(inner_chain),
+		cmocka_unit_test(samples_parse),
+		cmocka_unit_test(sample_contents),
+		cmocka_unit_test(truncated_everywhere),
+		cmocka_unit_test(every_bit_flipped),
+		cmocka_unit_test(overflow_everywhere),
+		cmocka_unit_test(inner_chain),
+		cmocka_unit_test(too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,49 @@ static void what_was_parsed(void **state)
 	free(data);
 }
 
+/* Key Length once, and not 0; anything else makes the transform one that cannot be chosen. */
+static void attributes(void **state)
+{
+	static const struct {
+		const char *hex; /* the attributes of one AES-GCM transform */
+		uint16_t key_bits;
+		bool unknown;
+	} sets[] = {
+		{"", 0, false},
+		{"800e 0100", 256, false},
+		{"800e 0000", 0, true},
+		{"800e 0100 800e 0080", 256, true},
+		{"800e 0100 800e 0100", 256, true},
+		{"000e 0002 0100", 0, true}, /* of the long form */
+		{"8099 0001 800e 0080", 128, true},
+		{"800e 0080 0099 0000", 128, true},
+		{"000d 0001 aa 800e 0080", 128, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		uint8_t buf[64], data[32];
+		const size_t n = unhex(sets[i].hex, data, sizeof(data));
+		struct wr w = wr_of(buf, sizeof(buf));
+		struct ike_msg m = {0};
+
+		wr_u16(&w, 0);
+		wr_u16(&w, (uint16_t)(20 + n));
+		wr_u16(&w, 0);
+		wr_u16(&w, (uint16_t)(16 + n));
+		wr_u32(&w, 0x01010001);
+		wr_u16(&w, 0);
+		wr_u16(&w, (uint16_t)(8 + n));
+		wr_u32(&w, 0x01000014);
+		wr_bytes(&w, data, n);
+		assert_true(wr_ok(&w));
+		assert_int_equal(ike_msg_parse_inner(IKE_PL_SA, rd_of(buf, w.n), &m), IKE_OK);
+		assert_int_equal(m.sa.proposals[0].transforms[0].key_bits, sets[i].key_bits);
+		assert_int_equal(m.sa.proposals[0].transforms[0].unknown_attribute,
+				 sets[i].unknown);
+	}
+}
+
 static void inner_completes_outer(void **state)
 {
 	uint8_t nonce[20] = {0, 0, 0, 20};
@@ -415,6 +458,7 @@ int main(void)
 		cmocka_unit_test(chains),
 		cmocka_unit_test(chains_inner),
 		cmocka_unit_test(what_was_parsed),
+		cmocka_unit_test(attributes),
 		cmocka_unit_test(inner_completes_outer),
 		cmocka_unit_test(all_payload_types),
 		cmocka_unit_test(all_group_numbers),
