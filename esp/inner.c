@@ -79,10 +79,11 @@ enum esp_inner_fault esp_inner_parse(const uint8_t *data, uint32_t size, struct 
 void esp_inner_decrement_ttl(uint8_t *data, uint8_t family)
 {
 	if (family == IP_V4) {
-		const uint16_t from = esp_get16(data + 8);
+		const uint16_t from = esp_get16(data + 8); /* TTL, protocol */
+		const uint16_t to = (uint16_t)(from - 0x100);
 
-		data[8]--;
-		esp_sum_adjust(data + 10, from, esp_get16(data + 8));
+		esp_put16(data + 8, to);
+		esp_sum_adjust(data + 10, from, to);
 	} else {
 		data[7]--;
 	}
@@ -91,10 +92,11 @@ void esp_inner_decrement_ttl(uint8_t *data, uint8_t family)
 void esp_inner_set_ecn(uint8_t *data, uint8_t family, uint8_t ecn)
 {
 	if (family == IP_V4) {
-		const uint16_t from = esp_get16(data);
+		const uint16_t from = esp_get16(data); /* version, header length, TOS */
+		const uint16_t to = (uint16_t)((from & ~3u) | ecn);
 
-		data[1] = (uint8_t)((data[1] & ~3u) | ecn);
-		esp_sum_adjust(data + 10, from, esp_get16(data));
+		esp_put16(data, to);
+		esp_sum_adjust(data + 10, from, to);
 	} else {
 		data[1] = (uint8_t)((data[1] & ~0x30u) | (unsigned)ecn << 4);
 	}
