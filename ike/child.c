@@ -101,6 +101,16 @@ bool ike_child_live(const struct ike_child *c)
 	       !c->rekeyed_by_peer;
 }
 
+/*
+ * Whether the peer has our response that made it: it said something later, or has had as long as
+ * anybody repeats a request. Until then it would not know what a rekey is about.
+ */
+bool ike_child_confirmed(const struct ike_child *c)
+{
+	return c->initiator || c->confirmed ||
+	       mono_since(c->tunnel->ike->now, c->created).ns > span_s(40).ns;
+}
+
 void ike_child_free(struct ike_child *c)
 {
 	struct ike *ike = c->tunnel->ike;

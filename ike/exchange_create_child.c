@@ -101,6 +101,7 @@ void ike_create_child_start(struct ike_sa *sa, struct ike_child *old)
 		failed(sa, old, false);
 		return;
 	}
+	sa->n_doomed = 0;
 	ike_build_open_inner(&b, buf, sizeof(buf));
 	if (old) {
 		/* RFC 7296 1.3.3: the SPI that we expect in inbound packets. */
@@ -118,6 +119,15 @@ void ike_create_child_start(struct ike_sa *sa, struct ike_child *old)
 	if (!ike_request_send(sa, old ? IKE_TASK_REKEY_CHILD : IKE_TASK_NEW_CHILD,
 			      IKE_CREATE_CHILD_SA, &b, old, o))
 		failed(sa, old, false);
+}
+
+static bool doomed(const struct ike_sa *sa, uint32_t spi_out)
+{
+	for (size_t i = 0; i < sa->n_doomed; i++) {
+		if (sa->doomed[i] == spi_out)
+			return true;
+	}
+	return false;
 }
 
 static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child *old,
@@ -206,6 +216,12 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 	}
 	if (terms.suite.dh)
 		sa->tunnel->pfs_group = terms.suite.dh;
+	if (doomed(sa, c->spi_out)) {
+		/* The peer's Delete was faster than its response: it is gone already. */
+		failed(sa, old, false);
+		ike_child_gone(c, "child-create", "deleted before it was made");
+		goto out;
+	}
 	if (old && old->state < IKE_CH_DELETING) {
 		c->replaces = old;
 		old->rekeyed_by_us = c;
@@ -352,6 +368,12 @@ void ike_rekey_child_request(struct ike_sa *sa, const struct ike_packet *p, cons
 		return;
 	}
 	old = ike_child_by_spi_out(sa->tunnel, spi);
+	if (!old && sa->req.data &&
+	    (sa->req.task == IKE_TASK_NEW_CHILD || sa->req.task == IKE_TASK_REKEY_CHILD)) {
+		/* It may be the one whose response is still on its way to us. */
+		refuse(sa, IKE_N_TEMPORARY_FAILURE);
+		return;
+	}
 	if (!old || old->sa != sa) {
 		/* RFC 7296 2.25.1: with the SPI that was asked for. */
 		struct ike_builder b;

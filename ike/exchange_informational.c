@@ -71,8 +71,12 @@ static size_t delete_children(struct ike_sa *sa, const struct ike_delete_payload
 	while (n < PAIRS_MAX && rd_u32(&r, &spi)) {
 		struct ike_child *c = ike_child_by_spi_out(sa->tunnel, spi);
 
-		if (!c)
+		if (!c) {
+			if (sa->req.data &&
+			    sa->n_doomed < sizeof(sa->doomed) / sizeof(sa->doomed[0]))
+				sa->doomed[sa->n_doomed++] = spi;
 			continue;
+		}
 		for (size_t i = 0; i < n; i++) {
 			if (retired[i] == c)
 				c = NULL;

@@ -177,9 +177,12 @@ static void on_child(struct ike *ike, const struct ike_event *ev)
 	if (!c)
 		return;
 	if (ev->type == IKE_EV_CHILD_FIRST_IN) {
-		c->confirmed = true;
+		c->confirmed = c->proven = true;
 		if (!c->redundant)
 			ike_child_switch(c, "the peer sends on it");
+		ike_settle_tunnel(c->tunnel);
+		if (c->sa)
+			ike_sa_run(c->sa);
 	} else if (ev->type == IKE_EV_CHILD_SOFT) {
 		if (c->state == IKE_CH_INSTALLED && ike_child_live(c) && c->sa) {
 			c->want_rekey = true;

@@ -204,6 +204,10 @@ struct ike_sa {
 	uint8_t *response; /* to rx_mid - 1 */
 	size_t response_size;
 
+	/* Children that the peer deleted before we had its response that made them. */
+	uint32_t doomed[4];
+	size_t n_doomed;
+
 	/* What is to be requested. */
 	bool want_delete, want_rekey, want_child, want_dpd;
 	const char *delete_reason;
@@ -244,6 +248,7 @@ struct ike_child {
 	bool has_in, has_out;                              /* halves in the dataplane */
 	bool reply_held; /* the response to the peer waits for the installation */
 	bool confirmed;  /* the peer has our response */
+	bool proven;     /* the peer sends on it, so it receives as well */
 	bool want_rekey, want_delete;
 	bool redundant; /* lost a collision: never switched to while there is another */
 	unsigned n_rekey_failures;
@@ -371,6 +376,7 @@ const char *ike_child_state_name(enum ike_child_state s);
 struct ike_child *ike_child_by_spi_out(struct ike_tunnel *t, uint32_t spi_out);
 struct ike_child *ike_child_by_slot(struct ike *ike, uint32_t slot);
 bool ike_child_live(const struct ike_child *c); /* being installed or installed, not replaced */
+bool ike_child_confirmed(const struct ike_child *c); /* the peer surely has it */
 void ike_child_install(struct ike_child *c);
 void ike_child_dp_result(struct ike_child *c, enum ike_pending_kind kind, bool ok);
 void ike_child_failed(struct ike_child *c, const char *reason);

@@ -46,16 +46,34 @@ int ike_rank_cmp(const struct ike_rank *a, const struct ike_rank *b)
 	return d ? d : (a->size > b->size) - (a->size < b->size);
 }
 
-/* The youngest that carries or could carry traffic; one that lost only if there is no other. */
+/* How sure it is that the peer receives on it: an initiator's is installed there before it is here. */
+static int trust(const struct ike_child *c)
+{
+	if (c->redundant)
+		return 0;
+	return c->initiator || c->proven ? 3 : c->confirmed ? 2 : 1;
+}
+
+static bool usable(const struct ike_child *c)
+{
+	return c && c->state == IKE_CH_INSTALLED && c->has_in && c->has_out;
+}
+
+/*
+ * What replaces `but`: its successor, which who deletes it sends by already; else the youngest of
+ * those that the peer most surely receives on.
+ */
 struct ike_child *ike_best_child(struct ike_tunnel *t, const struct ike_child *but)
 {
 	struct ike_child *c, *best = NULL;
 
+	if (but && usable(but->rekeyed_by_peer) && !but->rekeyed_by_peer->redundant)
+		return but->rekeyed_by_peer;
+	if (but && usable(but->rekeyed_by_us) && !but->rekeyed_by_us->redundant)
+		return but->rekeyed_by_us;
 	TAILQ_FOREACH(c, &t->children, entry)
 	{
-		if (c == but || c->state != IKE_CH_INSTALLED || !c->has_in || !c->has_out)
-			continue;
-		if (!best || !c->redundant || best->redundant)
+		if (c != but && usable(c) && (!best || trust(c) >= trust(best)))
 			best = c;
 	}
 	return best;
@@ -125,13 +143,13 @@ void ike_settle_ike_rekey(struct ike_sa *old)
 
 /* -------------------------------------------------------------------- duplicates */
 
-static bool carries(const struct ike_sa *sa)
+static bool carries(const struct ike_sa *sa, bool late)
 {
 	struct ike_child *c;
 
 	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
 	{
-		if (c->sa == sa && c->state == IKE_CH_INSTALLED)
+		if (c->sa == sa && usable(c) && trust(c) >= (late ? 1 : 3))
 			return true;
 	}
 	return false;
@@ -159,8 +177,8 @@ static bool settle_pair(struct ike_sa *loser, struct ike_sa *winner)
 							      : loser->established);
 	const bool late = mono_reached(ike->now, mono_add(both, GRACE));
 
-	if (!carries(winner)) {
-		if (late && carries(loser)) {
+	if (!carries(winner, late)) {
+		if (late && carries(loser, late)) {
 			ike_sa_delete(winner, "duplicate without a child");
 			return true;
 		}
@@ -207,6 +225,7 @@ static bool settle_sas(struct ike_tunnel *t)
 static bool settle_children(struct ike_tunnel *t)
 {
 	struct ike_child *a, *b, *loser, *winner;
+	bool late;
 
 	TAILQ_FOREACH(a, &t->children, entry)
 	{
@@ -220,8 +239,8 @@ static bool settle_children(struct ike_tunnel *t)
 								       : b;
 			winner = loser == a ? b : a;
 			ike_timer_settle(t);
-			if (!loser->initiator &&
-			    !mono_reached(t->ike->now, mono_add(b->created, GRACE)))
+			late = mono_reached(t->ike->now, mono_add(b->created, GRACE));
+			if (!late && (!loser->initiator || trust(winner) < 3))
 				continue;
 			ike_child_switch(winner, "duplicate");
 			ike_child_request_delete(loser, "duplicate");

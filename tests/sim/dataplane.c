@@ -30,8 +30,8 @@ void dp_request(struct sim_node *n, const struct ike_action *a)
 
 	if (mono_before(at, n->dp_last))
 		at = n->dp_last; /* in order, as the ring keeps it */
-	n->dp_last = at;
-	item = queue_new(n->w, SIM_DP, n->index, mono_since(at, n->w->now).ns / 1000);
+	item = queue_new(n->w, SIM_DP, n->index, (mono_since(at, n->w->now).ns + 999) / 1000);
+	n->dp_last = item->at;
 	item->dp.act = *a;
 	item->dp.epoch = n->dp_epoch;
 	item->dp.ok = !(n->dp_fails && a->type == IKE_ACT_CHILD_ADD_IN);
@@ -65,6 +65,8 @@ static void add_in(struct sim_node *n, const struct ike_action *a)
 		fail_world(n->w, "node %d: SPI %08x does not carry slot %u", n->index,
 			   a->child.spi_in, a->child.slot);
 	set_half(h, a, a->child.spi_in, n->w->now);
+	n->installed[a->child.slot].spi = a->child.spi_in;
+	n->installed[a->child.slot].at = n->w->now;
 }
 
 static void add_out(struct sim_node *n, const struct ike_action *a)
@@ -94,10 +96,11 @@ static void apply(struct sim_node *n, const struct ike_action *a)
 		n->current[t] = slot;
 		break;
 	case IKE_ACT_CHILD_DEL_IN:
-		if (!in->on)
+		/* Nobody is told of a refusal before a delete may be on its way. */
+		if (!in->on && !in->refused)
 			fail_world(n->w, "node %d: delete of absent inbound slot %u", n->index,
 				   slot);
-		in->on = false;
+		in->on = in->refused = false;
 		break;
 	case IKE_ACT_CHILD_DEL_OUT:
 		if (!out->on)
@@ -130,6 +133,10 @@ void dp_done(struct sim_node *n, struct sim_item *item)
 	if (item->dp.epoch != n->dp_epoch)
 		return; /* for a dataplane that is no more */
 	n->n_dp_pending--;
+	if (n->w->verbose)
+		fprintf(stderr, "%10.3f %c dataplane: %d of slot %u, %s\n",
+			(double)n->w->now.ns / 1e9, 'A' + n->index, (int)a->type, a->child.slot,
+			item->dp.ok ? "done" : "refused");
 	if (a->child.slot >= SIM_SLOTS || a->child.tunnel >= SIM_TUNNELS) {
 		fail_world(n->w, "node %d: slot %u or tunnel %u out of range", n->index,
 			   a->child.slot, a->child.tunnel);
@@ -137,6 +144,8 @@ void dp_done(struct sim_node *n, struct sim_item *item)
 	}
 	if (item->dp.ok)
 		apply(n, a);
+	else
+		n->in[a->child.slot] = (struct sim_half){.refused = true};
 	if (!a->request || n->dp_deaf)
 		return;
 	ev.dp.request = a->request;
@@ -217,6 +226,23 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 			h->remote = p->from;
 		}
 		h->seen = true;
+		return;
+	}
+	/* The one that brought the sender up may be faster than what follows at the receiver. */
+	if (h && n->installed[slot].spi != p->esp.spi &&
+	    !mono_before(sender->up_at[t], p->esp.made)) {
+		n->n_esp_excused++;
+		return;
+	}
+	/* Lost with the dataplane that had it, and the peer has not heard of that yet. */
+	if (h && n->installed[slot].spi == p->esp.spi &&
+	    mono_before(n->installed[slot].at, n->down_at[t])) {
+		n->n_esp_excused++;
+		return;
+	}
+	/* An SA ends with its hard lifetime, whatever that costs. */
+	if (mono_since(w->now, p->esp.made).ns + span_s(2).ns > n->cfg[t].child_lifetime.ns) {
+		n->n_esp_excused++;
 		return;
 	}
 	/* Not accepted: nobody may notice, unless both ends called the tunnel usable all along. */

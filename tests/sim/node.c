@@ -134,6 +134,8 @@ bool node_power_on(struct sim_node *n)
 		return false;
 	n->off = false;
 	dp_clear(n);
+	for (size_t t = 0; t < SIM_TUNNELS; t++)
+		n->down_at[t] = n->w->now;
 	for (size_t t = 0; t < n->n_tunnels; t++)
 		node_set_tunnel(n, t);
 	return true;

@@ -30,6 +30,7 @@ struct sim_half {
 	bool udp;
 	struct ip_endpoint local, remote;
 	struct mono added;
+	bool refused;  /* inbound: was not installed */
 	bool seen;     /* inbound: first packet */
 	uint64_t next; /* outbound: sequence */
 };
@@ -61,6 +62,10 @@ struct sim_node {
 	unsigned n_dp_pending;
 	uint64_t dp_epoch;
 	struct sim_half in[SIM_SLOTS], out_half[SIM_SLOTS];
+	struct {
+		uint32_t spi;
+		struct mono at;
+	} installed[SIM_SLOTS]; /* the last inbound half of each slot; outlives the dataplane */
 	uint32_t current[SIM_TUNNELS]; /* slot */
 	bool up[SIM_TUNNELS];
 	struct mono down_at[SIM_TUNNELS], up_at[SIM_TUNNELS];
