@@ -195,8 +195,9 @@ void rt_plan_result(struct rt *rt, uint32_t request_id, bool ok, struct mono now
 			dp->installed = ok;
 			dp->failed = !ok;
 		}
-		if (dp && !ok) {
-			rt->retry_at = mono_min(rt->retry_at, mono_add(now, RETRY_DELAY));
+		/* One line a round, not one an object: a full table may refuse every route. */
+		if (dp && !ok && mono_is_never(rt->retry_at)) {
+			rt->retry_at = mono_add(now, RETRY_DELAY);
 			trace(rt->tracer, LOG_LEVEL_WARN,
 			      "routing program: the dataplane refused request %u; trying again",
 			      request_id);
