@@ -20,6 +20,12 @@ static inline void aead_aad_esn(uint8_t out[AEAD_AAD_MAX], const struct esp_job 
 	memcpy(out + 8, j->esp + 4, 4);
 }
 
+/* The caller's promise, checked where a backend would write past the end otherwise. */
+static inline bool aead_cbc_size_ok(const struct esp_job *j)
+{
+	return j->payload_size != 0 && j->payload_size % AEAD_CBC_BLOCK == 0;
+}
+
 static inline bool aead_equal_ct(const uint8_t *a, const uint8_t *b, size_t size)
 {
 	uint64_t diff = 0;

@@ -4,7 +4,9 @@
  *
  * GCM goes through the direct calls, which measure faster than jobs. CBC with HMAC goes through the
  * job manager, which works on many packets side by side: a burst is submitted whole, then flushed.
- * Jobs complete in any order; user_data leads back to the caller's job.
+ * Jobs complete in any order; user_data leads back to the caller's job. They are submitted without
+ * the library's checks, which cost 25 cycles a packet: all it would check is set here, but for the
+ * length. (Handing it packets sorted by size was tried: 2 % at best.)
  */
 #include <intel-ipsec-mb.h>
 #include <stdlib.h>
@@ -234,7 +236,8 @@ static inline void gcm_open_one(struct esp_job *j)
 	size_t aad_size;
 
 	a = gcm_inputs(j, &nonce, &aad, &aad_size);
-	k->gcm_dec(&k->gcm, &gcm, text, text, j->payload_size, (const uint8_t *)&nonce, a, aad_size, icv, 16);
+	k->gcm_dec(&k->gcm, &gcm, text, text, j->payload_size, (const uint8_t *)&nonce, a, aad_size,
+		   icv, 16);
 	j->ok = aead_equal_ct(icv, text + j->payload_size, 16);
 }
 
@@ -290,13 +293,15 @@ static void cbc_seal(struct mb_ctx *c, struct esp_job *jobs, size_t n)
 		uint8_t *icv = cbc_icv(&jobs[i]);
 
 		jobs[i].ok = false;
+		if (!aead_cbc_size_ok(&jobs[i]))
+			continue;
 		if (jobs[i].key->esn)
 			esp_put32(icv, jobs[i].seq_hi);
 		q = cbc_job(c->mgr, &jobs[i]);
 		q->cipher_direction = IMB_DIR_ENCRYPT;
 		q->chain_order = IMB_ORDER_CIPHER_HASH;
 		q->auth_tag_output = icv;
-		cbc_done(IMB_SUBMIT_JOB(c->mgr));
+		cbc_done(IMB_SUBMIT_JOB_NOCHECK(c->mgr));
 	}
 	while ((q = IMB_FLUSH_JOB(c->mgr)))
 		cbc_done(q);
@@ -311,6 +316,8 @@ static void cbc_open(struct mb_ctx *c, struct esp_job *jobs, size_t n)
 		uint8_t *icv = cbc_icv(&jobs[i]);
 
 		jobs[i].ok = false;
+		if (!aead_cbc_size_ok(&jobs[i]))
+			continue;
 		memcpy(c->icv_received[i], icv, icv_size);
 		if (jobs[i].key->esn)
 			esp_put32(icv, jobs[i].seq_hi);
@@ -318,7 +325,7 @@ static void cbc_open(struct mb_ctx *c, struct esp_job *jobs, size_t n)
 		q->cipher_direction = IMB_DIR_DECRYPT;
 		q->chain_order = IMB_ORDER_HASH_CIPHER;
 		q->auth_tag_output = c->icv_computed[i];
-		cbc_done(IMB_SUBMIT_JOB(c->mgr));
+		cbc_done(IMB_SUBMIT_JOB_NOCHECK(c->mgr));
 	}
 	while ((q = IMB_FLUSH_JOB(c->mgr)))
 		cbc_done(q);

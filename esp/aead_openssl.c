@@ -197,7 +197,7 @@ static bool cbc_seal_one(const struct esp_job *j)
 {
 	uint8_t mac[64];
 
-	if (!cbc_cipher(j, j->key->enc) || !hmac(j, mac))
+	if (!aead_cbc_size_ok(j) || !cbc_cipher(j, j->key->enc) || !hmac(j, mac))
 		return false;
 	memcpy(j->esp + ESP_HDR_SIZE + AEAD_CBC_BLOCK + j->payload_size, mac, j->key->icv_size);
 	return true;
@@ -209,7 +209,7 @@ static bool cbc_open_one(const struct esp_job *j)
 	uint8_t mac[64];
 
 	/* RFC 4303 3.4.4.1: the ICV first. */
-	return hmac(j, mac) && aead_equal_ct(mac, icv, j->key->icv_size) &&
+	return aead_cbc_size_ok(j) && hmac(j, mac) && aead_equal_ct(mac, icv, j->key->icv_size) &&
 	       cbc_cipher(j, j->key->dec);
 }
 

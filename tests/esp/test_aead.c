@@ -208,6 +208,35 @@ static void test_bursts(void **state)
 			burst(esp_backends[i], &r);
 }
 
+/* A payload that is no whole number of blocks fails, alone, instead of running past its end. */
+static void test_bad_sizes(void **state)
+{
+	static const uint32_t sizes[] = {0, 1, 15, 17, 31, 100};
+	const struct esp_suite s = suite_of(&suite_rows[3]);
+
+	for (size_t i = 0; esp_backends[i]; i++)
+		for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++)
+			for (int open = 0; open < 2; open++) {
+				uint8_t mem[3][256] = {0};
+				struct esp_job jobs[3];
+				struct side x;
+
+				side_init(&x, esp_backends[i], &s, false);
+				for (int n = 0; n < 3; n++)
+					jobs[n] = (struct esp_job){
+						.key = x.key, .esp = mem[n], .payload_size = 64};
+				x.b->seal(x.ctx, jobs, 3);
+				jobs[1].payload_size = sizes[k];
+				if (open)
+					x.b->open(x.ctx, jobs, 3);
+				else
+					x.b->seal(x.ctx, jobs, 3);
+				assert_true(jobs[0].ok && jobs[2].ok);
+				assert_false(jobs[1].ok);
+				side_fini(&x);
+			}
+}
+
 static void test_unsupported(void **state)
 {
 	struct esp_suite s = {.encr = 28, .encr_key_bits = 256};
@@ -227,9 +256,9 @@ static void test_unsupported(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_suites),      cmocka_unit_test(test_backends),
-		cmocka_unit_test(test_cross),       cmocka_unit_test(test_bursts),
-		cmocka_unit_test(test_unsupported),
+		cmocka_unit_test(test_suites),    cmocka_unit_test(test_backends),
+		cmocka_unit_test(test_cross),     cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_bad_sizes), cmocka_unit_test(test_unsupported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
