@@ -1,0 +1,524 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The control process against fake processes and hostile clients.
+
+usage: test_control.py HARNESS
+"""
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from gateway import CONFIG, Gateway, Peer, Refused, process, send, until
+
+HARNESS = None
+
+
+class Case(unittest.TestCase):
+    stats = True
+
+    def setUp(self):
+        self.gw = Gateway(HARNESS, stats=self.stats)
+        self.addCleanup(self.gw.close)
+        self.ike = self.gw.peers["IKE"]
+        self.route = self.gw.peers["ROUTE"]
+        self.supervisor = self.gw.peers["SUPERVISOR"]
+
+    def client(self):
+        client = self.gw.client()
+        self.addCleanup(client.close)
+        return client
+
+    def tearDown(self):
+        if self.gw.process.poll() is None:
+            send(self.gw.channel, "IPC_STOP")
+            self.assertEqual(self.gw.process.wait(timeout=10), 0, self.gw.text_of_log())
+
+
+class Shows(Case):
+    def test_status(self):
+        s = self.client().result("status")
+        self.assertEqual(s["gateway"], "gw")
+        self.assertEqual(s["state"], "ok")
+        self.assertEqual((s["tunnels_up"], s["tunnels_configured"]), (3, 3))
+        self.assertEqual(s["uptime_s"], 12.5)
+        self.assertEqual([p["role"] for p in s["processes"]], ["supervisor", "ike"])
+        self.assertEqual([(c["name"], c["state"], c["active_tunnel"]) for c in s["connections"]],
+                         [("one", "up", "one-2"), ("two", "up", "two-1")])
+        self.assertEqual(s["connections"][0]["routes"], ["10.2.0.0/24", "10.3.0.0/24"])
+        self.assertEqual(set(s["rates"]), {"in_bps", "out_bps", "in_pps", "out_pps"})
+
+    def test_degraded(self):
+        self.ike.answers["tunnels"][0]["up"] = False
+        s = self.client().result("status")
+        self.assertEqual((s["state"], s["tunnels_up"]), ("degraded", 2))
+        self.assertEqual(s["connections"][0]["state"], "degraded")
+        self.ike.answers["tunnels"] = []
+        self.assertEqual(self.client().result("status")["connections"][0]["state"], "down")
+
+    def test_degraded_by_a_process(self):
+        self.supervisor.answers["processes"].append(process("twinbore-dp", "waiting"))
+        s = self.client().result("status")
+        self.assertEqual((s["state"], s["tunnels_up"]), ("degraded", 3))
+
+    def test_connections(self):
+        c = self.client().result("show.connections")["connections"]
+        self.assertEqual(c[0], {"name": "one", "state": "up", "active_tunnel": "one-2",
+                                "tunnels": ["one-1", "one-2"],
+                                "routes": ["10.2.0.0/24", "10.3.0.0/24"]})
+
+    def test_tunnels(self):
+        t = self.client().result("show.tunnels")["tunnels"]
+        self.assertEqual([x["name"] for x in t], ["one-1", "one-2", "two-1"])
+        self.assertEqual(t[0], {
+            "name": "one-1", "connection": "one", "index": 0, "up": True, "phase": "up",
+            "reason": "", "since_s": 5.5, "active": False, "local": "192.0.2.1:500",
+            "remote": "198.51.100.1:500", "interface": "in1", "natt": False,
+            "inside_addresses": ["169.254.1.2/30", "fd00::2/126"], "mtu": 1438, "in_packets": 0,
+            "in_bytes": 111, "out_packets": 112, "out_bytes": 0, "in_dropped": 0,
+            "out_dropped": 0})
+        self.assertTrue(t[1]["active"])
+        self.assertEqual((t[1]["in_bytes"], t[1]["out_dropped"]), (211, 9))
+
+    def test_tunnel_that_ike_does_not_know(self):
+        self.ike.answers["tunnels"] = []
+        t = self.client().result("show.tunnels")["tunnels"]
+        self.assertEqual([(x["up"], x["phase"]) for x in t], [(False, "down")] * 3)
+        self.assertEqual(t[2]["remote"], None)
+
+    def test_sas(self):
+        s = self.client().result("show.sas")["sas"]
+        self.assertNotIn("in_packets", s[0])
+        self.assertEqual((s[1]["in_packets"], s[1]["out_seq"], s[1]["in_replayed"]), (55, 56, 2))
+        self.assertEqual(s[2]["in_packets"], 0)  # a slot outside of the map
+
+    def test_routes(self):
+        self.assertEqual(self.client().result("show.routes")["routes"],
+                         self.route.answers["routes"])
+
+    def test_ports(self):
+        r = self.client().result("show.ports")
+        self.assertEqual(r["aead_backend"], "ipsec-mb")
+        wan = r["ports"][0]
+        self.assertEqual((wan["name"], wan["mac"], wan["link_up"], wan["speed_mbps"]),
+                         ("wan", "02:00:00:00:00:fe", True, 10000))
+        self.assertEqual(r["ports"][1]["name"], "\\xff" * 32)
+        self.assertEqual(r["ports"][1]["speed_mbps"], 0)
+        self.assertEqual([(w["index"], w["asleep"], w["cycles_per_packet"])
+                          for w in r["workers"]], [(0, False, 400), (1, True, 0)])
+
+    def test_counters(self):
+        r = self.client().result("show.counters")
+        self.assertEqual(r["ike"], {"rx-messages": 3})
+        self.assertEqual(r["dataplane"], {"no-route": 321, "replayed": 7, "no-sa": 0})
+
+
+class Commands(Case):
+    def test_pass_to_ike(self):
+        c = self.client()
+        self.assertEqual(c.result("up", tunnel="one-1"), {})
+        c.result("down", tunnel="one-2")
+        c.result("rekey", tunnel="one-1")
+        c.result("rekey", tunnel="one-1", what="child")
+        c.result("rekey", tunnel="two-1", what="ike")
+        self.assertEqual(self.ike.asked, [("up", "one-1"), ("down", "one-2"), ("rekey", "one-1"),
+                                          ("rekey", "one-1"), ("rekey", "ike:two-1")])
+
+    def test_unknown_tunnel(self):
+        e = self.client().error("up", tunnel="one1")
+        self.assertEqual(e, {"code": "no-such-tunnel",
+                             "message": "no tunnel is named 'one1'; the nearest is 'one-1'"})
+        e = self.client().error("rekey", tunnel="ike:one-1")  # not to be smuggled in
+        self.assertEqual(e["code"], "no-such-tunnel")
+        self.assertEqual(self.ike.asked, [])
+
+    def test_bad_parameters(self):
+        c = self.client()
+        for params in {}, {"tunnel": 3}, {"tunnel": ""}, {"tunnel": None}:
+            self.assertEqual(c.error("up", **params)["code"], "bad-params")
+        self.assertEqual(c.error("rekey", tunnel="one-1", what="all")["code"], "bad-params")
+        self.assertEqual(c.error("rekey", tunnel="one-1", what=1)["code"], "bad-params")
+        self.assertEqual(c.error("events", follow="yes")["code"], "bad-params")
+
+    def test_refusal_is_told(self):
+        self.ike.answers["up"] = Refused("failed", "there is no remote address")
+        self.assertEqual(self.client().error("up", tunnel="one-1"),
+                         {"code": "failed", "message": "there is no remote address"})
+        self.ike.answers["up"] = Refused("parse", "a code that is not its to give")
+        self.assertEqual(self.client().error("up", tunnel="one-1")["code"], "failed")
+
+    def test_reload(self):
+        self.assertEqual(self.client().result("reload"), {"changed": ["one-1"], "unchanged": 2})
+        text = "\n".join("line %d: wrong" % i + "x" * 200 for i in range(20))
+        self.supervisor.answers["reload"] = Refused("failed", text)
+        self.assertEqual(self.client().error("reload"), {"code": "failed", "message": text})
+
+    def test_new_configuration(self):
+        self.gw.configure(CONFIG.replace("two-1", "new-1"), 2)
+        self.assertEqual(self.gw.expect("IPC_RELOADED"), b"")
+        t = self.client().result("show.tunnels")["tunnels"]
+        self.assertEqual([x["name"] for x in t], ["one-1", "one-2", "new-1"])
+        self.gw.configure("version: nonsense", 3)
+        self.assertNotEqual(self.gw.expect("IPC_RELOADED"), b"")
+        self.assertEqual(len(self.client().result("show.tunnels")["tunnels"]), 3)
+
+
+class Lines(Case):
+    def test_id_is_echoed(self):
+        c = self.client()
+        for ident in 1, -5, 1.5, "a", "", 2**53:
+            c.send({"id": ident, "method": "show.routes"})
+            self.assertEqual(c.line()["id"], ident)
+        c.send({"method": "show.routes", "unknown": [1, {"a": None}]})
+        self.assertIsNone(c.line()["id"])
+        for ident in [], {}, True, None:
+            c.send({"id": ident, "method": "show.routes"})
+            answer = c.line()
+            self.assertEqual((answer["id"], answer["error"]["code"]), (None, "bad-params"))
+
+    def test_methods(self):
+        c = self.client()
+        self.assertEqual(c.error("show.tunels")["message"],
+                         "no method is named 'show.tunels'; the nearest is 'show.tunnels'")
+        self.assertEqual(c.error("exec")["code"], "no-such-method")
+        c.send({"id": 1, "method": 3}, {"id": 1}, {"id": 1, "method": "status", "params": []})
+        for _ in range(3):
+            self.assertEqual(c.line()["error"]["code"], "bad-params")
+
+    def test_what_is_no_object(self):
+        c = self.client()
+        lines = [b"hello", b"[]", b"1", b'"a"', b"{", b"{}{}", b'{"a":1,"a":2}', b"\x00\x01\xff",
+                 b'{"method":"st\xff"}', b'{"method":"a\\u0000b"}', b"[" * 5000, b"{\"a\":" * 5000,
+                 b'{"id":1e999}', b'{"id":"\\ud800"}']
+        for line in lines:
+            c.raw(line + b"\n")
+            answer = c.line()
+            self.assertEqual((answer["id"], answer["error"]["code"]), (None, "parse"), line)
+        c.raw(b"\n\n\r\n")  # empty lines; a carriage return is white space, but no object
+        self.assertEqual(c.line()["error"]["code"], "parse")
+        self.assertTrue(c.result("show.routes"))
+
+    def test_pieces(self):
+        c = self.client()
+        for byte in b'{"id":1,"method":"show.routes"}\n{"id":2,':
+            c.raw(bytes([byte]))
+        self.assertEqual(c.line()["id"], 1)
+        self.assertTrue(c.quiet())
+        c.raw(b'"method":"show.routes"}\n')
+        self.assertEqual(c.line()["id"], 2)
+
+    def test_longest_line(self):
+        c = self.client()
+        head = b'{"id":1,"method":"show.routes","x":"'
+        c.raw(head + b"a" * (65536 - len(head) - 3) + b'"}\n')
+        self.assertIn("result", c.line())
+        c.raw(head + b"a" * (65537 - len(head) - 3) + b'"}\n')
+        self.assertEqual(c.line()["error"]["code"], "too-long")
+        self.assertTrue(c.result("show.routes"))
+        c.raw(b"a" * 1000000)
+        self.assertEqual(c.line()["error"]["code"], "too-long")
+        self.assertTrue(c.quiet())
+        c.raw(b"\n")
+        self.assertTrue(c.result("show.routes"))
+
+    def test_answers_in_order(self):
+        """Also when the first answer is the slowest."""
+        def late(ident, arg):
+            time.sleep(0.3)
+            return {}
+        self.ike.answers["up"] = late
+        c = self.client()
+        n = 50
+        c.send({"id": 0, "method": "up", "params": {"tunnel": "one-1"}},
+               *({"id": i, "method": ("show.ports", "nonsense", "show.routes")[i % 3]}
+                 for i in range(1, n)))
+        self.assertEqual([c.line()["id"] for _ in range(n)], list(range(n)))
+
+    def test_half_close(self):
+        c = self.client()
+        c.raw(b'{"id":1,"method":"status"}\n{"id":2,"method":"show.routes"}\n{"id":3')
+        c.sock.shutdown(socket.SHUT_WR)
+        self.assertEqual([c.line()["id"], c.line()["id"], c.line()], [1, 2, None])
+
+    def test_leaves_in_the_middle(self):
+        for _ in range(20):
+            c = self.client()
+            c.raw(b'{"id":1,"method":"up","params":{"tunnel":"one-1"}}\n')
+            c.close()
+        self.assertTrue(until(lambda: len(self.ike.asked) == 20))
+        self.assertTrue(self.client().result("show.routes"))
+
+    def test_many_clients(self):
+        clients = [self.client() for _ in range(64)]
+        for c in clients:
+            self.assertTrue(c.result("show.routes"))
+        extra = self.client()
+        self.assertEqual(extra.line()["error"]["code"], "unavailable")
+        self.assertIsNone(extra.line())
+        self.assertTrue(clients[0].result("show.routes"))
+        clients[1].close()
+
+        def served():
+            try:
+                return "result" in self.client().call("show.routes")
+            except (BrokenPipeError, TypeError):
+                return False
+        self.assertTrue(until(served))
+
+    def test_memory_stays(self):
+        """Thousands of requests of every kind, and connections, leave nothing behind."""
+        def resident():
+            with open("/proc/%d/status" % self.gw.process.pid, encoding="ascii") as f:
+                return int(next(line for line in f if line.startswith("VmRSS")).split()[1])
+
+        def load(n):
+            for i in range(n):
+                c = self.gw.client()
+                for method in "status", "show.tunnels", "show.sas", "show.ports", "nonsense":
+                    c.call(method)
+                c.call("up", tunnel="x" * 100)
+                c.raw(b"{" * 100 + b"\n")
+                c.line()
+                c.close()
+        load(50)
+        before = resident()
+        load(300)
+        self.assertLess(resident() - before, 1000)
+
+    def test_who_does_not_read(self):
+        """Its answers wait; nobody else does."""
+        routes = [{"prefix": "10.0.0.0/8", "connection": "x" * 1000}] * 1000
+        self.route.answers["routes"] = routes
+        c = self.client()
+        c.send(*({"id": i, "method": "show.routes"} for i in range(30)))
+        other = self.client()
+        self.assertEqual(len(other.result("show.routes")["routes"]), 1000)
+        for i in range(30):
+            self.assertEqual(c.line()["id"], i)
+
+
+class Processes(Case):
+    def test_silence(self):
+        self.ike.answers["sas"] = None
+        slow, quick = self.client(), self.client()
+        begin = time.monotonic()
+        slow.send({"id": 1, "method": "show.sas"})
+        self.assertTrue(quick.result("show.routes"))
+        self.assertLess(time.monotonic() - begin, 1)
+        self.assertEqual(slow.line()["error"],
+                         {"code": "unavailable", "message": "the ike process does not answer"})
+        self.assertAlmostEqual(time.monotonic() - begin, 2, delta=0.7)
+
+    def test_late_answer_is_dropped(self):
+        idents = []
+
+        def remember(ident, arg):
+            idents.append(ident)
+        self.ike.answers["sas"] = remember
+        c = self.client()
+        self.assertEqual(c.error("show.sas")["code"], "unavailable")
+        self.ike.reply(idents[0], [])
+        self.ike.reply(12345, [])
+        self.assertTrue(c.result("show.routes"))
+        self.assertTrue(c.quiet())
+
+    def test_status_shows_what_there_is(self):
+        self.ike.close()
+        s = self.client().result("status")
+        self.assertEqual((s["state"], s["tunnels_up"], s["tunnels_configured"]), ("degraded", 0, 3))
+        self.assertEqual(len(s["processes"]), 2)
+        self.supervisor.close()
+        self.route.close()
+        s = self.client().result("status")
+        self.assertEqual((s["state"], s["processes"]), ("degraded", []))
+
+    def test_end_and_return(self):
+        def die(ident, arg):
+            self.ike.close()
+        self.ike.answers["sas"] = die
+        begin = time.monotonic()
+        self.assertEqual(self.client().error("show.sas")["code"], "unavailable")
+        self.assertEqual(self.client().error("up", tunnel="one-1")["code"], "unavailable")
+        self.assertLess(time.monotonic() - begin, 1)
+        self.gw.attach(Peer("IKE"))
+        self.gw.good_answers()
+        self.assertTrue(until(lambda: "result" in self.client().call("show.sas")))
+
+    def test_long_answer_in_parts(self):
+        routes = [{"prefix": "10.%d.%d.0/24" % (i // 256, i % 256)} for i in range(20000)]
+        self.route.answers["routes"] = lambda ident, arg: self.route.reply(ident, routes, part=9999)
+        self.assertEqual(self.client().result("show.routes")["routes"], routes)
+
+    def test_nonsense(self):
+        c = self.client()
+        for text in b"", b"[", b"\xff", b"[" * 100000:
+            self.route.answers["routes"] = lambda ident, arg: self.route.reply(ident, text)
+            self.assertEqual(c.error("show.routes")["code"], "unavailable", text[:10])
+        # Of the right form, but not of the right kind.
+        self.ike.answers["tunnels"] = {"name": 3}
+        self.route.answers["routes"] = [1, {"connection": 5}, {"connection": "one"}]
+        self.assertEqual(c.result("status")["tunnels_up"], 0)
+        self.ike.answers["sas"] = ["x", {"slot": -1}, {"slot": "5"}, {"slot": 1 << 62}]
+        self.assertEqual(len(c.result("show.sas")["sas"]), 4)
+        self.supervisor.answers["reload"] = [1]
+        self.assertEqual(c.result("reload"), {"changed": [], "unchanged": 0})
+
+    def test_malformed_messages(self):
+        self.ike.sock.send(b"short")
+        self.ike.sock.send(b"\x00" * 64)
+        send(self.ike.sock, "IPC_START")
+        send(self.ike.sock, "IPC_REPLY", b"abc", ident=1)
+        send(self.gw.channel, "IPC_PEER", b"\x01")
+        send(self.gw.channel, "IPC_PEER", struct.pack("=I", 77), [0])
+        send(self.gw.channel, "IPC_SOCKET", struct.pack("=I", 1), [0])
+        send(self.gw.channel, "IPC_STATS", b"", [0])
+        send(self.gw.channel, "IPC_SECRET", b"", [0])
+        self.assertTrue(self.client().result("show.sas"))
+
+    def test_supervisor_is_gone(self):
+        self.gw.channel.shutdown(socket.SHUT_RDWR)
+        self.assertEqual(self.gw.wait(), 1)
+
+
+class Counters(Case):
+    stats = False
+
+    def test_none_yet(self):
+        c = self.client()
+        self.assertEqual(c.error("show.ports")["code"], "unavailable")
+        self.assertEqual(c.result("show.counters")["dataplane"], {})
+        self.assertEqual(c.result("show.tunnels")["tunnels"][0]["mtu"], 0)
+        self.gw.stats(self.gw.image())
+        self.assertTrue(until(lambda: "result" in c.call("show.ports")))
+
+    def test_a_hostile_map(self):
+        """Whatever stands in the header, nothing outside of the map is read."""
+        good = self.gw.image()
+        names = ["magic", "version", "n_workers", "n_ports", "n_reasons", "max_sas", "max_tunnels"]
+        end = len(good) - 16 * 128 - 8 * 80  # where the two arrays begin
+        offsets = [i for i in range(0, end, 8)
+                   if struct.unpack_from("=Q", good, i)[0] in (end, end + 16 * 128)]
+        self.assertEqual(len(offsets), 2)
+        changes = [(i * 4, "=I", v) for i, _ in enumerate(names) for v in (0xffffffff, 0x7fffffff)]
+        changes += [(at, "=Q", v) for at in offsets
+                    for v in (2**64 - 1, 2**64 - 8, len(good) + 8, len(good) - 8, 3, 2**63)]
+        c = self.client()
+        for at, form, value in changes:
+            image = bytearray(good)
+            struct.pack_into(form, image, at, value)
+            self.gw.stats(bytes(image))
+            for method in "show.ports", "show.counters", "show.sas", "show.tunnels", "status":
+                answer = c.call(method)
+                if method == "show.ports":
+                    self.assertEqual(answer["error"]["code"], "unavailable", (at, value))
+                else:
+                    self.assertIn("result", answer)
+        self.gw.stats(good)
+        self.assertTrue(until(lambda: "result" in c.call("show.ports")))
+
+    def test_sizes_that_are_not_so(self):
+        good = self.gw.image()
+        c = self.client()
+        for size in 0, 8, len(good) - 1, len(good) + 4096, 2**63:
+            self.gw.stats(good, size)
+            self.assertEqual(c.error("show.ports")["code"], "unavailable")
+
+
+class Events(Case):
+    def told(self, n, **more):
+        for i in range(n):
+            self.ike.event(dict({"time": "2026-01-01T00:00:00.000Z", "kind": "child-rekeyed",
+                                 "tunnel": "one-1", "text": str(i)}, **more))
+
+    def kept(self):
+        return self.client().result("events")["events"]
+
+    def test_kept_and_stamped(self):
+        self.told(1, process="supervisor")
+        self.assertTrue(until(self.kept))
+        self.assertEqual(self.kept(), [{
+            "time": "2026-01-01T00:00:00.000Z", "kind": "child-rekeyed", "process": "ike",
+            "tunnel": "one-1", "text": "0"}])
+        self.supervisor.event({"kind": "process-started", "text": "ike"})
+        self.assertTrue(until(lambda: len(self.kept()) == 2))
+        self.assertRegex(self.kept()[1]["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+
+    def test_the_last_thousand(self):
+        self.told(1500)
+        self.assertTrue(until(lambda: self.kept()[-1:] and self.kept()[-1]["text"] == "1499"))
+        texts = [e["text"] for e in self.kept()]
+        self.assertEqual(texts, [str(i) for i in range(500, 1500)])
+
+    def test_nonsense_is_dropped(self):
+        for event in (b"", b"{", b"[]", b"\xff\xff", b'{"kind":3}', b'{"kind":"a","kind":"b"}',
+                      b'{"kind":"a","text":"' + b"x" * 5000 + b'"}'):
+            self.ike.event(event)
+        self.told(1)
+        self.assertTrue(until(self.kept))
+        self.assertEqual(len(self.kept()), 1)
+
+    def test_follow(self):
+        self.told(2)
+        self.assertTrue(until(lambda: len(self.kept()) == 2))
+        c = self.client()
+        self.assertEqual(len(c.result("events", follow=True)["events"]), 2)
+        self.route.event({"kind": "switched", "connection": "one", "from": "one-1", "to": "one-2"})
+        e = c.line()["event"]
+        self.assertEqual((e["kind"], e["process"], e["to"]), ("switched", "route", "one-2"))
+        # Requests go on between events.
+        self.assertTrue(c.result("show.routes"))
+        other = self.client()
+        other.result("events", follow=False)
+        self.told(1)
+        self.assertEqual(c.line()["event"]["kind"], "child-rekeyed")
+        self.assertTrue(other.quiet())
+
+    def test_a_follower_may_close_its_sending_side(self):
+        c = self.client()
+        c.raw(b'{"id":1,"method":"events","params":{"follow":true}}\n')
+        c.sock.shutdown(socket.SHUT_WR)
+        self.assertEqual(c.line()["id"], 1)
+        self.told(1)
+        self.assertEqual(c.line()["event"]["text"], "0")
+
+    def test_a_slow_follower_is_told_and_dropped(self):
+        slow, quick = self.client(), self.client()
+        slow.result("events", follow=True)
+        quick.result("events", follow=True)
+        for i in range(3000):
+            self.ike.event({"kind": "x", "text": "y" * 1000})
+            self.assertEqual(quick.line()["event"]["kind"], "x")
+        last, n = None, 0
+        while True:
+            line = slow.line()
+            if line is None:
+                break
+            last, n = line, n + 1
+        self.assertEqual(last["error"]["code"], "too-slow")
+        self.assertLess(n, 3000)
+
+
+class Start(unittest.TestCase):
+    def test_nothing_was_handed_over(self):
+        gw = Gateway.__new__(Gateway)
+        channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with tempfile.TemporaryFile() as log:
+            p = subprocess.Popen([HARNESS], pass_fds=(3,), stderr=log,
+                                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3))
+            theirs.close()
+            gw.channel = channel
+            channel.settimeout(10)
+            send(channel, "IPC_START")
+            self.assertIn(b"configuration", gw.expect("IPC_FATAL"))
+            self.assertEqual(p.wait(timeout=10), 1)
+        channel.close()
+
+
+if __name__ == "__main__":
+    HARNESS = sys.argv.pop(1)
+    unittest.main(verbosity=2)
