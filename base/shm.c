@@ -45,9 +45,14 @@ bool shm_create(struct shm *s, const char *name, size_t size)
 	s->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (s->fd < 0)
 		return false;
-	/* fallocate() takes the memory now, so that no later access faults for want of it. */
-	if (ftruncate(s->fd, (off_t)size) != 0 || fallocate(s->fd, 0, 0, (off_t)size) != 0 ||
-	    fcntl(s->fd, F_ADD_SEALS, SHM_SEALS) != 0 || !map(s, size, true))
+	/*
+	 * A memfd is born with mode 0777: without the fchmod(), whoever was given it for reading could
+	 * open it for writing through /proc. fallocate() takes the memory now, so that no later
+	 * access faults for want of it.
+	 */
+	if (fchmod(s->fd, 0600) != 0 || ftruncate(s->fd, (off_t)size) != 0 ||
+	    fallocate(s->fd, 0, 0, (off_t)size) != 0 || fcntl(s->fd, F_ADD_SEALS, SHM_SEALS) != 0 ||
+	    !map(s, size, true))
 		return fail(s);
 	return true;
 }

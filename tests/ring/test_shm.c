@@ -34,6 +34,7 @@ static void test_create(void **state)
 		assert_int_equal(s.size, sizes[i]);
 		assert_int_equal(fstat(s.fd, &st), 0);
 		assert_int_equal(st.st_size, sizes[i]);
+		assert_int_equal(st.st_mode & 07777, 0600);
 		assert_int_equal(fcntl(s.fd, F_GET_SEALS), ALL);
 		assert_int_equal(fcntl(s.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 		/* The memory was taken at once: no access can fail later. */
@@ -215,6 +216,39 @@ static void test_read_only_map(void **state)
 	shm_close(&b);
 }
 
+/* A descriptor opened for reading stays so for another user, /proc or not. */
+static void test_reader_cannot_write(void **state)
+{
+	char path[64];
+	struct shm a;
+	pid_t pid;
+	int fd;
+
+	if (geteuid() != 0)
+		skip(); /* needs to become another user */
+	assert_true(shm_create(&a, "test", SIZE));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", a.fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct shm b;
+
+		if (setgid(65534) != 0 || setuid(65534) != 0)
+			_exit(1);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (open(path, O_RDWR | O_CLOEXEC) >= 0)
+			_exit(2);
+		if (shm_attach(&b, dup(fd), SIZE, true))
+			_exit(3);
+		_exit(shm_attach(&b, dup(fd), SIZE, false) ? 0 : 4);
+	}
+	assert_int_equal(child_wait(pid), 0);
+	close(fd);
+	shm_close(&a);
+}
+
 static bool left_out_of_dumps(const void *p)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
@@ -257,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_attach_refuses_huge_pages),
 		cmocka_unit_test(test_both_see_the_same),
 		cmocka_unit_test(test_read_only_map),
+		cmocka_unit_test(test_reader_cannot_write),
 		cmocka_unit_test(test_not_in_core_dumps),
 	};
 
