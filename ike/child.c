@@ -41,13 +41,27 @@ void ike_child_set_state(struct ike_child *c, enum ike_child_state to, const cha
 	ike_tunnel_note(c->tunnel);
 }
 
+/* Rekeys in quick succession shorten the time that stragglers have; they are not refused for it. */
+bool ike_child_room(struct ike_tunnel *t, size_t spare)
+{
+	struct ike_child *c, *next;
+
+	for (c = TAILQ_FIRST(&t->children);
+	     c && t->n_children + spare >= IKE_MAX_CHILDREN_OF_TUNNEL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->state == IKE_CH_LINGER)
+			ike_child_drop(c, "room for its successors");
+	}
+	return t->n_children + spare < IKE_MAX_CHILDREN_OF_TUNNEL;
+}
+
 struct ike_child *ike_child_new(struct ike_sa *sa, bool initiator, uint32_t slot, uint32_t spi_in,
 				const struct ike_terms *terms)
 {
 	struct ike_tunnel *t = sa->tunnel;
 	struct ike_child *c;
 
-	if (t->n_children >= IKE_MAX_CHILDREN_OF_TUNNEL) {
+	if (!ike_child_room(t, 0)) {
 		ike_count(sa->ike, IKE_CNT_RESOURCES);
 		return NULL;
 	}

@@ -296,8 +296,7 @@ static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ik
 		ike_response_error(sa, IKE_N_INVALID_KE_PAYLOAD, group, sizeof(group));
 		return;
 	}
-	if (sa->tunnel->n_children >= IKE_MAX_CHILDREN_OF_TUNNEL - 2 ||
-	    !ike_random(ike, nonce, sizeof(nonce))) {
+	if (!ike_child_room(sa->tunnel, 2) || !ike_random(ike, nonce, sizeof(nonce))) {
 		refuse(sa, IKE_N_NO_ADDITIONAL_SAS);
 		return;
 	}

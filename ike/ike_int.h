@@ -375,6 +375,7 @@ void ike_child_set_state(struct ike_child *c, enum ike_child_state to, const cha
 const char *ike_child_state_name(enum ike_child_state s);
 struct ike_child *ike_child_by_spi_out(struct ike_tunnel *t, uint32_t spi_out);
 struct ike_child *ike_child_by_slot(struct ike *ike, uint32_t slot);
+bool ike_child_room(struct ike_tunnel *t, size_t spare); /* for one child and `spare` more */
 bool ike_child_live(const struct ike_child *c); /* being installed or installed, not replaced */
 bool ike_child_confirmed(const struct ike_child *c); /* the peer surely has it */
 void ike_child_install(struct ike_child *c);
