@@ -104,7 +104,7 @@ void ike_child_switch(struct ike_child *c, const char *reason)
 		return;
 	trace(t->ike->tracer, LOG_LEVEL_INFO, "%s[%08x] child-switch: %08x -> %08x (%s)",
 	      t->cfg.name, c->spi_in, t->current ? t->current->spi_in : 0, c->spi_in, reason);
-	ike_timer_child_switched(c);
+	ike_timer_child_installing(c);
 	t->current = c;
 	ike_await(t->ike, &c->pending, IKE_PEND_SWITCH, c, a);
 }
@@ -168,6 +168,7 @@ static void switched(struct ike_child *c)
 	struct ike_tunnel *t = c->tunnel;
 	struct ike_child *old = c->replaces;
 
+	ike_timer_child_switched(c);
 	reply(c, true);
 	if (t->current != c)
 		return;

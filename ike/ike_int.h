@@ -223,6 +223,7 @@ struct ike_sa {
 	bool probing;           /* a sign of life is overdue */
 	bool dpd_reported;      /* with dpd_action none */
 	bool redundant;         /* lost a collision: the peer deletes it */
+	bool dying;             /* its children are no way out for one another */
 
 	struct mono created, established, last_life, last_tx, rekey_at, expires_at;
 	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive;

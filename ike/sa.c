@@ -205,6 +205,7 @@ static void retire_children(struct ike_sa *sa, const char *reason)
 {
 	struct ike_child *c, *next;
 
+	sa->dying = true;
 	for (c = TAILQ_FIRST(&sa->tunnel->children); c; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (c->sa == sa)

@@ -17,7 +17,7 @@
  */
 #include "ike/ike_int.h"
 
-#define GRACE span_s(10)
+#define GRACE span_s(12)
 
 static int nonce_cmp(const uint8_t *a, size_t n_a, const uint8_t *b, size_t n_b)
 {
@@ -56,7 +56,8 @@ static int trust(const struct ike_child *c)
 
 static bool usable(const struct ike_child *c)
 {
-	return c && c->state == IKE_CH_INSTALLED && c->has_in && c->has_out;
+	return c && c->state == IKE_CH_INSTALLED && c->has_in && c->has_out &&
+	       !(c->sa && c->sa->dying);
 }
 
 /*
@@ -149,7 +150,7 @@ static bool carries(const struct ike_sa *sa, bool late)
 
 	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
 	{
-		if (c->sa == sa && usable(c) && trust(c) >= (late ? 1 : 3))
+		if (c->sa == sa && usable(c) && trust(c) >= (late ? 2 : 3))
 			return true;
 	}
 	return false;
@@ -240,7 +241,7 @@ static bool settle_children(struct ike_tunnel *t)
 			winner = loser == a ? b : a;
 			ike_timer_settle(t);
 			late = mono_reached(t->ike->now, mono_add(b->created, GRACE));
-			if (!late && (!loser->initiator || trust(winner) < 3))
+			if (trust(winner) < (late ? 2 : 3) || (!late && !loser->initiator))
 				continue;
 			ike_child_switch(winner, "duplicate");
 			ike_child_request_delete(loser, "duplicate");

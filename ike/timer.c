@@ -12,10 +12,10 @@
 #define PROBE_SHORTEST     span_ms(20)
 #define HALF_OPEN_LIMIT    span_s(30)
 #define LINGER             span_s(5)
-#define SWITCH_AFTER       span_s(3)
 #define INSTALL_LIMIT      span_s(10)
+#define SWITCH_AFTER       span_s(12) /* the peer's installation has ended, well or not */
 #define PEER_DELETE_GRACE  span_s(20) /* the peer should have deleted what it replaced */
-#define SETTLE_GRACE       span_s(10)
+#define SETTLE_GRACE       span_s(12)
 #define BACKOFF_FIRST      span_s(1)
 #define BACKOFF_LONGEST    span_s(60)
 #define TEMPORARY_FIRST    span_ms(500)
@@ -382,7 +382,9 @@ static void child_step_due(struct ike_child *c)
 	case IKE_CH_ADDING_IN:
 	case IKE_CH_ADDING_OUT: ike_child_failed(c, "the dataplane does not answer"); break;
 	case IKE_CH_INSTALLED:
-		if (c->redundant || c->tunnel->current == c)
+		if (c->tunnel->current == c && c->pending.link.linked)
+			ike_child_failed(c, "the dataplane does not answer");
+		if (c->redundant || c->tunnel->current == c || c->state != IKE_CH_INSTALLED)
 			break;
 		if (c->confirmed)
 			ike_child_switch(c, "the peer has it");

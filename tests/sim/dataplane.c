@@ -240,7 +240,11 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 		n->n_esp_excused++;
 		return;
 	}
-	/* An SA ends with its hard lifetime, whatever that costs. */
+	/* An SA ends with its hard lifetime, whatever that costs, and a successor must do. */
+	if (mono_since(w->now, sender->expired_at).ns < span_s(30).ns) {
+		n->n_esp_excused++;
+		return;
+	}
 	if (mono_since(w->now, p->esp.made).ns + span_s(2).ns > n->cfg[t].child_lifetime.ns) {
 		n->n_esp_excused++;
 		return;

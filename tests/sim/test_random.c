@@ -122,6 +122,38 @@ static void some_command(void)
 	}
 }
 
+static bool tell(void *ctx, const struct ike_show_sa *s)
+{
+	if (s->is_child)
+		fprintf(stderr, "%c child t%u %s in %08x out %08x%s%s\n", *(char *)ctx, s->tunnel,
+			s->state, s->spi_in, s->spi_out, s->current_out ? " current" : "",
+			s->initiator ? " ours" : "");
+	else
+		fprintf(stderr, "%c ike t%u %s %016llx %016llx%s\n", *(char *)ctx, s->tunnel,
+			s->state, (unsigned long long)s->spi_i, (unsigned long long)s->spi_r,
+			s->initiator ? " ours" : "");
+	return true;
+}
+
+static bool tell_tunnel(void *ctx, const struct ike_show_tunnel *t)
+{
+	fprintf(stderr, "%c tunnel %s %s %s (%s)\n", *(char *)ctx, t->name, t->up ? "up" : "down",
+		t->phase, t->reason);
+	return true;
+}
+
+static void tell_all(void)
+{
+	for (int i = 0; i < SIM_NODES; i++) {
+		char name = (char)('A' + i);
+
+		if (w.node[i].off)
+			continue;
+		ike_show_tunnels(w.node[i].ike, tell_tunnel, &name);
+		ike_show_sas(w.node[i].ike, tell, &name);
+	}
+}
+
 static bool run_seed(uint64_t seed, bool verbose)
 {
 	struct mono end;
@@ -146,6 +178,8 @@ static bool run_seed(uint64_t seed, bool verbose)
 		node_event(&w.node[0], IKE_EV_INITIATE, t);
 	if (!world_until(&w, settled, span_s(PEACE)))
 		fail_world(&w, "not settled");
+	if (verbose && w.failure[0])
+		tell_all();
 	return !w.failure[0];
 }
 

@@ -20,6 +20,8 @@ static void say_line(void *ctx, enum log_level level, const char *text)
 	struct world *w = n->w;
 
 	(void)level;
+	if (strstr(text, "(hard lifetime)"))
+		n->expired_at = w->now;
 	if (w->verbose)
 		fprintf(stderr, "%10.3f %c %s\n", (double)w->now.ns / 1e9, 'A' + n->index, text);
 	if (w->ladder)
