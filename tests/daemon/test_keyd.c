@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keyd: requests from a hostile ike process, PSK files' texts, the store. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "daemon/keyd_auth.h"
+#include "ike/keys.h"
+
+static struct ike_crypto crypto;
+static struct keyd_store store;
+
+static const char psk_a[] = "a pre-shared key of site A";
+
+static int setup(void **state)
+{
+	if (!secret_init())
+		return -1;
+	ike_crypto_openssl(&crypto, NULL, NULL);
+	return keyd_store_put(&store, "a", secret_from(psk_a, strlen(psk_a))) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	keyd_store_fini(&store);
+	return 0;
+}
+
+struct request {
+	struct ipc_auth head;
+	uint8_t rest[KEYD_OCTETS_MAX + 512];
+};
+
+static size_t make(struct request *r, const char *tunnel, uint32_t prf, size_t octets,
+		   const uint8_t *auth, size_t auth_size)
+{
+	memset(r, 0, sizeof(*r));
+	strncpy(r->head.tunnel, tunnel, sizeof(r->head.tunnel) - 1);
+	r->head.method = KEYD_METHOD_PSK;
+	r->head.prf = prf;
+	r->head.octets_size = (uint32_t)octets;
+	r->head.auth_size = (uint32_t)auth_size;
+	for (size_t i = 0; i < octets; i++)
+		r->rest[i] = (uint8_t)(i + 1);
+	if (auth_size)
+		memcpy(r->rest + octets, auth, auth_size);
+	return sizeof(r->head) + octets + auth_size;
+}
+
+static struct ipc_auth_result ask(bool verify, const struct request *r, size_t size, uint8_t *auth)
+{
+	/* Exactly as large as the request: a sanitizer sees any read beyond. */
+	uint8_t *copy = malloc(size ? size : 1);
+	struct ipc_auth_result result;
+
+	if (size)
+		memcpy(copy, r, size);
+	memset(auth, 0xee, IKE_PRF_MAX);
+	keyd_answer(&store, &crypto, verify, copy, size, &result, auth);
+	free(copy);
+	return result;
+}
+
+static bool untouched(const uint8_t *auth)
+{
+	for (size_t i = 0; i < IKE_PRF_MAX; i++) {
+		if (auth[i] != 0xee)
+			return false;
+	}
+	return true;
+}
+
+static void signs_and_verifies(void **state)
+{
+	static const struct {
+		uint32_t prf;
+		size_t size;
+	} prfs[] = {{5, 32}, {6, 48}, {7, 64}};
+
+	for (size_t i = 0; i < sizeof(prfs) / sizeof(prfs[0]); i++) {
+		struct request r;
+		uint8_t auth[IKE_PRF_MAX], expected[IKE_PRF_MAX], scratch[IKE_PRF_MAX];
+		size_t size = make(&r, "a", prfs[i].prf, 500, NULL, 0);
+		struct ipc_auth_result result = ask(false, &r, size, auth);
+
+		assert_int_equal(result.ok, 1);
+		assert_int_equal(result.auth_size, prfs[i].size);
+		assert_true(ike_auth_psk(&crypto, (enum ike_prf)prfs[i].prf, (const uint8_t *)psk_a,
+					 strlen(psk_a), r.rest, 500, expected));
+		assert_memory_equal(auth, expected, prfs[i].size);
+
+		size = make(&r, "a", prfs[i].prf, 500, expected, prfs[i].size);
+		result = ask(true, &r, size, scratch);
+		assert_int_equal(result.ok, 1);
+		assert_int_equal(result.auth_size, 0);
+		assert_true(untouched(scratch));
+
+		/* Each bit counts; the right value never comes back. */
+		for (size_t bit = 0; bit < 8 * prfs[i].size; bit++) {
+			uint8_t wrong[IKE_PRF_MAX];
+
+			memcpy(wrong, expected, sizeof(wrong));
+			wrong[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			size = make(&r, "a", prfs[i].prf, 500, wrong, prfs[i].size);
+			result = ask(true, &r, size, scratch);
+			assert_int_equal(result.ok, 0);
+			assert_int_equal(result.auth_size, 0);
+			assert_true(untouched(scratch));
+		}
+		/* A shorter value that agrees as far as it goes is no proof. */
+		size = make(&r, "a", prfs[i].prf, 500, expected, prfs[i].size - 1);
+		assert_int_equal(ask(true, &r, size, scratch).ok, 0);
+		size = make(&r, "a", prfs[i].prf, 500, expected, 1);
+		assert_int_equal(ask(true, &r, size, scratch).ok, 0);
+	}
+}
+
+static void every_length_gets_an_answer(void **state)
+{
+	uint8_t auth[IKE_PRF_MAX] = {0};
+	struct request r;
+	const size_t size = make(&r, "a", 5, 100, auth, 32);
+
+	/* Truncated or extended anywhere. */
+	for (size_t n = 0; n <= size + 8; n++) {
+		if (n != size)
+			assert_int_equal(ask(true, &r, n, auth).ok, 0);
+		assert_int_equal(ask(false, &r, n, auth).ok, 0);
+		assert_true(untouched(auth));
+	}
+}
+
+static void hostile_fields(void **state)
+{
+	static const uint32_t values[] = {0,     1,          2,          31,         32,
+					  64,    65,         4096,       4097,       65535,
+					  65536, 0x7fffffff, 0x80000000, 0xffffffdf, UINT32_MAX};
+	const size_t n = sizeof(values) / sizeof(values[0]);
+
+	for (size_t field = 0; field < 4; field++) {
+		for (size_t i = 0; i < n; i++) {
+			uint8_t auth[IKE_PRF_MAX];
+			struct request r;
+			const size_t size = make(&r, "a", 5, 200, NULL, 0);
+			uint32_t *const fields[] = {&r.head.method, &r.head.prf,
+						    &r.head.octets_size, &r.head.auth_size};
+			const uint32_t was = *fields[field];
+
+			*fields[field] = values[i];
+			assert_int_equal(ask(false, &r, size, auth).ok, values[i] == was);
+			assert_int_equal(ask(true, &r, size, auth).ok, 0);
+		}
+	}
+	/* octets_size + auth_size that wrap around to the right sum. */
+	for (uint32_t d = 1; d < 4; d++) {
+		uint8_t auth[IKE_PRF_MAX];
+		struct request r;
+		const size_t size = make(&r, "a", 5, 200, NULL, 0);
+
+		r.head.octets_size = 200 + d;
+		r.head.auth_size = 0u - d;
+		assert_int_equal(ask(true, &r, size, auth).ok, 0);
+	}
+}
+
+static void names(void **state)
+{
+	uint8_t auth[IKE_PRF_MAX];
+	struct request r;
+	size_t size = make(&r, "b", 5, 100, NULL, 0);
+
+	assert_int_equal(ask(false, &r, size, auth).ok, 0);
+	size = make(&r, "", 5, 100, NULL, 0);
+	assert_int_equal(ask(false, &r, size, auth).ok, 0);
+	size = make(&r, "a", 5, 100, NULL, 0);
+	memset(r.head.tunnel, 'a', sizeof(r.head.tunnel)); /* no NUL */
+	assert_int_equal(ask(false, &r, size, auth).ok, 0);
+}
+
+static void largest_request(void **state)
+{
+	uint8_t auth[IKE_PRF_MAX];
+	struct request r;
+	size_t size = make(&r, "a", 7, KEYD_OCTETS_MAX, NULL, 0);
+
+	assert_int_equal(ask(false, &r, size, auth).ok, 1);
+	size = make(&r, "a", 7, KEYD_OCTETS_MAX + 1, NULL, 0);
+	assert_int_equal(ask(false, &r, size, auth).ok, 0);
+}
+
+static void psk_texts(void **state)
+{
+#define E8  "01234567"
+#define E64 E8 E8 E8 E8 E8 E8 E8 E8
+	static const struct {
+		const char *text;
+		size_t size; /* 0: strlen */
+		size_t length;
+	} cases[] = {
+		{"", 0, 0},
+		{"\n", 0, 0},
+		{"1234567", 0, 0},
+		{"1234567\n", 0, 0},
+		{E8, 0, 8},
+		{E8 "\n", 0, 8},
+		{E8 "\r\n", 0, 8},
+		{E8 "\n\n", 0, 0},
+		{E8 "\nmore", 0, 0},
+		{"with a blank", 0, 12},
+		{" 12345678", 0, 0},
+		{"12345678 ", 0, 0},
+		{"1234\t5678", 0, 0},
+		{"1234\x7f"
+		 "5678",
+		 0, 0},
+		{"1234\xc3\xa4"
+		 "5678",
+		 0, 0},
+		{"1234\0"
+		 "5678",
+		 9, 0},
+		{"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", 0, 32},
+		{E64, 0, 64},
+		{E64 E64, 0, 128},
+		{E64 E64 "\r\n", 0, 128},
+		{E64 E64 "x", 0, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const size_t size = cases[i].size ? cases[i].size : strlen(cases[i].text);
+		const char *problem = NULL;
+
+		if (keyd_psk_check((const uint8_t *)cases[i].text, size, &problem) !=
+		    cases[i].length)
+			fail_msg("case %zu", i);
+		assert_int_equal(problem == NULL, cases[i].length > 0);
+	}
+}
+
+static void store_follows_the_configuration(void **state)
+{
+	struct keyd_store s = {0};
+	struct ipc_index keep[3] = {{"t7", 0}, {"nobody", 1}, {"t2000", 2}};
+	char name[DP_NAME_SIZE];
+
+	for (int i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "t%d", i);
+		assert_true(keyd_store_put(&s, name, secret_from(name, strlen(name))));
+	}
+	assert_true(keyd_store_put(&s, "t7", secret_from("replaced", 8)));
+	assert_int_equal(s.n, 3000);
+	memset(keep[1].name, 'x', sizeof(keep[1].name)); /* no NUL: not read beyond */
+	keyd_store_keep(&s, (const uint8_t *)keep, 3);
+	assert_int_equal(s.n, 2);
+	assert_int_equal(secret_size(keyd_store_get(&s, "t7")), 8);
+	assert_non_null(keyd_store_get(&s, "t2000"));
+	assert_null(keyd_store_get(&s, "t8"));
+	keyd_store_keep(&s, NULL, 0);
+	assert_int_equal(s.n, 0);
+	keyd_store_fini(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(signs_and_verifies),
+		cmocka_unit_test(every_length_gets_an_answer),
+		cmocka_unit_test(hostile_fields),
+		cmocka_unit_test(names),
+		cmocka_unit_test(largest_request),
+		cmocka_unit_test(psk_texts),
+		cmocka_unit_test(store_follows_the_configuration),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

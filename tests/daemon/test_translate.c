@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* translate: identities, tunnels, traffic selectors, SAs and routes between configuration and cores. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "daemon/translate.h"
+
+static struct ip_addr addr(const char *s)
+{
+	struct ip_addr a = {.family = IP_NONE};
+
+	if (s[0])
+		assert_true(ip_parse(s, &a));
+	return a;
+}
+
+static void identities(void **state)
+{
+	static const struct {
+		const char *text, *address;
+		int type; /* 0: refused */
+		const char *data;
+		size_t size;
+	} cases[] = {
+		{"", "192.0.2.1", IKE_ID_IPV4_ADDR, "\xc0\x00\x02\x01", 4},
+		{"", "2001:db8::1", IKE_ID_IPV6_ADDR, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01",
+		 16},
+		{"", "", 0, NULL, 0},
+		{"198.51.100.7", "192.0.2.1", IKE_ID_IPV4_ADDR, "\xc6\x33\x64\x07", 4},
+		{"2001:db8::1", "192.0.2.1", IKE_ID_IPV6_ADDR,
+		 "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16},
+		{"198.51.100.7", "", IKE_ID_IPV4_ADDR, "\xc6\x33\x64\x07", 4},
+		{"gw.example.net", "192.0.2.1", IKE_ID_FQDN, "gw.example.net", 14},
+		{"1.2.3", "192.0.2.1", IKE_ID_FQDN, "1.2.3", 5},
+		{"gw@example.net", "", IKE_ID_RFC822_ADDR, "gw@example.net", 14},
+		{"keyid:a@b", "", IKE_ID_KEY_ID, "a@b", 3},
+		{"keyid:192.0.2.1", "", IKE_ID_KEY_ID, "192.0.2.1", 9},
+		{"keyid:", "", 0, NULL, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct ip_addr a = addr(cases[i].address);
+		struct ike_id id;
+		const bool ok = translate_id(cases[i].text, &a, &id);
+
+		if (ok != (cases[i].type != 0))
+			fail_msg("case %zu", i);
+		if (!ok)
+			continue;
+		assert_int_equal(id.type, cases[i].type);
+		assert_int_equal(id.size, cases[i].size);
+		assert_memory_equal(id.data, cases[i].data, cases[i].size);
+	}
+}
+
+static void identity_lengths(void **state)
+{
+	const struct ip_addr none = {.family = IP_NONE};
+	char text[IKE_ID_MAX + 2];
+	struct ike_id id;
+
+	memset(text, 'x', sizeof(text));
+	text[IKE_ID_MAX] = '\0';
+	assert_true(translate_id(text, &none, &id));
+	assert_int_equal(id.size, IKE_ID_MAX);
+	text[IKE_ID_MAX] = 'x';
+	text[IKE_ID_MAX + 1] = '\0';
+	assert_false(translate_id(text, &none, &id));
+}
+
+/* ------------------------------------------------------- traffic selectors */
+
+/* "first-last[:protocol:port-port]" or a prefix. */
+static struct ike_ts ts(const char *s)
+{
+	struct ike_ts t = {.port_last = UINT16_MAX};
+	char copy[120], *dash;
+	struct ip_prefix p;
+	unsigned protocol, first, last;
+	char *rest;
+
+	snprintf(copy, sizeof(copy), "%s", s);
+	rest = strchr(copy, '|');
+	if (rest) {
+		*rest++ = '\0';
+		assert_int_equal(sscanf(rest, "%u:%u-%u", &protocol, &first, &last), 3);
+		t.protocol = (uint8_t)protocol;
+		t.port_first = (uint16_t)first;
+		t.port_last = (uint16_t)last;
+	}
+	dash = strchr(copy, '-');
+	if (dash) {
+		*dash = '\0';
+		t.first = addr(copy);
+		t.last = addr(dash + 1);
+	} else {
+		assert_true(ip_prefix_parse(copy, &p));
+		ip_prefix_range(&p, &t.first, &t.last);
+	}
+	return t;
+}
+
+static size_t ts_list(const char *text, struct ike_ts *out)
+{
+	char copy[400], *save;
+	size_t n = 0;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		out[n++] = ts(w);
+	return n;
+}
+
+static void pairs(void **state)
+{
+	static const struct {
+		const char *local, *remote;
+		size_t n;
+	} cases[] = {
+		{"10.1.0.0/24", "10.2.0.0/24", 1},
+		{"10.1.0.0/24", "2001:db8::/32", 0},
+		{"10.1.0.0/24 2001:db8:1::/48", "10.2.0.0/24 2001:db8:2::/48", 2},
+		{"10.1.0.0/24 10.3.0.0/24", "10.2.0.0/24 10.4.0.0/24", 4},
+		{"10.1.0.0/24 10.3.0.0/24 10.5.0.0/24", "10.2.0.0/24 10.4.0.0/24 10.6.0.0/24", 9},
+		/* Neighbours, overlaps and repetitions join. */
+		{"10.1.0.0/24 10.1.1.0/24", "10.2.0.0/24", 1},
+		{"10.1.1.0/24 10.1.0.0/24", "10.2.0.0/24", 1},
+		{"10.1.0.0/24 10.1.0.0/16", "10.2.0.0/24 10.2.0.0/24", 1},
+		{"10.0.0.0-10.0.0.9 10.0.0.20-10.0.0.29 10.0.0.10-10.0.0.19", "10.2.0.0/24", 1},
+		{"10.0.0.0-10.0.0.9 10.0.0.11-10.0.0.19", "10.2.0.0/24", 2},
+		{"2001:db8::/33 2001:db8:8000::/33", "::/0", 1},
+		/* The very end of the address space does not wrap. */
+		{"255.255.255.0/24 0.0.0.0/24", "0.0.0.0/0", 2},
+		/* Other ports or protocols do not join; protocols must agree. */
+		{"10.1.0.0/25|6:80-80 10.1.0.128/25|6:81-81", "10.2.0.0/24", 2},
+		{"10.1.0.0/24|6:0-65535", "10.2.0.0/24|17:0-65535", 0},
+		{"10.1.0.0/24|6:0-65535", "10.2.0.0/24|6:443-443", 1},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ike_ts l[IKE_MAX_TS], r[IKE_MAX_TS];
+		const size_t n_l = ts_list(cases[i].local, l), n_r = ts_list(cases[i].remote, r);
+
+		if (translate_count_pairs(l, n_l, r, n_r) != cases[i].n)
+			fail_msg("case %zu: %zu", i, translate_count_pairs(l, n_l, r, n_r));
+	}
+}
+
+/* -------------------------------------------------------------------- SAs */
+
+static struct ike_child_sa child(void)
+{
+	struct ike_child_sa c = {
+		.slot = 5,
+		.spi_in = 0xabc00005,
+		.spi_out = 0x11223344,
+		.tunnel = 2,
+		.suite = {.encr = 20, .encr_key_bits = 256, .esn = 1},
+		.replay_window = 1024,
+		.local = {addr("192.0.2.1"), 4500},
+		.remote = {addr("198.51.100.1"), 40000},
+		.soft_packets = 1,
+		.hard_packets = 2,
+		.soft_bytes = 3,
+		.hard_bytes = 4,
+	};
+
+	memset(c.key, 0x5a, sizeof(c.key));
+	memset(c.integ_key, 0xa5, sizeof(c.integ_key));
+	c.n_local_ts = ts_list("10.1.0.0/24", c.local_ts);
+	c.n_remote_ts = ts_list("10.2.0.0/24|6:80-81", c.remote_ts);
+	return c;
+}
+
+static void sa_halves(void **state)
+{
+	struct ike_child_sa c = child();
+	struct config_tunnel t = {.df = CONFIG_DF_SET, .copy_dscp = true};
+	struct dp_msg m;
+
+	assert_true(translate_dp_sa(&c, false, NULL, &m));
+	assert_int_equal(m.type, DP_SA_ADD_IN);
+	assert_int_equal(m.sa.slot, 5);
+	assert_int_equal(m.sa.spi, 0xabc00005);
+	assert_int_equal(m.sa.tunnel, 2);
+	assert_int_equal(m.sa.flags, DP_SA_ESN);
+	assert_int_equal(m.sa.encr, 20);
+	assert_int_equal(m.sa.encr_key_bits, 256);
+	assert_int_equal(m.sa.replay_window, 1024);
+	assert_int_equal(m.sa.first_seq, 1);
+	assert_int_equal(m.sa.soft_packets, 1);
+	assert_int_equal(m.sa.hard_bytes, 4);
+	assert_memory_equal(m.sa.encr_key, c.key, sizeof(c.key));
+	assert_memory_equal(m.sa.integ_key, c.integ_key, sizeof(c.integ_key));
+	/* Native ESP has no ports, whatever IKE runs on. */
+	assert_int_equal(m.sa.local.port, 0);
+	assert_int_equal(m.sa.remote.port, 0);
+	assert_int_equal(m.sa.n_ts, 1);
+	assert_int_equal(m.sa.ts[0].protocol, 6);
+	assert_int_equal(m.sa.ts[0].remote_port_first, 80);
+	assert_int_equal(m.sa.ts[0].local_port_last, 65535);
+	assert_int_equal(m.sa.ts[0].remote_last.b[3], 255);
+
+	c.udp_encap = true;
+	c.suite.esn = 0;
+	assert_true(translate_dp_sa(&c, true, &t, &m));
+	assert_int_equal(m.type, DP_SA_ADD_OUT);
+	assert_int_equal(m.sa.spi, 0x11223344);
+	assert_int_equal(m.sa.flags, DP_SA_UDP_ENCAP | DP_SA_DF_SET | DP_SA_COPY_DSCP);
+	assert_int_equal(m.sa.local.port, 4500);
+	assert_int_equal(m.sa.remote.port, 40000);
+	assert_int_equal(m.sa.remote.addr.family, 4);
+	assert_memory_equal(m.sa.remote.addr.b, "\xc6\x33\x64\x01\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+
+	translate_dp_peer(&c, &m);
+	assert_int_equal(m.type, DP_SA_PEER);
+	assert_int_equal(m.peer.slot, 5);
+	assert_int_equal(m.peer.flags, DP_SA_UDP_ENCAP);
+	assert_int_equal(m.peer.remote.port, 40000);
+}
+
+static void sa_with_too_many_pairs(void **state)
+{
+	struct ike_child_sa c = child();
+	struct dp_msg m;
+
+	c.n_local_ts = ts_list("10.1.0.0/24 10.3.0.0/24 10.5.0.0/24", c.local_ts);
+	c.n_remote_ts = ts_list("10.2.0.0/24 10.4.0.0/24", c.remote_ts);
+	assert_true(translate_dp_sa(&c, true, NULL, &m));
+	assert_int_equal(m.sa.n_ts, 6);
+	c.n_remote_ts = ts_list("10.2.0.0/24 10.4.0.0/24 10.6.0.0/24", c.remote_ts);
+	assert_false(translate_dp_sa(&c, true, NULL, &m));
+	assert_int_equal(m.sa.n_ts, 0);
+}
+
+static void addresses(void **state)
+{
+	static const char *const texts[] = {"", "192.0.2.1", "2001:db8::1"};
+
+	for (size_t i = 0; i < 3; i++) {
+		const struct ip_addr a = addr(texts[i]);
+		const struct dp_addr d = translate_dp_addr(&a);
+		const struct ip_addr back = translate_ip_addr(&d);
+
+		assert_true(ip_equal(&a, &back));
+	}
+	for (unsigned f = 0; f < 256; f++) {
+		const struct dp_addr d = {.family = (uint8_t)f, .b = {1, 2, 3, 4}};
+
+		assert_int_equal(translate_ip_addr(&d).family, f == 4 || f == 6 ? f : 0);
+	}
+}
+
+/* ---------------------------------------------------------- configuration */
+
+static const char text[] = "version: 1\n"
+			   "gateway: {name: g, user: nobody}\n"
+			   "ports:\n"
+			   "  - name: wan\n"
+			   "    device: {vdev: \"net_null0\"}\n"
+			   "    addresses: [192.0.2.1/24]\n"
+			   "connections:\n"
+			   "  - name: c\n"
+			   "    local_networks: [10.1.0.0/24, 2001:db8:1::/64]\n"
+			   "    remote_networks: [10.2.0.0/24, 2001:db8:2::/64]\n"
+			   "    tunnels:\n"
+			   "      - name: t1\n"
+			   "        local_address: 192.0.2.1\n"
+			   "        remote_address: 198.51.100.1\n"
+			   "        remote_id: gw.example.net\n"
+			   "        interface: inside-1\n"
+			   "        inside_addresses: [169.254.10.2/30]\n"
+			   "        psk_file: /x\n"
+			   "        startup: add\n"
+			   "        udp_encapsulation: force\n"
+			   "        dpd: {interval: 7s, timeout: 21s, action: clear}\n"
+			   "      - name: t2\n"
+			   "        local_address: 192.0.2.1\n"
+			   "        remote_address: 198.51.100.2\n"
+			   "        psk_file: /x\n";
+
+static struct config *parse(const char *s)
+{
+	struct config_errors *e = calloc(1, sizeof(*e));
+	struct config *c = config_parse(s, strlen(s), e);
+
+	if (!c)
+		fail_msg("%u: %s", e->errors[0].line, e->errors[0].text);
+	assert_true(config_assign_indexes(c, NULL));
+	free(e);
+	return c;
+}
+
+static void tunnel(void **state)
+{
+	struct config *c = parse(text);
+	const struct config_connection *conn = &c->connections[0];
+	struct ike_tunnel_cfg cfg, again;
+	char why[256];
+
+	assert_true(translate_ike_tunnel(conn, &conn->tunnels[0], &cfg, why, sizeof(why)));
+	assert_string_equal(cfg.name, "t1");
+	assert_int_equal(cfg.tunnel, conn->tunnels[0].index);
+	assert_int_equal(cfg.local_id.type, IKE_ID_IPV4_ADDR);
+	assert_int_equal(cfg.remote_id.type, IKE_ID_FQDN);
+	assert_int_equal(cfg.startup, IKE_STARTUP_ADD);
+	assert_int_equal(cfg.encap, IKE_ENCAP_FORCE);
+	assert_int_equal(cfg.dpd_action, IKE_DPD_CLEAR);
+	assert_int_equal(span_to_ms(cfg.dpd_interval), 7000);
+	assert_int_equal(cfg.n_local_ts, 2);
+	assert_int_equal(cfg.n_remote_ts, 2);
+	assert_int_equal(cfg.local_ts[0].port_first, 0);
+	assert_int_equal(cfg.local_ts[0].port_last, 65535);
+	assert_true(cfg.n_ike_suites >= 1 && cfg.n_esp_suites >= 1);
+	assert_int_equal(cfg.n_ike_suites, conn->tunnels[0].n_ike);
+
+	assert_true(translate_ike_tunnel(conn, &conn->tunnels[0], &again, why, sizeof(why)));
+	assert_true(translate_ike_tunnel_equal(&cfg, &again));
+	assert_true(translate_ike_tunnel(conn, &conn->tunnels[1], &again, why, sizeof(why)));
+	assert_false(translate_ike_tunnel_equal(&cfg, &again));
+	assert_int_equal(again.startup, conn->tunnels[1].startup == CONFIG_STARTUP_START
+						? IKE_STARTUP_START
+						: IKE_STARTUP_ADD);
+	config_free(c);
+}
+
+static void tunnel_with_too_many_networks(void **state)
+{
+	struct config *c = parse(text);
+	struct config_connection conn = c->connections[0];
+	struct ip_prefix many[IKE_MAX_TS + 1];
+	struct ike_tunnel_cfg cfg;
+	char why[256];
+
+	for (size_t i = 0; i <= IKE_MAX_TS; i++)
+		many[i] = (struct ip_prefix){ip_v4(10, (uint8_t)(2 * i), 0, 0), 24};
+	conn.local_networks = many;
+	conn.n_local_networks = IKE_MAX_TS + 1;
+	assert_false(translate_ike_tunnel(&conn, &conn.tunnels[0], &cfg, why, sizeof(why)));
+	assert_non_null(strstr(why, "connection 'c'"));
+	conn.n_local_networks = 3;
+	conn.remote_networks = many + 3;
+	conn.n_remote_networks = 3;
+	assert_false(translate_ike_tunnel(&conn, &conn.tunnels[0], &cfg, why, sizeof(why)));
+	assert_non_null(strstr(why, "9 pairs"));
+	config_free(c);
+}
+
+static void routes(void **state)
+{
+	struct config *c = parse(text);
+	struct rt_connection_cfg cfg;
+	struct rt_action a = {.type = RT_ACT_TUNNEL_SET, .request = 7};
+	struct dp_msg m;
+
+	translate_rt_connection(&c->connections[0], &cfg);
+	assert_string_equal(cfg.name, "c");
+	assert_int_equal(cfg.n_tunnels, 2);
+	assert_string_equal(cfg.tunnels[0].ifname, "inside-1");
+	assert_int_equal(cfg.n_prefixes, 2);
+	assert_int_equal(span_to_ms(cfg.revert_hold), 3000);
+
+	a.tunnel = cfg.tunnels[0];
+	assert_true(translate_dp_route(&a, &m));
+	assert_int_equal(m.type, DP_TUNNEL_SET);
+	assert_int_equal(m.seq, 7);
+	assert_string_equal(m.tunnel.name, "t1");
+	assert_string_equal(m.tunnel.ifname, "inside-1");
+	assert_int_equal(m.tunnel.inside[0].family, 4);
+	assert_int_equal(m.tunnel.inside_len[0], 30);
+	assert_int_equal(m.tunnel.inside[1].family, 0);
+
+	a = (struct rt_action){.type = RT_ACT_GROUP_SET, .request = 8};
+	a.group.group = 3;
+	a.group.n = 2;
+	a.group.tunnels[0] = 9;
+	a.group.tunnels[1] = 4;
+	assert_true(translate_dp_route(&a, &m));
+	assert_int_equal(m.type, DP_GROUP_SET);
+	assert_int_equal(m.group.group, 3);
+	assert_int_equal(m.group.n_tunnels, 2);
+	assert_int_equal(m.group.tunnels[0], 9);
+	assert_int_equal(m.group.tunnels[1], 4);
+
+	a = (struct rt_action){.type = RT_ACT_ROUTE_SET, .request = 9};
+	a.route.prefix = cfg.prefixes[1];
+	a.route.group = 3;
+	assert_true(translate_dp_route(&a, &m));
+	assert_int_equal(m.type, DP_ROUTE_SET);
+	assert_int_equal(m.route.table, 0);
+	assert_int_equal(m.route.group, 3);
+	assert_int_equal(m.route.len, 64);
+	assert_int_equal(m.route.prefix.family, 6);
+
+	a.type = RT_ACT_SWITCHED;
+	assert_false(translate_dp_route(&a, &m));
+	config_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(identities),
+		cmocka_unit_test(identity_lengths),
+		cmocka_unit_test(pairs),
+		cmocka_unit_test(sa_halves),
+		cmocka_unit_test(sa_with_too_many_pairs),
+		cmocka_unit_test(addresses),
+		cmocka_unit_test(tunnel),
+		cmocka_unit_test(tunnel_with_too_many_networks),
+		cmocka_unit_test(routes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
