@@ -58,10 +58,11 @@ struct esp_key; /* expanded keys of one direction of one SA; belongs to its back
 
 struct esp_job {
 	const struct esp_key *key;
-	uint8_t *esp;          /* start of the ESP header */
-	uint32_t payload_size; /* bytes between IV and ICV; a multiple of the suite's alignment, not 0 */
-	uint32_t seq_hi;       /* with ESN, else ignored */
-	bool ok;               /* out. open: authentic. seal: done. A job never affects another's */
+	uint8_t *esp; /* start of the ESP header */
+	uint32_t
+		payload_size; /* bytes between IV and ICV; a multiple of the suite's alignment, not 0 */
+	uint32_t seq_hi;      /* with ESN, else ignored */
+	bool ok;              /* out. open: authentic. seal: done. A job never affects another's */
 };
 
 struct esp_backend {
