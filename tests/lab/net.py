@@ -85,14 +85,24 @@ def bridge(ns, name, *members):
 def nat(ns, outside_if, forward_to=None):
     """Masquerades what leaves by `outside_if` with random ports. `forward_to`: the inside address
     that IKE from outside reaches (500 and 4500)."""
-    rules = f"""table ip nat {{
-        chain post {{ type nat hook postrouting priority 100; policy accept;
-            oifname "{outside_if}" masquerade random; }}
-        chain pre {{ type nat hook prerouting priority -100; policy accept;
+    # Of a mapping that is gone nothing is told: most NATs are silent.
+    rules = f"""table inet quiet {{
+        chain out {{
+            type filter hook output priority 0; policy accept;
+            icmp type destination-unreachable drop
+        }}
+    }}
+    table ip nat {{
+        chain post {{
+            type nat hook postrouting priority 100; policy accept;
+            oifname "{outside_if}" masquerade random
+        }}
+        chain pre {{
+            type nat hook prerouting priority -100; policy accept;
         """
     if forward_to:
-        rules += f'iifname "{outside_if}" udp dport {{ 500, 4500 }} dnat to {forward_to};'
-    ns.nft(rules + "}\n}\n")
+        rules += f'iifname "{outside_if}" udp dport {{ 500, 4500 }} dnat to {forward_to}'
+    ns.nft(rules + "\n}\n}\n")
 
 
 def cut(ns, a, b=None):

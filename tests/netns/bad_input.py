@@ -19,10 +19,15 @@ SEEDS = (4303, 7296)
 
 
 def record(sites, p, run):
-    """Real exchanges towards gateway a: IKE_SA_INIT to delete, rekeys, ESP of both families."""
+    """Real exchanges towards gateway a: IKE_SA_INIT to delete, rekeys, ESP of both families, most of it of
+    the SAs that live on."""
     a, b = sites.a, sites.b
     with wire.Capture(*a.wire, "udp or ip proto 50", snaplen=2000, direction="out") as capture:
         p.a.up(p.names_a[0])
+        wait_both_up(p)
+        p.b.down(p.names_b[0])
+        p.a.wait_down(p.names_a[0])
+        p.b.up(p.names_b[0])
         wait_both_up(p)
         assert ping(a.host, a.host4, b.host4) and ping(b.host, b.host6, a.host6)
         for what in ("child", "ike"):
@@ -30,10 +35,6 @@ def record(sites, p, run):
             p.b.rekey(p.names_b[0], what)
         with Stream(b.host, b.host4, a.host, a.host4, size=300):
             time.sleep(0.5)
-        p.b.down(p.names_b[0])
-        p.a.wait_down(p.names_a[0])
-        p.b.up(p.names_b[0])
-        wait_both_up(p)
         time.sleep(0.2)
     return capture.path
 

@@ -12,7 +12,7 @@ from lab import LabError, Tap, World, need, wire  # noqa: E402
 from lab.fetch import Server  # noqa: E402
 from lab.stream import Stream, ping  # noqa: E402
 from lab.topology import two_sites  # noqa: E402
-from lab.twinbore import pair, wait_both_up  # noqa: E402
+from lab.twinbore import DRIVER, pair, wait_both_up  # noqa: E402
 
 GIB = 1 << 30
 
@@ -63,9 +63,16 @@ def cases(tap, sites, p):
         route = a.host.ip(f"route get {b.host4}")
         assert f"mtu {shown}" in route, f"the host learnt {route!r}, the tunnel's MTU is {shown}"
         say(f"inner MTU {shown}")
-        for to in (b.host4, b.host6):
-            r = a.host.run(["ping", "-c", "2", "-i", "0.3", "-W", "1", "-s", "4000", to], check=False)
-            assert " 0% packet loss" in r.stdout or "1 received" in r.stdout, r.stdout
+        fragments = (b.host4, b.host6) if DRIVER != "net_af_packet" else ()  # it reassembles them
+        for to in fragments:  # the first few teach IPv6 the path MTU, there and back
+            r = a.host.run(["ping", "-c", "5", "-i", "0.2", "-W", "1", "-s", "4000", to], check=False)
+            assert r.returncode == 0, r.stdout
+
+    with tap.case("the counters of both sides agree"):
+        for x, y, tx, ty in ((p.a, p.b, t, p.names_b[0]), (p.b, p.a, p.names_b[0], t)):
+            out, into = x.tunnel(tx), y.tunnel(ty)
+            assert out["out_packets"] == into["in_packets"] > 1000, (out["out_packets"], into["in_packets"])
+            assert out["out_bytes"] == into["in_bytes"]
 
     with tap.case("1 GiB over HTTP has the same SHA-256, nothing of it is in clear") as say, \
             wire.Capture(*a.wire, count=60000) as w, Server(b.host, b.host4) as server:
@@ -85,12 +92,6 @@ def cases(tap, sites, p):
             got = server.fetch(a.host, 100_000_000)
             assert got.ok, got
             say(f"IPv6 {got.mbps:.0f} Mbit/s")
-
-    with tap.case("the counters of both sides agree"):
-        for x, y, tx, ty in ((p.a, p.b, t, p.names_b[0]), (p.b, p.a, p.names_b[0], t)):
-            out, into = x.tunnel(tx), y.tunnel(ty)
-            assert out["out_packets"] == into["in_packets"] > 1000, (out["out_packets"], into["in_packets"])
-            assert out["out_bytes"] == into["in_bytes"]
 
     with tap.case("nothing passes, and nothing shows in clear, after `down`"), wire.Capture(*a.wire) as w, \
             Stream(a.host, a.host4, b.host, b.host4) as crossing:
@@ -127,6 +128,9 @@ def main():
         sites = two_sites(world)
         p = pair(sites)
         p.a.config["connections"][0]["defaults"]["startup"] = "add"
+        for gw, ours, theirs in ((p.a, 1, 2), (p.b, 2, 1)):  # the selectors let the inside addresses talk
+            gw.config["connections"][0]["local_networks"].append(f"169.254.10.{ours}/32")
+            gw.config["connections"][0]["remote_networks"].append(f"169.254.10.{theirs}/32")
         try:
             with wire.Guard(*sites.wires), p.a, p.b:
                 cases(tap, sites, p)
