@@ -155,7 +155,7 @@ static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child
 		break;
 	case IKE_N_CHILD_SA_NOT_FOUND:
 		/* RFC 7296 2.25.1: the peer has deleted it; so do we, and make a new one. */
-		if (old && old->state < IKE_CH_LINGER) {
+		if (old && ike_child_live(old)) {
 			ike_child_retire(old, "child-rekey", "the peer has it no more");
 			t->child_not_before = sa->ike->now;
 			ike_tunnel_run(t);
@@ -373,7 +373,7 @@ void ike_rekey_child_request(struct ike_sa *sa, const struct ike_packet *p, cons
 		refuse(sa, IKE_N_TEMPORARY_FAILURE);
 		return;
 	}
-	if (!old || old->sa != sa) {
+	if (!old) {
 		/* RFC 7296 2.25.1: with the SPI that was asked for. */
 		struct ike_builder b;
 		uint8_t buf[64];
@@ -388,7 +388,7 @@ void ike_rekey_child_request(struct ike_sa *sa, const struct ike_packet *p, cons
 	}
 	/* Being closed, rekeyed by the peer already, or by us and that is finished (2.25.1). */
 	if (old->state != IKE_CH_INSTALLED || old->rekeyed_by_peer || old->rekeyed_by_us ||
-	    old->redundant) {
+	    old->redundant || old->sa != sa) { /* or not handed to this IKE SA yet */
 		refuse(sa, IKE_N_TEMPORARY_FAILURE);
 		return;
 	}
