@@ -8,9 +8,22 @@
 
 #define POLL_S 0.2
 
+/* NULL after an error: the name is no text that can be sent. */
 static json_t *tunnel_params(const struct cli_args *a)
 {
-	return json_pack("{s:s}", "tunnel", a->words[0]);
+	json_t *params = json_pack("{s:s}", "tunnel", a->words[0]);
+
+	if (!params)
+		cli_fail(a, "bad-params", "'%s' is no name of a tunnel", a->words[0]);
+	return params;
+}
+
+/* A command with the tunnel's name; NULL after an error, else the result. */
+static json_t *command(struct cli_client *c, const struct cli_args *a, const char *method)
+{
+	json_t *params = c ? tunnel_params(a) : NULL;
+
+	return params ? cli_call(c, a, method, params) : NULL;
 }
 
 static int done(const struct cli_args *a, const char *what)
@@ -38,8 +51,7 @@ static bool is_up(struct cli_client *c, const char *name, char **reason)
 	bool up = false;
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "tunnels"), i, t)
-	{
+	json_array_foreach (json_object_get(result, "tunnels"), i, t) {
 		if (strcmp(cli_str(t, "name"), name) != 0)
 			continue;
 		up = cli_bool(t, "up");
@@ -72,7 +84,7 @@ static int wait_until_up(const struct cli_args *a, struct cli_client *c)
 int cli_up(const struct cli_args *a)
 {
 	struct cli_client *c = cli_connect(a);
-	json_t *result = c ? cli_call(c, a, "up", tunnel_params(a)) : NULL;
+	json_t *result = command(c, a, "up");
 	int r = CLI_ERROR;
 
 	if (result && a->given & CLI_OPT_WAIT)
@@ -87,7 +99,7 @@ int cli_up(const struct cli_args *a)
 int cli_down(const struct cli_args *a)
 {
 	struct cli_client *c = cli_connect(a);
-	json_t *result = c ? cli_call(c, a, "down", tunnel_params(a)) : NULL;
+	json_t *result = command(c, a, "down");
 	const int r = result ? done(a, "going down") : CLI_ERROR;
 
 	json_decref(result);
@@ -122,20 +134,23 @@ int cli_rekey(const struct cli_args *a)
 {
 	const bool wait = a->given & CLI_OPT_WAIT;
 	struct cli_client *c = cli_connect(a);
+	json_t *params = c ? tunnel_params(a) : NULL;
 	json_t *followed = NULL, *result = NULL;
 	int r = CLI_ERROR;
 
-	if (!c)
-		return CLI_ERROR;
+	if (!params)
+		goto out;
+	if (a->given & CLI_OPT_IKE)
+		json_object_set_new(params, "what", json_string("ike"));
 	/* Listen first: the rekey may be done before its request is answered. */
 	if (wait)
 		followed = cli_call(c, a, "events", json_pack("{s:b}", "follow", 1));
 	if (!wait || followed)
-		result = cli_call(c, a, "rekey",
-				  json_pack("{s:s, s:s}", "tunnel", a->words[0], "what",
-					    a->given & CLI_OPT_IKE ? "ike" : "child"));
+		result = cli_call(c, a, "rekey", json_incref(params));
 	if (result)
 		r = wait ? wait_for_rekey(a, c) : done(a, "rekeying");
+out:
+	json_decref(params);
 	json_decref(followed);
 	json_decref(result);
 	cli_close(c);
@@ -245,7 +260,8 @@ int cli_events(const struct cli_args *a)
 		cli_close(c);
 		return CLI_ERROR;
 	}
-	json_array_foreach(json_object_get(result, "events"), i, e) print_event(a, e);
+	json_array_foreach (json_object_get(result, "events"), i, e)
+		print_event(a, e);
 	json_decref(result);
 	if (wait)
 		r = follow(a, c);

@@ -106,13 +106,13 @@ char *cli_join(const json_t *array, const char *separator)
 	struct sb s;
 	char *out;
 
-	json_array_foreach(array, i, item) size += strlen(separator) + json_string_length(item);
+	json_array_foreach (array, i, item)
+		size += strlen(separator) + json_string_length(item);
 	out = malloc(size);
 	if (!out)
 		return NULL;
 	s = sb_of(out, size);
-	json_array_foreach(array, i, item)
-	{
+	json_array_foreach (array, i, item) {
 		sb_str(&s, i ? separator : "");
 		sb_str(&s, json_is_string(item) ? json_string_value(item) : "");
 	}

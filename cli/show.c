@@ -63,8 +63,7 @@ static void connections(const json_t *list, unsigned indent)
 	const json_t *c;
 	size_t i;
 
-	json_array_foreach(list, i, c)
-	{
+	json_array_foreach (list, i, c) {
 		cli_cell(t, CLI_BOLD, cli_str(c, "name"));
 		cli_cell(t, state_colour(cli_str(c, "state")), cli_str(c, "state"));
 		cli_cell(t, CLI_PLAIN, cli_str(c, "active_tunnel"));
@@ -83,17 +82,18 @@ void cli_print_connections(const json_t *list, unsigned indent)
 static void reasons(const json_t *list, unsigned indent)
 {
 	const json_t *tunnel;
-	char *safe;
+	char *name, *reason;
 	size_t i;
 
-	json_array_foreach(list, i, tunnel)
-	{
+	json_array_foreach (list, i, tunnel) {
 		if (cli_bool(tunnel, "up") || !*cli_str(tunnel, "reason"))
 			continue;
-		safe = cli_safe(cli_str(tunnel, "reason"));
-		printf("%*s%s%s%s: %s\n", (int)indent, "", cli_on(CLI_YELLOW),
-		       cli_str(tunnel, "name"), cli_off(CLI_YELLOW), safe ? safe : "");
-		free(safe);
+		name = cli_safe(cli_str(tunnel, "name"));
+		reason = cli_safe(cli_str(tunnel, "reason"));
+		printf("%*s%s%s%s: %s\n", (int)indent, "", cli_on(CLI_YELLOW), name ? name : "",
+		       cli_off(CLI_YELLOW), reason ? reason : "");
+		free(name);
+		free(reason);
 	}
 }
 
@@ -117,8 +117,7 @@ void cli_print_tunnels(const json_t *list, unsigned indent)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach (list, i, o) {
 		const char *phase = cli_str(o, "phase");
 
 		cli_cell(t, CLI_BOLD, cli_str(o, "name"));
@@ -164,8 +163,7 @@ static void ike_sas(const json_t *list)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach (list, i, o) {
 		if (strcmp(cli_str(o, "kind"), "ike") != 0)
 			continue;
 		cli_cell(t, CLI_BOLD, cli_str(o, "tunnel"));
@@ -205,8 +203,7 @@ static void child_sas(const json_t *list)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach (list, i, o) {
 		if (strcmp(cli_str(o, "kind"), "child") != 0)
 			continue;
 		cli_cell(t, CLI_BOLD, cli_str(o, "tunnel"));
@@ -256,8 +253,7 @@ static void routes(const json_t *result)
 	struct cli_table *t = cli_table_new(columns, N(columns));
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach (list, i, o) {
 		const bool installed = cli_bool(o, "installed");
 		const char *tunnel = cli_str(o, "tunnel");
 
@@ -292,8 +288,7 @@ static void port_rows(const json_t *list)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach (list, i, o) {
 		const uint64_t speed = cli_num(o, "speed_mbps");
 		const uint64_t lost = cli_num(o, "rx_missed") + cli_num(o, "rx_errors");
 
@@ -333,8 +328,7 @@ static void worker_rows(const json_t *list)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach (list, i, o) {
 		const uint64_t polls = cli_num(o, "polls"), busy = cli_num(o, "busy_polls");
 
 		count_cell(t, o, "index", false);
@@ -372,8 +366,7 @@ static void counter_group(const json_t *object, const char *title, bool all)
 	json_t *value;
 	size_t shown = 0;
 
-	json_object_foreach((json_t *)object, name, value)
-	{
+	json_object_foreach ((json_t *)object, name, value) {
 		if (!all && !json_integer_value(value))
 			continue;
 		cli_cell(t, CLI_PLAIN, name);

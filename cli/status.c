@@ -52,8 +52,7 @@ static void print_processes(const json_t *list)
 	const json_t *p;
 	size_t i;
 
-	json_array_foreach(list, i, p)
-	{
+	json_array_foreach (list, i, p) {
 		const bool ok = !strcmp(cli_str(p, "state"), "running");
 
 		cli_cell(t, CLI_BOLD, cli_str(p, "role"));

@@ -37,8 +37,7 @@ static json_t *by_name(const json_t *array, const char *member, const char *name
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(array, i, item)
-	{
+	json_array_foreach (array, i, item) {
 		other = json_string_value(json_object_get(item, member));
 		if (other && !strcmp(other, name))
 			return item;
@@ -122,8 +121,7 @@ static bool all_run(const json_t *processes)
 
 	if (!json_array_size(processes))
 		return false;
-	json_array_foreach(processes, i, p)
-	{
+	json_array_foreach (processes, i, p) {
 		state = json_string_value(json_object_get(p, "state"));
 		if (!state || strcmp(state, "running") != 0)
 			return false;
@@ -243,8 +241,7 @@ json_t *control_show_sas(struct control_request *r)
 
 	if (!sas)
 		return NULL;
-	json_array_foreach(sas, i, sa)
-	{
+	json_array_foreach (sas, i, sa) {
 		slot = json_object_get(sa, "slot");
 		if (json_is_integer(slot) && json_integer_value(slot) >= 0 &&
 		    json_integer_value(slot) < UINT32_MAX)

@@ -124,8 +124,14 @@ class Peer:
         send(self.sock, "IPC_EVENT", text)
 
     def close(self):
-        self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
+        """As when the process ends."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        if self.thread is not threading.current_thread():
+            self.thread.join()
+            self.sock.close()
 
 
 class Refused:
@@ -317,7 +323,7 @@ class Gateway:
             self.process.kill()
             self.process.wait()
         for peer in self.peers.values():
-            peer.sock.close()
+            peer.close()
         self.listener.close()
         self.channel.close()
         self.log.close()

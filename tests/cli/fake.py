@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway for the CLI's tests: answers on a control socket as a test says."""
+
+import json
+import os
+import socket
+import tempfile
+import threading
+
+STATUS = {
+    "version": 1, "gateway": "site-a", "software": "0.1.0", "uptime_s": 11520.25, "state": "ok",
+    "tunnels_up": 2, "tunnels_configured": 2,
+    "processes": [
+        {"role": "supervisor", "pid": 100, "state": "running", "restarts": 0, "uptime_s": 11520.2},
+        {"role": "ike", "pid": 102, "state": "running", "restarts": 1, "uptime_s": 61.0},
+    ],
+    "connections": [{"name": "site-b", "state": "up", "active_tunnel": "site-b-1",
+                     "tunnels": ["site-b-1", "site-b-2"],
+                     "routes": ["10.2.0.0/24", "2001:db8:2::/64"]}],
+    "rates": {"in_bps": 940123456, "out_bps": 999, "in_pps": 81234, "out_pps": 1},
+}
+
+TUNNELS = {"version": 1, "tunnels": [
+    {"name": "site-b-1", "connection": "site-b", "index": 0, "up": True, "phase": "up",
+     "reason": "", "since_s": 3725.0, "active": True, "local": "192.0.2.1:4500",
+     "remote": "198.51.100.1:4500", "interface": "tb-b-1",
+     "inside_addresses": ["169.254.10.2/30"], "mtu": 1438, "natt": True, "in_packets": 10,
+     "in_bytes": 1610612736, "out_packets": 20, "out_bytes": 1023, "in_dropped": 1,
+     "out_dropped": 2},
+    {"name": "site-b-2", "connection": "site-b", "index": 1, "up": False, "phase": "connecting",
+     "reason": "the peer does not answer", "since_s": 12.5, "active": False, "local": "192.0.2.1",
+     "remote": None, "interface": "tb-b-2", "inside_addresses": [], "mtu": 0, "natt": False,
+     "in_packets": 0, "in_bytes": 0, "out_packets": 0, "out_bytes": 0, "in_dropped": 0,
+     "out_dropped": 0},
+]}
+
+SAS = {"version": 1, "sas": [
+    {"kind": "ike", "tunnel": "site-b-1", "state": "established", "initiator": True,
+     "suite": "aes-256-gcm-16/prf-sha2-384/dh-31", "natt": True, "local": "192.0.2.1:4500",
+     "remote": "198.51.100.1:4500", "age_s": 60.0, "rekey_in_s": 28000.0, "expires_in_s": 28740.0,
+     "spi_i": "0123456789abcdef", "spi_r": "fedcba9876543210"},
+    {"kind": "child", "tunnel": "site-b-1", "state": "installed", "initiator": True,
+     "suite": "aes-256-gcm-16/dh-31/esn", "natt": True, "local": "192.0.2.1:4500",
+     "remote": "198.51.100.1:4500", "age_s": 60.0, "rekey_in_s": 3000.0, "expires_in_s": None,
+     "slot": 0, "spi_in": "00100000", "spi_out": "c0ffee00", "current_out": True,
+     "udp_encap": True, "local_ts": ["10.1.0.0/24"], "remote_ts": ["10.2.0.0/24"],
+     "in_packets": 10, "in_bytes": 5000, "out_packets": 20, "out_bytes": 123456789,
+     "out_seq": 20, "in_seq_high": 10, "in_auth_failed": 1, "in_replayed": 2, "in_late": 0,
+     "in_ts_mismatch": 0},
+]}
+
+ROUTES = {"version": 1, "routes": [
+    {"prefix": "10.2.0.0/24", "connection": "site-b", "source": "static", "tunnel": "site-b-1",
+     "installed": True},
+    {"prefix": "10.9.0.0/24", "connection": "other", "source": "static", "tunnel": None,
+     "installed": False},
+]}
+
+PORTS = {"version": 1, "aead_backend": "ipsec-mb", "eal": "no hugepages, 2 lcores", "ports": [
+    {"name": "wan", "device": "net_af_xdp,iface=eth0", "driver": "net_af_xdp", "mirror": "wan",
+     "mac": "02:00:00:00:00:01", "mtu": 1500, "link_up": True, "speed_mbps": 10000,
+     "rx_packets": 1, "rx_bytes": 2048, "rx_missed": 1, "rx_errors": 2, "tx_packets": 4,
+     "tx_bytes": 4096, "tx_dropped": 0, "to_linux": 5, "from_linux": 6},
+    {"name": "lan", "device": "0000:3b:00.1", "driver": "net_ixgbe", "mirror": "lan",
+     "mac": "02:00:00:00:00:02", "mtu": 9000, "link_up": False, "speed_mbps": 0,
+     "rx_packets": 0, "rx_bytes": 0, "rx_missed": 0, "rx_errors": 0, "tx_packets": 0,
+     "tx_bytes": 0, "tx_dropped": 7, "to_linux": 0, "from_linux": 0},
+], "workers": [
+    {"index": 0, "lcore": 1, "asleep": True, "polls": 1000, "busy_polls": 125, "sleeps": 3,
+     "packets": 4000, "cycles_per_packet": 350},
+]}
+
+COUNTERS = {"version": 1, "ike": {"rx-messages": 12, "rx-truncated": 0},
+            "dataplane": {"no-route": 0, "replayed": 3}}
+
+EVENTS = {"version": 1, "events": [
+    {"time": "2026-01-01T00:00:00.000Z", "kind": "tunnel-up", "process": "ike",
+     "tunnel": "site-b-1", "text": "the tunnel can carry traffic"},
+    {"time": "2026-01-01T00:00:01.500Z", "kind": "switched", "process": "route",
+     "connection": "site-b", "from": "site-b-1", "to": "site-b-2", "text": "traffic moved"},
+    {"time": "2026-01-01T00:00:02.000Z", "kind": "auth-failed", "process": "ike",
+     "tunnel": "site-b-1", "text": "the peer says \x1b[2Jhello\x07 \u202egnp.exe"},
+]}
+
+ANSWERS = {
+    "status": STATUS,
+    "show.connections": {"version": 1, "connections": STATUS["connections"]},
+    "show.tunnels": TUNNELS,
+    "show.sas": SAS,
+    "show.routes": ROUTES,
+    "show.ports": PORTS,
+    "show.counters": COUNTERS,
+    "events": EVENTS,
+    "up": {"version": 1},
+    "down": {"version": 1},
+    "rekey": {"version": 1},
+    "reload": {"version": 1, "changed": ["site-b-1"], "unchanged": 3},
+}
+
+
+class Error(Exception):
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+class FakeGateway:
+    """answers[method]: a result, an Error, bytes that are sent as they are, None for silence, or a
+    function of (connection, parameters) that returns one of these."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="twinbore-cli-")
+        self.path = os.path.join(self.folder.name, "control.sock")
+        self.answers = dict(ANSWERS)
+        self.asked = []
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.path)
+        self.listener.listen(8)
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection, connection.makefile("rb") as lines:
+            try:
+                for line in lines:
+                    self.answer(connection, json.loads(line))
+            except OSError:
+                return
+
+    def answer(self, connection, request):
+        method, params = request["method"], request["params"]
+        self.asked.append((method, params))
+        answer = self.answers[method]
+        if callable(answer):
+            answer = answer(connection, params)
+        if answer is None:
+            return
+        if isinstance(answer, bytes):
+            connection.sendall(answer)
+            if not answer:
+                connection.shutdown(socket.SHUT_RDWR)
+            return
+        line = {"id": request["id"]}
+        if isinstance(answer, Error):
+            line["error"] = {"code": answer.code, "message": answer.message}
+        else:
+            line["result"] = answer
+        connection.sendall(json.dumps(line).encode() + b"\n")
+
+    def close(self):
+        # Before the descriptor's number is given away, its thread must have left accept().
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+        self.folder.cleanup()
