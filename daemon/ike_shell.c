@@ -28,8 +28,27 @@
 #define KEYD_QUEUE_BYTES    (4u << 20)
 #define ROUTE_QUEUE_BYTES   (4u << 20)
 #define CONTROL_QUEUE_BYTES (64u << 20) /* one listing of many SAs */
+#define TRACE_LINES_PER_S   300u
 #define GOODBYE_MS          1000u
 #define MESSAGES_PER_WAKEUP 64
+
+/*
+ * The core's transitions, into the log. Whoever sends us IKE_SA_INIT causes some, hence the limit;
+ * how many were left out stands before the next line.
+ */
+static void trace_line(void *ctx, enum log_level level, const char *text)
+{
+	struct ike_shell *s = ctx;
+
+	if (!log_limit_take(&s->trace_limit, s->now))
+		return;
+	if (s->trace_limit.n_suppressed > 0) {
+		log_warn("%llu lines about IKE SAs were left out",
+			 (unsigned long long)s->trace_limit.n_suppressed);
+		s->trace_limit.n_suppressed = 0;
+	}
+	log_write(level, "%s", text);
+}
 
 /* -------------------------------------------------------------- neighbours */
 
@@ -200,7 +219,7 @@ static void on_start(void *ctx)
 	if (!c || s->keyd < 0 || s->sa.doorbell < 0 || s->sa_events.doorbell < 0)
 		child_fatal(&s->child, "the supervisor did not hand over everything");
 	limits = translate_ike_limits(c);
-	s->core = ike_new(&limits, &s->crypto, log_tracer());
+	s->core = ike_new(&limits, &s->crypto, &s->tracer);
 	if (!s->core || !dp_queue_init(&s->dp))
 		child_fatal(&s->child, "out of memory, or of memory that may be locked: raise "
 				       "LimitMEMLOCK");
@@ -302,6 +321,8 @@ int ike_main(void)
 		.sa_events = {.shm = {.fd = -1}, .doorbell = -1},
 		.stats = {.fd = -1},
 		.limit = {.per_s = 10},
+		.trace_limit = {.per_s = TRACE_LINES_PER_S},
+		.tracer = {.ctx = &s, .line = trace_line},
 	};
 	int status;
 

@@ -89,7 +89,8 @@ struct ike_shell {
 
 	bool stopping;
 	struct mono stop_at;
-	struct log_limit limit;
+	struct log_limit limit, trace_limit;
+	struct tracer tracer;
 	uint64_t counters[IKE_SHELL_CNT_END];
 	struct ipc_msg msg; /* of keyd, route or control */
 };

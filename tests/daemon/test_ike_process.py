@@ -1,0 +1,338 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two gateways' daemons over a veth pair, each with a dataplane that forwards nothing.
+
+usage: test_ike_process.py TWINBORED FAKE_DP [CASE...]     as root; exits 77 (skipped) otherwise
+
+What IKE agreed on is seen in what the two dataplanes are told: the same keys, crosswise.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from gateway import AskError, Gateway, wait_for
+
+PROGRAM, FAKE_DP = "", ""
+SPACES = ("twd-a", "twd-b")
+
+
+def ip(*words):
+    subprocess.run(["ip"] + list(words), check=True)
+
+
+class Net:
+    """Two namespaces with one wire; 192.0.2.1 and 192.0.2.2, 2001:db8::1 and ::2."""
+
+    def __enter__(self):
+        self.__exit__(None, None, None)
+        for n in SPACES:
+            ip("netns", "add", n)
+            ip("-n", n, "link", "set", "lo", "up")
+        ip("link", "add", "wan", "netns", SPACES[0], "type", "veth",
+           "peer", "name", "wan", "netns", SPACES[1])
+        for i, n in enumerate(SPACES):
+            ip("-n", n, "addr", "add", "192.0.2.%d/24" % (i + 1), "dev", "wan")
+            ip("-n", n, "addr", "add", "2001:db8::%d/64" % (i + 1), "dev", "wan", "nodad")
+            ip("-n", n, "link", "set", "wan", "up")
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        for n in SPACES:
+            subprocess.run(["ip", "netns", "del", n], stderr=subprocess.DEVNULL, check=False)
+
+
+class Pair:
+    """Site a initiates, site b answers; mirrored configurations."""
+
+    def __init__(self, v6=False, a_more="", b_more=""):
+        self.a = Gateway(PROGRAM, FAKE_DP, "a", SPACES[0])
+        self.b = Gateway(PROGRAM, FAKE_DP, "b", SPACES[1])
+        self.v6, self.a_more, self.b_more = v6, a_more, b_more
+        self.write()
+
+    def write(self):
+        ends = ("2001:db8::1", "2001:db8::2") if self.v6 else ("192.0.2.1", "192.0.2.2")
+        nets = ("10.1.0.0/24, 2001:db8:1::/64", "10.2.0.0/24, 2001:db8:2::/64")
+        for gw, i, startup, more in ((self.a, 0, "start", self.a_more),
+                                     (self.b, 1, "add", self.b_more)):
+            text = gw.config(local=ends[i], remote=ends[1 - i], startup=startup,
+                             local_network=nets[i], remote_network=nets[1 - i], dpd="1s",
+                             extra=more)
+            gw.write_config(text.replace(ends[i] + "/24", ends[i] + "/64") if self.v6 else text)
+
+    def __enter__(self):
+        # The one that answers first: the initiator's first message finds it.
+        self.b.start()
+        self.a.start()
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        for gw in (self.a, self.b):
+            gw.__exit__(kind, value, traceback)
+
+    def up(self, seconds=10):
+        wait_for("both sides up", lambda: all(is_up(g) for g in (self.a, self.b)), seconds)
+
+    def stop(self):
+        assert self.a.stop() == 0
+        assert self.b.stop() == 0
+
+
+def is_up(gw, tunnel="t1"):
+    try:
+        return [t for t in gw.ask("show.tunnels")["tunnels"] if t["name"] == tunnel][0]["up"]
+    except (AskError, OSError, ValueError):
+        return False
+
+
+def sas(gw, kind):
+    return [s for s in gw.ask("show.sas")["sas"] if s["kind"] == kind]
+
+
+def keys(gw, what):
+    """SPI: key of all halves that the dataplane was ever told of."""
+    return dict(re.search(r"spi=(\w+) .*key=(\w+)", line).groups()
+                for line in gw.dp_log() if line.startswith(what + " "))
+
+
+def current_slot(gw):
+    return [line for line in gw.dp_log() if line.startswith("sa-switch ")][-1].split()[1]
+
+
+def assert_crosswise(pair):
+    """What one sends with the other receives with: the same SPI, the same key."""
+    for x, y in ((pair.a, pair.b), (pair.b, pair.a)):
+        out, into = keys(x, "sa-add-out"), keys(y, "sa-add-in")
+        assert out and set(out.items()) <= set(into.items()), (out, into)
+
+
+def case_up():
+    with Pair() as pair:
+        pair.up()
+        assert_crosswise(pair)
+        a_ike, b_ike = sas(pair.a, "ike")[0], sas(pair.b, "ike")[0]
+        assert a_ike["initiator"] and not b_ike["initiator"]
+        assert (a_ike["spi_i"], a_ike["spi_r"]) == (b_ike["spi_i"], b_ike["spi_r"])
+        assert a_ike["local"] == "192.0.2.1:500" and a_ike["remote"] == "192.0.2.2:500", a_ike
+        child = sas(pair.a, "child")[0]
+        assert child["spi_out"] == sas(pair.b, "child")[0]["spi_in"]
+        assert sorted(child["local_ts"]) == ["10.1.0.0/24", "2001:db8:1::/64"], child
+        assert child["current_out"] is True and child["udp_encap"] is False
+        t = pair.a.ask("show.tunnels")["tunnels"][0]
+        assert t["phase"] == "up" and t["connection"] == "c" and t["natt"] is False, t
+        # Routing followed: the group has its member.
+        for gw in (pair.a, pair.b):
+            wait_for("the group", lambda gw=gw: "group-set 0: 0" in gw.dp_log())
+        kinds = [e["kind"] for e in pair.a.ask("events")["events"]]
+        for kind in ("ike-up", "child-up", "tunnel-up", "switched", "process-started"):
+            assert kind in kinds, (kind, kinds)
+        pair.stop()
+
+
+def case_ipv6():
+    with Pair(v6=True) as pair:
+        pair.up()
+        assert_crosswise(pair)
+        assert sas(pair.a, "ike")[0]["remote"] == "[2001:db8::2]:500"
+        pair.stop()
+
+
+def case_udp_encapsulation():
+    more = "        udp_encapsulation: force\n"
+    with Pair(a_more=more, b_more=more) as pair:
+        pair.up()
+        assert_crosswise(pair)
+        ike = sas(pair.a, "ike")[0]
+        assert ike["local"] == "192.0.2.1:4500" and ike["remote"] == "192.0.2.2:4500", ike
+        assert ike["natt"] and sas(pair.b, "child")[0]["udp_encap"]
+        pair.stop()
+
+
+def case_commands():
+    with Pair() as pair:
+        pair.up()
+        before = sas(pair.a, "child")[0]["spi_in"]
+        pair.a.ask("rekey", tunnel="t1")
+        wait_for("a new child SA", lambda: [s["spi_in"] for s in sas(pair.b, "child")
+                                            if s["spi_out"] != before and s["current_out"]])
+        wait_for("the old one's end", lambda: [s["spi_in"] != before and len(sas(pair.a, "child")) == 1
+                                               for s in sas(pair.a, "child")] == [True], 20)
+        ike = sas(pair.a, "ike")[0]["spi_i"]
+        pair.b.ask("rekey", tunnel="t1", what="ike")
+        wait_for("a new IKE SA", lambda: [s["spi_i"] for s in sas(pair.a, "ike")] not in ([ike], []) and
+                 len(sas(pair.a, "ike")) == 1, 20)
+        assert_crosswise(pair)
+        pair.a.ask("down", tunnel="t1")
+        wait_for("both down", lambda: not is_up(pair.a) and not is_up(pair.b))
+        assert sas(pair.b, "ike") == []
+        time.sleep(1)
+        assert not is_up(pair.a)
+        pair.a.ask("up", tunnel="t1")
+        pair.up()
+        for method in ("up", "down", "rekey"):
+            try:
+                pair.a.ask(method, tunnel="t9")
+                raise AssertionError("t9 was found")
+            except AskError as e:
+                assert e.code == "no-such-tunnel", e
+        pair.stop()
+
+
+def case_goodbye():
+    """An orderly stop deletes the SAs at the peer, at once and not by its DPD."""
+    with Pair() as pair:
+        pair.up()
+        begun = time.monotonic()
+        assert pair.a.stop() == 0
+        wait_for("the peer to know", lambda: not is_up(pair.b), 2)
+        assert time.monotonic() - begun < 3
+        assert "deleted by the peer" in pair.b.log()
+        # The one that initiates finds a new one by itself.
+        pair.a.start()
+        pair.up()
+        pair.stop()
+
+
+def case_wrong_psk():
+    pair = Pair()
+    pair.b.write_psk("canary-canary-0123456789")
+    with pair:
+        wait_for("the refusal", lambda: "auth-failed" in pair.b.log(), 10)
+        assert not is_up(pair.a) and not is_up(pair.b)
+        assert keys(pair.b, "sa-add-in") == {}
+        # Neither key shows anywhere.
+        for gw in (pair.a, pair.b):
+            assert "canary" not in gw.log() and "key for tests" not in gw.log()
+        reason = pair.a.ask("show.tunnels")["tunnels"][0]["reason"]
+        assert reason != "", reason
+        assert pair.b.ask("show.counters")["ike"]["authentication-failed"] >= 1
+        # The right one by a reload.
+        pair.b.write_psk("a pre-shared key for tests")
+        assert pair.b.ask("reload")["unchanged"] == 1
+        pair.a.ask("up", tunnel="t1")
+        pair.up(40)
+        pair.stop()
+
+
+def case_crashes():
+    with Pair() as pair:
+        pair.up()
+        # keyd: nobody notices until the next authentication.
+        os.kill(pair.a.pids()["keyd"], signal.SIGKILL)
+        wait_for("a new keyd", lambda: "keyd" in pair.a.pids())
+        assert is_up(pair.a)
+        # ike: everything is made anew, on both sides.
+        old = sas(pair.b, "ike")[0]["spi_i"]
+        os.kill(pair.a.pids()["ike"], signal.SIGKILL)
+        wait_for("a new IKE SA", lambda: is_up(pair.a) and is_up(pair.b) and
+                 [s["spi_i"] for s in sas(pair.b, "ike")] not in ([old], []), 20)
+        assert pair.a.dp_log().count("sa-flush") == 2
+        assert_crosswise(pair)
+        # dp: the IKE SA stays, the children are made anew.
+        ike = sas(pair.a, "ike")[0]["spi_i"]
+        before = set(keys(pair.a, "sa-add-out"))
+        os.kill(pair.a.pids()["dp"], signal.SIGKILL)
+        wait_for("new children", lambda: set(keys(pair.a, "sa-add-out")) > before and
+                 is_up(pair.a) and is_up(pair.b), 20)
+        assert [s["spi_i"] for s in sas(pair.a, "ike")] == [ike]
+        assert_crosswise(pair)
+        pair.stop()
+
+
+def inject(script):
+    """Runs a few lines of Python with a UDP socket `s` in the namespace of a, towards b."""
+    code = ("import os, random, socket\n"
+            "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+            "s.bind(('192.0.2.1', 0))\n" + script)
+    subprocess.run(["ip", "netns", "exec", SPACES[0], sys.executable, "-c", code], check=True)
+
+
+def case_bad_datagrams():
+    """Unauthenticated bytes change counters, and nothing else."""
+    with Pair() as pair:
+        pair.up()
+        before = pair.b.ask("show.counters")["ike"]
+        spis = [s["spi_i"] for s in sas(pair.b, "ike")]
+        inject("""
+to = ('192.0.2.2', 4500)
+for i in range(10):
+    s.sendto(b'\\xff', to)                                  # keepalive
+    s.sendto(b'\\x12\\x34\\x56\\x78' + bytes(60), to)       # ESP
+    s.sendto(b'\\0\\0', to)                                 # too short for the marker
+    s.sendto(bytes(4000), to)                               # longer than any message
+    s.sendto(bytes(4000), ('192.0.2.2', 500))
+    s.sendto(b'', ('192.0.2.2', 500))
+random.seed(7)
+for i in range(2000):
+    n = random.randrange(1, 400)
+    s.sendto(random.randbytes(n), ('192.0.2.2', 500))
+    s.sendto(bytes(4) + random.randbytes(n), to)
+    h = random.randbytes(16) + bytes([random.randrange(64), 0x20, random.randrange(30, 42), 8]) \\
+        + bytes(4) + (28 + n).to_bytes(4, 'big')
+    s.sendto(h + random.randbytes(n), ('192.0.2.2', 500))
+""")
+        after = pair.b.ask("show.counters")["ike"]
+        assert after["socket-rx-keepalives"] - before["socket-rx-keepalives"] == 10, after
+        assert after["socket-rx-esp"] - before["socket-rx-esp"] == 10, after
+        assert after["socket-rx-short"] - before["socket-rx-short"] == 10, after
+        assert after["socket-rx-too-long"] - before["socket-rx-too-long"] == 20, after
+        for name in ("ike-sa-established", "child-sa-established", "authentication-failed"):
+            assert after[name] == before[name], name
+        assert is_up(pair.a) and is_up(pair.b)
+        assert [s["spi_i"] for s in sas(pair.b, "ike")] == spis
+        assert all(p["restarts"] == 0 for p in pair.b.ask("status")["processes"])
+        # Lines that the network causes are few.
+        assert len(pair.b.log()) < 100000, len(pair.b.log())
+        pair.stop()
+
+
+def case_reload_restarts_only_what_changed():
+    """A timer changes: the SAs stay. The networks change: new SAs."""
+    with Pair() as pair:
+        pair.up()
+        spi = sas(pair.a, "child")[0]["spi_in"]
+        text = pair.a.config(remote="192.0.2.2", startup="start", dpd="2s",
+                             local_network="10.1.0.0/24, 2001:db8:1::/64",
+                             remote_network="10.2.0.0/24, 2001:db8:2::/64")
+        pair.a.write_config(text)
+        assert pair.a.ask("reload")["changed"] == ["t1"]
+        time.sleep(0.5)
+        assert [s["spi_in"] for s in sas(pair.a, "child")] == [spi]
+        for gw, net in ((pair.a, "10.1.0.0/24, 2001:db8:1::/64"),
+                        (pair.b, "10.1.0.0/25, 2001:db8:1::/64")):
+            with open(gw.config_path, encoding="utf-8") as f:
+                old = f.read()
+            gw.write_config(old.replace(net, "10.1.0.0/25, 2001:db8:1::/64")
+                            .replace("10.1.0.0/24, 2001:db8:1::/64", "10.1.0.0/25, 2001:db8:1::/64"))
+        pair.b.ask("reload")
+        pair.a.ask("reload")
+        wait_for("SAs for the new networks", lambda: is_up(pair.a) and is_up(pair.b) and
+                 any("10.1.0.0/25" in s["local_ts"] for s in sas(pair.a, "child")), 40)
+        assert_crosswise(pair)
+        pair.stop()
+
+
+def main():
+    global PROGRAM, FAKE_DP
+    if os.geteuid() != 0:
+        print("skipped: needs root")
+        return 77
+    PROGRAM, FAKE_DP = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+    wanted = sys.argv[3:]
+    cases = {name[5:]: f for name, f in globals().items() if name.startswith("case_")}
+    for name, case in cases.items():
+        if wanted and name not in wanted:
+            continue
+        begun = time.monotonic()
+        with Net():
+            case()
+        print("ok %s (%.1f s)" % (name, time.monotonic() - begun), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
