@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Suites: every IKE and every ESP suite, in both roles, through a connection and rekeys of both. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "base/secret.h"
+#include "tests/sim/world.h"
+
+static struct world the_world;
+
+static const struct {
+	uint16_t encr, bits, integ;
+} ciphers[] = {
+	{IKE_ENCR_AES_GCM_16, 128, IKE_INTEG_NONE},
+	{IKE_ENCR_AES_GCM_16, 256, IKE_INTEG_NONE},
+	{IKE_ENCR_AES_CBC, 128, IKE_INTEG_HMAC_SHA2_256_128},
+	{IKE_ENCR_AES_CBC, 128, IKE_INTEG_HMAC_SHA2_384_192},
+	{IKE_ENCR_AES_CBC, 128, IKE_INTEG_HMAC_SHA2_512_256},
+	{IKE_ENCR_AES_CBC, 256, IKE_INTEG_HMAC_SHA2_256_128},
+	{IKE_ENCR_AES_CBC, 256, IKE_INTEG_HMAC_SHA2_384_192},
+	{IKE_ENCR_AES_CBC, 256, IKE_INTEG_HMAC_SHA2_512_256},
+};
+#define N_CIPHERS (sizeof(ciphers) / sizeof(ciphers[0]))
+
+static const uint16_t prfs[] = {IKE_PRF_HMAC_SHA2_256, IKE_PRF_HMAC_SHA2_384,
+				IKE_PRF_HMAC_SHA2_512};
+static const uint16_t groups[] = {IKE_DH_MODP_2048, IKE_DH_ECP_256, IKE_DH_ECP_384, IKE_DH_ECP_521,
+				  IKE_DH_CURVE25519};
+
+/* Connects with exactly one suite each, rekeys from both sides, compares what was agreed. */
+static void try(struct ike_suite ike, struct ike_suite esp, int initiator)
+{
+	struct world *w = &the_world;
+	char name[IKE_SUITE_STRLEN];
+	struct sim_count c;
+
+	world_init(w, ike.dh + ike.encr + esp.encr);
+	w->esp_period_us = 50000;
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct ike_tunnel_cfg *cfg = &w->node[i].cfg[0];
+
+		cfg->n_ike_suites = cfg->n_esp_suites = 1;
+		cfg->ike_suites[0] = ike;
+		cfg->esp_suites[0] = esp;
+		cfg->startup = i == initiator ? IKE_STARTUP_START : IKE_STARTUP_ADD;
+	}
+	assert_true(world_start(w));
+	if (!world_until(w, settled, span_s(5)))
+		fail_msg("%s: not connected %s", ike_suite_format(&ike, name), w->failure);
+	node_event(&w->node[0], IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(1));
+	node_event(&w->node[1], IKE_EV_REKEY_IKE, 0);
+	world_run(w, span_s(1));
+	node_event(&w->node[1], IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(6));
+	if (!settled(w))
+		fail_msg("%s: rekeys failed %s", ike_suite_format(&ike, name), w->failure);
+	c = count_sas(&w->node[0], 0);
+	assert_true(ike_suite_equal(&c.ike_suite, &ike));
+	assert_true(ike_suite_equal(&c.esp_suite, &esp));
+	assert_int_equal(ike_counter_get(w->node[0].ike, IKE_CNT_CHILD_REKEYED), 2);
+	assert_int_equal(ike_counter_get(w->node[0].ike, IKE_CNT_IKE_REKEYED), 1);
+	world_fini(w);
+}
+
+static const struct ike_suite plain_ike = {IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_256, 0,
+					   IKE_DH_CURVE25519,   0};
+static const struct ike_suite plain_esp = {IKE_ENCR_AES_GCM_16, 256, 0, 0, IKE_DH_NONE, IKE_ESN_NO};
+
+static void ike_ciphers(void **state)
+{
+	(void)state;
+	for (size_t c = 0; c < N_CIPHERS; c++) {
+		for (size_t p = 0; p < 3; p++) {
+			const struct ike_suite s = {ciphers[c].encr,  ciphers[c].bits,   prfs[p],
+						    ciphers[c].integ, IKE_DH_CURVE25519, 0};
+
+			try(s, plain_esp, 0);
+			try(s, plain_esp, 1);
+		}
+	}
+}
+
+static void ike_groups(void **state)
+{
+	(void)state;
+	for (size_t g = 0; g < 5; g++) {
+		struct ike_suite s = plain_ike;
+
+		s.dh = groups[g];
+		try(s, plain_esp, 0);
+		try(s, plain_esp, 1);
+	}
+}
+
+static void esp_ciphers(void **state)
+{
+	(void)state;
+	for (size_t c = 0; c < N_CIPHERS; c++) {
+		for (uint16_t esn = 0; esn < 2; esn++) {
+			const struct ike_suite s = {ciphers[c].encr,  ciphers[c].bits, 0,
+						    ciphers[c].integ, IKE_DH_NONE,     esn};
+
+			try(plain_ike, s, 0);
+			try(plain_ike, s, 1);
+		}
+	}
+}
+
+static void esp_groups(void **state)
+{
+	(void)state;
+	for (size_t g = 0; g < 5; g++) {
+		struct ike_suite s = plain_esp;
+
+		/* The child of IKE_AUTH has no group of its own: only rekeys show this one. */
+		s.dh = groups[g];
+		try(plain_ike, s, 0);
+		try(plain_ike, s, 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ike_ciphers),
+		cmocka_unit_test(ike_groups),
+		cmocka_unit_test(esp_ciphers),
+		cmocka_unit_test(esp_groups),
+	};
+
+	if (!secret_init())
+		return 1;
+	return cmocka_run_group_tests_name("suites", tests, NULL, NULL);
+}
