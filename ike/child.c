@@ -116,13 +116,26 @@ bool ike_child_live(const struct ike_child *c)
 }
 
 /*
- * Whether the peer has our response that made it: it said something later, or has had as long as
- * anybody repeats a request. Until then it would not know what a rekey is about.
+ * Whether the peer has our response that made it: it said something later, or has had `patience`
+ * to repeat its request. Until then it would not know what a rekey is about.
  */
-bool ike_child_confirmed(const struct ike_child *c)
+bool ike_child_confirmed(const struct ike_child *c, struct mono_span patience)
 {
-	return c->initiator || c->confirmed ||
-	       mono_since(c->tunnel->ike->now, c->created).ns > span_s(40).ns;
+	return c->initiator || c->confirmed || c->proven ||
+	       mono_since(c->tunnel->ike->now, c->created).ns >= patience.ns;
+}
+
+/* Asks for a rekey, as soon as the peer can be expected to know what that is about. */
+void ike_child_request_rekey(struct ike_child *c)
+{
+	if (c->state != IKE_CH_INSTALLED || !ike_child_live(c) || !c->sa)
+		return;
+	if (!ike_child_confirmed(c, IKE_CONFIRM_SOON)) {
+		ike_timer_child_rekey_later(c);
+		return;
+	}
+	c->want_rekey = true;
+	ike_sa_run(c->sa);
 }
 
 void ike_child_free(struct ike_child *c)

@@ -154,6 +154,11 @@ static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child
 		}
 		break;
 	case IKE_N_CHILD_SA_NOT_FOUND:
+		/* It may not know it yet, rather than no more. */
+		if (old && !ike_child_confirmed(old, IKE_CONFIRM_LATE)) {
+			failed(sa, old, true);
+			return;
+		}
 		/* RFC 7296 2.25.1: the peer has deleted it; so do we, and make a new one. */
 		if (old && ike_child_live(old)) {
 			ike_child_retire(old, "child-rekey", "the peer has it no more");

@@ -184,10 +184,7 @@ static void on_child(struct ike *ike, const struct ike_event *ev)
 		if (c->sa)
 			ike_sa_run(c->sa);
 	} else if (ev->type == IKE_EV_CHILD_SOFT) {
-		if (c->state == IKE_CH_INSTALLED && ike_child_live(c) && c->sa) {
-			c->want_rekey = true;
-			ike_sa_run(c->sa);
-		}
+		ike_child_request_rekey(c);
 	} else if (ev->type == IKE_EV_CHILD_HARD) {
 		ike_child_expire(c, "hard limit");
 	} else if (c->sa && c->state < IKE_CH_LINGER) {

@@ -27,6 +27,8 @@
 #define IKE_VERSION_2              0x20
 #define IKE_AUTH_SHARED_KEY        2
 #define IKE_DIGEST_SIZE            32
+#define IKE_CONFIRM_SOON           span_s(4)  /* three repetitions of a request */
+#define IKE_CONFIRM_LATE           span_s(40) /* longer than anybody repeats one */
 
 #define container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
@@ -378,7 +380,8 @@ struct ike_child *ike_child_by_spi_out(struct ike_tunnel *t, uint32_t spi_out);
 struct ike_child *ike_child_by_slot(struct ike *ike, uint32_t slot);
 bool ike_child_room(struct ike_tunnel *t, size_t spare); /* for one child and `spare` more */
 bool ike_child_live(const struct ike_child *c); /* being installed or installed, not replaced */
-bool ike_child_confirmed(const struct ike_child *c); /* the peer surely has it */
+bool ike_child_confirmed(const struct ike_child *c, struct mono_span patience);
+void ike_child_request_rekey(struct ike_child *c);
 void ike_child_install(struct ike_child *c);
 void ike_child_dp_result(struct ike_child *c, enum ike_pending_kind kind, bool ok);
 void ike_child_failed(struct ike_child *c, const char *reason);
@@ -524,6 +527,7 @@ void ike_timer_child_installed(struct ike_child *c);
 void ike_timer_child_awaits_switch(struct ike_child *c);
 void ike_timer_child_switched(struct ike_child *c);
 void ike_timer_child_rekey_failed(struct ike_child *c, bool temporary);
+void ike_timer_child_rekey_later(struct ike_child *c);
 void ike_timer_child_replaced(struct ike_child *c, bool by_peer);
 void ike_timer_child_lingers(struct ike_child *c);
 void ike_timer_child_stop(struct ike_child *c);

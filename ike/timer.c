@@ -328,6 +328,11 @@ void ike_timer_child_rekey_failed(struct ike_child *c, bool temporary)
 	arm(ike, &c->t_rekey, jittered(ike, d, 100));
 }
 
+void ike_timer_child_rekey_later(struct ike_child *c)
+{
+	set(c->tunnel->ike, &c->t_rekey, mono_add(c->created, IKE_CONFIRM_SOON));
+}
+
 void ike_timer_child_replaced(struct ike_child *c, bool by_peer)
 {
 	struct ike *ike = c->tunnel->ike;
@@ -365,9 +370,7 @@ static void child_rekey_due(struct ike_child *c)
 			ike_timer_child_replaced(c, true);
 		return;
 	}
-	c->want_rekey = true;
-	if (c->sa)
-		ike_sa_run(c->sa);
+	ike_child_request_rekey(c);
 }
 
 static void child_expired(struct ike_child *c)

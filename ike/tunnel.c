@@ -406,8 +406,7 @@ void ike_tunnel_command(struct ike_tunnel *t, enum ike_event_type command)
 		TAILQ_FOREACH(c, &t->children, entry)
 		{
 			if (c->state == IKE_CH_INSTALLED && ike_child_live(c) && c->sa) {
-				c->want_rekey = true;
-				ike_sa_run(c->sa);
+				ike_child_request_rekey(c);
 				break;
 			}
 		}

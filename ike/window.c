@@ -205,7 +205,7 @@ static struct ike_child *child_to_rekey(const struct ike_sa *sa)
 	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
 	{
 		if (c->sa == sa && c->want_rekey && c->state == IKE_CH_INSTALLED &&
-		    ike_child_live(c) && ike_child_confirmed(c))
+		    ike_child_live(c))
 			return c;
 	}
 	return NULL;
