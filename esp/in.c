@@ -266,8 +266,7 @@ size_t esp_decap(struct esp_thread *t, struct esp_in *sa, struct esp_pkt *pkts, 
 	struct esp_outer_view newest_view;
 	size_t n_jobs, n_ok = 0;
 
-	if (n > ESP_BURST_MAX)
-		n = ESP_BURST_MAX;
+	assert(n <= ESP_BURST_MAX);
 	n_jobs = locate(sa, pkts, n, steps, jobs);
 	if (n_jobs)
 		sa->backend->open(t->ctx, jobs, n_jobs);

@@ -225,8 +225,7 @@ size_t esp_encap(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts,
 	uint64_t seq;
 	size_t n_jobs, n_ok = 0;
 
-	if (n > ESP_BURST_MAX)
-		n = ESP_BURST_MAX;
+	assert(n <= ESP_BURST_MAX);
 	n_jobs = inspect(sa, pkts, n, steps);
 	n_jobs = reserve(sa, steps, n_jobs, &seq);
 	if (n_jobs == 0)

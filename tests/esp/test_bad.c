@@ -107,6 +107,19 @@ static void test_payloads(void **state)
 		}
 }
 
+/* An authentic packet without any payload has no trailer to read. */
+static void test_empty_payload(void **state)
+{
+	const struct esp_sa_cfg cfg = cfg_of(&suite_rows[0]);
+	struct buf b;
+	struct pair p;
+
+	pair_init(&p, &cfg, &esp_backend_ipsec_mb, &esp_backend_ipsec_mb);
+	craft(&b, &esp_backend_ipsec_mb, &cfg, 1, NULL, 0);
+	assert_drop(decap_one(&p, &b), ESP_DROP_IN_TRUNCATED);
+	pair_fini(&p);
+}
+
 /* Every length and any bytes, in memory that ends at a guard page: refused, SA unchanged. */
 static void test_garbage(void **state)
 {
@@ -487,15 +500,11 @@ static void test_wrong_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_payloads),
-		cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_truncate_and_flip),
-		cmocka_unit_test(test_outer_flips),
-		cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_udp_length),
-		cmocka_unit_test(test_peek),
-		cmocka_unit_test(test_mixed_bursts),
-		cmocka_unit_test(test_wrong_key),
+		cmocka_unit_test(test_payloads),     cmocka_unit_test(test_empty_payload),
+		cmocka_unit_test(test_garbage),      cmocka_unit_test(test_truncate_and_flip),
+		cmocka_unit_test(test_outer_flips),  cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_udp_length),   cmocka_unit_test(test_peek),
+		cmocka_unit_test(test_mixed_bursts), cmocka_unit_test(test_wrong_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ static void run_out(const struct limit_case *c, const struct suite_row *row, siz
 	esp_out_state(p.out, &st);
 	assert_int_equal(st.packets, c->pass);
 	assert_int_equal(st.bytes, c->pass * SIZE);
+	assert_int_equal(st.next_seq, expect_seq);
 	assert_int_equal(st.exhausted, c->pass < N_TRIES);
 	pair_fini(&p);
 }
@@ -180,6 +181,25 @@ static void test_no_reuse(void **state)
 	pair_fini(&p);
 }
 
+/* With ESN the nonce has all 64 bits, or it would repeat after 2^32 packets. */
+static void test_esn_nonce(void **state)
+{
+	struct esp_sa_cfg cfg = cfg_of(&suite_rows[0]);
+	struct pair p;
+	struct buf b;
+
+	cfg.esn = true;
+	cfg.first_seq = 0xffffffff;
+	pair_init(&p, &cfg, &esp_backend_ipsec_mb, &esp_backend_ipsec_mb);
+	for (uint64_t seq = 0xffffffff; seq < 0x100000002; seq++) {
+		buf_inner4(&b, 100);
+		assert_drop(encap_one(&p, &b), ESP_DROP_OK);
+		assert_int_equal(esp_get32(b.pkt.data + 24), (uint32_t)seq);
+		assert_int_equal(esp_get64(b.pkt.data + 28), seq);
+	}
+	pair_fini(&p);
+}
+
 /* New endpoints leave keys and sequence alone. */
 static void test_set_peer(void **state)
 {
@@ -222,9 +242,8 @@ static void test_set_peer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_out),
-		cmocka_unit_test(test_in),
-		cmocka_unit_test(test_no_reuse),
+		cmocka_unit_test(test_out),      cmocka_unit_test(test_in),
+		cmocka_unit_test(test_no_reuse), cmocka_unit_test(test_esn_nonce),
 		cmocka_unit_test(test_set_peer),
 	};
 

@@ -312,6 +312,37 @@ static void test_burst_duplicates(void **state)
 	pair_fini(&p);
 }
 
+static size_t n_opened;
+
+static void open_counting(void *ctx, struct esp_job *jobs, size_t n)
+{
+	n_opened += n;
+	esp_backend_openssl.open(ctx, jobs, n);
+}
+
+/* RFC 4303 3.4.3: what is known to be a duplicate or late costs no cryptography. */
+static void test_cheap_refusal(void **state)
+{
+	struct esp_sa_cfg cfg = cfg_of(&suite_rows[3]);
+	struct esp_backend counting = esp_backend_openssl;
+	struct buf b, copy;
+	struct pair p;
+
+	counting.open = open_counting;
+	n_opened = 0;
+	pair_init(&p, &cfg, &esp_backend_openssl, &counting);
+	buf_inner4(&b, 100);
+	assert_drop(encap_one(&p, &b), ESP_DROP_OK);
+	buf_copy(&copy, &b);
+	assert_drop(decap_one(&p, &b), ESP_DROP_OK);
+	assert_int_equal(n_opened, 1);
+	assert_drop(decap_one(&p, &copy), ESP_DROP_IN_REPLAYED);
+	p.in->replay.top += 5000;
+	assert_drop(decap_one(&p, &copy), ESP_DROP_IN_LATE);
+	assert_int_equal(n_opened, 1);
+	pair_fini(&p);
+}
+
 /* Forged packets ahead of the window must not move it. */
 static void test_forged_ahead(void **state)
 {
@@ -362,10 +393,11 @@ static void test_window_sizes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),        cmocka_unit_test(test_edges),
-		cmocka_unit_test(test_infer),        cmocka_unit_test(test_infer_inverse),
-		cmocka_unit_test(test_esn_edge),     cmocka_unit_test(test_burst_duplicates),
-		cmocka_unit_test(test_forged_ahead), cmocka_unit_test(test_window_sizes),
+		cmocka_unit_test(test_model),         cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_infer),         cmocka_unit_test(test_infer_inverse),
+		cmocka_unit_test(test_esn_edge),      cmocka_unit_test(test_burst_duplicates),
+		cmocka_unit_test(test_cheap_refusal), cmocka_unit_test(test_forged_ahead),
+		cmocka_unit_test(test_window_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
