@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include "base/log.h"
@@ -31,6 +31,7 @@
 #include "daemon/event.h"
 
 #define CONTROL_QUEUE_BYTES (1u << 20)
+#define FILES_WANTED        8192u
 
 void sup_tell(struct supervisor *s, const char *kind, const char *text)
 {
@@ -145,6 +146,22 @@ static bool prepare(struct supervisor *s)
 	       sup_sockets_open(s);
 }
 
+/* A key file of every tunnel stays open, so that keyd can be started again. */
+static void raise_file_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= FILES_WANTED)
+		return;
+	r.rlim_cur = FILES_WANTED;
+	if (r.rlim_max < FILES_WANTED)
+		r.rlim_max = FILES_WANTED;
+	if (setrlimit(RLIMIT_NOFILE, &r) != 0 && getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
 static void init(struct supervisor *s, const struct sup_options *options)
 {
 	s->options = *options;
@@ -212,6 +229,7 @@ int supervisor_main(const struct sup_options *options)
 	init(&s, options);
 	log_init("twinbored", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	sup_notify_init();
+	raise_file_limit();
 	if (!loop_init(&s.loop)) {
 		log_error("epoll failed: %s", strerror(errno));
 		return 1;
