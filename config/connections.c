@@ -95,7 +95,7 @@ static bool read_tunnel(struct config_parse *p, const struct config_node *item,
 {
 	bool ok;
 
-	*w = *defaults;
+	memcpy(w, defaults, sizeof(*w)); /* padding too: tunnels are compared whole */
 	w->t.line = item->line;
 	ok = config_map_apply(p, &config_tunnel_map, item, false, w);
 	if (item->kind != CONFIG_NODE_MAP)
@@ -133,10 +133,11 @@ static void mark_tunnel(struct config_parse *p, const struct config_connection *
 static void read_tunnels(struct config_parse *p, const struct config_connection_work *cw,
 			 struct config_connection *c)
 {
-	struct config_tunnel_work defaults = {.at_name = NULL}, w;
+	struct config_tunnel_work defaults, w;
 	const struct config_node *item;
 	bool defaults_ok = true;
 
+	memset(&defaults, 0, sizeof(defaults));
 	config_map_defaults(p, &config_defaults_map, &defaults);
 	if (cw->at_defaults)
 		defaults_ok = config_map_apply(p, &config_defaults_map, cw->at_defaults, false,
@@ -151,7 +152,7 @@ static void read_tunnels(struct config_parse *p, const struct config_connection_
 
 		if (read_tunnel(p, item, &defaults, defaults_ok, &w))
 			config_check_tunnel(p, item, &w);
-		*t = w.t;
+		memcpy(t, &w.t, sizeof(*t));
 		c->n_tunnels++;
 		mark_tunnel(p, c, t, item, &w);
 	}
