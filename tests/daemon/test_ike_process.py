@@ -17,7 +17,8 @@ import time
 from gateway import AskError, Gateway, wait_for
 
 PROGRAM, FAKE_DP = "", ""
-SPACES = ("twd-a", "twd-b")
+# Of this run alone: several may go on at once.
+SPACES = ("twd%d-a" % os.getpid(), "twd%d-b" % os.getpid())
 
 
 def ip(*words):
