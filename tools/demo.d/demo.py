@@ -89,6 +89,8 @@ class Demo:
         self.p.b.start()
         began = time.monotonic()
         wait_both_up(self.p)
+        self.p.a.wait_active(self.b.name, self.first)
+        self.p.b.wait_active(self.a.name, self.p.names_b[0])
         until("the hosts talk", lambda: ping(self.a.host, self.a.host4, self.b.host4, tries=1), 10)
         self.check(True, f"both tunnels are up, the hosts talk (after {time.monotonic() - began:.1f} s)")
         self.shown("status")
