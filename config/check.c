@@ -101,6 +101,14 @@ static void check_addresses(struct config_parse *p, const struct config_node *ma
 			     "remote_address is our own local_address; write the peer's");
 }
 
+/* RFC 7296 3.5: identities are not empty. */
+static void check_id(struct config_parse *p, const struct config_node *map,
+		     const struct config_node *at, const char *id)
+{
+	if (!strcmp(id, "keyid:") || !strcmp(id, "@"))
+		config_error(&p->diag, first_of(at, map), "the identity '%s' is empty", id);
+}
+
 static bool no_pfs(const struct config_tunnel *t)
 {
 	size_t i;
@@ -125,6 +133,8 @@ void config_check_tunnel(struct config_parse *p, const struct config_node *map,
 
 	check_times(p, map, w);
 	check_addresses(p, map, w);
+	check_id(p, map, w->at_local_id, t->local_id);
+	check_id(p, map, w->at_remote_id, t->remote_id);
 	if (t->replay_window % 64)
 		config_error(
 			&p->diag, w->at_replay,

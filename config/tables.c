@@ -181,7 +181,7 @@ static const struct config_key tunnel_keys[] = {
 	{"local_address", CONFIG_ADDRESS, .required = true,
 	 .hint = "'local_address:' with an address of a port", TUNNEL(t.local),
 	 TUNNEL_AT(at_local)},
-	{"local_id", CONFIG_TEXT, TUNNEL(t.local_id)},
+	{"local_id", CONFIG_TEXT, TUNNEL(t.local_id), TUNNEL_AT(at_local_id)},
 	{"remote_id", CONFIG_TEXT, TUNNEL(t.remote_id), TUNNEL_AT(at_remote_id)},
 	{"psk_file", CONFIG_PATH, .required = true,
 	 .hint = "'psk_file: /etc/twinbore/NAME.psk' and make that file with 'twinbore genpsk "

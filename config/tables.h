@@ -25,7 +25,7 @@ struct config_tunnel_work {
 	struct config_alg_list ike_encr, ike_integ, ike_prf, ike_dh;
 	struct config_alg_list esp_encr, esp_integ, esp_pfs, esp_esn;
 	const struct config_node *at_name, *at_local, *at_remote, *at_interface, *at_inside;
-	const struct config_node *at_remote_id, *at_psk_file, *at_startup;
+	const struct config_node *at_local_id, *at_remote_id, *at_psk_file, *at_startup;
 	const struct config_node *at_ike, *at_ike_lifetime;
 	const struct config_node *at_esp, *at_esp_lifetime, *at_pfs, *at_replay;
 	const struct config_node *at_margin, *at_dpd, *at_dpd_interval, *at_dpd_timeout;

@@ -90,17 +90,27 @@ static int compare_prefix(const void *va, const void *vb)
 	return d ? d : (a->len > b->len) - (a->len < b->len);
 }
 
+/* An identity that is not written is the address. */
+static const char *identity(const char *id, const struct ip_addr *address, char buf[IP_ADDR_STRLEN])
+{
+	return *id || address->family == IP_NONE ? id : ip_format(address, buf);
+}
+
 /* What a responder can tell tunnels apart by. */
 static int compare_identity(const void *va, const void *vb)
 {
 	const struct config_tunnel *a = va, *b = vb;
+	char x[IP_ADDR_STRLEN], y[IP_ADDR_STRLEN];
 	int d = ip_cmp(&a->local, &b->local);
 
 	if (!d)
 		d = ip_cmp(&a->remote, &b->remote);
 	if (!d)
-		d = strcmp(a->local_id, b->local_id);
-	return d ? d : strcmp(a->remote_id, b->remote_id);
+		d = strcmp(identity(a->local_id, &a->local, x),
+			   identity(b->local_id, &b->local, y));
+	return d ? d
+		 : strcmp(identity(a->remote_id, &a->remote, x),
+			  identity(b->remote_id, &b->remote, y));
 }
 
 static void report_name(struct config_parse *p, const struct entry *first,
