@@ -167,7 +167,7 @@ enum ipc_query_op {
 	IPC_QUERY_ROUTES, /* array of {prefix, connection, source, tunnel (or null), installed} */
 	/* to the supervisor */
 	IPC_QUERY_PROCESSES, /* array of {role, pid, state, restarts, uptime_s}, itself included;
-			      * state: "running", "starting", "waiting" (for its restart), "stopped" */
+			      * state: "running", "starting", "restarting", "stopping", "stopped" */
 	IPC_QUERY_RELOAD,    /* {changed, unchanged}, or an error with one mistake a line */
 	IPC_QUERY_END,
 };

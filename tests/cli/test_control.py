@@ -62,7 +62,7 @@ class Shows(Case):
         self.assertEqual(self.client().result("status")["connections"][0]["state"], "down")
 
     def test_degraded_by_a_process(self):
-        self.supervisor.answers["processes"].append(process("twinbore-dp", "waiting"))
+        self.supervisor.answers["processes"].append(process("twinbore-dp", "restarting"))
         s = self.client().result("status")
         self.assertEqual((s["state"], s["tunnels_up"]), ("degraded", 3))
 
