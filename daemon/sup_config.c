@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "daemon/keyd_auth.h"
 #include "daemon/supervisor.h"
+#include "daemon/translate.h"
 
 #define CONFIG_TEXT_MAX (16u << 20)
 
@@ -72,6 +73,29 @@ out:
 	return text;
 }
 
+/* What the text may say but one SA cannot carry: told now, with its place, not by the ike process. */
+static bool check_tunnels(const char *path, const struct config *c, char *problems, size_t size)
+{
+	struct ike_tunnel_cfg *cfg = calloc(1, sizeof(*cfg));
+	bool ok = cfg != NULL;
+	char why[256];
+
+	for (size_t i = 0; cfg && i < c->n_connections; i++) {
+		const struct config_connection *conn = &c->connections[i];
+
+		for (size_t j = 0; j < conn->n_tunnels; j++) {
+			const struct config_tunnel *t = &conn->tunnels[j];
+
+			if (translate_ike_tunnel(conn, t, cfg, why, sizeof(why)))
+				continue;
+			add(problems, size, "%s:%u:1: %s", path, t->line, why);
+			ok = false;
+		}
+	}
+	free(cfg);
+	return ok;
+}
+
 struct config *sup_config_load(const char *path, char **text, size_t *text_size, char *problems,
 			       size_t problems_size)
 {
@@ -94,6 +118,10 @@ struct config *sup_config_load(const char *path, char **text, size_t *text_size,
 	for (size_t i = 0; c && i < errors->n_warnings && i < CONFIG_MAX_ERRORS; i++)
 		log_warn("%s:%u:%u: %s", path, errors->warnings[i].line, errors->warnings[i].column,
 			 errors->warnings[i].text);
+	if (c && !check_tunnels(path, c, problems, problems_size)) {
+		config_free(c);
+		c = NULL;
+	}
 	if (!c && problems[0] == '\0')
 		add(problems, problems_size, "%s: out of memory", path);
 	if (!c) {

@@ -73,6 +73,13 @@ def case_all_errors_with_places():
             assert "%s:%d:" % (gw.config_path, row) in err, err
 
 
+def case_more_selectors_than_an_sa_holds():
+    with new_gateway() as gw:
+        gw.write_config(gw.config(local_network="10.1.0.0/24, 10.3.0.0/24, 10.5.0.0/24",
+                                  remote_network="10.2.0.0/24, 10.4.0.0/24, 10.6.0.0/24"))
+        expect_failure(gw, 2, gw.config_path + ":", "connection 'c'", "9 pairs", "join networks")
+
+
 def case_unknown_user():
     with new_gateway() as gw:
         gw.write_config(gw.config(user="twinbore-nobody"))
