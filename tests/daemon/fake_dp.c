@@ -7,7 +7,8 @@
  *	FAKE_DP_LOG    file that gets one line a message
  *	FAKE_DP_MODE   file whose word says how to behave: "fatal" (says IPC_FATAL), "crash" (dies
  *	               before it is ready), "hang" (never becomes ready), "deaf" (ignores IPC_STOP),
- *	               "refuse" (acknowledges with an error); no file: a good one
+ *	               "refuse" (acknowledges with an error), "hostile" (sends thousands of random
+ *	               events), "broken" (moves an index out of its range); no file: a good one
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -120,6 +121,64 @@ static void serve(struct channel *c)
 	fflush(out);
 }
 
+/* Events that no dataplane would send: of every type, with every field at random. */
+static void send_nonsense(struct channel *c)
+{
+	static uint32_t seed = 1;
+
+	for (int i = 0; i < 5000; i++) {
+		struct dp_event e;
+		uint8_t *p = (uint8_t *)&e;
+
+		for (size_t k = 0; k < sizeof(e); k++) {
+			seed = seed * 1664525u + 1013904223u;
+			p[k] = (uint8_t)(seed >> 24);
+		}
+		/* Mostly types that exist, and numbers that are in use. */
+		if (i % 4)
+			e.type = DP_EV_ACK + seed / 7 % (DP_EV_TYPE_END - DP_EV_ACK);
+		if (i % 3 == 0)
+			e.sa.slot = seed % 4;
+		if (e.type == DP_EV_HARD_EXPIRE || e.type == DP_EV_SOFT_EXPIRE)
+			continue; /* those are believed: they end and renew SAs */
+		if (e.type == DP_EV_PEER_MOVED && i % 2)
+			e.sa.local.addr.family = e.sa.remote.addr.family = 0;
+		while (!ring_port_push(&c->events, &e)) {
+			ring_port_notify(&c->events);
+			usleep(1000);
+		}
+	}
+	ring_port_notify(&c->events);
+	fprintf(out, "nonsense sent\n");
+	fflush(out);
+}
+
+/* Says that more waits than the ring holds. */
+static void break_ring(struct channel *c)
+{
+	__atomic_store_n(&c->events.end.h->head, 0x80000000u, __ATOMIC_RELEASE);
+	c->events.rung = true;
+	ring_port_notify(&c->events);
+}
+
+static void misbehave(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	if (strcmp(mode, "hostile") == 0) {
+		send_nonsense(&sa);
+		send_nonsense(&fib);
+	} else if (strcmp(mode, "broken") == 0) {
+		break_ring(&sa);
+		break_ring(&fib);
+	} else {
+		done = false;
+	}
+}
+
 static void show_stats(struct ipc_msg *msg)
 {
 	struct shm shm;
@@ -220,5 +279,6 @@ int main(void)
 		read_mode();
 		serve(&sa);
 		serve(&fib);
+		misbehave();
 	}
 }

@@ -291,6 +291,46 @@ for i in range(2000):
         pair.stop()
 
 
+def poke(gw):
+    """Has fake_dp look at its mode: an equal configuration reaches it and nobody else minds."""
+    assert gw.ask("reload")["changed"] == []
+
+
+def case_hostile_dataplane():
+    """Random events of a dataplane that was taken over: refused one by one, nothing dies."""
+    with Pair() as pair:
+        pair.up()
+        ike = sas(pair.a, "ike")[0]["spi_i"]
+        pair.a.set_mode("hostile")
+        poke(pair.a)
+        wait_for("nonsense", lambda: pair.a.dp_log().count("nonsense sent") == 2, 20)
+        assert is_up(pair.a) and is_up(pair.b)
+        assert [s["spi_i"] for s in sas(pair.a, "ike")] == [ike]
+        assert pair.a.ask("show.counters")["ike"]["dataplane-bad-events"] > 1000
+        assert all(p["restarts"] == 0 for p in pair.a.ask("status")["processes"])
+        pair.a.set_mode("")
+        # The rings are in order still.
+        pair.a.ask("rekey", tunnel="t1")
+        wait_for("a new child SA", lambda: len(keys(pair.a, "sa-add-out")) >= 2)
+        pair.stop()
+
+
+def case_broken_rings():
+    """Indexes out of range: nothing is read, it is said once, a new dataplane heals it."""
+    with Pair() as pair:
+        pair.up()
+        pair.a.set_mode("broken")
+        poke(pair.a)
+        wait_for("the complaint", lambda: pair.a.log().count("broke its event ring") == 2)
+        assert len(pair.a.ask("show.tunnels")["tunnels"]) == 1
+        pair.a.set_mode("")
+        old = set(keys(pair.a, "sa-add-out"))
+        os.kill(pair.a.pids()["dp"], signal.SIGKILL)
+        wait_for("new SAs", lambda: set(keys(pair.a, "sa-add-out")) > old and is_up(pair.a), 20)
+        assert pair.a.log().count("broke its event ring") == 2
+        pair.stop()
+
+
 def case_reload_restarts_only_what_changed():
     """A timer changes: the SAs stay. The networks change: new SAs."""
     with Pair() as pair:
