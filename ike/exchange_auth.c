@@ -331,12 +331,15 @@ static void responder_failed(struct ike_sa *sa)
 	struct sb s;
 
 	ike_count(sa->ike, IKE_CNT_AUTH_FAILED);
-	s = ike_event(sa->ike, IKE_HAP_AUTH_FAILED, sa->hs->id_ok ? sa->tunnel : NULL);
-	if (sa->hs->id_ok)
-		sb_str(&s, "the peer's AUTH is wrong: the pre-shared keys differ");
-	else
-		sb_printf(&s, "a peer at the address of %s gave identities that no tunnel has",
-			  sa->tunnel->cfg.name);
+	if (ike_may_complain(sa->ike)) {
+		s = ike_event(sa->ike, IKE_HAP_AUTH_FAILED, sa->hs->id_ok ? sa->tunnel : NULL);
+		if (sa->hs->id_ok)
+			sb_str(&s, "the peer's AUTH is wrong: the pre-shared keys differ");
+		else
+			sb_printf(&s,
+				  "a peer at the address of %s gave identities that no tunnel has",
+				  sa->tunnel->cfg.name);
+	}
 	ike_response_error(sa, IKE_N_AUTHENTICATION_FAILED, NULL, 0);
 	ike_sa_close(sa, "ike-auth", "authentication failed");
 }

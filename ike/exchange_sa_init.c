@@ -302,13 +302,16 @@ static void report_no_proposal(struct ike *ike, const struct ike_packet *p, cons
 {
 	struct ike_tunnel *t =
 		ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, NULL);
-	struct sb s = ike_event(ike, IKE_HAP_NO_PROPOSAL, t);
 	char why[120];
+	struct sb s;
 
+	ike_count(ike, IKE_CNT_NO_PROPOSAL);
+	if (!ike_may_complain(ike))
+		return;
+	s = ike_event(ike, IKE_HAP_NO_PROPOSAL, t);
 	ike_proposal_explain(&m->sa, IKE_PROTO_IKE, t->cfg.ike_suites, t->cfg.n_ike_suites, why,
 			     sizeof(why));
 	sb_printf(&s, "IKE proposal: %s", why);
-	ike_count(ike, IKE_CNT_NO_PROPOSAL);
 }
 
 static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct ike_suite *suite,

@@ -297,6 +297,7 @@ struct ike {
 	TAILQ_HEAD(, ike_tunnel) tunnels;
 	struct ike_table by_number, by_addresses, by_spi, by_init, sources, pendings;
 	uint64_t last_request;
+	struct mono complaint_at; /* next event that strangers may cause */
 
 	struct ike_sa_list half_open; /* as responder, tunnel unknown */
 	uint32_t n_half_open;
@@ -332,6 +333,8 @@ void ike_send(struct ike *ike, uint32_t tunnel, const struct ip_endpoint *local,
 const uint8_t *ike_lend(struct ike *ike, const void *data, size_t size);
 /* An event for people: write its text to the builder that comes back. */
 struct sb ike_event(struct ike *ike, enum ike_happening what, const struct ike_tunnel *t);
+/* False: strangers have caused enough events for now. */
+bool ike_may_complain(struct ike *ike);
 void ike_await(struct ike *ike, struct ike_pending *p, enum ike_pending_kind kind, void *owner,
 	       struct ike_action *act);
 void ike_unawait(struct ike *ike, struct ike_pending *p);

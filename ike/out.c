@@ -77,6 +77,14 @@ struct sb ike_event(struct ike *ike, enum ike_happening what, const struct ike_t
 	return sb_of(a->event.text, sizeof(a->event.text));
 }
 
+bool ike_may_complain(struct ike *ike)
+{
+	if (mono_before(ike->now, ike->complaint_at))
+		return false;
+	ike->complaint_at = mono_add(ike->now, span_ms(200));
+	return true;
+}
+
 void ike_await(struct ike *ike, struct ike_pending *p, enum ike_pending_kind kind, void *owner,
 	       struct ike_action *act)
 {

@@ -2,7 +2,12 @@
 /* terms: what a child's SA and TS payloads say, offered, answered and checked (RFC 7296 2.7, 2.9). */
 #include "ike/ike_int.h"
 
-/* In IKE_AUTH the group does not count (1.2): suites that differ in it alone are one. */
+#define AS_CONFIGURED 0xffff
+
+/*
+ * In IKE_AUTH the group does not count (1.2): suites that differ in it alone are one. Otherwise those
+ * with the group of our KE payload go first, unless the order is to stay AS_CONFIGURED.
+ */
 static size_t suites_of(const struct ike_tunnel *t, bool skip_dh, uint16_t group,
 			struct ike_suite out[32])
 {
@@ -10,21 +15,20 @@ static size_t suites_of(const struct ike_tunnel *t, bool skip_dh, uint16_t group
 	size_t n = 0;
 
 	for (unsigned pass = 0; pass < 2; pass++) {
-		/* The group that our KE payload is for goes first: it is what we prefer now. */
 		for (size_t i = 0; i < cfg->n_esp_suites; i++) {
 			struct ike_suite s = cfg->esp_suites[i];
 			size_t k = 0;
 
 			if (skip_dh)
 				s.dh = IKE_DH_NONE;
-			else if ((pass == 0) != (s.dh == group))
+			else if (group != AS_CONFIGURED && (pass == 0) != (s.dh == group))
 				continue;
 			while (k < n && !ike_suite_equal(&out[k], &s))
 				k++;
 			if (k == n)
 				out[n++] = s;
 		}
-		if (skip_dh)
+		if (skip_dh || group == AS_CONFIGURED)
 			break;
 	}
 	return n;
@@ -53,7 +57,7 @@ void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_d
 	const uint32_t need = IKE_HAS_SA | IKE_HAS_TSI | IKE_HAS_TSR;
 	const struct ike_proposal *proposal;
 	struct ike_suite ours[32];
-	const size_t n_ours = suites_of(t, skip_dh, cfg->esp_suites[0].dh, ours);
+	const size_t n_ours = suites_of(t, skip_dh, AS_CONFIGURED, ours);
 
 	*out = (struct ike_terms){0};
 	if (!(m->present & need))
@@ -92,7 +96,7 @@ void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh
 	const struct ike_notify_payload *error = ike_msg_error(m);
 	const struct ike_proposal *proposal;
 	struct ike_suite ours[32];
-	const size_t n_ours = suites_of(t, skip_dh, cfg->esp_suites[0].dh, ours);
+	const size_t n_ours = suites_of(t, skip_dh, AS_CONFIGURED, ours);
 
 	*out = (struct ike_terms){.present = true};
 	if ((m->present & need) != need) {

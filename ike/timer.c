@@ -13,7 +13,7 @@
 #define HALF_OPEN_LIMIT    span_s(30)
 #define LINGER             span_s(5)
 #define INSTALL_LIMIT      span_s(10)
-#define SWITCH_AFTER       span_s(12) /* the peer's installation has ended, well or not */
+#define SWITCH_AFTER       span_s(20) /* the peer has installed it, or has failed and said so */
 #define PEER_DELETE_GRACE  span_s(20) /* the peer should have deleted what it replaced */
 #define SETTLE_GRACE       span_s(12)
 #define BACKOFF_FIRST      span_s(1)

@@ -68,6 +68,20 @@ static void rekeys_keep_every_packet(struct world *w)
 	must(w, B->n_esp_sent - A->n_esp_received <= 2, "packets lost");
 }
 
+/* More children than there are slots, one after another. */
+static void slots_come_back(struct world *w)
+{
+	w->esp_period_us = 20000;
+	connect_pair(w);
+	for (int i = 0; i < 3 * SIM_SLOTS; i++) {
+		node_event(A, IKE_EV_REKEY_CHILD, 0);
+		world_run(w, span_ms(1500));
+	}
+	must_settle(w, 10);
+	must(w, count(A, IKE_CNT_CHILD_REKEYED) == 3 * SIM_SLOTS, "not every rekey succeeded");
+	must(w, count(A, IKE_CNT_RESOURCES) + count(B, IKE_CNT_RESOURCES) == 0, "out of slots");
+}
+
 static void delete_from_each_side(struct world *w)
 {
 	A->cfg[0].startup = IKE_STARTUP_ADD;
@@ -675,6 +689,7 @@ static const struct scenario {
 	{"happy path", happy_path},
 	{"the peer initiates", peer_initiates},
 	{"rekeys from both sides lose no packet", rekeys_keep_every_packet},
+	{"slots come back", slots_come_back},
 	{"delete from each side", delete_from_each_side},
 	{"loss of each message in turn", loss_of_each_message},
 	{"every datagram twice", everything_twice},

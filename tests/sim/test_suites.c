@@ -37,6 +37,7 @@ static void try(struct ike_suite ike, struct ike_suite esp, int initiator)
 
 	world_init(w, ike.dh + ike.encr + esp.encr);
 	w->esp_period_us = 50000;
+	w->verbose = getenv("SIM_VERBOSE") != NULL;
 	for (int i = 0; i < SIM_NODES; i++) {
 		struct ike_tunnel_cfg *cfg = &w->node[i].cfg[0];
 
@@ -48,6 +49,7 @@ static void try(struct ike_suite ike, struct ike_suite esp, int initiator)
 	assert_true(world_start(w));
 	if (!world_until(w, settled, span_s(5)))
 		fail_msg("%s: not connected %s", ike_suite_format(&ike, name), w->failure);
+	world_run(w, span_ms(200));
 	node_event(&w->node[0], IKE_EV_REKEY_CHILD, 0);
 	world_run(w, span_s(1));
 	node_event(&w->node[1], IKE_EV_REKEY_IKE, 0);
