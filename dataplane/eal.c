@@ -16,21 +16,26 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <rte_alarm.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
 #include "base/log.h"
+#include "dataplane/privileges.h"
 
-#define MAX_ARGS    64
-#define ARGS_SIZE   4096
-#define LINE_SIZE   512
-#define HUGEPAGE_MB 2
+#define MAX_ARGS        64
+#define ARGS_SIZE       4096
+#define LINE_SIZE       512
+#define HUGEPAGE_MB     2
+#define DROP_TIMEOUT_MS 1000
+#define US_PER_MS       (US_PER_S / MS_PER_S)
 
 /* Levels of libbpf and libxdp alike. */
 #define LIBBPF_WARN 0
 #define LIBBPF_INFO 1
 
-static char last_error[LINE_SIZE];
+static char first_error[LINE_SIZE];
 
 struct args {
 	char *v[MAX_ARGS + 1];
@@ -58,8 +63,8 @@ static void log_line(char *line, bool error)
 	line[strcspn(line, "\n")] = '\0';
 	if (!line[0])
 		return;
-	if (error)
-		snprintf(last_error, sizeof(last_error), "%s", line);
+	if (error && !first_error[0])
+		snprintf(first_error, sizeof(first_error), "%s", line);
 	log_debug("%s", line);
 }
 
@@ -219,7 +224,7 @@ bool dp_eal_init(const struct config *c, bool *hugepages, char *error, size_t er
 	redirect_log();
 	if (rte_eal_init(a.n, a.v) < 0) {
 		snprintf(error, error_size, "DPDK does not start (%s): %s", rte_strerror(rte_errno),
-			 last_error[0] ? last_error : "see the log at level debug");
+			 first_error[0] ? first_error : "see the log at level debug");
 		return false;
 	}
 	redirect_libbpf();
@@ -231,12 +236,39 @@ void dp_eal_fini(void)
 	(void)rte_eal_cleanup();
 }
 
-const char *dp_eal_last_error(void)
+enum drop_state {
+	DROP_WAITS,
+	DROP_DONE,
+	DROP_FAILED,
+};
+
+static void drop_alarm(void *arg)
 {
-	return last_error;
+	uint32_t *state = arg;
+
+	__atomic_store_n(state, dp_privileges_drop() ? DROP_DONE : DROP_FAILED, __ATOMIC_RELEASE);
+}
+
+bool dp_eal_privileges_drop(void)
+{
+	static uint32_t state = DROP_WAITS;
+
+	if (rte_eal_alarm_set(1, drop_alarm, &state) != 0)
+		return false;
+	for (int ms = 0; ms < DROP_TIMEOUT_MS; ms++) {
+		if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) != DROP_WAITS)
+			break;
+		rte_delay_us_sleep(US_PER_MS);
+	}
+	return __atomic_load_n(&state, __ATOMIC_ACQUIRE) == DROP_DONE;
+}
+
+const char *dp_eal_error(void)
+{
+	return first_error;
 }
 
 void dp_eal_clear_error(void)
 {
-	last_error[0] = '\0';
+	first_error[0] = '\0';
 }

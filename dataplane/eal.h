@@ -11,8 +11,11 @@
 bool dp_eal_init(const struct config *c, bool *hugepages, char *error, size_t error_size);
 void dp_eal_fini(void);
 
-/* The last thing that DPDK or libxdp complained of, for error texts; "" if nothing. */
-const char *dp_eal_last_error(void);
+/* Gives up privileges (privileges.h) in the thread that DPDK keeps for interrupts and alarms. */
+bool dp_eal_privileges_drop(void);
+
+/* The first thing that DPDK or libxdp complained of since dp_eal_clear_error(), for error texts; "" if nothing. */
+const char *dp_eal_error(void);
 void dp_eal_clear_error(void);
 
 #endif

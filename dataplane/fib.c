@@ -94,7 +94,7 @@ bool dp_fib_init(struct dp_fib *f, uint32_t max_routes)
 		.type = RTE_FIB6_TRIE,
 		.default_nh = 0,
 		.max_routes = (int)max_routes,
-		.trie = {.nh_sz = RTE_FIB6_TRIE_4B, .num_tbl8 = RTE_MAX(max_routes, 8192u)},
+		.trie = {.nh_sz = RTE_FIB6_TRIE_4B, .num_tbl8 = RTE_MAX(max_routes, 4096u)},
 	};
 
 	memset(f, 0, sizeof(*f));

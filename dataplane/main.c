@@ -51,26 +51,24 @@
 #define POOL_MAX      262143u
 #define TABLES_MB     160u /* both forwarding tables, and what DPDK needs itself */
 #define MIN_MEMORY_MB 192u
-#define ROUTES_SMALL  16384u
-#define ROUTES_PER_MB 512u /* beyond the minimum */
+#define ROUTES_LEAST  4096u
+#define ROUTES_PER_MB 128u /* beyond the minimum; each takes about 2 KiB in both families */
 #define MAX_ROUTES    2000000u
 
 static struct dp dp;
 
-/* Mbufs for about half of what the tables leave of the memory. */
+/* Mbufs for about a third of what the tables leave of the memory. */
 static unsigned pool_size(const struct config *c, uint16_t data_room)
 {
 	const uint64_t element = sizeof(struct rte_mbuf) + sizeof(struct dp_meta) + data_room + 128;
-	const uint64_t n = ((uint64_t)(c->memory_mb - TABLES_MB) << 20) / 2 / element;
+	const uint64_t n = ((uint64_t)(c->memory_mb - TABLES_MB) << 20) / 3 / element;
 
 	return (unsigned)RTE_MIN(RTE_MAX(n, (uint64_t)POOL_MIN), (uint64_t)POOL_MAX);
 }
 
 static uint32_t max_routes(const struct config *c)
 {
-	const uint32_t more = (c->memory_mb - MIN_MEMORY_MB) / 2;
-
-	return RTE_MIN(ROUTES_SMALL + (more > 64 ? (more - 64) * ROUTES_PER_MB : 0), MAX_ROUTES);
+	return RTE_MIN(ROUTES_LEAST + (c->memory_mb - MIN_MEMORY_MB) * ROUTES_PER_MB, MAX_ROUTES);
 }
 
 static bool pick_backend(char *error)
@@ -244,6 +242,15 @@ static bool init_watches(char *error)
 	return true;
 }
 
+/* Devices are open: from here on only packets come in. Workers give up theirs when they start. */
+static bool harden(char *error)
+{
+	if (process_harden_memory() && dp_privileges_drop() && dp_eal_privileges_drop())
+		return true;
+	snprintf(error, ERROR_SIZE, "cannot give up privileges: %s", strerror(errno));
+	return false;
+}
+
 static bool start(char *error)
 {
 	dp.n_workers = dp.config->n_workers;
@@ -254,16 +261,12 @@ static bool start(char *error)
 	}
 	return init_watches(error) && pick_backend(error) &&
 	       dp_eal_init(dp.config, &dp.hugepages, error, ERROR_SIZE) && init_tables(error) &&
-	       init_workers(error) && init_ports(error);
+	       init_workers(error) && init_ports(error) && harden(error);
 }
 
 static void run(void)
 {
 	dp_stats_publish(&dp);
-	if (!dp_privileges_drop())
-		log_warn("cannot give up privileges: %s", strerror(errno));
-	if (!process_harden_memory())
-		log_warn("cannot exclude core dumps: %s", strerror(errno));
 	for (unsigned i = 0; i < dp.n_workers; i++)
 		(void)rte_eal_remote_launch(dp_worker_main, dp.workers[i], dp.workers[i]->lcore);
 	log_info("%u port%s, %u worker%s, %s, AEAD by %s", dp.n_ports, dp.n_ports == 1 ? "" : "s",

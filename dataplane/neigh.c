@@ -181,10 +181,8 @@ void dp_neigh_unref(struct dp *dp, uint32_t id)
 }
 
 /* Sends what waited, by way of a worker. */
-static void release_held(struct dp *dp, struct dp_neigh *n)
+static void release_held(struct dp *dp, struct dp_neigh *n, uint64_t l2)
 {
-	const uint64_t l2 = dp->neighs.adjs[n->id].l2;
-
 	for (uint32_t i = 0; i < n->n_held; i++) {
 		struct rte_mbuf *m = n->held[i];
 		struct rte_ether_hdr *eth =
@@ -224,10 +222,11 @@ void dp_neigh_update(struct dp *dp, unsigned port, const struct ip_addr *a, cons
 	}
 	n->stale = stale;
 	n->heard = dp->now;
+	/* Those that wait first, so that few that come now overtake them. */
+	if (mac)
+		release_held(dp, n, l2);
 	__atomic_store_n(&dp->neighs.adjs[n->id].l2, l2, __ATOMIC_RELEASE);
 	fib_update(dp, n, mac != NULL);
-	if (mac)
-		release_held(dp, n);
 }
 
 void dp_neigh_hold(struct dp *dp, uint32_t id, struct rte_mbuf *m, struct mono now)
@@ -248,7 +247,7 @@ void dp_neigh_hold(struct dp *dp, uint32_t id, struct rte_mbuf *m, struct mono n
 	dp->neighs.n_held++;
 	n->heard = now;
 	if (dp->neighs.adjs[id].l2 & DP_NEIGH_VALID)
-		release_held(dp, n);
+		release_held(dp, n, dp->neighs.adjs[id].l2);
 	else
 		ask(dp, n, now);
 }

@@ -29,6 +29,10 @@
 #define MIN_DATA_ROOM 2048u
 #define FRAME_EXTRA   64u /* Ethernet header, VLAN tags, and slack for the outer headers */
 
+#define AF_PACKET_FRAME 2048u
+#define AF_PACKET_EXTRA 128u /* the kernel's header and ours in a frame */
+#define AF_PACKET_BLOCK 65536u
+
 struct failure {
 	char *text;
 	size_t size;
@@ -58,14 +62,15 @@ uint16_t dp_port_data_room(const struct config *c)
 	return (uint16_t)(room + RTE_PKTMBUF_HEADROOM);
 }
 
-/* The value of `iface=` in a vdev's arguments, or "". */
-static void iface_of(const char *device, char out[IF_NAMESIZE])
+/* The Linux interface that the device sits on (other drivers' iface= names what they create), or "". */
+static void host_if_of(const char *device, char out[IF_NAMESIZE])
 {
 	const char *p = strstr(device, ",iface=");
 	size_t n;
 
 	out[0] = '\0';
-	if (!p)
+	if (!p ||
+	    (strncmp(device, "net_af_packet", 13) != 0 && strncmp(device, "net_af_xdp", 10) != 0))
 		return;
 	p += strlen(",iface=");
 	n = strcspn(p, ",");
@@ -130,24 +135,43 @@ static bool host_if_prepare(const struct dp_port *p, const struct failure *f)
 	return true;
 }
 
+/*
+ * net_af_packet's rings are small unless told otherwise, and its frames hold no more than an
+ * ordinary MTU: a sleeping worker would lose packets. What the configuration says has precedence.
+ */
+static const char *af_packet_args(const struct config_port *cfg, char *out, size_t size)
+{
+	unsigned frame = AF_PACKET_FRAME;
+
+	while (frame < cfg->mtu + AF_PACKET_EXTRA)
+		frame *= 2;
+	out[0] = '\0';
+	if (strncmp(cfg->device, "net_af_packet", 13) == 0 && !strstr(cfg->device, "framecnt") &&
+	    !strstr(cfg->device, "framesz") && !strstr(cfg->device, "blocksz"))
+		snprintf(out, size, ",framesz=%u,blocksz=%u,framecnt=%u", frame, AF_PACKET_BLOCK,
+			 DP_PORT_RING);
+	return out;
+}
+
 /* "net_af_xdp,iface=eth0" of port 1 -> "net_af_xdp1,iface=eth0", so that names are unique. */
 static bool vdev_attach(struct dp_port *p, const struct failure *f)
 {
 	const char *device = p->cfg->device;
 	const size_t name_size = strcspn(device, ",");
 	size_t base = name_size;
-	char args[CONFIG_PATH_SIZE + 16], driver[DP_DEVNAME_SIZE];
+	char args[CONFIG_PATH_SIZE + 128], driver[DP_DEVNAME_SIZE], more[64];
 
 	while (base > 0 && isdigit((unsigned char)device[base - 1]))
 		base--;
 	if (base == 0 || base + 4 > sizeof(p->vdev))
 		return fail(f, "\"%s\" does not start with the name of a driver", device);
 	snprintf(driver, sizeof(driver), "%.*s", (int)base, device);
-	iface_of(device, p->host_if);
+	host_if_of(device, p->host_if);
 	if (p->host_if[0] && !host_if_prepare(p, f))
 		return false;
 	snprintf(p->vdev, sizeof(p->vdev), "%.60s%u", driver, p->index);
-	snprintf(args, sizeof(args), "%s%s", p->vdev, device + name_size);
+	snprintf(args, sizeof(args), "%s%s%s", p->vdev, device + name_size,
+		 af_packet_args(p->cfg, more, sizeof(more)));
 	dp_eal_clear_error();
 	if (rte_dev_probe(args) != 0 || rte_eth_dev_get_port_by_name(p->vdev, &p->id) != 0) {
 		p->vdev[0] = '\0';
@@ -156,8 +180,7 @@ static bool vdev_attach(struct dp_port *p, const struct failure *f)
 			"DPDK cannot open \"%s\": %s. Check that a driver '%s' exists (such as "
 			"net_af_xdp, net_af_packet, net_tap, net_memif, net_pcap, net_null) and "
 			"that it knows these arguments",
-			device,
-			dp_eal_last_error()[0] ? dp_eal_last_error() : "no such driver or device",
+			device, dp_eal_error()[0] ? dp_eal_error() : "no such driver or device",
 			driver);
 	}
 	return true;
@@ -219,7 +242,7 @@ static bool configure(struct dp_port *p, unsigned n_workers, struct rte_mempool 
 	if (rc != 0)
 		return fail(f, "driver %s cannot set up its queues: %s (%s)", p->driver,
 			    rte_strerror(-rc),
-			    dp_eal_last_error()[0] ? dp_eal_last_error() : "no further reason");
+			    dp_eal_error()[0] ? dp_eal_error() : "no further reason");
 	return true;
 }
 

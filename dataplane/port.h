@@ -18,7 +18,7 @@
 #include "dataplane/tap.h"
 #include "twinbore/dp_stats.h"
 
-#define DP_PORT_RING    512 /* descriptors per queue that are asked for */
+#define DP_PORT_RING    2048 /* descriptors per queue that are asked for */
 #define DP_DEVNAME_SIZE 64
 
 struct dp_port {

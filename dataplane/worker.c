@@ -11,12 +11,15 @@
  */
 #include "dataplane/worker.h"
 
+#include <errno.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include "base/log.h"
 #include "dataplane/dp.h"
 #include "dataplane/pipeline.h"
+#include "dataplane/privileges.h"
 
 #define SPIN_US       40     /* idle time before the first sleep */
 #define SLEEP_MIN_NS  10000  /* first sleep */
@@ -200,13 +203,12 @@ static void refill_tokens(struct dp_worker *w, uint64_t tsc, uint64_t interval_t
 
 static uint16_t run_round(struct dp_worker *w)
 {
-	uint16_t n = run_ports(w);
-	const uint16_t from_ring = run_ring(w);
+	/* What was handed over is older than what the ports have. */
+	uint16_t n = run_ring(w);
 
-	if (from_ring) {
+	if (n)
 		run_sas(w);
-		n = (uint16_t)(n + from_ring);
-	}
+	n = (uint16_t)(n + run_ports(w));
 	if (n == 0)
 		return 0;
 	for (unsigned i = 0; i < w->dp->n_ports; i++) {
@@ -242,6 +244,8 @@ int dp_worker_main(void *arg)
 	uint64_t last_busy = rte_rdtsc();
 	uint32_t sleep_ns = SLEEP_MIN_NS;
 
+	if (!dp_privileges_drop())
+		log_warn("worker %u: cannot give up privileges: %s", w->index, strerror(errno));
 	(void)prctl(PR_SET_TIMERSLACK, TIMERSLACK_NS, 0, 0, 0);
 	(void)rte_rcu_qsbr_thread_register(qsbr, w->index);
 	rte_rcu_qsbr_thread_online(qsbr, w->index);

@@ -113,7 +113,8 @@ static void config_send(const char *path)
 	free(text);
 }
 
-static void stats_make(const char *path)
+/* Bytes of the counters that the configuration asks for; an invalid one ends us, before any start. */
+static uint64_t stats_size(const char *path)
 {
 	static struct config_errors errors;
 	size_t size;
@@ -127,12 +128,17 @@ static void stats_make(const char *path)
 		exit(1);
 	}
 	bytes = dp_stats_size(c->max_sas, c->max_tunnels);
+	config_free(c);
+	free(text);
+	return bytes;
+}
+
+static void stats_make(uint64_t bytes)
+{
 	if (!shm_create(&stats, "stats", bytes))
 		die("stats");
 	if (!ipc_send(channel, IPC_STATS, 0, 0, &bytes, sizeof(bytes), &stats.fd, 1))
 		die("send stats");
-	config_free(c);
-	free(text);
 }
 
 static void text_json(const char *s, size_t n)
@@ -351,6 +357,7 @@ static void command(char *line)
 
 static void start(char **argv)
 {
+	const uint64_t bytes = stats_size(argv[2]);
 	int socks[2];
 
 	if (!ipc_pair(socks))
@@ -372,7 +379,7 @@ static void start(char **argv)
 	config_send(argv[2]);
 	for (uint32_t kind = IPC_RING_SA; kind <= IPC_RING_FIB_EVENT; kind++)
 		ring_make(kind);
-	stats_make(argv[2]);
+	stats_make(bytes);
 	if (!ipc_send(channel, IPC_START, 0, 0, NULL, 0, NULL, 0))
 		die("start");
 }

@@ -52,7 +52,7 @@ def main():
     sh("mount", "-t", "tmpfs", "tmpfs", "/run")
     os.makedirs("/run/netns")
     sh("ip", "link", "set", "lo", "up")
-    unittest.main(argv=[sys.argv[0], "-v"] + sys.argv[3:])
+    unittest.main(argv=[sys.argv[0], "-v"] + sys.argv[3:], warnings="ignore")
 
 
 def programs():
@@ -166,7 +166,8 @@ class Dataplane:
         self.is_ready = False
         self.last_stats = None
         self.reloaded = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.proc.stdout:
@@ -277,9 +278,23 @@ class Dataplane:
             except (subprocess.TimeoutExpired, BrokenPipeError):
                 self.proc.kill()
                 self.proc.wait()
+        self.reader.join()
         self.proc.stdout.close()
         self.file.close()
         self.log.close()
+
+
+def read(path):
+    with open(path) as f:
+        return f.read()
+
+
+def dp_pid():
+    """The pid of the one twinbore-dp in our process namespace."""
+    for p in os.listdir("/proc"):
+        if p.isdigit() and read(f"/proc/{p}/comm").strip() == "twinbore-dp":
+            return int(p)
+    raise AssertionError("no twinbore-dp runs")
 
 
 # ---- wires ---------------------------------------------------------------------------------------
@@ -387,7 +402,7 @@ HOST6 = "2001:db8:1::9"
 REMOTE6 = "2001:db8:2::9"
 
 
-def config(workers=1, driver="net_af_packet", log="info", backend="auto", mtu=1500, more=""):
+def config(workers=1, driver=os.environ.get("DP_DRIVER", "net_af_xdp"), log="info", backend="auto", mtu=1500, more=""):
     return CONFIG.format(workers=workers, driver=driver, log=log, backend=backend, mtu=mtu,
                          more=more)
 

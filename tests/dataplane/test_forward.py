@@ -60,8 +60,7 @@ def scapy_sa(spi, suite, src, dst, udp=False):
 
 class Forward(unittest.TestCase):
     def setUp(self):
-        self.site = Site(driver=os.environ.get("DP_DRIVER", "net_af_packet"),
-                         backend=os.environ.get("DP_BACKEND", "auto"))
+        self.site = Site(backend=os.environ.get("DP_BACKEND", "auto"))
         self.dp = self.site.dp
         self.addCleanup(self.site.close)
         self.dp.fib(TUNNEL_SET, tunnel(0, "t1", "tb0", ["169.254.10.2/30"]))
