@@ -40,7 +40,7 @@ static char *read_text(const char *path, size_t *size, char *problems, size_t pr
 
 	if (fd < 0) {
 		add(problems, problems_size,
-		    "%s: %s: write one as twinbored.conf(5) says, or name another with --config",
+		    "%s: %s: write one as twinbore.yaml(5) says, or name another with --config",
 		    path, strerror(errno));
 		return NULL;
 	}

@@ -243,7 +243,9 @@ int supervisor_main(const struct sup_options *options)
 			log_info("gateway '%s' starts", s.config->name);
 			run(&s);
 			status = s.status;
-			log_info("stopped");
+			/* After a failed start the last line says what to do. */
+			if (status == 0)
+				log_info("stopped");
 		} else {
 			log_error("cannot watch signals: %s", strerror(errno));
 		}

@@ -127,7 +127,8 @@ def case_dataplane_missing():
 def case_dataplane_fatal():
     with new_gateway() as gw:
         gw.set_mode("fatal")
-        expect_failure(gw, 1, "dp: port 'wan' does not exist: name another")
+        err = expect_failure(gw, 1, "dp: port 'wan' does not exist: name another")
+        assert err.splitlines()[-1].endswith("dp: port 'wan' does not exist: name another"), err
         assert not os.path.exists(gw.socket_path)
 
 
