@@ -210,6 +210,9 @@ void dp_neigh_update(struct dp *dp, unsigned port, const struct ip_addr *a, cons
 	struct dp_neigh *n = *find(&dp->neighs, port, a);
 	uint64_t l2 = (uint64_t)port << 48;
 
+	/* Directed broadcast is not forwarded (RFC 2644): Linux lists such addresses with group MACs. */
+	if (mac && (mac[0] & 1))
+		mac = NULL;
 	if (!n && !mac)
 		return;
 	if (!n)

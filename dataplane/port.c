@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <rte_dev.h>
@@ -111,6 +112,21 @@ static void address_of(const char *ifname, char out[IP_ADDR_STRLEN])
 	freeifaddrs(all);
 }
 
+static bool host_if_up(const char *ifname)
+{
+	struct ifreq ifr = {0};
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool ok;
+
+	memcpy(ifr.ifr_name, ifname, strlen(ifname) + 1);
+	ok = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &ifr) == 0;
+	ifr.ifr_flags = (short)(ifr.ifr_flags | IFF_UP);
+	ok = ok && ioctl(fd, SIOCSIFFLAGS, &ifr) == 0;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 static bool host_if_prepare(const struct dp_port *p, const struct failure *f)
 {
 	char address[IP_ADDR_STRLEN];
@@ -132,6 +148,9 @@ static bool host_if_prepare(const struct dp_port *p, const struct failure *f)
 	if (!dp_sysctl_if("ipv4", p->host_if, "rp_filter", "1"))
 		log_warn("port '%s': cannot set rp_filter of '%s': %s", p->cfg->name, p->host_if,
 			 strerror(errno));
+	if (!host_if_up(p->host_if))
+		return fail(f, "cannot bring up the Linux interface '%s': %s", p->host_if,
+			    strerror(errno));
 	return true;
 }
 

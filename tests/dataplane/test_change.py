@@ -32,6 +32,9 @@ class Site2(unittest.TestCase):
         self.site = Site(workers=self.workers)
         self.dp = self.site.dp
         self.addCleanup(self.site.close)
+        self.routes()
+
+    def routes(self):
         for t in range(2):
             self.dp.fib(TUNNEL_SET, tunnel(t, f"t{t}", f"tb{t}", [f"169.254.1{t}.2/30"]))
             self.dp.fib(GROUP_SET, group(t, t))
@@ -187,6 +190,27 @@ class Rekey(Site2):
         s = self.dp.settled()
         self.assertEqual(s["drops"], {"neighbour-unreachable": 32, "hold-queue-full": 18})
 
+    def test_directed_broadcast(self):
+        self.add(1)
+        self.switch(1)
+        sh("ip", "neigh", "replace", "10.1.0.255", "lladdr", "ff:ff:ff:ff:ff:ff", "nud", "noarp",
+           "dev", "lan", ns="gw")
+        self.site.wan.send(self.encrypt(1, IP(src=REMOTE_HOST, dst="10.1.0.255") / UDP(), 1))
+        self.assertIsNone(self.site.lan.recv(1.5))
+        self.assertEqual(self.dp.settled()["drops"], {"neighbour-unreachable": 1})
+
+    def test_gateway_answers_through_the_tunnel(self):
+        """A host behind the peer pings our address on the LAN: Linux answers, in the tunnel."""
+        self.add(1)
+        self.switch(1)
+        for ip, src, dst in ((IP, REMOTE_HOST, "10.1.0.1"), (IP, REMOTE_HOST, LOCAL)):
+            self.site.wan.send(self.encrypt(
+                1, ip(src=src, dst=dst) / ICMP(id=9) / b"ping", 1 if dst == LOCAL else 2))
+            p = self.site.wan.recv()
+            self.assertEqual(IP(p).proto, 50)
+            back = self.decrypt(p)
+            self.assertEqual((back.src, back.dst, back[ICMP].type, back.ttl), (dst, src, 0, 64))
+
     def test_outer_route_changes(self):
         """The way to the peer moves to another next hop: packets follow Linux's route."""
         self.add(1)
@@ -210,6 +234,26 @@ class Rekey(Site2):
 
 class RekeyTwoWorkers(Rekey):
     workers = 2
+
+
+class Restart(Site2):
+    def test_crash(self):
+        """Killed outright and started again on the same interfaces: it serves again."""
+        for _ in range(3):
+            self.add(1)
+            self.switch(1)
+            self.site.lan.send(IP(src=HOST, dst=REMOTE_HOST) / UDP() / b"x")
+            self.assertEqual(IP(self.site.wan.recv())[ESP].spi, spi_out(1))
+            self.site.wan.send(self.encrypt(1, IP(src=REMOTE_HOST, dst=HOST) / UDP() / b"y", 1))
+            self.assertIn(b"y", self.site.lan.recv())
+            os.kill(dp_pid(), 9)
+            self.assertEqual(self.dp.ended(), 128 + 9)
+            self.dp.close()
+            self.assertNotIn("tb0", sh("ip", "link", ns="gw"))
+            self.site.start(config())
+            self.dp = self.site.dp
+            self.routes()
+        self.assertEqual(self.dp.settled()["drops"], {})
 
 
 class Sizes(Site2):
