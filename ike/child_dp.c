@@ -303,14 +303,15 @@ void ike_child_failed(struct ike_child *c, const char *reason)
 	struct ike_tunnel *t = c->tunnel;
 	struct ike_child *old = c->replaces;
 	const bool was_current = t->current == c;
-	const bool peer_has_it = !c->reply_held;
+	const bool tell = !c->reply_held && c->sa && c->state != IKE_CH_NEW;
 	struct sb s;
 
 	if (c->state >= IKE_CH_DELETING)
 		return;
 	ike_unawait(t->ike, &c->pending);
 	ike_timer_child_stop(c);
-	take_out(c, false);
+	/* The peer may be sending on it until it has our Delete. */
+	take_out(c, tell && c->state == IKE_CH_INSTALLED);
 	s = ike_event(t->ike, IKE_HAP_CHILD_DOWN, t);
 	sb_printf(&s, "SPIs in %08x, out %08x: %s", c->spi_in, c->spi_out, reason);
 	if (was_current && !t->current)
@@ -326,10 +327,12 @@ void ike_child_failed(struct ike_child *c, const char *reason)
 	reply(c, false);
 	if (c->state >= IKE_CH_DELETING)
 		return;
-	if (peer_has_it && c->sa && c->state != IKE_CH_NEW)
+	if (tell) {
 		ike_child_request_delete(c, reason);
-	else
+	} else {
+		take_out(c, false);
 		ike_child_gone(c, "child-install", reason);
+	}
 	ike_tunnel_run(t);
 }
 
