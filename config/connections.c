@@ -9,7 +9,7 @@
 
 #define MAX_SELECTORS   6 /* what the ike core and the dataplane carry: IKE_MAX_TS, DP_MAX_TS */
 #define MAX_ROUTES      10000
-#define MAX_CONNECTIONS 32768
+#define MAX_CONNECTIONS 1700 /* as many as there can be tunnels */
 
 static_assert(MAX_SELECTORS == DP_MAX_TS, "traffic selectors of one SA");
 
@@ -131,14 +131,13 @@ static void mark_tunnel(struct config_parse *p, const struct config_connection *
 }
 
 static void read_tunnels(struct config_parse *p, const struct config_connection_work *cw,
-			 struct config_connection *c)
+			 const struct config_tunnel_work *builtin, struct config_connection *c)
 {
 	struct config_tunnel_work defaults, w;
 	const struct config_node *item;
 	bool defaults_ok = true;
 
-	memset(&defaults, 0, sizeof(defaults));
-	config_map_defaults(p, &config_defaults_map, &defaults);
+	memcpy(&defaults, builtin, sizeof(defaults));
 	if (cw->at_defaults)
 		defaults_ok = config_map_apply(p, &config_defaults_map, cw->at_defaults, false,
 					       &defaults);
@@ -172,7 +171,7 @@ static bool copy_routes(struct config_connection *c)
 }
 
 static void read_connection(struct config_parse *p, const struct config_node *item,
-			    struct config_connection *c)
+			    const struct config_tunnel_work *builtin, struct config_connection *c)
 {
 	struct config_connection_work w = {.at_name = NULL};
 	bool ok;
@@ -185,7 +184,7 @@ static void read_connection(struct config_parse *p, const struct config_node *it
 		config_error(&p->diag, item, "out of memory");
 		return;
 	}
-	read_tunnels(p, &w, c);
+	read_tunnels(p, &w, builtin, c);
 	w.c = *c;
 	if (ok)
 		config_check_connection(p, &w);
@@ -200,6 +199,7 @@ static void read_connection(struct config_parse *p, const struct config_node *it
 void config_handle_connections(struct config_parse *p, const struct config_node *n, void *field)
 {
 	struct config_marks *marks = p->marks;
+	struct config_tunnel_work builtin;
 	const struct config_node *item;
 	size_t i = 0;
 
@@ -215,8 +215,10 @@ void config_handle_connections(struct config_parse *p, const struct config_node 
 		config_error(&p->diag, n, "out of memory");
 		return;
 	}
+	memset(&builtin, 0, sizeof(builtin));
+	config_map_defaults(p, &config_defaults_map, &builtin);
 	for (item = n->first; item; item = item->next, i++) {
 		p->config->n_connections = i + 1;
-		read_connection(p, item, &p->config->connections[i]);
+		read_connection(p, item, &builtin, &p->config->connections[i]);
 	}
 }

@@ -6,6 +6,7 @@ usage: test_control.py HARNESS
 """
 
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -269,6 +270,35 @@ class Lines(Case):
             except (BrokenPipeError, TypeError):
                 return False
         self.assertTrue(until(served))
+
+    def test_mutations(self):
+        """Every line gets one answer, whatever stands in it."""
+        seed = random.randrange(1 << 32)
+        print("seed", seed, end=" ", flush=True)
+        r = random.Random(seed)
+        good = [b'{"id":1,"method":"status","params":{}}',
+                b'{"id":"a","method":"rekey","params":{"tunnel":"one-1","what":"ike"}}',
+                b'{"id":2,"method":"show.routes"}']
+        c = self.client()
+        for _ in range(3000):
+            line = bytearray(r.choice(good))
+            for _ in range(r.randrange(4)):
+                at = r.randrange(len(line))
+                what = r.randrange(3)
+                if what == 0:
+                    line[at] ^= 1 << r.randrange(8)
+                elif what == 1:
+                    del line[at:at + r.randrange(1, 9)]
+                    line = line or bytearray(b"x")
+                else:
+                    line[at:at] = line[r.randrange(len(line)):][:r.randrange(20)]
+            line = bytes(line).replace(b"\n", b" ")
+            c.raw(line + b"\n")
+            answer = c.line()
+            self.assertTrue(("result" in answer) != ("error" in answer), (line, answer))
+            if "result" in answer:
+                self.assertEqual(answer["result"]["version"], 1)
+        self.assertTrue(c.quiet(0.05))
 
     def test_memory_stays(self):
         """Thousands of requests of every kind, and connections, leave nothing behind."""
