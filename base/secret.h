@@ -2,6 +2,13 @@
 /*
  * secret: key material in libsodium's guarded memory: locked, excluded from core dumps, between
  * guard pages, wiped when freed. There is no formatter for this type, on purpose.
+ *
+ * Up to 128 bytes a secret is cheap: it shares its pages with others, and a process may hold hundreds
+ * of thousands. A larger one has pages of its own. A child made by fork() finds every secret of its
+ * parent wiped, of size 0, and may free it; secrets that it makes itself are as usual. A secret that
+ * was freed twice, written past its end or written after it was freed ends the process.
+ *
+ * Not thread-safe: secrets belong to one thread of a process (the dataplane's workers use none).
  */
 #ifndef BASE_SECRET_H
 #define BASE_SECRET_H
