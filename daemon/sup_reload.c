@@ -61,7 +61,7 @@ static void add_name(json_t *changed, const char *name)
 	json_array_append_new(changed, json_string(name));
 }
 
-/* Names of connections whose networks changed and of tunnels that changed, came or went. */
+/* Names of connections that changed by themselves and of tunnels that changed, came or went. */
 static json_t *compare(const struct config *old, const struct config *new, size_t *n_unchanged)
 {
 	json_t *changed = json_array();
@@ -70,7 +70,8 @@ static json_t *compare(const struct config *old, const struct config *new, size_
 	for (size_t i = 0; i < new->n_connections; i++) {
 		const struct config_connection *c = &new->connections[i];
 		const struct config_connection *was = connection_named(old, c->name);
-		const bool same = was && networks_equal(c, was);
+		const bool same = was && networks_equal(c, was) &&
+				  c->revert_hold.ns == was->revert_hold.ns;
 
 		if (!same)
 			add_name(changed, c->name);
