@@ -70,8 +70,8 @@ static json_t *compare(const struct config *old, const struct config *new, size_
 	for (size_t i = 0; i < new->n_connections; i++) {
 		const struct config_connection *c = &new->connections[i];
 		const struct config_connection *was = connection_named(old, c->name);
-		const bool same = was && networks_equal(c, was) &&
-				  c->revert_hold.ns == was->revert_hold.ns;
+		const bool same =
+			was && networks_equal(c, was) && c->revert_hold.ns == was->revert_hold.ns;
 
 		if (!same)
 			add_name(changed, c->name);
