@@ -61,22 +61,24 @@ static bool usable(const struct ike_child *c)
 }
 
 /*
- * What replaces `but`: its successor, which who deletes it sends by already; else the youngest of
- * those that the peer most surely receives on.
+ * What replaces `but`: the youngest of those that the peer surely receives on; else its successor,
+ * which who deletes it mostly sends by already.
  */
 struct ike_child *ike_best_child(struct ike_tunnel *t, const struct ike_child *but)
 {
 	struct ike_child *c, *best = NULL;
 
-	if (but && usable(but->rekeyed_by_peer) && !but->rekeyed_by_peer->redundant)
-		return but->rekeyed_by_peer;
-	if (but && usable(but->rekeyed_by_us) && !but->rekeyed_by_us->redundant)
-		return but->rekeyed_by_us;
 	TAILQ_FOREACH(c, &t->children, entry)
 	{
 		if (c != but && usable(c) && (!best || trust(c) >= trust(best)))
 			best = c;
 	}
+	if (!best || !but || trust(best) == 3)
+		return best;
+	if (usable(but->rekeyed_by_peer) && !but->rekeyed_by_peer->redundant)
+		return but->rekeyed_by_peer;
+	if (usable(but->rekeyed_by_us) && !but->rekeyed_by_us->redundant)
+		return but->rekeyed_by_us;
 	return best;
 }
 
