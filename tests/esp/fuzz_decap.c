@@ -240,6 +240,8 @@ static void fuzz_selector(const uint8_t *data, uint32_t size)
 	      esp_ts_match(&in, data, inner.total, inner.family));
 	esp_inner_upper(data, inner.total, &upper);
 	check(!upper.has_ports || upper.protocol_known);
+	esp_ts_fini(&out);
+	esp_ts_fini(&in);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -201,7 +201,7 @@ static struct ike_suite suite_of(const struct vector *v)
 static uint64_t spi_of(const struct vector *v, const char *name)
 {
 	struct rd r = rd_field(v, name);
-	uint64_t spi;
+	uint64_t spi = 0;
 
 	assert_true(rd_u64(&r, &spi));
 	return spi;

@@ -276,10 +276,10 @@ def new_psk():
     return secrets.token_hex(24)
 
 
-def pair(sites, tunnels=1, psk=None, **options):
+def pair(sites, tunnels=1, psk=None, hugepages="off", **options):
     """Two Twinbore gateways with one connection; a begins, b waits. Not started yet."""
     psk = psk or new_psk()
-    a, b = Twinbore(sites.a), Twinbore(sites.b)
+    a, b = Twinbore(sites.a, hugepages=hugepages), Twinbore(sites.b, hugepages=hugepages)
     ends = [(sites.a, 0, sites.b, n) for n in range(tunnels)]
     a.connect(sites.b, psk, [(sa.outside[0], sb.public[n]) for sa, _, sb, n in ends], startup="start", **options)
     b.connect(sites.a, psk, [(sb.outside[n], sa.public[0]) for sa, _, sb, n in ends], startup="add", **options)

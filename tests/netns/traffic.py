@@ -33,14 +33,15 @@ def cases(tap, sites, p):
         nothing_passes(sites)
         wire.judge(w.stop().packets(), sites.inner)
 
-    with tap.case("the tunnel comes up on `up`"):
+    with tap.case("the tunnel comes up on `up`") as say:
         p.a.up(t)
         wait_both_up(p)
+        say(p.a.call("show.ports")["eal"])
 
     with tap.case("the inside addresses reach each other"):
         assert ping(a.gw, "169.254.10.1", "169.254.10.2") and ping(b.gw, "169.254.10.2", "169.254.10.1")
 
-    with tap.case("IPv4 and IPv6 streams of 1 ms both ways lose nothing") as say, wire.Capture(*a.wire) as w:
+    with tap.case("IPv4 and IPv6 streams of 2 ms both ways lose nothing") as say, wire.Capture(*a.wire) as w:
         for x, y in ((a, b), (b, a)):
             assert ping(x.host, x.host4, y.host4) and ping(x.host, x.host6, y.host6)
         with Stream(a.host, a.host4, b.host, b.host4, 2) as there4, Stream(b.host, b.host4, a.host, a.host4, 2) as here4, \
@@ -126,7 +127,7 @@ def main():
     with World("traffic") as world:
         tap = Tap(world)
         sites = two_sites(world)
-        p = pair(sites)
+        p = pair(sites, hugepages="auto")  # as many as the machine has
         p.a.config["connections"][0]["defaults"]["startup"] = "add"
         for gw, ours, theirs in ((p.a, 1, 2), (p.b, 2, 1)):  # the selectors let the inside addresses talk
             gw.config["connections"][0]["local_networks"].append(f"169.254.10.{ours}/32")
