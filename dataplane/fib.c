@@ -16,9 +16,17 @@ struct dp_fib_entry {
 	uint32_t nh[DP_FIB_N_SOURCES]; /* 0 = no claim */
 };
 
+uint32_t dp_addr_hash(const struct ip_addr *a, uint32_t seed)
+{
+	uint32_t words[4];
+
+	memcpy(words, a->b, sizeof(words));
+	return rte_jhash_32b(words, 4, seed << 8 | a->family);
+}
+
 static uint32_t hash(const struct ip_prefix *p)
 {
-	return rte_jhash(p->addr.b, 16, (uint32_t)p->addr.family << 8 | p->len);
+	return dp_addr_hash(&p->addr, p->len);
 }
 
 static struct dp_fib_entry **find(const struct dp_fib *f, const struct ip_prefix *p)

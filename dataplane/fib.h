@@ -75,6 +75,9 @@ bool dp_fib_set(struct dp_fib *f, const struct ip_prefix *p, enum dp_fib_source 
 bool dp_fib_clear(struct dp_fib *f, const struct ip_prefix *p, enum dp_fib_source source);
 bool dp_fib_has(const struct dp_fib *f, const struct ip_prefix *p, enum dp_fib_source source);
 
+/* For the manager's hash tables. */
+uint32_t dp_addr_hash(const struct ip_addr *a, uint32_t seed);
+
 /* Longest match of one address, for the manager. */
 uint32_t dp_fib_lookup(const struct dp_fib *f, const struct ip_addr *a);
 

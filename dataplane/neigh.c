@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <rte_jhash.h>
 #include "base/log.h"
 #include "dataplane/dp.h"
 
@@ -71,7 +70,7 @@ void dp_neighs_fini(struct dp *dp)
 
 static struct dp_neigh **find(struct dp_neighs *t, unsigned port, const struct ip_addr *a)
 {
-	struct dp_neigh **n = &t->buckets[rte_jhash(a->b, 16, port) & (N_BUCKETS - 1)];
+	struct dp_neigh **n = &t->buckets[dp_addr_hash(a, port) & (N_BUCKETS - 1)];
 
 	while (*n && ((*n)->port != port || !ip_equal(&(*n)->addr, a)))
 		n = &(*n)->next;

@@ -69,25 +69,35 @@ class Account(unittest.TestCase):
                 time.sleep(0.005)
         t = threading.Thread(target=pump)
         t.start()
+
+        def more(of, n=20):
+            """Waits until the traffic has met the present state n times."""
+            def now():
+                s = self.dp.stats()
+                return s["tunnels"][0]["out_packets"] if of == "sent" else s["drops"].get(of, 0)
+            start = now()
+            self.dp.until(of, lambda: now() >= start + n)
         try:
             for slot in range(5, 11):
-                time.sleep(0.1)
+                more("no-tunnel")
                 self.install(slot, 0x1000 + slot)
-                time.sleep(0.1)
+                more("sent")
                 self.dp.sa(SA_DEL_OUT, ref(slot, 0))
                 self.dp.sa(SA_DEL_IN, ref(slot, 0))
             self.install(20, 0x2000)
+            more("sent")
             self.dp.fib(GROUP_SET, group(0))
-            time.sleep(0.1)
+            more("no-tunnel")
             self.dp.fib(GROUP_SET, group(0, 0))
             self.dp.fib(GROUP_DEL, group(0))
-            time.sleep(0.1)
+            more("no-tunnel")
             self.dp.fib(GROUP_SET, group(0, 0))
             self.dp.fib(ROUTE_DEL, route("10.2.0.0/24", 0))
-            time.sleep(0.1)
+            more("not-protected")
             self.dp.fib(ROUTE_SET, route("10.2.0.0/24", 0))
+            more("sent")
             self.dp.sa(SA_FLUSH)
-            time.sleep(0.1)
+            more("no-tunnel")
         finally:
             stop.set()
             t.join()
@@ -98,8 +108,6 @@ class Account(unittest.TestCase):
         self.assertGreater(sum(p[9] == 50 for p in wan), 50)
         self.assertEqual(self.clear_text(wan), [])
         s = self.dp.settled()
-        self.assertGreater(s["drops"]["no-tunnel"], 100)
-        self.assertGreater(s["drops"]["not-protected"], 10)
         self.assertEqual(balance(s), 0)
         self.assertEqual(sum(p[9] == 50 for p in wan), s["tunnels"][0]["out_packets"])
 
