@@ -31,7 +31,7 @@
 #include "base/log.h"
 
 #define SECRET_ALIGN 16u
-#define SECRET_MAX   (1u << 20)
+#define SECRET_MAX   (4u << 20)
 #define CANARY_SIZE  16u
 #define MARK_SIZE    SECRET_ALIGN
 #define MARK_LIVE    0x5ec2e7a11fe5afe5u
@@ -237,7 +237,7 @@ struct secret *secret_new(size_t size)
 	struct secret *s;
 
 	if (size > SECRET_MAX) {
-		why = "a secret of more than 1 MiB was asked for";
+		why = "a secret of more than 4 MiB was asked for";
 		errno = EINVAL;
 		return NULL;
 	}

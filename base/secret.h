@@ -22,7 +22,7 @@ struct secret;
 /* Once per process, before any other call. False if libsodium cannot start. */
 bool secret_init(void);
 
-/* A zeroed secret of `size` bytes (at most 1 MiB); NULL when out of (lockable) memory. */
+/* A zeroed secret of `size` bytes (at most 4 MiB); NULL when out of (lockable) memory. */
 struct secret *secret_new(size_t size);
 /* Copies `size` bytes; the caller still wipes its own copy. */
 struct secret *secret_from(const void *data, size_t size);
