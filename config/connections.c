@@ -7,11 +7,11 @@
 #include <string.h>
 #include "twinbore/dp_msg.h"
 
-#define MAX_SELECTORS   6 /* what the ike core and the dataplane carry: IKE_MAX_TS, DP_MAX_TS */
+#define MAX_SELECTORS   6 /* what the ike core carries: IKE_MAX_TS */
 #define MAX_ROUTES      10000
 #define MAX_CONNECTIONS 1700 /* as many as there can be tunnels */
 
-static_assert(MAX_SELECTORS == DP_MAX_TS, "traffic selectors of one SA");
+static_assert(MAX_SELECTORS * MAX_SELECTORS == DP_MAX_TS, "every pair fits into one SA");
 
 void config_handle_local_networks(struct config_parse *p, const struct config_node *n, void *work)
 {

@@ -13,7 +13,7 @@ bool dp_queue_init(struct dp_queue *q)
 		dp_queue_fini(q);
 		return false;
 	}
-	/* sodium_malloc() aligns to the end of a page: the size is a multiple of 1024. */
+	/* sodium_malloc() aligns to the end of a page: the size is a multiple of 4096. */
 	q->messages = (struct dp_msg *)(void *)secret_data_mut(q->memory);
 	return true;
 }

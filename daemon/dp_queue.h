@@ -11,7 +11,7 @@
 #include "daemon/ring_port.h"
 #include "twinbore/dp_msg.h"
 
-#define DP_QUEUE_MESSAGES 1024u /* that wait for the ring; 1 MiB, the most that a secret may hold */
+#define DP_QUEUE_MESSAGES 1024u /* that wait for the ring; 4 MiB, the most that a secret may hold */
 #define DP_QUEUE_AWAITED  16384u /* a power of two */
 
 struct dp_awaited {

@@ -112,8 +112,8 @@ bool translate_ike_tunnel(const struct config_connection *c, const struct config
 		snprintf(
 			why, why_size,
 			"connection '%s': local_networks and remote_networks make %zu pairs of one "
-			"address family; 1 to %u are possible: join networks or use another "
-			"connection",
+			"address family; 1 to %u are possible: name networks of the same family on "
+			"both sides",
 			c->name, n_pairs, DP_MAX_TS);
 		return false;
 	}

@@ -22,7 +22,7 @@
 #include "esp/aead.h"
 
 #define ESP_BURST_MAX  64
-#define ESP_TS_MAX     6
+#define ESP_TS_MAX     36 /* every pair of six local and six remote selectors */
 #define ESP_WINDOW_MAX 4096
 
 /* X(NAME, "text-name"): why ESP refuses a packet. OK stands first and is no drop. */

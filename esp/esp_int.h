@@ -138,10 +138,11 @@ struct esp_ts_range {
 struct esp_ts_set {
 	bool all_v4, all_v6; /* everything of the family passes: nothing to look at */
 	uint8_t n;
-	struct esp_ts_range r[ESP_TS_MAX];
+	struct esp_ts_range *r; /* n of them: most SAs have one, few the most */
 };
-/* outbound: source = local. False if a selector is inconsistent. */
+/* outbound: source = local. False if a selector is inconsistent or memory is short. */
 bool esp_ts_compile(struct esp_ts_set *out, const struct esp_ts *ts, size_t n, bool outbound);
+void esp_ts_fini(struct esp_ts_set *set);
 bool esp_ts_match_slow(const struct esp_ts_set *set, const uint8_t *inner, uint32_t total,
 		       uint8_t family);
 

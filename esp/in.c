@@ -56,6 +56,7 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 		goto fail;
 	return sa;
 fail:
+	esp_ts_fini(&sa->ts);
 	free(sa);
 	return NULL;
 }
@@ -65,6 +66,7 @@ void esp_in_free(struct esp_in *sa)
 	if (!sa)
 		return;
 	sa->backend->key_free(sa->key);
+	esp_ts_fini(&sa->ts);
 	bytes_wipe(sa, sizeof(*sa));
 	free(sa);
 }

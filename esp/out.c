@@ -68,6 +68,7 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 		goto fail;
 	return sa;
 fail:
+	esp_ts_fini(&sa->ts);
 	free(sa);
 	return NULL;
 }
@@ -77,6 +78,7 @@ void esp_out_free(struct esp_out *sa)
 	if (!sa)
 		return;
 	sa->backend->key_free(sa->key);
+	esp_ts_fini(&sa->ts);
 	bytes_wipe(sa, sizeof(*sa));
 	free(sa);
 }

@@ -5,6 +5,7 @@
  * Ports: 0-65535 is ANY, 65535-0 is OPAQUE. A packet that shows no ports (a later fragment, a
  * protocol without ports) matches only these two (RFC 4301 7.1); OPAQUE matches nothing else.
  */
+#include <stdlib.h>
 #include "esp/esp_int.h"
 
 static void split(const struct ip_addr *a, uint64_t out[2])
@@ -81,11 +82,16 @@ bool esp_ts_compile(struct esp_ts_set *out, const struct esp_ts *ts, size_t n, b
 	*out = (struct esp_ts_set){0};
 	if (n > ESP_TS_MAX)
 		return false;
+	out->r = calloc(n ? n : 1, sizeof(*out->r));
+	if (!out->r)
+		return false;
 	for (size_t i = 0; i < n; i++) {
 		struct esp_ts_range *r = &out->r[i];
 
-		if (!compile_one(r, &ts[i], outbound))
+		if (!compile_one(r, &ts[i], outbound)) {
+			esp_ts_fini(out);
 			return false;
+		}
 		if (r->any_upper && addrs_all(r->family, r->src_lo, r->src_hi) &&
 		    addrs_all(r->family, r->dst_lo, r->dst_hi)) {
 			if (r->family == IP_V4)
@@ -96,6 +102,12 @@ bool esp_ts_compile(struct esp_ts_set *out, const struct esp_ts *ts, size_t n, b
 	}
 	out->n = (uint8_t)n;
 	return true;
+}
+
+void esp_ts_fini(struct esp_ts_set *set)
+{
+	free(set->r);
+	*set = (struct esp_ts_set){0};
 }
 
 static bool port_match(bool known, uint16_t port, uint16_t lo, uint16_t hi)

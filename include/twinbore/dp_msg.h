@@ -19,11 +19,11 @@
 #include <stdint.h>
 
 #define DP_MSG_VERSION 1u
-#define DP_MSG_SIZE    1024u
+#define DP_MSG_SIZE    4096u
 #define DP_RING_SLOTS  1024u
 #define DP_SLOT_BITS   20u
 #define DP_SLOT_MASK   ((1u << DP_SLOT_BITS) - 1u)
-#define DP_MAX_TS      6u
+#define DP_MAX_TS      36u /* every pair of six local and six remote selectors */
 #define DP_GROUP_MAX   8u
 #define DP_NAME_SIZE   32u /* with NUL */
 #define DP_IFNAME_SIZE 16u /* with NUL */
