@@ -297,6 +297,27 @@ void ike_child_drop(struct ike_child *c, const char *reason)
 	ike_child_gone(c, "child-drop", reason);
 }
 
+/* Sends no more; receives what the peer sends until it has the Delete that is about to go out. */
+void ike_child_linger(struct ike_child *c, const char *reason)
+{
+	struct ike_tunnel *t = c->tunnel;
+
+	if (c->state == IKE_CH_LINGER)
+		return;
+	if (c->state != IKE_CH_INSTALLED || !c->sa) {
+		ike_child_drop(c, reason);
+		return;
+	}
+	if (t->current == c)
+		t->current = NULL;
+	ike_unawait(t->ike, &c->pending);
+	ike_timer_child_stop(c);
+	c->reply_held = false;
+	take_out(c, true);
+	ike_child_set_state(c, IKE_CH_LINGER, "child-delete", reason);
+	ike_timer_child_lingers(c);
+}
+
 /* It cannot be used: the peer is told, somebody tries again. */
 void ike_child_failed(struct ike_child *c, const char *reason)
 {

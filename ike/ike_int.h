@@ -393,6 +393,7 @@ void ike_child_switch(struct ike_child *c, const char *reason);
 void ike_child_retire(struct ike_child *c, const char *story, const char *reason);
 void ike_child_expire(struct ike_child *c, const char *reason);
 void ike_child_drop(struct ike_child *c, const char *reason);
+void ike_child_linger(struct ike_child *c, const char *reason);
 void ike_child_gone(struct ike_child *c, const char *story, const char *reason);
 void ike_child_request_delete(struct ike_child *c, const char *reason);
 void ike_child_moved(struct ike_child *c); /* its IKE SA's endpoints changed */

@@ -201,14 +201,15 @@ static void forget_links(struct ike_sa *gone)
 	}
 }
 
-static void retire_children(struct ike_sa *sa, const char *reason)
+/* `all`: those that linger, too. */
+static void retire_children(struct ike_sa *sa, const char *reason, bool all)
 {
 	struct ike_child *c, *next;
 
 	sa->dying = true;
 	for (c = TAILQ_FIRST(&sa->tunnel->children); c; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		if (c->sa == sa)
+		if (c->sa == sa && (all || c->state != IKE_CH_LINGER))
 			ike_child_retire(c, "ike-down", reason);
 	}
 }
@@ -233,7 +234,8 @@ void ike_sa_close(struct ike_sa *sa, const char *story, const char *reason)
 			if (c->sa == sa)
 				c->reply_held = false; /* nobody is left to reply */
 		}
-		retire_children(sa, reason);
+		/* Answered or not, what the peer sent until now may still be on its way. */
+		retire_children(sa, reason, sa->state != IKE_ST_DELETING);
 	}
 	ike_sa_set_state(sa, IKE_ST_GONE, story, reason);
 	release(sa);
@@ -302,7 +304,7 @@ void ike_sa_delete(struct ike_sa *sa, const char *reason)
 	}
 	ike_sa_set_state(sa, IKE_ST_DELETING, "ike-delete", reason);
 	if (!replaced)
-		retire_children(sa, reason);
+		retire_children(sa, reason, false);
 	else if (t->current && t->current->sa == sa && ike_best_child(t, t->current))
 		ike_child_switch(ike_best_child(t, t->current), reason);
 	ike_sa_run(sa);

@@ -199,7 +199,11 @@ void ike_tunnel_run(struct ike_tunnel *t)
 }
 
 /* Everything goes: the dataplane's part at once, the IKE SAs as soon as the peer was told. */
-static void shut(struct ike_tunnel *t, const char *reason)
+/*
+ * `gently`: what the peer sent before it heard of it still arrives; our side stops sending at once,
+ * so that traffic moves to another tunnel of the connection without loss.
+ */
+static void shut(struct ike_tunnel *t, const char *reason, bool gently)
 {
 	struct ike_child *c, *next_c;
 	struct ike_sa *sa, *next;
@@ -208,7 +212,10 @@ static void shut(struct ike_tunnel *t, const char *reason)
 	ike_tunnel_reason(t, reason);
 	for (c = TAILQ_FIRST(&t->children); c; c = next_c) {
 		next_c = TAILQ_NEXT(c, entry);
-		ike_child_drop(c, reason);
+		if (gently)
+			ike_child_linger(c, reason);
+		else
+			ike_child_drop(c, reason);
 	}
 	for (sa = TAILQ_FIRST(&t->sas); sa; sa = next) {
 		next = TAILQ_NEXT(sa, entry);
@@ -309,7 +316,7 @@ static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 	struct ike_sa *sa;
 
 	if (restart)
-		shut(t, "its configuration changed");
+		shut(t, "its configuration changed", false);
 	t->cfg = *cfg;
 	t->pfs_group = 0;
 	ike_table_put(&t->ike->by_addresses, &t->by_addresses,
@@ -375,7 +382,7 @@ void ike_tunnel_drop(struct ike_tunnel *t)
 {
 	ike_table_remove(&t->ike->by_number, &t->by_number);
 	ike_table_remove(&t->ike->by_addresses, &t->by_addresses);
-	shut(t, "the tunnel was removed");
+	shut(t, "the tunnel was removed", false);
 	t->removed = true;
 	t->wanted = false;
 	ike_tunnel_note(t);
@@ -398,7 +405,7 @@ void ike_tunnel_command(struct ike_tunnel *t, enum ike_event_type command)
 		ike_tunnel_run(t);
 	} else if (command == IKE_EV_TERMINATE) {
 		t->wanted = false;
-		shut(t, "terminated by command");
+		shut(t, "terminated by command", true);
 	} else if (command == IKE_EV_REKEY_IKE && sa) {
 		sa->want_rekey = true;
 		ike_sa_run(sa);
