@@ -25,6 +25,8 @@ MAC_LAN = "02:00:00:00:01:02"
 MAC_WAN = "02:00:00:00:02:02"
 
 ETH_ALL = 3
+SO_RCVBUFFORCE = 33
+SOL_PACKET, PACKET_STATISTICS = 263, 6
 SLOT_BITS = 20
 NONE = 0xFFFFFFFF
 
@@ -324,7 +326,7 @@ class Wire:
         self.frames = queue.Queue()
         self.gw_mac = None
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_ALL))
-        self.sock.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 256 << 20)
         self.sock.bind((ifname, 0))
         self.stop = False
         self.answer = True
@@ -385,6 +387,10 @@ class Wire:
             if p is None:
                 return out
             out.append(p)
+
+    def lost(self):
+        """Frames that we were too slow for since the last call."""
+        return struct.unpack("II", self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
 
     def close(self):
         self.stop = True

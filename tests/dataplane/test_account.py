@@ -109,7 +109,10 @@ class Account(unittest.TestCase):
         self.assertEqual(self.clear_text(wan), [])
         s = self.dp.settled()
         self.assertEqual(balance(s), 0)
-        self.assertEqual(sum(p[9] == 50 for p in wan), s["tunnels"][0]["out_packets"])
+        self.assertEqual(self.site.wan.lost(), 0)
+        self.assertEqual(sum(p[9] == 50 for p in wan), s["tunnels"][0]["out_packets"],
+                         sh("ip", "-s", "link", "show", "w0", ns="gw") +
+                         sh("ip", "-s", "link", "show", "w1"))
 
     def test_port_to_port(self):
         """Nothing is forwarded between ports without a tunnel."""
