@@ -60,12 +60,11 @@ void ike_info_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 
 #define PAIRS_MAX IKE_MAX_CHILDREN_OF_TUNNEL
 
-/* The peer's Deletes of children: SPIs that it receives on. Collects ours to answer with. */
+/* One Delete of children: SPIs that the peer receives on. Adds those that we have to the n so far. */
 static size_t delete_children(struct ike_sa *sa, const struct ike_delete_payload *d,
-			      struct ike_child **retired)
+			      struct ike_child **retired, size_t n)
 {
 	struct rd r = rd_of(d->spis, (size_t)d->n_spis * IKE_ESP_SPI_SIZE);
-	size_t n = 0;
 	uint32_t spi;
 
 	while (n < PAIRS_MAX && rd_u32(&r, &spi)) {
@@ -118,8 +117,9 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 			ike_sa_close(sa, "ike-delete", "deleted by the peer");
 			return;
 		}
-		if (d->protocol == IKE_PROTO_ESP && d->spi_size == IKE_ESP_SPI_SIZE && !n)
-			n = delete_children(sa, d, retired);
+		/* 3.11: there may be several, with several SPIs each. */
+		if (d->protocol == IKE_PROTO_ESP && d->spi_size == IKE_ESP_SPI_SIZE)
+			n = delete_children(sa, d, retired, n);
 	}
 	/* RFC 7296 2.21.2: the initiator did not accept our AUTH. */
 	if (error && error->type == IKE_N_AUTHENTICATION_FAILED) {
