@@ -103,33 +103,6 @@ static unsigned subject_of(const struct ike_msg *m)
 	return ike_msg_notify(m, IKE_N_REKEY_SA) ? ABOUT_REKEY_CHILD : ABOUT_NEW_CHILD;
 }
 
-static enum ike_counter counter_of(enum ike_err err)
-{
-	switch (err) {
-	case IKE_ERR_TRUNCATED: return IKE_CNT_RX_TRUNCATED;
-	case IKE_ERR_LENGTH: return IKE_CNT_RX_LENGTH;
-	case IKE_ERR_VERSION: return IKE_CNT_RX_VERSION;
-	case IKE_ERR_IKEV1: return IKE_CNT_RX_IKEV1;
-	case IKE_ERR_EXCHANGE: return IKE_CNT_RX_EXCHANGE;
-	case IKE_ERR_CRITICAL: return IKE_CNT_RX_CRITICAL;
-	case IKE_ERR_ICV:
-	case IKE_ERR_PADDING: return IKE_CNT_RX_ICV;
-	case IKE_ERR_MISSING: return IKE_CNT_RX_SYNTAX;
-	case IKE_ERR_NONCE: return IKE_CNT_RX_NONCE;
-	case IKE_ERR_KE: return IKE_CNT_RX_KE;
-	case IKE_ERR_RESOURCES:
-	case IKE_ERR_CRYPTO: return IKE_CNT_RESOURCES;
-	case IKE_ERR_NO_PROPOSAL: return IKE_CNT_NO_PROPOSAL;
-	case IKE_ERR_AUTH: return IKE_CNT_AUTH_FAILED;
-	case IKE_ERR_TS: return IKE_CNT_TS_UNACCEPTABLE;
-	case IKE_ERR_DUPLICATE:
-	case IKE_ERR_SYNTAX:
-	case IKE_OK:
-	case IKE_ERR_END: break;
-	}
-	return IKE_CNT_RX_PAYLOAD;
-}
-
 /* ------------------------------------------------------------------ responses */
 
 static void take_response(struct ike_sa *sa, const struct ike_packet *p, struct ike_msg *m,
@@ -156,7 +129,7 @@ static void take_response(struct ike_sa *sa, const struct ike_packet *p, struct 
 	    (!error && (m->present & t->required) != t->required && t->exchange != IKE_AUTH)) {
 		struct ike_tunnel *tunnel = sa->tunnel;
 
-		ike_count(sa->ike, err != IKE_OK ? counter_of(err) : IKE_CNT_RX_SYNTAX);
+		ike_count(sa->ike, err != IKE_OK ? ike_counter_of(err) : IKE_CNT_RX_SYNTAX);
 		ike_timer_initiation_failed(tunnel);
 		if (sa->state == IKE_ST_ESTABLISHED || sa->state == IKE_ST_REPLACED)
 			ike_sa_delete(sa, "its exchanges are malformed");
@@ -191,7 +164,7 @@ static void refuse_syntax(struct ike_sa *sa, const struct ike_msg *m, enum ike_e
 {
 	const bool critical = err == IKE_ERR_CRITICAL;
 
-	ike_count(sa->ike, counter_of(err));
+	ike_count(sa->ike, ike_counter_of(err));
 	/* RFC 7296 2.5: with the type of the payload in question. */
 	ike_response_error(sa, critical ? IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD : IKE_N_INVALID_SYNTAX,
 			   critical ? &m->critical_type : NULL, critical ? 1 : 0);
@@ -213,7 +186,7 @@ static void take_request(struct ike_sa *sa, const struct ike_packet *p, struct i
 	}
 	if (err != IKE_OK && (sa->state == IKE_ST_VERIFY || sa->state == IKE_ST_SIGN ||
 			      sa->state == IKE_ST_INSTALL || sa->state == IKE_ST_AUTH_SENT)) {
-		ike_count(sa->ike, counter_of(err));
+		ike_count(sa->ike, ike_counter_of(err));
 		return;
 	}
 	note_confirmed(sa);
@@ -260,7 +233,7 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 	err = ike_sk_open(&ike->crypto, &sa->suite, ike_sa_rx_keys(sa), p->data, p->size, m, plain,
 			  sizeof(plain), &inner);
 	if (err != IKE_OK) {
-		ike_count(ike, counter_of(err));
+		ike_count(ike, ike_counter_of(err));
 		return;
 	}
 	if (response) {
@@ -339,7 +312,7 @@ void ike_dispatch(struct ike *ike, const struct ike_packet *p)
 	if (err == IKE_OK)
 		err = ike_msg_parse(p->data, p->size, &m);
 	if (err != IKE_OK) {
-		ike_count(ike, counter_of(err));
+		ike_count(ike, ike_counter_of(err));
 		if (err == IKE_ERR_VERSION)
 			answer_version(ike, p);
 		return;

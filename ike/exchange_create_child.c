@@ -22,24 +22,38 @@ static bool agree(const struct ike_crypto *c, struct ike_dh_key *dh, const struc
 	return true;
 }
 
-/* Keys and object; NULL: nothing was made. */
-static struct ike_child *make_child(struct ike_sa *sa, bool initiator, uint32_t slot,
-				    uint32_t spi_in, const struct ike_terms *terms,
-				    const struct ike_nonces *n, const struct shared *shared)
+/* Keys and object; unless IKE_OK nothing was made. */
+static enum ike_err make_child(struct ike_sa *sa, bool initiator, uint32_t slot, uint32_t spi_in,
+			       const struct ike_terms *terms, const struct ike_nonces *n,
+			       const struct shared *shared, struct ike_child **out)
 {
 	struct ike_child_keys keys = {0};
-	struct ike_child *c;
+	enum ike_err err = ike_keys_child(&sa->ike->crypto, (enum ike_prf)sa->suite.prf, sa->keys.d,
+					  &terms->suite, n, shared->b, shared->size, &keys);
 
-	if (ike_keys_child(&sa->ike->crypto, (enum ike_prf)sa->suite.prf, sa->keys.d, &terms->suite,
-			   n, shared->b, shared->size, &keys) != IKE_OK)
-		return NULL;
-	c = ike_child_new(sa, initiator, slot, spi_in, terms);
-	if (!c) {
+	if (err != IKE_OK)
+		return err;
+	*out = ike_child_new(sa, initiator, slot, spi_in, terms);
+	if (!*out) {
 		ike_child_keys_free(&keys);
-		return NULL;
+		return IKE_ERR_RESOURCES;
 	}
-	c->keys = keys;
-	c->rank = ike_rank_of(n->ni.p, n->ni.size, n->nr.p, n->nr.size);
+	(*out)->keys = keys;
+	(*out)->rank = ike_rank_of(n->ni.p, n->ni.size, n->nr.p, n->nr.size);
+	return IKE_OK;
+}
+
+/* The peer believes that it has a child which we cannot have: it must not. */
+static struct ike_child *disown(struct ike_sa *sa, const struct ike_offer *o,
+				const struct ike_terms *terms)
+{
+	struct ike_child *c =
+		terms->spi_out < 256 ? NULL : ike_child_new(sa, true, o->slot, o->spi_in, terms);
+
+	if (c) {
+		ike_child_set_state(c, IKE_CH_ADDING_IN, "child-create", "unacceptable");
+		ike_child_request_delete(c, "unacceptable answer");
+	}
 	return c;
 }
 
@@ -182,6 +196,7 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 	struct ike_nonces n;
 	struct ike_terms terms;
 	struct shared shared = {0};
+	enum ike_err err = IKE_ERR_KE;
 
 	(void)p;
 	sa->req.offer = NULL;
@@ -193,30 +208,21 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 		goto out;
 	}
 	ike_terms_check(sa->tunnel, m, false, &terms);
-	if (!terms.error && (m->nonce.size < IKE_NONCE_MIN || terms.suite.dh != o->group))
+	if (!terms.error && terms.suite.dh != o->group)
 		terms.error = IKE_N_NO_PROPOSAL_CHOSEN;
-	if (terms.error || !agree(&sa->ike->crypto, o->dh, &terms.suite, m, &shared)) {
-		/* The peer believes that it has a child: it must not. */
-		if (!terms.error)
-			ike_count(sa->ike, IKE_CNT_RX_KE);
-		else
-			ike_terms_report(sa->tunnel, m, &terms, false);
+	if (terms.error) {
+		ike_terms_report(sa->tunnel, m, &terms, false);
 		failed(sa, old, false);
-		if (terms.spi_out >= 256) {
-			c = ike_child_new(sa, true, o->slot, o->spi_in, &terms);
-			if (c) {
-				ike_child_set_state(c, IKE_CH_ADDING_IN, "child-create",
-						    "unacceptable");
-				ike_child_request_delete(c, "unacceptable answer");
-			}
-		}
+		c = disown(sa, o, &terms);
 		goto out;
 	}
 	n = (struct ike_nonces){rd_of(o->nonce, sizeof(o->nonce)), m->nonce};
-	c = make_child(sa, true, o->slot, o->spi_in, &terms, &n, &shared);
-	if (!c) {
-		ike_count(sa->ike, IKE_CNT_RESOURCES);
+	if (agree(&sa->ike->crypto, o->dh, &terms.suite, m, &shared))
+		err = make_child(sa, true, o->slot, o->spi_in, &terms, &n, &shared, &c);
+	if (err != IKE_OK) {
+		ike_count(sa->ike, ike_counter_of(err));
 		failed(sa, old, false);
+		c = disown(sa, o, &terms);
 		goto out;
 	}
 	if (terms.suite.dh)
@@ -281,16 +287,12 @@ static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ik
 	uint32_t slot, spi_in;
 	struct ike_terms terms;
 	struct ike_nonces n;
+	enum ike_err err;
 
 	ike_terms_answer(sa->tunnel, m, false, &terms);
 	if (terms.error) {
 		ike_terms_report(sa->tunnel, m, &terms, true);
 		refuse(sa, terms.error);
-		return;
-	}
-	if (m->nonce.size < IKE_NONCE_MIN) {
-		ike_count(ike, IKE_CNT_RX_NONCE);
-		refuse(sa, IKE_N_INVALID_SYNTAX);
 		return;
 	}
 	if (terms.suite.dh != IKE_DH_NONE &&
@@ -317,11 +319,13 @@ static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ik
 		goto out;
 	}
 	n = (struct ike_nonces){m->nonce, rd_of(nonce, sizeof(nonce))};
-	c = make_child(sa, false, slot, spi_in, &terms, &n, &shared);
-	if (!c) {
+	err = make_child(sa, false, slot, spi_in, &terms, &n, &shared, &c);
+	if (err != IKE_OK) {
 		ike_slot_free(ike, slot);
-		ike_count(ike, IKE_CNT_RESOURCES);
-		refuse(sa, IKE_N_TEMPORARY_FAILURE);
+		ike_count(ike, ike_counter_of(err));
+		ike_response_error(
+			sa, err == IKE_ERR_NONCE ? IKE_N_INVALID_SYNTAX : IKE_N_TEMPORARY_FAILURE,
+			NULL, 0);
 		goto out;
 	}
 	if (old) {

@@ -134,7 +134,8 @@ static void refused(struct ike_sa *sa, const struct ike_notify_payload *error)
 
 		sb_printf(&s, "the peer refused to rekey the IKE SA: %s",
 			  ike_notify_name(error->type));
-		ike_count(sa->ike, IKE_CNT_NO_PROPOSAL);
+		if (error->type == IKE_N_NO_PROPOSAL_CHOSEN)
+			ike_count(sa->ike, IKE_CNT_NO_PROPOSAL);
 		failed(sa, false);
 	}
 }
@@ -145,13 +146,13 @@ void ike_rekey_response(struct ike_sa *sa, const struct ike_packet *p, const str
 	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
 	struct ike_offer *o = sa->req.offer;
 	const struct ike_notify_payload *error = ike_msg_error(m);
-	const uint32_t need = IKE_HAS_SA | IKE_HAS_NONCE | IKE_HAS_KE;
 	const struct ike_proposal *proposal = NULL;
 	struct ike_sa_keys keys = {0};
 	struct ike_suite suite;
 	struct ike_nonces n;
 	struct ike_sa *fresh = NULL;
-	uint64_t spi_r;
+	enum ike_err err;
+	uint64_t spi_r = 0;
 
 	(void)p;
 	sa->req.offer = NULL;
@@ -160,12 +161,16 @@ void ike_rekey_response(struct ike_sa *sa, const struct ike_packet *p, const str
 		goto out;
 	}
 	n = (struct ike_nonces){rd_of(o->nonce, sizeof(o->nonce)), m->nonce};
-	if ((m->present & need) != need || m->nonce.size < IKE_NONCE_MIN ||
-	    ike_proposal_check(&m->sa, IKE_PROTO_IKE, cfg->ike_suites, cfg->n_ike_suites, false,
-			       &suite, &proposal) != IKE_OK ||
-	    !(spi_r = spi_of(proposal)) || suite.dh != o->group || m->ke.dh != o->group ||
-	    derive(sa, o->dh, m->ke.data, &suite, &n, o->spi, spi_r, &keys) != IKE_OK) {
-		ike_count(ike, IKE_CNT_NO_PROPOSAL);
+	err = ike_proposal_check(&m->sa, IKE_PROTO_IKE, cfg->ike_suites, cfg->n_ike_suites, false,
+				 &suite, &proposal);
+	if (err == IKE_OK && !(spi_r = spi_of(proposal)))
+		err = IKE_ERR_NO_PROPOSAL;
+	if (err == IKE_OK && (suite.dh != o->group || m->ke.dh != o->group))
+		err = IKE_ERR_KE;
+	if (err == IKE_OK)
+		err = derive(sa, o->dh, m->ke.data, &suite, &n, o->spi, spi_r, &keys);
+	if (err != IKE_OK) {
+		ike_count(ike, ike_counter_of(err));
 		ike_sa_keys_free(&keys);
 		failed(sa, false);
 		goto out;
@@ -243,6 +248,7 @@ void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const stru
 	struct ike_sa *fresh = NULL;
 	struct ike_suite suite;
 	struct ike_nonces n;
+	enum ike_err err;
 	uint64_t spi_i;
 
 	(void)p;
@@ -254,10 +260,6 @@ void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const stru
 				&suite, &proposal) != IKE_OK ||
 	    !(spi_i = spi_of(proposal))) {
 		refuse(sa, IKE_N_NO_PROPOSAL_CHOSEN, IKE_CNT_NO_PROPOSAL);
-		return;
-	}
-	if (m->nonce.size < IKE_NONCE_MIN) {
-		refuse(sa, IKE_N_INVALID_SYNTAX, IKE_CNT_RX_NONCE);
 		return;
 	}
 	if (m->ke.dh != suite.dh) {
@@ -276,8 +278,12 @@ void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const stru
 	n = (struct ike_nonces){m->nonce, rd_of(nonce, sizeof(nonce))};
 	fresh->spi_i = spi_i;
 	fresh->suite = suite;
-	if (derive(sa, dh, m->ke.data, &suite, &n, spi_i, fresh->spi_r, &fresh->keys) != IKE_OK) {
-		refuse(sa, IKE_N_INVALID_SYNTAX, IKE_CNT_RX_KE);
+	err = derive(sa, dh, m->ke.data, &suite, &n, spi_i, fresh->spi_r, &fresh->keys);
+	if (err != IKE_OK) {
+		refuse(sa,
+		       err == IKE_ERR_KE || err == IKE_ERR_NONCE ? IKE_N_INVALID_SYNTAX
+								 : IKE_N_TEMPORARY_FAILURE,
+		       ike_counter_of(err));
 		goto fail;
 	}
 	c->dh_free(c->ctx, dh);

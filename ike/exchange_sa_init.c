@@ -198,6 +198,7 @@ static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const
 	const struct ike_nonces n = {rd_of(hs->ni, hs->ni_size), m->nonce};
 	struct ike_sa_keys keys = {0};
 	const struct ike_proposal *proposal;
+	enum ike_err err = IKE_ERR_KE;
 	struct ike_suite suite;
 	uint8_t *copy;
 
@@ -210,9 +211,10 @@ static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const
 		ike_count(ike, IKE_CNT_NO_PROPOSAL);
 		return;
 	}
-	if (m->ke.dh != hs->group || suite.dh != hs->group ||
-	    derive(sa, &suite, m->ke.data, sa->spi_i, m->h.spi_r, &n, hs->dh, &keys) != IKE_OK) {
-		ike_count(ike, IKE_CNT_RX_KE);
+	if (m->ke.dh == hs->group && suite.dh == hs->group)
+		err = derive(sa, &suite, m->ke.data, sa->spi_i, m->h.spi_r, &n, hs->dh, &keys);
+	if (err != IKE_OK) {
+		ike_count(ike, ike_counter_of(err));
 		ike_sa_keys_free(&keys);
 		return;
 	}
@@ -394,7 +396,7 @@ static void respond(struct ike *ike, const struct ike_packet *p, const struct ik
 out:
 	if (err == IKE_OK)
 		return;
-	ike_count(ike, err == IKE_ERR_KE ? IKE_CNT_RX_KE : IKE_CNT_RESOURCES);
+	ike_count(ike, ike_counter_of(err));
 	if (sa)
 		ike_sa_close(sa, "ike-init", ike_err_text(err));
 }

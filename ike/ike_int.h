@@ -327,6 +327,7 @@ struct ike_packet {
 /* ---- out.c: actions */
 struct ike_action *ike_act(struct ike *ike, enum ike_action_type type, uint32_t tunnel);
 void ike_count(struct ike *ike, enum ike_counter c);
+enum ike_counter ike_counter_of(enum ike_err err); /* that an error is counted by */
 void ike_send(struct ike *ike, uint32_t tunnel, const struct ip_endpoint *local,
 	      const struct ip_endpoint *remote, const uint8_t *data, size_t size);
 /* Copies into out->bytes; NULL when full. */

@@ -33,6 +33,33 @@ void ike_count(struct ike *ike, enum ike_counter c)
 	ike->counters[c]++;
 }
 
+enum ike_counter ike_counter_of(enum ike_err err)
+{
+	switch (err) {
+	case IKE_ERR_TRUNCATED: return IKE_CNT_RX_TRUNCATED;
+	case IKE_ERR_LENGTH: return IKE_CNT_RX_LENGTH;
+	case IKE_ERR_VERSION: return IKE_CNT_RX_VERSION;
+	case IKE_ERR_IKEV1: return IKE_CNT_RX_IKEV1;
+	case IKE_ERR_EXCHANGE: return IKE_CNT_RX_EXCHANGE;
+	case IKE_ERR_CRITICAL: return IKE_CNT_RX_CRITICAL;
+	case IKE_ERR_ICV:
+	case IKE_ERR_PADDING: return IKE_CNT_RX_ICV;
+	case IKE_ERR_MISSING: return IKE_CNT_RX_SYNTAX;
+	case IKE_ERR_NONCE: return IKE_CNT_RX_NONCE;
+	case IKE_ERR_KE: return IKE_CNT_RX_KE;
+	case IKE_ERR_RESOURCES:
+	case IKE_ERR_CRYPTO: return IKE_CNT_RESOURCES;
+	case IKE_ERR_NO_PROPOSAL: return IKE_CNT_NO_PROPOSAL;
+	case IKE_ERR_AUTH: return IKE_CNT_AUTH_FAILED;
+	case IKE_ERR_TS: return IKE_CNT_TS_UNACCEPTABLE;
+	case IKE_ERR_DUPLICATE:
+	case IKE_ERR_SYNTAX:
+	case IKE_OK:
+	case IKE_ERR_END: break;
+	}
+	return IKE_CNT_RX_PAYLOAD;
+}
+
 const uint8_t *ike_lend(struct ike *ike, const void *data, size_t size)
 {
 	struct ike_out *out = ike->out;
