@@ -131,6 +131,9 @@ static void take_response(struct ike_sa *sa, const struct ike_packet *p, struct 
 
 		ike_count(sa->ike, err != IKE_OK ? ike_counter_of(err) : IKE_CNT_RX_SYNTAX);
 		ike_timer_initiation_failed(tunnel);
+		ike_offer_free(sa->ike, sa->req.offer, false);
+		sa->req.offer = NULL;
+		sa->req.child = NULL;
 		if (sa->state == IKE_ST_ESTABLISHED || sa->state == IKE_ST_REPLACED)
 			ike_sa_delete(sa, "its exchanges are malformed");
 		else
