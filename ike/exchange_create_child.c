@@ -250,8 +250,10 @@ out:
 
 /* ------------------------------------------------------------------ responder */
 
-static void send_response(struct ike_sa *sa, struct ike_child *c, const struct ike_terms *terms,
-			  const uint8_t *nonce, const uint8_t *public)
+/* Held until the inbound half stands: the peer may send the moment it reads this. */
+static bool hold_response(struct ike_sa *sa, const struct ike_child *c,
+			  const struct ike_terms *terms, const uint8_t *nonce,
+			  const uint8_t *public)
 {
 	uint8_t buf[IKE_MESSAGE_MAX];
 	struct ike_builder b;
@@ -263,10 +265,7 @@ static void send_response(struct ike_sa *sa, struct ike_child *c, const struct i
 		ike_build_ke(&b, terms->suite.dh, public,
 			     ike_dh_desc(terms->suite.dh)->public_size);
 	ike_terms_answer_ts(&b, terms);
-	/* Held until the inbound half stands: the peer may send the moment it reads this. */
-	ike_response_send(sa, &b, true);
-	c->reply_held = true;
-	ike_child_install(c);
+	return ike_response_send(sa, &b, true);
 }
 
 static void refuse(struct ike_sa *sa, uint16_t notify)
@@ -328,12 +327,17 @@ static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ik
 			NULL, 0);
 		goto out;
 	}
+	if (!hold_response(sa, c, &terms, nonce, public)) {
+		ike_child_gone(c, "child-create", "out of resources");
+		goto out;
+	}
 	if (old) {
 		c->replaces = old;
 		old->rekeyed_by_peer = c;
 		ike_timer_child_replaced(old, true);
 	}
-	send_response(sa, c, &terms, nonce, public);
+	c->reply_held = true;
+	ike_child_install(c);
 out:
 	bytes_wipe(&shared, sizeof(shared));
 	crypto->dh_free(crypto->ctx, dh);

@@ -217,7 +217,7 @@ static bool in_change(const struct ike_sa *sa)
 	return sa->rekeyed_by_peer || sa->redundant || sa->state != IKE_ST_ESTABLISHED;
 }
 
-static void send_response(struct ike_sa *sa, const struct ike_sa *fresh, uint8_t number,
+static bool send_response(struct ike_sa *sa, const struct ike_sa *fresh, uint8_t number,
 			  const uint8_t *nonce, const uint8_t *public)
 {
 	uint8_t buf[IKE_MESSAGE_MAX], spi[IKE_SPI_SIZE];
@@ -228,7 +228,7 @@ static void send_response(struct ike_sa *sa, const struct ike_sa *fresh, uint8_t
 	ike_build_sa_chosen(&b, number, IKE_PROTO_IKE, spi, sizeof(spi), &fresh->suite);
 	ike_build_nonce(&b, nonce, IKE_NONCE_SIZE);
 	ike_build_ke(&b, fresh->suite.dh, public, ike_dh_desc(fresh->suite.dh)->public_size);
-	ike_response_send(sa, &b, false);
+	return ike_response_send(sa, &b, false);
 }
 
 static void refuse(struct ike_sa *sa, uint16_t notify, enum ike_counter counter)
@@ -286,11 +286,12 @@ void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const stru
 		       ike_counter_of(err));
 		goto fail;
 	}
+	if (!send_response(sa, fresh, proposal->number, nonce, public))
+		goto fail;
 	c->dh_free(c->ctx, dh);
 	fresh->rank = ike_rank_of(n.ni.p, n.ni.size, n.nr.p, n.nr.size);
 	succeed(fresh, sa, "by the peer");
 	sa->rekeyed_by_peer = fresh;
-	send_response(sa, fresh, proposal->number, nonce, public);
 	/* With a request of our own under way the nonces decide, once that is answered (2.8.2). */
 	if (!(sa->req.data && sa->req.task == IKE_TASK_REKEY_IKE))
 		ike_settle_ike_rekey(sa);

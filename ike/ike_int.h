@@ -226,6 +226,7 @@ struct ike_sa {
 	bool dpd_reported;      /* with dpd_action none */
 	bool redundant;         /* lost a collision: the peer deletes it */
 	bool dying;             /* its children are no way out for one another */
+	bool mute;              /* a response could not be made: it is to be deleted */
 
 	struct mono created, established, last_life, last_tx, rekey_at, expires_at;
 	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive;
@@ -525,6 +526,7 @@ void ike_timer_established(struct ike_sa *sa);
 void ike_timer_sign_of_life(struct ike_sa *sa);
 void ike_timer_sent(struct ike_sa *sa);
 void ike_timer_ike_rekey_failed(struct ike_sa *sa, bool temporary);
+void ike_timer_response_failed(struct ike_sa *sa);
 void ike_timer_ike_replaced(struct ike_sa *sa, bool by_peer);
 void ike_timer_sa_stop(struct ike_sa *sa);
 void ike_timer_child_installing(struct ike_child *c);

@@ -229,7 +229,7 @@ void ike_timer_established(struct ike_sa *sa)
 	sa->rekey_at = mono_add(ike->now, soft_life(ike, cfg, life));
 	sa->expires_at = mono_add(ike->now, life);
 	set(ike, &sa->t_rekey, sa->rekey_at);
-	set(ike, &sa->t_expire, sa->expires_at);
+	set(ike, &sa->t_expire, sa->mute ? ike->now : sa->expires_at);
 	sa->probing = false;
 	sa->last_life = ike->now;
 	if (watches(sa))
@@ -265,12 +265,20 @@ static void ike_rekey_due(struct ike_sa *sa)
 	ike_sa_run(sa);
 }
 
+void ike_timer_response_failed(struct ike_sa *sa)
+{
+	sa->mute = true;
+	arm(sa->ike, &sa->t_expire, span_ns(0));
+}
+
 static void ike_expired(struct ike_sa *sa)
 {
+	const char *reason = sa->mute ? "a response could not be made" : "hard lifetime";
+
 	if (sa->state == IKE_ST_DELETING)
-		ike_sa_close(sa, "ike-expire", "hard lifetime");
+		ike_sa_close(sa, "ike-expire", reason);
 	else
-		ike_sa_delete(sa, "hard lifetime");
+		ike_sa_delete(sa, reason);
 }
 
 void ike_timer_sa_stop(struct ike_sa *sa)

@@ -129,7 +129,11 @@ static void response_out(struct ike_sa *sa)
 	ike_timer_sent(sa);
 }
 
-/* To the request in work. `hold`: it goes out by ike_response_release(). */
+/*
+ * To the request in work. `hold`: it goes out by ike_response_release(). False: there is none, and
+ * the two ends do not know the same any more; the IKE SA is deleted by a timer that is due at once,
+ * so that callers need not expect it to vanish.
+ */
 bool ike_response_send(struct ike_sa *sa, struct ike_builder *inner, bool hold)
 {
 	const struct ike_header h = header_of(sa, sa->busy_exchange, sa->rx_mid - 1, true);
@@ -140,6 +144,11 @@ bool ike_response_send(struct ike_sa *sa, struct ike_builder *inner, bool hold)
 	size = seal(sa, &h, inner, msg, sizeof(msg));
 	if (!size || !keep(sa->ike, &sa->response, &sa->response_size, msg, size)) {
 		ike_count(sa->ike, IKE_CNT_RESOURCES);
+		/* Never the last response to this request; and no SA that answers nothing more. */
+		free(sa->response);
+		sa->response = NULL;
+		sa->busy = false;
+		ike_timer_response_failed(sa);
 		return false;
 	}
 	if (!hold)
