@@ -26,11 +26,17 @@ static bool id_matches(const struct ike_id_payload *p, const struct ike_id *id)
 	       !memcmp(p->data.p, id->data, id->size);
 }
 
-/* Octets of the initiator's or the responder's AUTH, lent to an action. */
-static bool lend_octets(struct ike_sa *sa, struct ike_action *a, bool initiators, struct rd body)
+/*
+ * An action over the octets of the initiator's or the responder's AUTH. NULL: no room for it; then
+ * nobody would ever answer, so the handshake is over (counted as an overflow).
+ */
+static struct ike_action *auth_act(struct ike_sa *sa, enum ike_action_type type, bool initiators,
+				   struct rd body, struct rd auth)
 {
 	const struct ike_handshake *hs = sa->hs;
 	uint8_t octets[OCTETS_MAX];
+	const uint8_t *lent, *lent_auth;
+	struct ike_action *a = NULL;
 	/* RFC 7296 2.15: the own first message, the other's nonce, MACed own identity. */
 	const size_t n = ike_auth_octets(
 		&sa->ike->crypto, (enum ike_prf)sa->suite.prf,
@@ -39,38 +45,50 @@ static bool lend_octets(struct ike_sa *sa, struct ike_action *a, bool initiators
 		initiators ? rd_of(hs->nr, hs->nr_size) : rd_of(hs->ni, hs->ni_size),
 		initiators ? sa->keys.pi : sa->keys.pr, body, octets, sizeof(octets));
 
+	lent = n ? ike_lend(sa->ike, octets, n) : NULL;
+	lent_auth = lent && auth.size ? ike_lend(sa->ike, auth.p, auth.size) : NULL;
+	bytes_wipe(octets, sizeof(octets));
+	if (lent && (lent_auth || !auth.size))
+		a = ike_act(sa->ike, type, sa->tunnel->cfg.tunnel);
+	if (!a) {
+		if (sa->initiator)
+			ike_timer_initiation_failed(sa->tunnel);
+		else
+			ike_response_error(sa, IKE_N_TEMPORARY_FAILURE, NULL, 0);
+		ike_sa_close(sa, "ike-auth", "out of resources");
+		return NULL;
+	}
+	a->auth.octets = lent;
 	a->auth.octets_size = n;
-	a->auth.octets = n ? ike_lend(sa->ike, octets, n) : NULL;
+	a->auth.auth = lent_auth;
+	a->auth.auth_size = auth.size;
 	a->auth.method = IKE_AUTH_SHARED_KEY;
 	a->auth.prf = sa->suite.prf;
 	memcpy(a->auth.name, sa->tunnel->cfg.name, sizeof(a->auth.name));
-	bytes_wipe(octets, sizeof(octets));
-	return a->auth.octets != NULL;
+	return a;
 }
 
 void ike_auth_sign(struct ike_sa *sa)
 {
-	struct ike_action *a = ike_act(sa->ike, IKE_ACT_AUTH_SIGN, sa->tunnel->cfg.tunnel);
 	uint8_t body[4 + IKE_ID_MAX];
 	const size_t n = id_body(&sa->tunnel->cfg.local_id, body);
+	struct ike_action *a =
+		auth_act(sa, IKE_ACT_AUTH_SIGN, sa->initiator, rd_of(body, n), rd_of(NULL, 0));
 
 	if (!a)
-		return; /* counted; the handshake ends by its time limit */
-	lend_octets(sa, a, sa->initiator, rd_of(body, n));
+		return;
 	ike_await(sa->ike, &sa->pending, IKE_PEND_SIGN, sa, a);
 	ike_timer_half_open(sa);
 }
 
 static void verify(struct ike_sa *sa, const struct ike_msg *m)
 {
-	struct ike_action *a = ike_act(sa->ike, IKE_ACT_AUTH_VERIFY, sa->tunnel->cfg.tunnel);
 	const struct rd body = sa->initiator ? m->idr.body : m->idi.body;
+	struct ike_action *a =
+		auth_act(sa, IKE_ACT_AUTH_VERIFY, !sa->initiator, body, m->auth.data);
 
 	if (!a)
 		return;
-	lend_octets(sa, a, !sa->initiator, body);
-	a->auth.auth_size = m->auth.data.size;
-	a->auth.auth = ike_lend(sa->ike, m->auth.data.p, m->auth.data.size);
 	ike_await(sa->ike, &sa->pending, IKE_PEND_VERIFY, sa, a);
 	ike_timer_half_open(sa);
 }
