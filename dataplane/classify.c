@@ -69,8 +69,7 @@ unsigned dp_ip_check(struct rte_mbuf *m)
 	}
 }
 
-/* To the mirror TAP, with the Ethernet header that it came with. */
-static void to_mirror(struct dp_worker *w, struct rte_mbuf *m)
+void dp_to_mirror(struct dp_worker *w, struct rte_mbuf *m)
 {
 	(void)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
 	dp_to_linux(w, m, DP_PKT_TO_MIRROR);
@@ -96,6 +95,11 @@ static enum local_kind local_udp(const uint8_t *udp, uint32_t size)
 	return LOCAL_ESP;
 }
 
+bool dp_udp_is_esp(const uint8_t *udp, uint32_t size)
+{
+	return size >= UDP_SIZE && local_udp(udp, size) == LOCAL_ESP;
+}
+
 static enum local_kind local_kind(struct rte_mbuf *m)
 {
 	const uint8_t *ip = dp_data(m);
@@ -103,19 +107,15 @@ static enum local_kind local_kind(struct rte_mbuf *m)
 	const uint32_t header = v4 ? (ip[0] & 15u) * 4 : 40u;
 	const uint8_t protocol = v4 ? ip[9] : ip[6];
 	const uint32_t size = m->pkt_len - header;
-	enum local_kind kind;
 
-	/* RFC 4303 3.4.1: ESP is applied to whole packets only. Other fragments are Linux's. */
-	if (v4 && (dp_get16(ip + 6) & FRAG_MASK)) {
-		if (protocol == DP_PROTO_ESP)
-			return LOCAL_FRAGMENT;
-		if (protocol != IPPROTO_UDP || (dp_get16(ip + 6) & 0x1fff) || size < UDP_SIZE)
-			return LOCAL_LINUX;
-		kind = local_udp(ip + header, size);
-		return kind == LOCAL_ESP ? LOCAL_FRAGMENT : kind;
-	}
+	/* RFC 4303 3.4.1: ESP is processed after reassembly. */
+	if (v4 && (dp_get16(ip + 6) & FRAG_MASK))
+		return protocol == DP_PROTO_ESP || protocol == IPPROTO_UDP ? LOCAL_FRAGMENT
+									   : LOCAL_LINUX;
 	if (!v4 && protocol == IPV6_FRAGMENT)
-		return size >= 8 && ip[40] == DP_PROTO_ESP ? LOCAL_FRAGMENT : LOCAL_LINUX;
+		return size >= 8 && (ip[40] == DP_PROTO_ESP || ip[40] == IPPROTO_UDP)
+			       ? LOCAL_FRAGMENT
+			       : LOCAL_LINUX;
 	if (protocol == DP_PROTO_ESP)
 		return LOCAL_ESP;
 	if (protocol == IPPROTO_UDP && size >= UDP_SIZE)
@@ -158,8 +158,12 @@ static void local_input(struct dp_worker *w, struct rte_mbuf *m)
 	switch (local_kind(m)) {
 	case LOCAL_ESP: local_esp(w, m); break;
 	case LOCAL_KEEPALIVE: dp_drop(w, m, DP_DROP_NAT_KEEPALIVE); break;
-	case LOCAL_FRAGMENT: dp_drop(w, m, DP_DROP_OUTER_FRAGMENT); break;
-	case LOCAL_LINUX: to_mirror(w, m); break;
+	case LOCAL_FRAGMENT:
+		m = dp_reassemble(w, m);
+		if (m)
+			local_esp(w, m);
+		break;
+	case LOCAL_LINUX: dp_to_mirror(w, m); break;
 	}
 }
 
@@ -234,7 +238,7 @@ static bool take_ip(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
 		return false;
 	}
 	if (meta->family == 6 && is_link_local_v6(dp_data(m))) {
-		to_mirror(w, m);
+		dp_to_mirror(w, m);
 		return false;
 	}
 	return true;

@@ -17,7 +17,8 @@
 	X(BAD_IP_CHECKSUM, "bad-ip-checksum")                                                      \
 	/* for one of our addresses */                                                             \
 	X(NAT_KEEPALIVE, "nat-keepalive")                                                          \
-	X(OUTER_FRAGMENT, "outer-fragment")                                                        \
+	/* parts that became one packet, which counts as generated */                              \
+	X(REASSEMBLED, "outer-reassembled")                                                        \
 	X(REASSEMBLY, "outer-reassembly-failed")                                                   \
 	X(UNKNOWN_SPI, "unknown-spi")                                                              \
 	/* on the way into a tunnel */                                                             \

@@ -228,6 +228,10 @@ bool dp_eal_init(const struct config *c, bool *hugepages, char *error, size_t er
 		return false;
 	}
 	redirect_libbpf();
+	/* Our own runtime directory holds nothing, and would stay for every start. That of hugepages
+	 * ("rte") may be in another's use. */
+	if (!available)
+		(void)rmdir(rte_eal_get_runtime_dir());
 	return true;
 }
 

@@ -17,6 +17,11 @@ void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16
 /* Checks an IP packet's header, cuts trailing bytes, sets meta.family. A drop reason, or 0 = fine. */
 unsigned dp_ip_check(struct rte_mbuf *m);
 
+/* To the mirror TAP of the port it came from, with the Ethernet header that it came with. */
+void dp_to_mirror(struct dp_worker *w, struct rte_mbuf *m);
+/* RFC 3948: `udp` has at least its header; true if it is ESP, not IKE, a keepalive or else. */
+bool dp_udp_is_esp(const uint8_t *udp, uint32_t size);
+
 /* encap.c: w->encap -> adjacency -> w->tx */
 void dp_encap(struct dp_worker *w);
 /* The first tunnel of a group that can send, or DP_TUNNEL_NONE. */

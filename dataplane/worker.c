@@ -12,6 +12,7 @@
 #include "dataplane/worker.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <rte_cycles.h>
@@ -50,13 +51,15 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 		.random = dp_random_fill,
 		.random_arg = &w->random,
 	};
-	return w->in && w->esp.ctx;
+	w->reassembly = calloc(1, sizeof(*w->reassembly));
+	return w->in && w->esp.ctx && w->reassembly;
 }
 
 void dp_worker_fini(struct dp_worker *w)
 {
 	if (w->esp.ctx)
 		w->esp.backend->ctx_free(w->esp.ctx);
+	dp_reassembly_fini(w);
 	rte_ring_free(w->in);
 	dp_random_wipe(&w->random);
 }
@@ -199,6 +202,10 @@ static void refill_tokens(struct dp_worker *w, uint64_t tsc, uint64_t interval_t
 	w->interval = tsc;
 	w->spi_tokens = SPI_TOKENS;
 	w->icmp_tokens = ICMP_TOKENS;
+	dp_reassembly_expire(w, tsc);
+	/* What that gave to Linux; the round that follows may find nothing. */
+	if (w->to_linux.n)
+		linux_flush(w);
 }
 
 static uint16_t run_round(struct dp_worker *w)

@@ -12,6 +12,7 @@
 #include "dataplane/drops.h"
 #include "dataplane/packet.h"
 #include "dataplane/random.h"
+#include "dataplane/reassembly.h"
 #include "esp/esp.h"
 #include "twinbore/dp_stats.h"
 
@@ -38,6 +39,7 @@ struct dp_worker {
 	struct dp_vec to_linux;          /* to be given to the manager */
 	struct dp_vec tx[DP_STATS_MAX_PORTS];
 	struct dp_worker_port port[DP_STATS_MAX_PORTS];
+	struct dp_reassembly *reassembly;
 	uint32_t spi_tokens;  /* unknown SPIs that may still be told in this interval */
 	uint32_t icmp_tokens; /* errors that may still be sent in this interval */
 	uint64_t interval;    /* number of the interval of TSC time */

@@ -236,6 +236,121 @@ class RekeyTwoWorkers(Rekey):
     workers = 2
 
 
+class Reassembly(Site2):
+    """Outer fragments: joined for ESP, left alone for Linux, given up in time."""
+
+    def setUp(self):
+        super().setUp()
+        self.add(1)
+        self.switch(1)
+        self.inner = IP(src=REMOTE_HOST, dst=HOST) / UDP(sport=7, dport=8) / \
+            Raw(random.Random(5).randbytes(1380))
+        self.seq = 0
+
+    def outer(self, udp):
+        self.seq += 1
+        p = self.encrypt(1, self.inner, self.seq)
+        if not udp:
+            return p
+        return IP(src=PEER, dst=LOCAL, id=1000 + self.seq) / UDP(sport=4500, dport=4500, chksum=0) / \
+            Raw(bytes(p[ESP]))
+
+    def pieces(self, packet, size):
+        from scapy.all import fragment
+        packet = IP(bytes(packet))
+        packet.id = 2000 + self.seq
+        return [bytes(IP(bytes(p))) for p in fragment(packet, size)]
+
+    def arrived(self):
+        p = self.site.lan.recv(1.0)
+        return p is not None and bytes(IP(p)[UDP].payload) == bytes(self.inner[UDP].payload)
+
+    def test_joined(self):
+        rnd = random.Random(9)
+        n = 0
+        for udp in (False, True):
+            for size in (1200, 800, 400, 200):
+                for order in ("as sent", "reversed", "shuffled"):
+                    with self.subTest(udp=udp, size=size, order=order):
+                        parts = self.pieces(self.outer(udp), size)
+                        n += len(parts)
+                        if order == "reversed":
+                            parts.reverse()
+                        elif order == "shuffled":
+                            rnd.shuffle(parts)
+                        for p in parts:
+                            self.site.wan.send(p)
+                        self.assertTrue(self.arrived())
+        s = self.dp.settled()
+        self.assertEqual(s["drops"], {"outer-reassembled": n})
+
+    def test_ipv6(self):
+        from scapy.all import IPv6ExtHdrFragment, fragment6
+        self.dp.sa(SA_ADD_IN, sa(3, spi_in(3), 0, "2001:db8:ff::1", "2001:db8:ee::1", key=key(3),
+                                 selectors=ANY))
+        peer6 = SecurityAssociation(ESP, spi=spi_in(3), crypt_algo="AES-GCM", crypt_key=key(3),
+                                    tunnel_header=IPv6(src="2001:db8:ee::1", dst="2001:db8:ff::1"))
+        whole = peer6.encrypt(self.inner, seq_num=1)
+        self.site.wan.send(whole)
+        self.assertTrue(self.arrived())
+        whole = peer6.encrypt(self.inner, seq_num=2)
+        head, load = IPv6(src=whole.src, dst=whole.dst), bytes(whole)[40:]
+        for at in (0, 1000):
+            part = load[at:at + 1000]
+            self.site.wan.send(head / IPv6ExtHdrFragment(nh=50, id=7, offset=at // 8,
+                                                         m=int(at == 0)) / Raw(part))
+        self.assertTrue(self.arrived())
+
+    def test_missing_overlapping_too_many(self):
+        parts = self.pieces(self.outer(False), 400)
+        for p in parts[:-1]:
+            self.site.wan.send(p)
+        self.dp.until("expiry", lambda: self.dp.stats()["drops"].get("outer-reassembly-failed") ==
+                      len(parts) - 1, 4)
+        parts = self.pieces(self.outer(False), 800)
+        over = IP(parts[0])
+        over.frag = 50
+        del over.chksum
+        for p in (parts[0], bytes(over), parts[1]):
+            self.site.wan.send(p)
+        n = len(self.pieces(self.outer(False), 400)) - 1
+        self.dp.until("drops", lambda: self.dp.stats()["drops"].get("outer-reassembly-failed") ==
+                      n + 3, 4)
+        for p in self.pieces(self.outer(False), 120):  # more than are kept
+            self.site.wan.send(p)
+        self.assertFalse(self.arrived())
+        for i in range(300):  # more packets than are kept
+            self.site.wan.send(IP(src=PEER, dst=LOCAL, id=i, proto=50, flags="MF") / Raw(bytes(80)))
+        self.assertTrue(self.site.wan.send(self.outer(False)) is None and self.arrived())
+        time.sleep(1.3)
+        s = self.dp.settled()
+        self.assertEqual(set(s["drops"]), {"outer-reassembly-failed"})
+        came = sum(p["rx_packets"] + p["from_linux"] for p in s["ports"])
+        went = sum(p["tx_packets"] + p["to_linux"] for p in s["ports"])
+        self.assertEqual(came + sum(w["generated"] for w in s["workers"]),
+                         went + sum(s["drops"].values()))
+
+    def test_ike_is_linux(self):
+        """Fragments of IKE and other UDP reach a socket of Linux, whole."""
+        code = ("import socket,sys; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
+                f"s.bind(('{LOCAL}',%d)); s.settimeout(3); print('up',flush=True);"
+                "print(len(s.recvfrom(70000)[0]))")
+        for dport, load in ((500, bytes(range(256)) * 12), (4500, bytes(4) + bytes(range(256)) * 12),
+                            (7777, b"u" * 5000)):
+            with self.subTest(dport):
+                p = subprocess.Popen(["ip", "netns", "exec", "gw", "python3", "-c", code % dport],
+                                     stdout=subprocess.PIPE, text=True)
+                p.stdout.readline()
+                self.seq += 1
+                for part in self.pieces(IP(src=PEER, dst=LOCAL) / UDP(sport=500, dport=dport) /
+                                        Raw(load), 1000)[::-1]:
+                    self.site.wan.send(part)
+                self.assertEqual(p.stdout.read().strip(), str(len(load)))
+                p.wait()
+                p.stdout.close()
+        self.assertEqual(self.dp.settled()["drops"], {})
+
+
 class Restart(Site2):
     def test_crash(self):
         """Killed outright and started again on the same interfaces: it serves again."""

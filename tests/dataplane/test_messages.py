@@ -54,7 +54,7 @@ SA_CASES = [
     ("window too small", put(good_in(), O_WINDOW, "H", 63), None, E_MALFORMED),
     ("window too large", put(good_in(), O_WINDOW, "H", 4097), None, E_MALFORMED),
     ("no selectors", put(good_in(), O_NTS, "I", 0), put(good_out(), O_NTS, "I", 0), E_MALFORMED),
-    ("too many selectors", put(good_in(), O_NTS, "I", 7), put(good_out(), O_NTS, "I", NONE),
+    ("too many selectors", put(good_in(), O_NTS, "I", 37), put(good_out(), O_NTS, "I", NONE),
      E_MALFORMED),
     ("bad local family", put(good_in(), O_LOCAL, "B", 5), put(good_out(), O_LOCAL, "B", 0),
      E_MALFORMED),
