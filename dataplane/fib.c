@@ -53,17 +53,27 @@ static uint32_t v4_of(const struct ip_addr *a)
 	return (uint32_t)a->b[0] << 24 | (uint32_t)a->b[1] << 16 | (uint32_t)a->b[2] << 8 | a->b[3];
 }
 
-/* Shows the value of a prefix in the table; 0 removes it. */
-static bool program(struct dp_fib *f, const struct ip_prefix *p, uint32_t nh)
+/*
+ * Shows the value of a prefix in the table; 0 removes it. Removing frees second-level tables, which
+ * DPDK 22.11 gives to the next prefix at once, while a worker may be half way through the old one:
+ * what adds waits for what removed, which is a worker's round at most.
+ */
+static bool program(struct dp_fib *f, const struct ip_prefix *p, uint32_t before, uint32_t nh)
 {
 	int rc;
 
+	if (nh && f->freed) {
+		(void)rte_rcu_qsbr_check(f->qsbr, f->freed, true);
+		f->freed = 0;
+	}
 	if (p->addr.family == IP_V4)
 		rc = nh ? rte_fib_add(f->v4, v4_of(&p->addr), p->len, nh)
 			: rte_fib_delete(f->v4, v4_of(&p->addr), p->len);
 	else
 		rc = nh ? rte_fib6_add(f->v6, p->addr.b, p->len, nh)
 			: rte_fib6_delete(f->v6, p->addr.b, p->len);
+	if (before)
+		f->freed = rte_rcu_qsbr_start(f->qsbr);
 	return rc == 0;
 }
 
@@ -89,7 +99,7 @@ static void grow(struct dp_fib *f)
 	f->n_buckets = n;
 }
 
-bool dp_fib_init(struct dp_fib *f, uint32_t max_routes)
+bool dp_fib_init(struct dp_fib *f, uint32_t max_routes, struct rte_rcu_qsbr *qsbr)
 {
 	struct rte_fib_conf v4 = {
 		.type = RTE_FIB_DIR24_8,
@@ -107,6 +117,7 @@ bool dp_fib_init(struct dp_fib *f, uint32_t max_routes)
 
 	memset(f, 0, sizeof(*f));
 	f->max_routes = max_routes;
+	f->qsbr = qsbr;
 	f->n_buckets = FIB_MIN_BUCKETS;
 	f->buckets = calloc(f->n_buckets, sizeof(struct dp_fib_entry *));
 	f->v4 = rte_fib_create("dp4", SOCKET_ID_ANY, &v4);
@@ -150,7 +161,7 @@ bool dp_fib_set(struct dp_fib *f, const struct ip_prefix *p, enum dp_fib_source 
 	before = effective(e);
 	old = e->nh[source];
 	e->nh[source] = nh;
-	if (effective(e) != before && !program(f, p, effective(e))) {
+	if (effective(e) != before && !program(f, p, before, effective(e))) {
 		e->nh[source] = old;
 		if (fresh)
 			free(e);
@@ -180,7 +191,7 @@ bool dp_fib_clear(struct dp_fib *f, const struct ip_prefix *p, enum dp_fib_sourc
 		f->n_routes--;
 	/* Taking away needs no room, so that it cannot fail; a weaker claim only changes a value. */
 	if (effective(e) != before)
-		(void)program(f, p, effective(e));
+		(void)program(f, p, before, effective(e));
 	if (!effective(e)) {
 		*at = e->next;
 		f->n_entries--;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <rte_fib.h>
 #include <rte_fib6.h>
+#include <rte_rcu_qsbr.h>
 #include "base/addr.h"
 
 enum dp_nh_kind {
@@ -62,10 +63,12 @@ struct dp_fib {
 	uint32_t n_entries;
 	uint32_t n_routes; /* of DP_FIB_ROUTE */
 	uint32_t max_routes;
+	struct rte_rcu_qsbr *qsbr; /* borrowed */
+	uint64_t freed; /* token of the last change that may have freed a table; 0: none */
 };
 
 /* Tables for about max_routes prefixes of each family. False: not enough memory. */
-bool dp_fib_init(struct dp_fib *f, uint32_t max_routes);
+bool dp_fib_init(struct dp_fib *f, uint32_t max_routes, struct rte_rcu_qsbr *qsbr);
 void dp_fib_fini(struct dp_fib *f);
 
 /* Adds or changes a claim. False: the tables are full; nothing was changed. */

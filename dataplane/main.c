@@ -120,9 +120,9 @@ static bool init_tables(char *error)
 	dp.sa_events = rte_ring_create("dp-events", rte_align32pow2(dp.config->max_sas * 2 + 2),
 				       SOCKET_ID_ANY, RING_F_SC_DEQ);
 	if (!dp.pool || !dp.to_manager || !dp.sa_events ||
-	    !dp_fib_init(&dp.fib, max_routes(dp.config)) ||
-	    !dp_grace_init(&dp.grace, dp.n_workers) || !dp_neighs_init(&dp.neighs) ||
-	    !dp_tunnels_init(&dp.tunnels, dp.config->max_tunnels) ||
+	    !dp_grace_init(&dp.grace, dp.n_workers) ||
+	    !dp_fib_init(&dp.fib, max_routes(dp.config), dp.grace.qsbr) ||
+	    !dp_neighs_init(&dp.neighs) || !dp_tunnels_init(&dp.tunnels, dp.config->max_tunnels) ||
 	    !dp_sas_init(&dp.sas, dp.config->max_sas)) {
 		snprintf(error, ERROR_SIZE,
 			 "not enough memory (%s): dataplane.memory is %u MiB; raise it",

@@ -9,7 +9,9 @@
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define NL_BUF_SIZE 8192
@@ -131,6 +133,15 @@ bool dp_link_up(struct dp_netlink *nl, int ifindex, uint32_t mtu, const uint8_t 
 bool dp_link_mtu(struct dp_netlink *nl, int ifindex, uint32_t mtu)
 {
 	return link_set(nl, ifindex, mtu, NULL, false);
+}
+
+bool dp_link_running(const struct dp_netlink *nl, const char *ifname)
+{
+	struct ifreq ifr = {0};
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	return ioctl(dp_netlink_fd(nl), SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) &&
+	       (ifr.ifr_flags & IFF_RUNNING);
 }
 
 static bool addr_change(struct dp_netlink *nl, bool add, int ifindex, const struct ip_prefix *p)

@@ -33,6 +33,8 @@ int dp_netlink_fd(const struct dp_netlink *nl);
 /* False with errno. */
 bool dp_link_up(struct dp_netlink *nl, int ifindex, uint32_t mtu, const uint8_t *mac);
 bool dp_link_mtu(struct dp_netlink *nl, int ifindex, uint32_t mtu);
+/* True if the interface is up and has a carrier. */
+bool dp_link_running(const struct dp_netlink *nl, const char *ifname);
 bool dp_addr_add(struct dp_netlink *nl, int ifindex, const struct ip_prefix *p);
 bool dp_addr_del(struct dp_netlink *nl, int ifindex, const struct ip_prefix *p);
 bool dp_default_route(struct dp_netlink *nl, int ifindex, const struct ip_addr *gateway);

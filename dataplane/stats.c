@@ -93,6 +93,7 @@ static void port_tick(struct dp *dp, struct dp_port *p, struct dp_stats_port *o)
 	struct dp_worker_port sum = {0};
 	struct rte_eth_stats eth;
 	struct rte_eth_link link = {0};
+	bool up;
 
 	for (unsigned i = 0; i < dp->n_workers; i++) {
 		const struct dp_worker_port *w = &dp->workers[i]->port[p->index];
@@ -113,16 +114,17 @@ static void port_tick(struct dp *dp, struct dp_port *p, struct dp_stats_port *o)
 		put(&o->rx_errors, eth.ierrors + eth.rx_nombuf);
 		put(&o->tx_dropped, eth.oerrors);
 	}
-	if (rte_eth_link_get_nowait(p->id, &link) == 0) {
-		const bool up = link.link_status == RTE_ETH_LINK_UP;
-
-		if (up != p->link_up) {
-			p->link_up = up;
-			dp_event_port_link(dp, p->index, up);
-		}
-		o->link_up = up;
-		o->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+	(void)rte_eth_link_get_nowait(p->id, &link);
+	up = link.link_status == RTE_ETH_LINK_UP;
+	/* Drivers on a Linux interface are always up; their interface knows better. */
+	if (p->host_if[0])
+		up = dp_link_running(&dp->netlink, p->host_if);
+	if (up != p->link_up) {
+		p->link_up = up;
+		dp_event_port_link(dp, p->index, up);
 	}
+	o->link_up = up;
+	o->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
 }
 
 void dp_stats_tick(struct dp *dp)

@@ -211,6 +211,32 @@ class Rekey(Site2):
             back = self.decrypt(p)
             self.assertEqual((back.src, back.dst, back[ICMP].type, back.ttl), (dst, src, 0, 64))
 
+    def test_stale_neighbour(self):
+        """Linux sees none of our packets: it is told that a stale neighbour is in use."""
+        self.add(1)
+        self.switch(1)
+        p = IP(src=HOST, dst=REMOTE_HOST) / UDP() / b"x"
+        self.site.lan.send(p)
+        self.assertIsNotNone(self.site.wan.recv())
+
+        def state():
+            return sh("ip", "neigh", "show", "192.0.2.254", ns="gw").split()[-1]
+        sh("ip", "neigh", "change", "192.0.2.254", "dev", "wan", "nud", "stale", ns="gw")
+        time.sleep(1.2)
+        self.assertEqual(state(), "STALE")  # nobody uses it
+        self.site.lan.send(p)
+        self.assertIsNotNone(self.site.wan.recv())
+        self.dp.until("a question", lambda: self.dp.stats() and state() != "STALE", 3)
+        self.dp.until("an answer", lambda: self.dp.stats() and state() == "REACHABLE", 10)
+        self.assertEqual(self.dp.settled()["drops"], {})
+
+    def test_link(self):
+        sh("ip", "link", "set", "w1", "down")
+        self.dp.event(EV_LINK, port=0, up=0)
+        self.assertEqual(self.dp.settled()["ports"][0]["link_up"], 0)
+        sh("ip", "link", "set", "w1", "up")
+        self.dp.event(EV_LINK, port=0, up=1)
+
     def test_outer_route_changes(self):
         """The way to the peer moves to another next hop: packets follow Linux's route."""
         self.add(1)
