@@ -195,7 +195,7 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 		    m->auth.method == IKE_AUTH_SHARED_KEY;
 	ike_terms_check(sa->tunnel, m, true, &hs->terms);
 	if (hs->terms.error)
-		ike_terms_report(sa->tunnel, m, &hs->terms, false);
+		ike_terms_explain(sa->tunnel, m, &hs->terms, false, &hs->complaint);
 	ike_sa_set_state(sa, IKE_ST_VERIFY, "ike-auth", "response");
 	verify(sa, m);
 }
@@ -280,8 +280,8 @@ void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 	}
 	hs->initial_contact = ike_msg_notify(m, IKE_N_INITIAL_CONTACT) != NULL;
 	ike_terms_answer(t, m, true, &hs->terms);
-	if (hs->id_ok && hs->terms.error)
-		ike_terms_report(t, m, &hs->terms, true);
+	if (hs->terms.error)
+		ike_terms_explain(t, m, &hs->terms, true, &hs->complaint);
 	ike_sa_set_state(sa, IKE_ST_VERIFY, "ike-auth", "request");
 	verify(sa, m);
 }
@@ -393,6 +393,8 @@ void ike_auth_verified(struct ike_sa *sa, bool ok)
 	if (sa->state != IKE_ST_VERIFY || !sa->hs)
 		return;
 	ok = ok && sa->hs->id_ok;
+	if (ok && sa->hs->terms.error)
+		ike_terms_complain(sa->tunnel, &sa->hs->complaint);
 	if (sa->initiator) {
 		initiator_verified(sa, ok);
 	} else if (ok) {

@@ -8,6 +8,7 @@
 #include "ike/ike_int.h"
 
 #define COOKIE_SECRET_LIFE span_s(60)
+#define COOKIES_AT_LEAST   span_s(30)
 
 bool ike_half_open_init(struct ike *ike)
 {
@@ -93,7 +94,10 @@ bool ike_half_open_room(struct ike *ike, const struct ip_addr *remote)
 	       (!s || s->n < ike->limits.max_half_open_source);
 }
 
-/* Cookies go off only when far fewer than the threshold are left, so that they do not flap. */
+/*
+ * Cookies go off only when far fewer than the threshold are left, and not soon, so that strangers
+ * cannot make them flap.
+ */
 static void update_cookies(struct ike *ike)
 {
 	const uint32_t on_at = ike->limits.cookie_threshold;
@@ -101,9 +105,11 @@ static void update_cookies(struct ike *ike)
 
 	if (!ike->cookies && ike->n_half_open >= on_at) {
 		ike->cookies = true;
+		ike->cookies_since = ike->now;
 		s = ike_event(ike, IKE_HAP_COOKIES_ON, NULL);
 		sb_printf(&s, "%u half-open IKE SAs: peers must return a cookie", ike->n_half_open);
-	} else if (ike->cookies && on_at && ike->n_half_open <= on_at / 2) {
+	} else if (ike->cookies && on_at && ike->n_half_open <= on_at / 2 &&
+		   mono_since(ike->now, ike->cookies_since).ns >= COOKIES_AT_LEAST.ns) {
 		ike->cookies = false;
 		s = ike_event(ike, IKE_HAP_COOKIES_OFF, NULL);
 		sb_printf(&s, "%u half-open IKE SAs", ike->n_half_open);

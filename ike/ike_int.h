@@ -134,6 +134,13 @@ struct ike_terms {
 	size_t n_local_ts, n_remote_ts;
 };
 
+/* Why a child could not be agreed on, kept until who said so has proven who it is. */
+struct ike_complaint {
+	enum ike_happening what;
+	const char *reason; /* the tunnel's, while it is down */
+	char text[160];
+};
+
 /* What only the first two exchanges need; freed once the SA is established. */
 struct ike_handshake {
 	uint8_t *request, *response; /* the IKE_SA_INIT messages, as AUTH covers them */
@@ -151,6 +158,7 @@ struct ike_handshake {
 	uint32_t slot, spi_in; /* of the first child; spi_in 0: the slot is not ours to free */
 	uint32_t answered_spi;
 	struct ike_terms terms;
+	struct ike_complaint complaint; /* why there are none */
 	uint8_t auth[IKE_PRF_MAX];
 	size_t auth_size;
 };
@@ -298,7 +306,7 @@ struct ike {
 	TAILQ_HEAD(, ike_tunnel) tunnels;
 	struct ike_table by_number, by_addresses, by_spi, by_init, sources, pendings;
 	uint64_t last_request;
-	struct mono complaint_at; /* next event that strangers may cause */
+	struct mono complaints_full_at, replies_full_at; /* buckets of what strangers may cause */
 
 	struct ike_sa_list half_open; /* as responder, tunnel unknown */
 	uint32_t n_half_open;
@@ -306,7 +314,7 @@ struct ike {
 	uint8_t digest_key[32];
 	uint8_t cookie_secrets[2][32]; /* current, previous */
 	uint8_t cookie_version;
-	struct mono cookie_rotated;
+	struct mono cookie_rotated, cookies_since;
 
 	struct ike_child **slots;
 	uint32_t *free_slots; /* a ring: a slot rests as long as possible before it serves again */
@@ -335,8 +343,9 @@ void ike_send(struct ike *ike, uint32_t tunnel, const struct ip_endpoint *local,
 const uint8_t *ike_lend(struct ike *ike, const void *data, size_t size);
 /* An event for people: write its text to the builder that comes back. */
 struct sb ike_event(struct ike *ike, enum ike_happening what, const struct ike_tunnel *t);
-/* False: strangers have caused enough events for now. */
+/* False: strangers have caused enough events for now; likewise replies without state. */
 bool ike_may_complain(struct ike *ike);
+bool ike_may_reply(struct ike *ike);
 void ike_await(struct ike *ike, struct ike_pending *p, enum ike_pending_kind kind, void *owner,
 	       struct ike_action *act);
 void ike_unawait(struct ike *ike, struct ike_pending *p);
@@ -473,6 +482,9 @@ void ike_terms_offer_sa(struct ike_builder *b, const struct ike_tunnel *t, bool 
 void ike_terms_offer_ts(struct ike_builder *b, const struct ike_tunnel *t);
 void ike_terms_answer_sa(struct ike_builder *b, const struct ike_terms *terms, uint32_t spi_in);
 void ike_terms_answer_ts(struct ike_builder *b, const struct ike_terms *terms);
+void ike_terms_explain(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
+		       bool responder, struct ike_complaint *out);
+void ike_terms_complain(struct ike_tunnel *t, const struct ike_complaint *c);
 void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
 		      bool responder);
 

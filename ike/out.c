@@ -2,6 +2,11 @@
 /* out: actions, counters and events on their way to the caller. */
 #include "ike/ike_int.h"
 
+#define COMPLAINT_PERIOD span_s(1)
+#define COMPLAINT_BURST  10
+#define REPLY_PERIOD     span_ms(10)
+#define REPLY_BURST      100
+
 void ike_out_reset(struct ike_out *out)
 {
 	for (size_t i = 0; i < out->n; i++) {
@@ -104,12 +109,26 @@ struct sb ike_event(struct ike *ike, enum ike_happening what, const struct ike_t
 	return sb_of(a->event.text, sizeof(a->event.text));
 }
 
+/* A bucket of `burst` tokens that gains one a period; kept as the time when it is full again. */
+static bool take_token(struct mono *full_at, struct mono now, struct mono_span period,
+		       unsigned burst)
+{
+	const struct mono from = mono_before(*full_at, now) ? now : *full_at;
+
+	if (mono_since(from, now).ns + period.ns > burst * period.ns)
+		return false;
+	*full_at = mono_add(from, period);
+	return true;
+}
+
 bool ike_may_complain(struct ike *ike)
 {
-	if (mono_before(ike->now, ike->complaint_at))
-		return false;
-	ike->complaint_at = mono_add(ike->now, span_ms(200));
-	return true;
+	return take_token(&ike->complaints_full_at, ike->now, COMPLAINT_PERIOD, COMPLAINT_BURST);
+}
+
+bool ike_may_reply(struct ike *ike)
+{
+	return take_token(&ike->replies_full_at, ike->now, REPLY_PERIOD, REPLY_BURST);
 }
 
 void ike_await(struct ike *ike, struct ike_pending *p, enum ike_pending_kind kind, void *owner,

@@ -44,13 +44,23 @@ uint64_t ike_sa_our_spi(const struct ike_sa *sa)
 	return sa->initiator ? sa->spi_i : sa->spi_r;
 }
 
+/* As responder, until the peer has proven who it is: anybody may cause these, as often as he likes. */
+static bool unproven(const struct ike_sa *sa, enum ike_sa_state to)
+{
+	return !sa->initiator &&
+	       (sa->state == IKE_ST_NEW || sa->state == IKE_ST_INIT_DONE ||
+		sa->state == IKE_ST_VERIFY) &&
+	       (to == IKE_ST_INIT_DONE || to == IKE_ST_VERIFY || to == IKE_ST_GONE);
+}
+
 void ike_sa_set_state(struct ike_sa *sa, enum ike_sa_state to, const char *story,
 		      const char *reason)
 {
 	assert(legal[sa->state] & 1u << to);
-	trace(sa->ike->tracer, LOG_LEVEL_INFO, "%s[%016llx] %s: %s -> %s (%s)",
-	      sa->tunnel ? sa->tunnel->cfg.name : "-", (unsigned long long)ike_sa_our_spi(sa),
-	      story, ike_sa_state_name(sa->state), ike_sa_state_name(to), reason);
+	trace(sa->ike->tracer, unproven(sa, to) ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	      "%s[%016llx] %s: %s -> %s (%s)", sa->tunnel ? sa->tunnel->cfg.name : "-",
+	      (unsigned long long)ike_sa_our_spi(sa), story, ike_sa_state_name(sa->state),
+	      ike_sa_state_name(to), reason);
 	sa->state = to;
 	if (sa->tunnel)
 		ike_tunnel_note(sa->tunnel);

@@ -167,18 +167,17 @@ static void put_ts(struct sb *s, const struct ike_ts *ts, size_t n)
 }
 
 /* Why a child could not be agreed, for people. `m`: the message that carries the peer's side. */
-void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
-		      bool responder)
+void ike_terms_explain(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
+		       bool responder, struct ike_complaint *out)
 {
-	struct ike *ike = t->ike;
 	const struct ike_tunnel_cfg *cfg = &t->cfg;
+	struct sb s = sb_of(out->text, sizeof(out->text));
 	struct ike_suite ours[32];
 	char why[120];
-	struct sb s;
 
 	if (terms->error == IKE_N_TS_UNACCEPTABLE) {
-		ike_count(ike, IKE_CNT_TS_UNACCEPTABLE);
-		s = ike_event(ike, IKE_HAP_TS_UNACCEPTABLE, t);
+		out->what = IKE_HAP_TS_UNACCEPTABLE;
+		out->reason = "traffic selectors do not match the peer's";
 		sb_str(&s, "ours ");
 		put_ts(&s, cfg->local_ts, cfg->n_local_ts);
 		sb_str(&s, " to ");
@@ -193,10 +192,9 @@ void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struc
 		} else {
 			sb_str(&s, "; the peer has no such networks");
 		}
-		ike_tunnel_reason(t, "traffic selectors do not match the peer's");
 	} else if (terms->error == IKE_N_NO_PROPOSAL_CHOSEN) {
-		ike_count(ike, IKE_CNT_NO_PROPOSAL);
-		s = ike_event(ike, IKE_HAP_NO_PROPOSAL, t);
+		out->what = IKE_HAP_NO_PROPOSAL;
+		out->reason = "no common ESP proposal";
 		if (responder && m->present & IKE_HAS_SA) {
 			ike_proposal_explain(&m->sa, IKE_PROTO_ESP, ours,
 					     suites_of(t, true, IKE_DH_NONE, ours), why,
@@ -205,10 +203,31 @@ void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struc
 		} else {
 			sb_str(&s, "ESP proposal: none of ours is configured at the peer");
 		}
-		ike_tunnel_reason(t, "no common ESP proposal");
 	} else {
-		s = ike_event(ike, IKE_HAP_CHILD_DOWN, t);
+		out->what = IKE_HAP_CHILD_DOWN;
+		out->reason = "the peer refused the child";
 		sb_printf(&s, "the child was refused: %s", ike_notify_name(terms->error));
-		ike_tunnel_reason(t, "the peer refused the child");
 	}
+}
+
+void ike_terms_complain(struct ike_tunnel *t, const struct ike_complaint *c)
+{
+	struct sb s;
+
+	if (c->what == IKE_HAP_TS_UNACCEPTABLE)
+		ike_count(t->ike, IKE_CNT_TS_UNACCEPTABLE);
+	else if (c->what == IKE_HAP_NO_PROPOSAL)
+		ike_count(t->ike, IKE_CNT_NO_PROPOSAL);
+	s = ike_event(t->ike, c->what, t);
+	sb_str(&s, c->text);
+	ike_tunnel_reason(t, c->reason);
+}
+
+void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
+		      bool responder)
+{
+	struct ike_complaint c;
+
+	ike_terms_explain(t, m, terms, responder, &c);
+	ike_terms_complain(t, &c);
 }
