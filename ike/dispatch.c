@@ -255,7 +255,7 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 	bytes_wipe(plain, sizeof(plain));
 }
 
-/* RFC 7296 2.5: a higher major version is answered, without state and never longer. */
+/* RFC 7296 2.5: a higher major version is answered, without state, never longer and not too often. */
 static void answer_version(struct ike *ike, const struct ike_packet *p)
 {
 	struct rd r = rd_of(p->data, p->size);
@@ -274,7 +274,8 @@ static void answer_version(struct ike *ike, const struct ike_packet *p)
 	ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_INVALID_MAJOR_VERSION, NULL, 0);
 	size = ike_build_close(&b);
 	if (size && size <= p->size &&
-	    ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, NULL))
+	    ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, NULL) &&
+	    ike_may_reply(ike))
 		ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, buf, size);
 }
 

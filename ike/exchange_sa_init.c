@@ -264,7 +264,10 @@ void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 
 /* ------------------------------------------------------------------ responder */
 
-/* An answer without state: one notify. Never longer than the request (RFC 7296 2.6, 2.21.1). */
+/*
+ * An answer without state: one notify, never longer than the request (RFC 7296 2.6, 2.21.1). All but
+ * COOKIE, which an honest peer needs in the middle of a flood, are few a second as well.
+ */
 static void answer(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
 		   uint16_t type, const void *data, size_t data_size)
 {
@@ -278,6 +281,8 @@ static void answer(struct ike *ike, const struct ike_packet *p, const struct ike
 	struct ike_builder b;
 	size_t size;
 
+	if (type != IKE_N_COOKIE && !ike_may_reply(ike))
+		return;
 	ike_build_open(&b, buf, sizeof(buf), &h);
 	ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, type, data, data_size);
 	size = ike_build_close(&b);
@@ -423,6 +428,9 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 	sa = ike_half_open_find(ike, digest);
 	if (sa) { /* RFC 7296 2.1: a repetition, told by the whole message */
 		if (sa->state == IKE_ST_INIT_DONE) {
+			/* A nonce and NAT detection may make it the longer one of the two. */
+			if (sa->hs->response_size > p->size && !ike_may_reply(ike))
+				return;
 			ike_count(ike, IKE_CNT_TX_RESPONSE_REPEAT);
 			ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, sa->hs->response,
 				 sa->hs->response_size);

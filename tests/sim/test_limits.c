@@ -161,11 +161,214 @@ static void no_response(void **state)
 	nothing_can_be_sealed(IKE_EV_TICK);
 }
 
+/* -------------------------------------------------------------------- strangers */
+
+struct talk {
+	unsigned lines, events, replies;
+	size_t bytes;
+};
+
+static void hear(void *ctx, enum log_level level, const char *text)
+{
+	(void)text;
+	if (level <= LOG_LEVEL_INFO)
+		((struct talk *)ctx)->lines++;
+}
+
+/* A responder that knows one peer, and that peer's first message. */
+static struct talk talk;
+
+static void responder(struct world *w)
+{
+	world_init(w, 5);
+	w->esp_period_us = 0;
+	memset(&taken, 0, sizeof(taken));
+	taken.exchange = IKE_SA_INIT;
+	w->filter = take;
+	must(w, world_start(w) && world_until(w, has_taken, span_s(5)), "no start");
+	node_power_off(A);
+	node_power_off(B);
+	B->tracer = (struct tracer){&talk, hear};
+	memset(&talk, 0, sizeof(talk));
+}
+
+static void say(struct world *w, const uint8_t *data, size_t size, uint32_t host)
+{
+	struct ike_event ev = event_of_taken(w);
+
+	ev.packet.data = data;
+	ev.packet.size = size;
+	if (host)
+		ev.packet.remote.addr =
+			ip_v4(10, (uint8_t)(host >> 16), (uint8_t)(host >> 8), (uint8_t)host);
+	ike_step(B->ike, &ev, &B->out);
+	for (size_t i = 0; i < B->out.n; i++) {
+		const struct ike_action *a = &B->out.actions[i];
+
+		talk.events += a->type == IKE_ACT_EVENT;
+		if (a->type != IKE_ACT_SEND)
+			continue;
+		talk.replies++;
+		talk.bytes += a->send.size;
+		if (size < 100)
+			assert_true(a->send.size <= size);
+	}
+	ike_out_reset(&B->out);
+}
+
+/* The same message `n` times in a second, each time as if it were new. */
+static void flood(struct world *w, const uint8_t *data, size_t size, unsigned n)
+{
+	uint8_t copy[IKE_MESSAGE_MAX];
+
+	memcpy(copy, data, size);
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(copy + 1, &i, sizeof(i));
+		say(w, copy, size, 0);
+		w->now = mono_add(w->now, span_us(1000000 / n));
+	}
+}
+
+static void no_common_proposal(struct world *w)
+{
+	B->cfg[0].n_ike_suites = 1;
+	B->cfg[0].ike_suites[0].prf = IKE_PRF_HMAC_SHA2_512;
+	must(w, node_power_on(B), "no start");
+}
+
+static void another_group(struct world *w)
+{
+	B->cfg[0].n_ike_suites = 1;
+	B->cfg[0].ike_suites[0] = A->cfg[0].ike_suites[0];
+	for (size_t i = 28; i + 2 < taken.size; i++) { /* the KE payload's group, and only that */
+		const uint8_t *p = taken.data + i;
+
+		if (p[0] == IKE_PL_NONCE && p[2] == 0 && p[3] == 40 && p[5] == 31)
+			taken.data[i + 5] = 19;
+	}
+	must(w, node_power_on(B), "no start");
+}
+
+static void another_version(struct world *w)
+{
+	taken.data[17] = 0x30;
+	must(w, node_power_on(B), "no start");
+}
+
+static void cookies(struct world *w)
+{
+	B->limits.cookie_threshold = 0;
+	must(w, node_power_on(B), "no start");
+}
+
+static void half_open(struct world *w)
+{
+	must(w, node_power_on(B), "no start");
+}
+
+static void strangers_are_answered_little(void **state)
+{
+	struct world *w = &the_world;
+	static const struct {
+		const char *name;
+		void (*prepare)(struct world *w);
+		enum ike_counter counter;
+		unsigned replies; /* at most */
+	} cases[] = {
+		{"NO_PROPOSAL_CHOSEN", no_common_proposal, IKE_CNT_NO_PROPOSAL, 250},
+		{"INVALID_KE_PAYLOAD", another_group, IKE_CNT_INVALID_KE, 250},
+		{"INVALID_MAJOR_VERSION", another_version, IKE_CNT_RX_VERSION, 250},
+		/* Needs no state and is shorter than what it answers: a real peer may be among them. */
+		{"COOKIE", cookies, IKE_CNT_COOKIE_SENT, 3000},
+		{"half-open", half_open, IKE_CNT_RX_HALF_OPEN_LIMIT, 20},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+		responder(w);
+		cases[k].prepare(w);
+		flood(w, taken.data, taken.size, 3000);
+		if (count(B, cases[k].counter) < 2980)
+			fail_msg("%s: %llu counted", cases[k].name,
+				 (unsigned long long)count(B, cases[k].counter));
+		if (talk.replies > cases[k].replies || !talk.replies ||
+		    talk.bytes > 3000 * taken.size)
+			fail_msg("%s: %u replies", cases[k].name, talk.replies);
+		if (talk.events > 11 || talk.lines > 11)
+			fail_msg("%s: %u events, %u lines", cases[k].name, talk.events, talk.lines);
+		/* Later an honest one is answered again. */
+		w->now = mono_add(w->now, span_s(60));
+		node_tick(B);
+		memset(&talk, 0, sizeof(talk));
+		say(w, taken.data, taken.size, 0);
+		if (talk.replies != 1)
+			fail_msg("%s: nothing said later", cases[k].name);
+		node_power_off(B);
+		world_fini(w);
+	}
+}
+
+/* RFC 7296 2.1: a repetition is answered alike, but no source address may be drowned by it. */
+static void repetitions(void **state)
+{
+	struct world *w = &the_world;
+
+	(void)state;
+	responder(w);
+	must(w, node_power_on(B), "no start");
+	for (unsigned i = 0; i < 3000; i++)
+		say(w, taken.data, taken.size, 0);
+	assert_true(talk.bytes <= 3000 * taken.size || talk.replies <= 250);
+	assert_true(talk.lines <= 11 && talk.events <= 11);
+	node_power_off(B);
+	world_fini(w);
+}
+
+/* Who has done a key exchange has proven nothing yet: IKE_AUTH with a wrong key, or wrong networks. */
+static void unauthenticated_peers(bool networks)
+{
+	struct world *w = &the_world;
+	unsigned events = 0;
+
+	world_init(w, 6);
+	w->esp_period_us = 0;
+	memcpy(A->psk, "wrong", 6);
+	if (networks)
+		A->cfg[0].remote_ts[0].first = A->cfg[0].remote_ts[0].last = ip_v4(10, 77, 0, 1);
+	B->limits.cookie_threshold = 1;
+	B->tracer = (struct tracer){&talk, hear};
+	memset(&talk, 0, sizeof(talk));
+	must(w, world_start(w), "no start");
+	for (unsigned i = 0; i < 200; i++) {
+		world_run(w, span_ms(50));
+		node_power_off(A);
+		must(w, node_power_on(A), "no start");
+	}
+	for (int e = 0; e < IKE_HAP_END; e++)
+		events += B->n_events[e];
+	if (count(B, IKE_CNT_AUTH_FAILED) < 150 || events > 23 || talk.lines > 23)
+		fail_msg("%llu failed, %u events, %u lines",
+			 (unsigned long long)count(B, IKE_CNT_AUTH_FAILED), events, talk.lines);
+	must(w, B->n_events[IKE_HAP_TS_UNACCEPTABLE] == 0, "believed before it was proven");
+	must(w, B->n_events[IKE_HAP_COOKIES_ON] <= 1, "cookies flap");
+	world_fini(w);
+}
+
+static void wrong_keys(void **state)
+{
+	(void)state;
+	unauthenticated_peers(false);
+	unauthenticated_peers(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_room_for_octets),
 		cmocka_unit_test(no_response),
+		cmocka_unit_test(strangers_are_answered_little),
+		cmocka_unit_test(repetitions),
+		cmocka_unit_test(wrong_keys),
 	};
 
 	if (!secret_init())
