@@ -256,8 +256,8 @@ void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const stru
 		refuse(sa, IKE_N_TEMPORARY_FAILURE, IKE_CNT_TEMPORARY_FAILURE);
 		return;
 	}
-	if (ike_proposal_select(&m->sa, IKE_PROTO_IKE, cfg->ike_suites, cfg->n_ike_suites, false,
-				&suite, &proposal) != IKE_OK ||
+	if (ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, cfg->ike_suites, cfg->n_ike_suites,
+				   m->ke.dh, &suite, &proposal) != IKE_OK ||
 	    !(spi_i = spi_of(proposal))) {
 		refuse(sa, IKE_N_NO_PROPOSAL_CHOSEN, IKE_CNT_NO_PROPOSAL);
 		return;

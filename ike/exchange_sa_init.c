@@ -298,8 +298,9 @@ static struct ike_tunnel *select_tunnel(struct ike *ike, const struct ike_packet
 	struct ike_tunnel *t = NULL;
 
 	while ((t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t))) {
-		if (ike_proposal_select(&m->sa, IKE_PROTO_IKE, t->cfg.ike_suites,
-					t->cfg.n_ike_suites, false, suite, proposal) == IKE_OK)
+		if (ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, t->cfg.ike_suites,
+					   t->cfg.n_ike_suites, m->ke.dh, suite,
+					   proposal) == IKE_OK)
 			return t;
 	}
 	return NULL;

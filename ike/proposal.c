@@ -129,6 +129,27 @@ enum ike_err ike_proposal_select(const struct ike_sa_payload *offer, uint8_t pro
 	return IKE_ERR_NO_PROPOSAL;
 }
 
+enum ike_err ike_proposal_select_ke(const struct ike_sa_payload *offer, uint8_t protocol,
+				    const struct ike_suite *ours, size_t n_ours, uint16_t group,
+				    struct ike_suite *out, const struct ike_proposal **proposal)
+{
+	const enum ike_err err =
+		ike_proposal_select(offer, protocol, ours, n_ours, false, out, proposal);
+	struct ike_suite wish, found;
+
+	if (err != IKE_OK || group == IKE_DH_NONE || out->dh == group)
+		return err;
+	wish = *out;
+	wish.dh = group;
+	for (size_t i = 0; i < n_ours; i++) {
+		if (ike_suite_equal(&ours[i], &wish) &&
+		    ike_proposal_select(offer, protocol, &wish, 1, false, &found, proposal) ==
+			    IKE_OK)
+			*out = found;
+	}
+	return IKE_OK;
+}
+
 enum ike_err ike_proposal_check(const struct ike_sa_payload *answer, uint8_t protocol,
 				const struct ike_suite *offered, size_t n_offered, bool skip_dh,
 				struct ike_suite *out, const struct ike_proposal **proposal)

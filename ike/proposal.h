@@ -15,6 +15,15 @@ enum ike_err ike_proposal_select(const struct ike_sa_payload *offer, uint8_t pro
 				 struct ike_suite *out, const struct ike_proposal **proposal);
 
 /*
+ * The same, but of our suites that differ in the group alone the one for which the peer's KE payload
+ * serves is preferred, which saves the round trip of INVALID_KE_PAYLOAD (2.7, 1.3). `group` is that
+ * of the payload, IKE_DH_NONE where there is none.
+ */
+enum ike_err ike_proposal_select_ke(const struct ike_sa_payload *offer, uint8_t protocol,
+				    const struct ike_suite *ours, size_t n_ours, uint16_t group,
+				    struct ike_suite *out, const struct ike_proposal **proposal);
+
+/*
  * Initiator: the answer must hold exactly one proposal with exactly one transform of each type,
  * and it must be one of the suites that we offered (2.7, 3.3.6).
  */

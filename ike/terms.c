@@ -58,6 +58,7 @@ void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_d
 	const struct ike_proposal *proposal;
 	struct ike_suite ours[32];
 	const size_t n_ours = suites_of(t, skip_dh, AS_CONFIGURED, ours);
+	enum ike_err err;
 
 	*out = (struct ike_terms){0};
 	if (!(m->present & need))
@@ -68,8 +69,14 @@ void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_d
 		return;
 	}
 	/* USE_TRANSPORT_MODE is not echoed, which declines it (1.3.1): tunnel mode is all we do. */
-	if (ike_proposal_select(&m->sa, IKE_PROTO_ESP, ours, n_ours, skip_dh, &out->suite,
-				&proposal) != IKE_OK) {
+	if (skip_dh)
+		err = ike_proposal_select(&m->sa, IKE_PROTO_ESP, ours, n_ours, true, &out->suite,
+					  &proposal);
+	else
+		err = ike_proposal_select_ke(&m->sa, IKE_PROTO_ESP, ours, n_ours,
+					     m->present & IKE_HAS_KE ? m->ke.dh : IKE_DH_NONE,
+					     &out->suite, &proposal);
+	if (err != IKE_OK) {
 		out->error = IKE_N_NO_PROPOSAL_CHOSEN;
 		return;
 	}

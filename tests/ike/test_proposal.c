@@ -333,6 +333,57 @@ static void select_cases(void **state)
 	}
 }
 
+#define GROUPS                                                                                     \
+	"aes-256-gcm-16 prf-sha2-384 dh-20 | aes-256-gcm-16 prf-sha2-384 dh-31 | "                 \
+	"aes-128-gcm-16 prf-sha2-384 dh-19"
+
+/* The group of the KE payload counts among suites that differ in nothing else. */
+static void group_cases(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t protocol;
+		const char *ours, *offer;
+		uint16_t group;
+		const char *want;
+	} cases[] = {
+		{"ours is the peer's", IKE, GROUPS, "1 aes-256-gcm-16 prf-sha2-384 dh-31 dh-20", 20,
+		 "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+		{"the peer's", IKE, GROUPS, "1 aes-256-gcm-16 prf-sha2-384 dh-31 dh-20", 31,
+		 "1 aes-256-gcm-16/prf-sha2-384/dh-31"},
+		{"in another proposal", IKE, GROUPS,
+		 "1 aes-256-gcm-16 prf-sha2-384 dh-20;2 aes-256-gcm-16 prf-sha2-384 dh-31", 31,
+		 "2 aes-256-gcm-16/prf-sha2-384/dh-31"},
+		{"not offered", IKE, GROUPS, "1 aes-256-gcm-16 prf-sha2-384 dh-20", 31,
+		 "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+		{"not ours", IKE, GROUPS, "1 aes-256-gcm-16 prf-sha2-384 dh-20 dh-14", 14,
+		 "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+		{"with a worse cipher only", IKE, GROUPS,
+		 "1 aes-256-gcm-16 aes-128-gcm-16 prf-sha2-384 dh-20 dh-19", 19,
+		 "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+		{"no KE payload", ESP, "aes-256-gcm-16 dh-20 esn | aes-256-gcm-16 esn",
+		 "1 aes-256-gcm-16 dh-20 no-dh esn", 0, "1 aes-256-gcm-16/dh-20/esn"},
+		{"PFS that the peer came for", ESP, "aes-256-gcm-16 esn | aes-256-gcm-16 dh-20 esn",
+		 "1 aes-256-gcm-16 dh-20 no-dh esn", 20, "1 aes-256-gcm-16/dh-20/esn"},
+		{"nothing in common", IKE, GROUPS, "1 aes-256-cbc sha2-256 prf-sha2-384 dh-20", 20,
+		 NULL},
+	};
+	static struct ike_msg msg;
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		struct ike_suite ours[32], out = {0};
+		const size_t n = suites_of(cases[i].ours, ours);
+		const struct ike_proposal *p = NULL;
+		enum ike_err err;
+
+		offer_parse(cases[i].offer, cases[i].protocol, &msg);
+		err = ike_proposal_select_ke(&msg.sa, cases[i].protocol, ours, n, cases[i].group,
+					     &out, &p);
+		expect(cases[i].name, cases[i].want, err, &out, p);
+	}
+}
+
 static void check_cases(void **state)
 {
 	static struct ike_msg msg;
@@ -515,11 +566,9 @@ static void suite_facts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(select_cases),
-		cmocka_unit_test(check_cases),
-		cmocka_unit_test(explain_cases),
-		cmocka_unit_test(products_are_merged),
-		cmocka_unit_test(offers_say_what_we_mean),
+		cmocka_unit_test(select_cases),        cmocka_unit_test(group_cases),
+		cmocka_unit_test(check_cases),         cmocka_unit_test(explain_cases),
+		cmocka_unit_test(products_are_merged), cmocka_unit_test(offers_say_what_we_mean),
 		cmocka_unit_test(suite_facts),
 	};
 

@@ -193,6 +193,41 @@ static void cookie_and_invalid_ke(struct world *w)
 	must(w, count(B, IKE_CNT_COOKIE_SENT) == 1, "asked twice");
 }
 
+/* Two groups that both accept, preferred differently: no round trip is spent on INVALID_KE_PAYLOAD. */
+static void either_group(struct world *w)
+{
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct ike_tunnel_cfg *c = &w->node[i].cfg[0];
+
+		c->n_ike_suites = c->n_esp_suites = 4;
+		for (size_t k = 0; k < 4; k++) {
+			c->ike_suites[k] = c->ike_suites[0];
+			c->esp_suites[k] = c->esp_suites[0];
+			c->ike_suites[k].encr_key_bits = c->esp_suites[k].encr_key_bits =
+				k < 2 ? 256 : 128;
+			c->ike_suites[k].dh = c->esp_suites[k].dh =
+				(k & 1) == (size_t)i ? IKE_DH_CURVE25519 : IKE_DH_ECP_256;
+		}
+	}
+	connect_pair(w);
+	must(w, w->n_ike == 4, "more messages than needed");
+	must(w, count_sas(B, 0).ike_suite.dh == IKE_DH_CURVE25519, "not the initiator's group");
+	for (int i = 0; i < 4; i++) {
+		node_event(i & 1 ? A : B, IKE_EV_REKEY_CHILD, 0);
+		world_run(w, span_s(7));
+		node_event(i & 1 ? A : B, IKE_EV_REKEY_IKE, 0);
+		world_run(w, span_s(2));
+	}
+	must_settle(w, 5);
+	must(w, count(A, IKE_CNT_CHILD_REKEYED) == 4 && count(A, IKE_CNT_IKE_REKEYED) == 4,
+	     "not rekeyed");
+	must(w, count(A, IKE_CNT_INVALID_KE) + count(B, IKE_CNT_INVALID_KE) == 0, "a round trip");
+	must(w,
+	     count_sas(A, 0).ike_suite.encr_key_bits == 256 &&
+		     count_sas(A, 0).esp_suite.encr_key_bits == 256,
+	     "a worse cipher");
+}
+
 static void no_ike_proposal(struct world *w)
 {
 	A->cfg[0].n_ike_suites = 1;
@@ -697,6 +732,7 @@ static const struct scenario {
 	{"cookie", cookie},
 	{"INVALID_KE_PAYLOAD", invalid_ke},
 	{"cookie and INVALID_KE_PAYLOAD", cookie_and_invalid_ke},
+	{"either of two groups will do", either_group},
 	{"no IKE proposal in common", no_ike_proposal},
 	{"an unknown peer gets no answer", no_configured_peer},
 	{"wrong pre-shared key", wrong_psk},
