@@ -142,10 +142,13 @@ void dp_done(struct sim_node *n, struct sim_item *item)
 			   a->child.slot, a->child.tunnel);
 		return;
 	}
-	if (item->dp.ok)
+	if (item->dp.ok) {
 		apply(n, a);
-	else
+	} else {
 		n->in[a->child.slot] = (struct sim_half){.refused = true};
+		n->refused[a->child.slot].spi = a->child.spi_in;
+		n->refused[a->child.slot].at = n->w->now;
+	}
 	if (!a->request || n->dp_deaf)
 		return;
 	ev.dp.request = a->request;
@@ -237,6 +240,12 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 	/* Lost with the dataplane that had it, and the peer has not heard of that yet. */
 	if (h && n->installed[slot].spi == p->esp.spi &&
 	    mono_before(n->installed[slot].at, n->down_at[t])) {
+		n->n_esp_excused++;
+		return;
+	}
+	/* Never installed here, which the peer hears by a Delete; then its dataplane must follow. */
+	if (h && n->refused[slot].spi == p->esp.spi &&
+	    mono_since(w->now, n->refused[slot].at).ns < span_s(3).ns) {
 		n->n_esp_excused++;
 		return;
 	}
