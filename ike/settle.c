@@ -54,10 +54,11 @@ static int trust(const struct ike_child *c)
 	return c->initiator || c->proven ? 3 : c->confirmed ? 2 : 1;
 }
 
+/* Not one whose IKE SA we are deleting: the peer may have our Delete, and it no more. */
 static bool usable(const struct ike_child *c)
 {
 	return c && c->state == IKE_CH_INSTALLED && c->has_in && c->has_out &&
-	       !(c->sa && c->sa->dying);
+	       !(c->sa && (c->sa->dying || c->sa->state == IKE_ST_DELETING));
 }
 
 /*
@@ -168,16 +169,16 @@ static bool sa_loses(const struct ike_sa *a, const struct ike_sa *b)
 {
 	if (a->origin_initiator != b->origin_initiator)
 		return ike_rank_cmp(&a->origin, &b->origin) < 0;
-	return a->established.ns < b->established.ns;
+	/* Of the lines, not of their latest rekeys: else frequent ones would turn the verdict. */
+	return a->line_since.ns < b->line_since.ns;
 }
 
 static bool settle_pair(struct ike_sa *loser, struct ike_sa *winner)
 {
 	struct ike *ike = loser->ike;
 	struct ike_tunnel *t = loser->tunnel;
-	const struct mono both = mono_min(MONO_NEVER, winner->established.ns > loser->established.ns
-							      ? winner->established
-							      : loser->established);
+	const struct mono both = winner->line_since.ns > loser->line_since.ns ? winner->line_since
+									      : loser->line_since;
 	const bool late = mono_reached(ike->now, mono_add(both, GRACE));
 
 	if (!carries(winner, late)) {
@@ -225,6 +226,13 @@ static bool settle_sas(struct ike_tunnel *t)
 	return false;
 }
 
+/* Its successor is on the way: the peer would move to that, and we do not receive on it yet. */
+static bool being_rekeyed(const struct ike_child *c)
+{
+	return c->sa && c->sa->req.data && c->sa->req.task == IKE_TASK_REKEY_CHILD &&
+	       c->sa->req.child == c;
+}
+
 static bool settle_children(struct ike_tunnel *t)
 {
 	struct ike_child *a, *b, *loser, *winner;
@@ -243,7 +251,8 @@ static bool settle_children(struct ike_tunnel *t)
 			winner = loser == a ? b : a;
 			ike_timer_settle(t);
 			late = mono_reached(t->ike->now, mono_add(b->created, GRACE));
-			if (trust(winner) < (late ? 2 : 3) || (!late && !loser->initiator))
+			if (trust(winner) < (late ? 2 : 3) || (!late && !loser->initiator) ||
+			    being_rekeyed(loser))
 				continue;
 			ike_child_switch(winner, "duplicate");
 			ike_child_request_delete(loser, "duplicate");

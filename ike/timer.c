@@ -371,8 +371,10 @@ static void child_rekey_due(struct ike_child *c)
 	if (c->state != IKE_CH_INSTALLED)
 		return;
 	if (c->rekeyed_by_us || c->rekeyed_by_peer || c->redundant) {
+		const struct ike_child *best = ike_best_child(c->tunnel, c);
+
 		/* Not before the peer has surely got what replaces it. */
-		if (ike_best_child(c->tunnel, c))
+		if (best && ike_child_confirmed(best, IKE_CONFIRM_LATE))
 			ike_child_request_delete(c, "the peer did not delete it");
 		else
 			ike_timer_child_replaced(c, true);

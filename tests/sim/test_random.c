@@ -13,6 +13,10 @@
 #define TROUBLE       120 /* seconds */
 #define PEACE         165
 
+/* Seeds that have found something. */
+static const uint64_t past[] = {2532, 11251, 11413, 11450, 21311};
+#define N_PAST (sizeof(past) / sizeof(past[0]))
+
 static struct world w;
 
 static uint64_t pick(uint64_t n)
@@ -198,11 +202,12 @@ int main(int argc, char **argv)
 		world_fini(&w);
 		return !ok;
 	}
-	printf("1..%llu\n", (unsigned long long)n);
-	for (uint64_t seed = 1; seed <= n; seed++) {
+	printf("1..%llu\n", (unsigned long long)n + N_PAST);
+	for (uint64_t i = 1; i <= n + N_PAST; i++) {
+		const uint64_t seed = i <= n ? i : past[i - n - 1];
 		const bool ok = run_seed(seed, false);
 
-		printf("%s %llu - seed %llu%s%s\n", ok ? "ok" : "not ok", (unsigned long long)seed,
+		printf("%s %llu - seed %llu%s%s\n", ok ? "ok" : "not ok", (unsigned long long)i,
 		       (unsigned long long)seed, ok ? "" : ": ", ok ? "" : w.failure);
 		failed += !ok;
 		world_fini(&w);
