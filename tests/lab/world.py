@@ -240,7 +240,7 @@ def delete_namespace(full):
 
 def remove_leftovers():
     """Namespaces of runs that were killed before they could clean up."""
-    for path in NETNS_DIR.glob("tb*-*"):
-        m = re.fullmatch(r"tb(\d+)-.+", path.name)
+    for path in NETNS_DIR.glob("t*-*"):
+        m = re.fullmatch(r"(?:tb|twd)(\d+)-.+", path.name)
         if m and not Path(f"/proc/{m[1]}").exists():
             delete_namespace(path.name)
