@@ -142,6 +142,43 @@ class Forward(unittest.TestCase):
                         self.remove()
         self.assertEqual(self.dp.settled()["drops"], {})
 
+    def test_ipv6_outside(self):
+        ours, peer6 = "2001:db8:ff::1", "2001:db8:ff::254"
+        for udp in (False, True):
+            with self.subTest(udp=udp):
+                flags, ports = (UDP_ENCAP, (4500, 4500)) if udp else (0, (0, 0))
+                both = dict(flags=flags, ports=ports, key=KEY, selectors=SELECTORS)
+                self.dp.sa(SA_ADD_IN, sa(5, SPI_IN, 0, ours, peer6, **both))
+                self.dp.sa(SA_ADD_OUT, sa(5, SPI_OUT, 0, ours, peer6, **both))
+                self.dp.sa(SA_SWITCH, ref(5, 0))
+                there, back = (SecurityAssociation(
+                    ESP, spi=spi, crypt_algo="AES-GCM", crypt_key=KEY,
+                    tunnel_header=IPv6(src=src, dst=dst))
+                    for spi, src, dst in ((SPI_OUT, ours, peer6), (SPI_IN, peer6, ours)))
+                for seq, (ip, host, remote) in enumerate(((IP, HOST, REMOTE_HOST),
+                                                          (IPv6, HOST6, REMOTE6)), 1):
+                    a = ip(src=host, dst=remote) / UDP(sport=1, dport=2) / b"out"
+                    self.site.lan.send(a)
+                    outer = IPv6(self.site.wan.recv())
+                    self.assertEqual((outer.src, outer.dst), (ours, peer6))
+                    if udp:
+                        self.assertEqual((outer.nh, outer[UDP].sport, outer[UDP].dport),
+                                         (17, 4500, 4500))
+                        outer = IPv6(src=ours, dst=peer6, nh=50) / ESP(bytes(outer[UDP].payload))
+                        outer = IPv6(bytes(outer))
+                    self.same(there.decrypt(outer), a)
+                    b = ip(src=remote, dst=host) / UDP(sport=2, dport=1) / b"in"
+                    e = back.encrypt(b, seq_num=seq)
+                    if udp:
+                        e = IPv6(src=peer6, dst=ours) / UDP(sport=4500, dport=4500) / \
+                            Raw(bytes(e[ESP]))
+                    self.site.wan.send(e)
+                    p = self.site.lan.recv()
+                    self.assertIsNotNone(p, self.dp.stats()["drops"])
+                    self.same(ip(p), b)
+                self.remove()
+        self.assertEqual(self.dp.settled()["drops"], {})
+
     def test_either_form_is_accepted(self):
         """RFC 7296 2.23: ESP bare and in UDP, whatever was agreed."""
         self.install(udp=False)
