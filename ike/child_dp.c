@@ -332,7 +332,7 @@ void ike_child_failed(struct ike_child *c, const char *reason)
 	ike_unawait(t->ike, &c->pending);
 	ike_timer_child_stop(c);
 	/* The peer may be sending on it until it has our Delete. */
-	take_out(c, tell && c->state == IKE_CH_INSTALLED);
+	take_out(c, tell);
 	s = ike_event(t->ike, IKE_HAP_CHILD_DOWN, t);
 	sb_printf(&s, "SPIs in %08x, out %08x: %s", c->spi_in, c->spi_out, reason);
 	if (was_current && !t->current)
