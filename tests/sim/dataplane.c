@@ -142,13 +142,10 @@ void dp_done(struct sim_node *n, struct sim_item *item)
 			   a->child.slot, a->child.tunnel);
 		return;
 	}
-	if (item->dp.ok) {
+	if (item->dp.ok)
 		apply(n, a);
-	} else {
+	else
 		n->in[a->child.slot] = (struct sim_half){.refused = true};
-		n->refused[a->child.slot].spi = a->child.spi_in;
-		n->refused[a->child.slot].at = n->w->now;
-	}
 	if (!a->request || n->dp_deaf)
 		return;
 	ev.dp.request = a->request;
@@ -243,9 +240,10 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 		n->n_esp_excused++;
 		return;
 	}
-	/* Never installed here, which the peer hears by a Delete; then its dataplane must follow. */
-	if (h && n->refused[slot].spi == p->esp.spi &&
-	    mono_since(w->now, n->refused[slot].at).ns < span_s(3).ns) {
+	/* Made while we were down, and lost to us before we came up: the sender has heard of that, or
+	 * does with the first packet from here, and then its dataplane must follow. */
+	if (mono_before(p->esp.made, n->up_at[t]) &&
+	    mono_since(w->now, n->up_at[t]).ns < span_s(2).ns) {
 		n->n_esp_excused++;
 		return;
 	}

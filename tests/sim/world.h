@@ -65,10 +65,6 @@ struct sim_node {
 	struct {
 		uint32_t spi;
 		struct mono at;
-	} refused[SIM_SLOTS];
-	struct {
-		uint32_t spi;
-		struct mono at;
 	} installed[SIM_SLOTS]; /* the last inbound half of each slot; outlives the dataplane */
 	uint32_t current[SIM_TUNNELS]; /* slot */
 	bool up[SIM_TUNNELS];
