@@ -4,6 +4,8 @@
 #include <string.h>
 #include "tests/sim/liar.h"
 
+#define MESSAGE_MAX (LIAR_PAYLOADS * (LIAR_BODY + 4))
+
 /* Far beyond where the node that is spoken for counts. */
 static uint64_t iv_counter = 1ull << 63;
 
@@ -115,7 +117,7 @@ static bool open_inner(struct ike_sa *sa, const uint8_t *data, size_t size, stru
 static void speak(struct world *w, struct liar *l, int from, struct ike_sa *to,
 		  const struct ike_header *h, const struct liar_inner *in)
 {
-	uint8_t inner[IKE_MESSAGE_MAX], msg[IKE_MESSAGE_MAX];
+	uint8_t inner[MESSAGE_MAX], msg[MESSAGE_MAX + 100];
 	const uint8_t first = in->n ? in->p[0].type : IKE_PL_NONE;
 	size_t size = chain_build(in, inner, sizeof(inner));
 	struct ike_action a = {.type = IKE_ACT_SEND};
@@ -147,20 +149,22 @@ static void speak(struct world *w, struct liar *l, int from, struct ike_sa *to,
 static bool listen(struct world *w, int from, const uint8_t *data, size_t size)
 {
 	struct liar *l = w->filter_ctx;
-	struct liar_inner in;
+	struct liar_inner in = {0};
 	struct ike_header h;
 	struct ike_sa *to;
 	bool response;
 
-	if (l->speaking || ike_header_parse(data, size, &h) != IKE_OK || h.exchange != l->exchange)
+	if (l->speaking || ike_header_parse(data, size, &h) != IKE_OK ||
+	    (l->exchange && h.exchange != l->exchange))
 		return false;
 	response = h.flags & IKE_FLAG_RESPONSE;
 	to = sa_at(w, 1 - from, &h);
-	if (from != l->from && response && l->told && !l->response && !l->answered) {
+	if (l->from >= 0 && from != l->from && response && l->told && !l->response &&
+	    !l->answered) {
 		l->answered = open_inner(to, data, size, &l->answer);
 		return l->asked; /* to nobody else's question */
 	}
-	if (from != l->from || response != l->response || !l->times ||
+	if ((l->from >= 0 && (from != l->from || response != l->response)) || !l->times ||
 	    !open_inner(to, data, size, &in))
 		return false;
 	l->times--;
@@ -186,7 +190,7 @@ bool liar_ask(struct world *w, struct liar *l, int from, uint8_t exchange,
 {
 	struct ike_sa *sa = ike_tunnel_sa(ike_tunnel_find(w->node[from].ike, 0));
 	struct ike_header h;
-	struct liar_inner in;
+	struct liar_inner in = {0};
 
 	if (!sa || sa->req.data)
 		return false;

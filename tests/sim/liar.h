@@ -26,8 +26,8 @@ struct liar_inner {
 
 struct liar {
 	/* Which messages are lied in. */
-	int from;
-	uint8_t exchange;
+	int from;         /* -1: either node's, in requests and in responses */
+	uint8_t exchange; /* 0: any */
 	bool response;
 	unsigned times;
 	void (*edit)(struct liar_inner *in, const void *arg);
