@@ -252,6 +252,12 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 		n->n_esp_excused++;
 		return;
 	}
+	if (h && n->installed[slot].spi == p->esp.spi &&
+	    mono_since(w->now, n->installed[slot].at).ns + span_s(2).ns >
+		    n->cfg[t].child_lifetime.ns) {
+		n->n_esp_excused++;
+		return;
+	}
 	if (mono_since(w->now, p->esp.made).ns + span_s(2).ns > n->cfg[t].child_lifetime.ns) {
 		n->n_esp_excused++;
 		return;
