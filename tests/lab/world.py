@@ -190,7 +190,9 @@ class World:
             p.stop()
         for ns in list(self.namespaces.values()):
             ns.remove()
-        if not self.logs_kept:
+        if self.logs_kept:
+            (self.dir / "pid").unlink(missing_ok=True)  # the mark of a leftover
+        else:
             shutil.rmtree(self.dir, ignore_errors=True)
         for n in self.notes:
             print(f"# {n}", file=sys.stderr)
@@ -239,8 +241,17 @@ def delete_namespace(full):
 
 
 def remove_leftovers():
-    """Namespaces of runs that were killed before they could clean up."""
+    """Namespaces and directories of runs that were killed before they could clean up."""
     for path in NETNS_DIR.glob("t*-*"):
         m = re.fullmatch(r"(?:tb|twd)(\d+)-.+", path.name)
         if m and not Path(f"/proc/{m[1]}").exists():
             delete_namespace(path.name)
+    for path in Path("/tmp").glob("twinbore-*/pid"):
+        try:
+            if path.parent.lstat().st_uid != os.geteuid():
+                continue
+            pid = path.read_text().strip()
+        except OSError:
+            continue
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(path.parent, ignore_errors=True)
