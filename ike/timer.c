@@ -275,10 +275,13 @@ static void ike_expired(struct ike_sa *sa)
 {
 	const char *reason = sa->mute ? "a response could not be made" : "hard lifetime";
 
-	if (sa->state == IKE_ST_DELETING)
+	if (sa->state == IKE_ST_DELETING) {
 		ike_sa_close(sa, "ike-expire", reason);
-	else
-		ike_sa_delete(sa, reason);
+		return;
+	}
+	/* The Delete may have to wait for the end of another request; the SA has that long at most. */
+	arm(sa->ike, &sa->t_expire, REQUEST_LIMIT);
+	ike_sa_delete(sa, reason);
 }
 
 void ike_timer_sa_stop(struct ike_sa *sa)
