@@ -32,7 +32,10 @@ class Gateway:
 
     def __init__(self, program, fake_dp, name="gw", netns=None):
         self.program, self.fake_dp, self.name, self.netns = program, fake_dp, name, netns
-        self.folder = tempfile.mkdtemp(prefix="twinbore-daemon-")
+        # In /tmp with a pid: if this is killed, tools/test knows it for a leftover (lab.world).
+        self.folder = tempfile.mkdtemp(prefix="twinbore-daemon-", dir="/tmp")
+        with open(os.path.join(self.folder, "pid"), "w", encoding="ascii") as f:
+            f.write("%d\n" % os.getpid())
         # The unprivileged processes never look in here; clients of the socket do.
         os.chmod(self.folder, 0o755)
         self.config_path = os.path.join(self.folder, name + ".yaml")
