@@ -16,12 +16,6 @@
 #define KEEPALIVE     0xff /* RFC 3948 2.3: a datagram of this one byte */
 #define IPV6_FRAGMENT 44
 
-struct candidates {
-	struct rte_mbuf *m[DP_BURST];
-	uint64_t nh[DP_BURST];
-	uint16_t n;
-};
-
 static unsigned check_v4(struct rte_mbuf *m, const uint8_t *ip, uint32_t size)
 {
 	uint32_t header, total;
@@ -185,7 +179,7 @@ static void into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t group)
 		dp_handoff(w, owner, m, DP_PKT_ENCAP);
 }
 
-static void dispatch(struct dp_worker *w, const struct candidates *c)
+static void dispatch(struct dp_worker *w, const struct dp_routed *c)
 {
 	for (uint16_t i = 0; i < c->n; i++) {
 		switch (dp_nh_kind(c->nh[i])) {
@@ -246,29 +240,16 @@ static bool take_ip(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
 
 void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n)
 {
-	struct candidates v4 = {.n = 0}, v6 = {.n = 0};
-	uint32_t dst4[DP_BURST];
-	uint8_t dst6[DP_BURST][16];
+	struct rte_mbuf *ip[DP_BURST];
+	struct dp_routed r;
+	uint16_t n_ip = 0;
 
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], const void *));
 	for (uint16_t i = 0; i < n; i++) {
-		if (!take_ip(w, port, m[i]))
-			continue;
-		if (dp_meta(m[i])->family == 4) {
-			dst4[v4.n] = dp_get32(dp_data(m[i]) + 16);
-			v4.m[v4.n++] = m[i];
-		} else {
-			memcpy(dst6[v6.n], dp_data(m[i]) + 24, 16);
-			v6.m[v6.n++] = m[i];
-		}
+		if (take_ip(w, port, m[i]))
+			ip[n_ip++] = m[i];
 	}
-	if (v4.n) {
-		(void)rte_fib_lookup_bulk(w->dp->fib.v4, dst4, v4.nh, v4.n);
-		dispatch(w, &v4);
-	}
-	if (v6.n) {
-		(void)rte_fib6_lookup_bulk(w->dp->fib.v6, dst6, v6.nh, v6.n);
-		dispatch(w, &v6);
-	}
+	dp_lookup(&w->dp->fib, ip, n_ip, &r);
+	dispatch(w, &r);
 }

@@ -113,15 +113,8 @@ void dp_decap(struct dp_worker *w)
 	while (v->n) {
 		void *sa = dp_meta(v->m[0])->sa;
 		struct rte_mbuf *group[DP_VEC_SIZE];
-		uint16_t n = 0, rest = 0;
+		const uint16_t n = dp_take_group(v, group);
 
-		for (uint16_t i = 0; i < v->n; i++) {
-			if (dp_meta(v->m[i])->sa == sa)
-				group[n++] = v->m[i];
-			else
-				v->m[rest++] = v->m[i];
-		}
-		v->n = rest;
 		decap_burst(w, sa, group, n);
 	}
 }

@@ -8,12 +8,6 @@
 
 #include "dataplane/dp.h"
 
-struct routed {
-	struct rte_mbuf *m[DP_VEC_SIZE];
-	uint64_t nh[DP_VEC_SIZE];
-	uint16_t n;
-};
-
 bool dp_send_to_neigh(struct dp_worker *w, struct rte_mbuf *m, uint32_t neigh)
 {
 	struct dp_adj *adj = &w->dp->neighs.adjs[neigh];
@@ -136,7 +130,7 @@ static bool is_for_link(const struct rte_mbuf *m, const uint8_t *ip)
 	return ip[24] == 0xff || (ip[24] == 0xfe && (ip[25] & 0xc0) == 0x80);
 }
 
-static void dispatch(struct dp_worker *w, const struct routed *r)
+static void dispatch(struct dp_worker *w, const struct dp_routed *r)
 {
 	for (uint16_t i = 0; i < r->n; i++) {
 		struct rte_mbuf *m = r->m[i];
@@ -167,25 +161,8 @@ static void dispatch(struct dp_worker *w, const struct routed *r)
 
 void dp_forward(struct dp_worker *w, struct rte_mbuf **m, uint16_t n)
 {
-	struct routed v4 = {.n = 0}, v6 = {.n = 0};
-	uint32_t dst4[DP_VEC_SIZE];
-	uint8_t dst6[DP_VEC_SIZE][16];
+	struct dp_routed r;
 
-	for (uint16_t i = 0; i < n; i++) {
-		if (dp_meta(m[i])->family == 4) {
-			dst4[v4.n] = dp_get32(dp_data(m[i]) + 16);
-			v4.m[v4.n++] = m[i];
-		} else {
-			memcpy(dst6[v6.n], dp_data(m[i]) + 24, 16);
-			v6.m[v6.n++] = m[i];
-		}
-	}
-	if (v4.n) {
-		(void)rte_fib_lookup_bulk(w->dp->fib.v4, dst4, v4.nh, v4.n);
-		dispatch(w, &v4);
-	}
-	if (v6.n) {
-		(void)rte_fib6_lookup_bulk(w->dp->fib.v6, dst6, v6.nh, v6.n);
-		dispatch(w, &v6);
-	}
+	dp_lookup(&w->dp->fib, m, n, &r);
+	dispatch(w, &r);
 }

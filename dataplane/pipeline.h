@@ -10,7 +10,34 @@
 #include <stdint.h>
 #include "dataplane/worker.h"
 
+struct dp_fib;
 struct dp_out;
+
+/* lookup.c: packets with their next hops (fib.h): IPv4 first, then IPv6, each in its order. */
+struct dp_routed {
+	struct rte_mbuf *m[DP_VEC_SIZE];
+	uint64_t nh[DP_VEC_SIZE];
+	uint16_t n;
+};
+/* n <= DP_VEC_SIZE packets whose meta.family is set. */
+void dp_lookup(const struct dp_fib *fib, struct rte_mbuf *const *m, uint16_t n,
+	       struct dp_routed *out);
+
+/* Takes the packets of the first one's SA out of a vector; both keep their order. */
+static inline uint16_t dp_take_group(struct dp_vec *v, struct rte_mbuf *group[DP_VEC_SIZE])
+{
+	const void *sa = dp_meta(v->m[0])->sa;
+	uint16_t n = 0, rest = 0;
+
+	for (uint16_t i = 0; i < v->n; i++) {
+		if (dp_meta(v->m[i])->sa == sa)
+			group[n++] = v->m[i];
+		else
+			v->m[rest++] = v->m[i];
+	}
+	v->n = rest;
+	return n;
+}
 
 /* classify.c: frames from a port -> w->encap, w->decap, w->to_linux */
 void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n);
