@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "daemon/translate.h"
+#include "ike/ts.h"
 
 static_assert(CONFIG_NAME_SIZE == IKE_NAME_SIZE, "names are copied whole");
 static_assert(CONFIG_NAME_SIZE == DP_NAME_SIZE, "names are copied whole");
@@ -37,10 +38,8 @@ static bool networks(const struct ip_prefix *p, size_t n, struct ike_ts *ts, siz
 {
 	if (n > IKE_MAX_TS)
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		ts[i].port_last = UINT16_MAX;
-		ip_prefix_range(&p[i], &ts[i].first, &ts[i].last);
-	}
+	for (size_t i = 0; i < n; i++)
+		ts[i] = ike_ts_from_prefix(&p[i]);
 	*n_ts = n;
 	return true;
 }
