@@ -95,6 +95,12 @@ static inline void esp_sum_adjust(uint8_t *sum, uint16_t from, uint16_t to)
 	esp_put16(sum, (uint16_t)~esp_fold16(s));
 }
 
+/* A limit as configurations give it, 0 for none, as a number that packets can be compared with. */
+static inline uint64_t esp_limit(uint64_t limit)
+{
+	return limit ? limit : UINT64_MAX;
+}
+
 /* inner.c: the inner header as a router sees it. */
 struct esp_inner {
 	uint32_t total;     /* length by the header; never more than the bytes at hand */

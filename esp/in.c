@@ -17,11 +17,6 @@ struct in_step {
 	uint32_t payload; /* between IV and ICV */
 };
 
-static uint64_t or_none(uint64_t limit)
-{
-	return limit ? limit : UINT64_MAX;
-}
-
 static uint32_t window_round(uint32_t w)
 {
 	if (w == 0)
@@ -40,10 +35,10 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 		return NULL;
 	sa->backend = t->backend;
 	sa->suite = cfg->suite;
-	sa->soft_packets = or_none(cfg->soft_packets);
-	sa->hard_packets = or_none(cfg->hard_packets);
-	sa->soft_bytes = or_none(cfg->soft_bytes);
-	sa->hard_bytes = or_none(cfg->hard_bytes);
+	sa->soft_packets = esp_limit(cfg->soft_packets);
+	sa->hard_packets = esp_limit(cfg->hard_packets);
+	sa->soft_bytes = esp_limit(cfg->soft_bytes);
+	sa->hard_bytes = esp_limit(cfg->hard_bytes);
 	sa->last_remote = cfg->remote;
 	sa->last_local = cfg->local;
 	esp_replay_init(&sa->replay, window, cfg->esn, sa->window_bits);

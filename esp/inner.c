@@ -102,11 +102,6 @@ void esp_inner_set_ecn(uint8_t *data, uint8_t family, uint8_t ecn)
 	}
 }
 
-uint8_t esp_inner_tos(const uint8_t *data, uint8_t family)
-{
-	return family == IP_V4 ? data[1] : (uint8_t)(data[0] << 4 | data[1] >> 4);
-}
-
 static void upper_ports(const uint8_t *p, uint32_t size, struct esp_upper *out)
 {
 	switch (out->protocol) {

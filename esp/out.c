@@ -27,11 +27,6 @@ struct out_step {
 	uint32_t payload; /* inner, padding, trailer */
 };
 
-static uint64_t or_none(uint64_t limit)
-{
-	return limit ? limit : UINT64_MAX;
-}
-
 struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 {
 	const uint64_t first = cfg->first_seq ? cfg->first_seq : 1;
@@ -49,10 +44,10 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	sa->next_seq = first;
 	sa->seq_left = first <= last ? last - first + 1 : 0;
 	sa->soft_seq_left = last / SOFT_SEQ_SHARE;
-	sa->soft_packets = or_none(cfg->soft_packets);
-	sa->hard_packets = or_none(cfg->hard_packets);
-	sa->soft_bytes = or_none(cfg->soft_bytes);
-	sa->hard_bytes = or_none(cfg->hard_bytes);
+	sa->soft_packets = esp_limit(cfg->soft_packets);
+	sa->hard_packets = esp_limit(cfg->hard_packets);
+	sa->soft_bytes = esp_limit(cfg->soft_bytes);
+	sa->hard_bytes = esp_limit(cfg->hard_bytes);
 	if (!t->backend->supports(&cfg->suite))
 		goto fail;
 	/* RFC 3602 3: a CBC IV must be unpredictable. */
