@@ -95,9 +95,4 @@ static inline struct dp_in *dp_in_of(const struct dp_sas *s, uint32_t slot)
 	return slot < s->max ? __atomic_load_n(&s->in[slot], __ATOMIC_ACQUIRE) : NULL;
 }
 
-static inline struct dp_out *dp_out_of(const struct dp_sas *s, uint32_t slot)
-{
-	return slot < s->max ? __atomic_load_n(&s->out[slot], __ATOMIC_ACQUIRE) : NULL;
-}
-
 #endif

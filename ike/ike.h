@@ -372,7 +372,5 @@ void ike_show_tunnels(const struct ike *ike, bool (*fn)(void *ctx, const struct 
 void ike_show_sas(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_sa *s),
 		  void *ctx);
 uint64_t ike_counter_get(const struct ike *ike, enum ike_counter c);
-/* 0 if there is no such tunnel: false. */
-bool ike_tunnel_by_name(const struct ike *ike, const char *name, uint32_t *tunnel);
 
 #endif

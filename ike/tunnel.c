@@ -51,20 +51,6 @@ struct ike_tunnel *ike_tunnel_next_by_addresses(struct ike *ike, const struct ip
 			&any);
 }
 
-bool ike_tunnel_by_name(const struct ike *ike, const char *name, uint32_t *tunnel)
-{
-	struct ike_tunnel *t;
-
-	TAILQ_FOREACH(t, &ike->tunnels, entry)
-	{
-		if (!t->removed && !strcmp(t->cfg.name, name)) {
-			*tunnel = t->cfg.tunnel;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* The IKE SA to negotiate on: the one whose child is in use, else the youngest. */
 struct ike_sa *ike_tunnel_sa(const struct ike_tunnel *t)
 {
