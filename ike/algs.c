@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* algs: tables of the supported transforms. Whatever stands in no table cannot be negotiated. */
+#include <string.h>
 #include "ike/algs.h"
 #include "base/sb.h"
 
@@ -29,9 +30,11 @@ static const struct ike_integ_desc integs[] = {
 
 /* ECP: a public value is x | y, the shared secret x alone (RFC 5903 7, 9). */
 static const struct ike_dh_desc dhs[] = {
-	{IKE_DH_MODP_2048, "14", "MODP 2048", 256, 256}, {IKE_DH_ECP_256, "19", "ECP 256", 64, 32},
-	{IKE_DH_ECP_384, "20", "ECP 384", 96, 48},       {IKE_DH_ECP_521, "21", "ECP 521", 132, 66},
-	{IKE_DH_CURVE25519, "31", "Curve25519", 32, 32},
+	{IKE_DH_MODP_2048, "14", "MODP 2048", 256, 256, 256},
+	{IKE_DH_ECP_256, "19", "ECP 256", 64, 64, 32},
+	{IKE_DH_ECP_384, "20", "ECP 384", 96, 96, 48},
+	{IKE_DH_ECP_521, "21", "ECP 521", 132, 132, 66},
+	{IKE_DH_CURVE25519, "31", "Curve25519", 32, 32, 32},
 };
 
 #define N_OF(a) (sizeof(a) / sizeof((a)[0]))
@@ -76,7 +79,8 @@ bool ike_encr_key_bits_ok(enum ike_encr encr, uint16_t bits)
 bool ike_suite_equal(const struct ike_suite *a, const struct ike_suite *b)
 {
 	return a->encr == b->encr && a->encr_key_bits == b->encr_key_bits && a->prf == b->prf &&
-	       a->integ == b->integ && a->dh == b->dh && a->esn == b->esn;
+	       a->integ == b->integ && a->dh == b->dh && a->esn == b->esn &&
+	       !memcmp(a->ake, b->ake, sizeof(a->ake));
 }
 
 size_t ike_suite_encr_key_size(const struct ike_suite *s)

@@ -15,6 +15,9 @@ enum ike_transform_type {
 	IKE_TRANSFORM_ESN = 5,
 };
 #define IKE_N_TRANSFORM_TYPES 5
+/* RFC 9370: additional key exchanges 1 to 7 are types 6 to 12, with the methods of type 4. */
+#define IKE_TRANSFORM_ADDKE1 6
+#define IKE_MAX_AKE          3 /* additional key exchanges of one suite */
 
 enum ike_encr {
 	IKE_ENCR_NONE = 0,
@@ -89,7 +92,10 @@ struct ike_dh_desc {
 	const char *name;  /* "14", "19", ... as configurations write them */
 	const char *title; /* "MODP 2048", "ECP 256", "Curve25519" */
 	uint16_t public_size;
+	uint16_t
+		response_size; /* of the responder's value: public_size but for a KEM's ciphertext */
 	uint16_t shared_size;
+	bool kem;
 };
 
 const struct ike_encr_desc *ike_encr_desc(uint16_t id);
@@ -107,7 +113,8 @@ struct ike_suite {
 	uint16_t prf;
 	uint16_t integ; /* IKE_INTEG_NONE with an AEAD */
 	uint16_t dh;
-	uint16_t esn; /* ESP only */
+	uint16_t esn;              /* ESP only */
+	uint16_t ake[IKE_MAX_AKE]; /* RFC 9370: additional key exchanges in order, 0 = none */
 };
 
 bool ike_suite_equal(const struct ike_suite *a, const struct ike_suite *b);

@@ -62,6 +62,16 @@ struct ike_crypto {
 	bool (*dh_shared)(void *ctx, struct ike_dh_key *key, const uint8_t *peer, size_t peer_size,
 			  uint8_t *shared);
 	void (*dh_free)(void *ctx, struct ike_dh_key *key); /* NULL is fine */
+
+	/*
+	 * Key encapsulation (ML-KEM, FIPS 203): the initiator uses dh_new (public: its encapsulation
+	 * key) and dh_shared (peer: the ciphertext); the responder uses this, which checks the
+	 * encapsulation key, writes the ciphertext (the desc's response_size) and the shared secret.
+	 */
+	bool (*kem_encapsulate)(void *ctx, enum ike_dh method, const uint8_t *peer,
+				size_t peer_size, uint8_t *ciphertext, uint8_t *shared);
+	/* What this machine's library offers, found at run time. */
+	bool (*dh_available)(void *ctx, enum ike_dh method);
 };
 
 /*

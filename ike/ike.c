@@ -245,6 +245,7 @@ void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out)
 	case IKE_EV_REKEY_CHILD:
 	case IKE_EV_REKEY_IKE: on_command(ike, ev); break;
 	case IKE_EV_AUTH_RESULT: on_auth_result(ike, ev); break;
+	case IKE_EV_TRUST: break; /* shared keys need no CERTREQ */
 	case IKE_EV_DP_RESULT: on_dp_result(ike, ev); break;
 	case IKE_EV_CHILD_FIRST_IN:
 	case IKE_EV_CHILD_SOFT:

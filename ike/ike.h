@@ -32,6 +32,7 @@
 #define IKE_MAX_TS        6
 #define IKE_NAME_SIZE     32 /* with NUL */
 #define IKE_ID_MAX        128
+#define IKE_MAX_CERTS     8    /* of one CERT sequence: the end entity's and its chain */
 #define IKE_MESSAGE_MAX   3000 /* bytes of the longest message that we accept or build */
 #define IKE_TUNNEL_NONE   UINT32_MAX
 
@@ -41,6 +42,7 @@ enum ike_id_type { /* RFC 7296 3.5 */
 		   IKE_ID_FQDN = 2,
 		   IKE_ID_RFC822_ADDR = 3,
 		   IKE_ID_IPV6_ADDR = 5,
+		   IKE_ID_DER_ASN1_DN = 9,
 		   IKE_ID_KEY_ID = 11,
 };
 
@@ -48,6 +50,42 @@ struct ike_id {
 	uint8_t type; /* enum ike_id_type */
 	uint8_t size;
 	uint8_t data[IKE_ID_MAX];
+};
+
+/* IANA "IKEv2 Authentication Method" */
+enum ike_auth_method {
+	IKE_AUTH_METHOD_NONE = 0, /* in a request to sign: the key's holder chooses */
+	IKE_AUTH_METHOD_RSA = 1,  /* PKCS#1 v1.5 with SHA-1 (RFC 7296): only to verify old peers */
+	IKE_AUTH_METHOD_SHARED_KEY = 2,
+	IKE_AUTH_METHOD_ECDSA_256 = 9, /* RFC 4754 */
+	IKE_AUTH_METHOD_ECDSA_384 = 10,
+	IKE_AUTH_METHOD_ECDSA_521 = 11,
+	IKE_AUTH_METHOD_DIGITAL_SIGNATURE = 14, /* RFC 7427 */
+};
+
+/* IANA "IKEv2 Hash Algorithms" (RFC 7427, RFC 8420) as bits of a mask: 1 << number. */
+enum ike_hash_bit {
+	IKE_HASH_BIT_SHA1 = 1 << 1,
+	IKE_HASH_BIT_SHA2_256 = 1 << 2,
+	IKE_HASH_BIT_SHA2_384 = 1 << 3,
+	IKE_HASH_BIT_SHA2_512 = 1 << 4,
+	IKE_HASH_BIT_IDENTITY = 1 << 5, /* EdDSA */
+};
+
+/* IANA "IKEv2 Certificate Encodings" */
+enum ike_cert_encoding {
+	IKE_CERT_X509_SIGNATURE = 4,
+	IKE_CERT_CRL = 7,
+	IKE_CERT_HASH_AND_URL = 12,   /* never followed: nothing is fetched */
+	IKE_CERT_OCSP = 14,           /* RFC 4806 */
+	IKE_CERT_RAW_PUBLIC_KEY = 15, /* RFC 7670: SubjectPublicKeyInfo */
+};
+
+/* One CERT payload's content. */
+struct ike_cert {
+	uint8_t encoding; /* enum ike_cert_encoding */
+	const uint8_t *data;
+	size_t size;
 };
 
 /* An address range with ports and a protocol (RFC 7296 3.13.1). */
@@ -125,6 +163,7 @@ enum ike_event_type {
 	IKE_EV_REKEY_CHILD,
 	IKE_EV_REKEY_IKE,
 	IKE_EV_AUTH_RESULT, /* answers IKE_ACT_AUTH_SIGN or IKE_ACT_AUTH_VERIFY */
+	IKE_EV_TRUST,     /* the CAs that a tunnel's peer may be certified by: CERTREQ names them */
 	IKE_EV_DP_RESULT, /* answers an IKE_ACT_CHILD_* or other action that carries a `request` */
 	IKE_EV_CHILD_FIRST_IN, /* the dataplane saw the first authentic packet on an inbound half */
 	IKE_EV_CHILD_SOFT,     /* soft limit: rekey */
@@ -151,7 +190,20 @@ struct ike_event {
 			bool ok;
 			const uint8_t *auth; /* SIGN: the AUTH data; borrowed until step returns */
 			size_t auth_size;
+			uint8_t method;               /* SIGN: what `auth` is made by */
+			const struct ike_cert *certs; /* SIGN: to be sent, own first; borrowed */
+			size_t n_certs;
+			const char
+				*reason; /* not ok: why, for our operators; borrowed, may be NULL */
+			uint64_t
+				valid_s; /* VERIFY: until the chain's first certificate ends; 0: none */
 		} auth;
+		struct {
+			uint32_t tunnel;
+			const uint8_t
+				*cas; /* SHA-1 of their public keys, 20 bytes each; borrowed */
+			size_t n_cas;
+		} trust;
 		struct {
 			uint64_t request;
 			bool ok;
@@ -234,8 +286,15 @@ struct ike_action {
 		} send;
 		struct {
 			char name[IKE_NAME_SIZE]; /* the tunnel's */
-			uint8_t method;           /* 2: shared key MIC */
+			uint8_t method;           /* enum ike_auth_method */
 			uint16_t prf;
+			uint16_t hashes;  /* SIGN: what the peer verifies, enum ike_hash_bit */
+			struct ike_id id; /* VERIFY: the peer's, which its certificate must name */
+			const uint8_t *
+				cas; /* SIGN: the peer's CERTREQ, SHA-1 of CA keys, 20 bytes each */
+			size_t n_cas;
+			struct ike_cert certs[IKE_MAX_CERTS]; /* VERIFY: the peer's, as they came */
+			size_t n_certs;
 			const uint8_t *octets; /* borrowed until the next step; likewise auth */
 			size_t octets_size;
 			const uint8_t *auth; /* VERIFY */

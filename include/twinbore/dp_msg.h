@@ -127,6 +127,10 @@ struct dp_sa {
 struct dp_sa_ref {
 	uint32_t slot;
 	uint32_t tunnel;
+	/* DP_SA_SWITCH: n > 0: what worker n - 1 sends goes by this slot (RFC 9611); 0: what every worker
+	 * sends that has no slot of its own. */
+	uint32_t resource;
+	uint32_t zero;
 };
 
 struct dp_sa_peer {

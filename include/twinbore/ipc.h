@@ -52,6 +52,7 @@ enum ipc_type {
 	IPC_AUTH_SIGN,   /* body: ipc_auth, then octets to sign */
 	IPC_AUTH_VERIFY, /* body: ipc_auth, then octets, then the AUTH data to check */
 	IPC_AUTH_RESULT, /* body: ipc_auth_result, then AUTH data for a signature */
+	IPC_AUTH_TRUST,  /* body: ipc_trust, then the CAs' hashes; keyd -> ike, unasked */
 
 	/* ike -> route, control; route -> control */
 	IPC_TUNNEL_STATE, /* body: ipc_tunnel_state */
@@ -121,21 +122,61 @@ struct ipc_ring {
 	uint32_t zero;
 };
 
+/* What a file that keyd gets is to it. A tunnel may have several of a kind: `index` 0, 1, ... */
+enum ipc_secret_kind {
+	IPC_SECRET_PSK = 0,     /* index 0 signs; every one verifies: rotation with an overlap */
+	IPC_SECRET_PRIVATE_KEY, /* PEM; belongs to the certificate chain of the same index */
+	IPC_SECRET_CERT,        /* PEM: own certificate, then its chain */
+	IPC_SECRET_CA,          /* PEM: trust anchors for the peer */
+	IPC_SECRET_CRL,         /* PEM or DER */
+	IPC_SECRET_OCSP,        /* DER: a stapled response for our own certificate */
+	IPC_SECRET_PEER_KEY,    /* PEM: the peer's raw public key (RFC 7670) */
+	IPC_SECRET_PPK,         /* RFC 8784; one line */
+	IPC_SECRET_KIND_END,
+};
+
 struct ipc_secret {
 	char tunnel[DP_NAME_SIZE];
+	uint32_t kind; /* enum ipc_secret_kind */
+	uint32_t index;
 };
 
 struct ipc_auth {
 	char tunnel[DP_NAME_SIZE];
-	uint32_t method; /* IKEv2 Authentication Method: 2 = shared key message integrity code */
-	uint32_t prf;    /* IANA "Transform Type 2" */
+	uint32_t method;      /* IANA "IKEv2 Authentication Method"; 0 when signing: keyd chooses */
+	uint32_t prf;         /* IANA "Transform Type 2" */
 	uint32_t octets_size; /* bytes of InitiatorSignedOctets / ResponderSignedOctets */
 	uint32_t auth_size;   /* bytes of AUTH data, 0 when signing */
+	/* After octets and AUTH data follow, in this order: */
+	uint32_t id_size;    /* verifying: bytes of the peer's identification data */
+	uint32_t cas_size;   /* signing: the peer's CERTREQ, 20 bytes a CA */
+	uint32_t certs_size; /* verifying: n_certs times an ipc_cert with its data */
+	uint32_t n_certs;
+	uint32_t id_type; /* RFC 7296 3.5 */
+	uint32_t hashes;  /* signing: RFC 7427 hash algorithms that the peer takes, 1 << number */
+};
+
+struct ipc_cert {
+	uint32_t encoding; /* IANA "IKEv2 Certificate Encodings" */
+	uint32_t size;
 };
 
 struct ipc_auth_result {
 	uint32_t ok; /* 1: signed, or verified as authentic */
 	uint32_t auth_size;
+	/* After the AUTH data follow, in this order: */
+	uint32_t certs_size; /* signed: n_certs times an ipc_cert with its data, own first */
+	uint32_t n_certs;
+	uint32_t text_size; /* not ok: why, for our operators */
+	uint32_t method;    /* signed: IKEv2 Authentication Method that was used */
+	uint64_t valid_s; /* verified: seconds until the chain's first certificate ends; 0: none */
+};
+
+/* keyd -> ike whenever a tunnel's trust anchors changed: followed by n_cas SHA-1 hashes of keys. */
+struct ipc_trust {
+	char tunnel[DP_NAME_SIZE];
+	uint32_t n_cas;
+	uint32_t zero;
 };
 
 enum ipc_tunnel_up {
