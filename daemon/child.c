@@ -48,6 +48,7 @@ static void dispatch(struct child *c)
 	case IPC_AUTH_SIGN:
 	case IPC_AUTH_VERIFY:
 	case IPC_AUTH_RESULT:
+	case IPC_PPK_MIX:
 	case IPC_AUTH_TRUST:
 	case IPC_TUNNEL_STATE:
 	case IPC_EVENT:

@@ -122,7 +122,10 @@ void ike_shell_auth_lost(struct ike_shell *s)
 
 static void ask_keyd(struct ike_shell *s, const struct ike_action *a)
 {
-	const bool verify = a->type == IKE_ACT_AUTH_VERIFY;
+	const enum ipc_type type = a->type == IKE_ACT_AUTH_VERIFY ? IPC_AUTH_VERIFY
+				   : a->type == IKE_ACT_PPK_MIX   ? IPC_PPK_MIX
+								  : IPC_AUTH_SIGN;
+	const bool verify = type == IPC_AUTH_VERIFY;
 	const size_t auth_size = verify ? a->auth.auth_size : 0;
 	struct ipc_auth head = {
 		.method = a->auth.method,
@@ -140,8 +143,8 @@ static void ask_keyd(struct ike_shell *s, const struct ike_action *a)
 		memcpy(octets + a->auth.octets_size, a->auth.auth, auth_size);
 	if (s->keyd < 0 || !auth_await(s, a->request))
 		goto failed;
-	if (ipc_outq_send(&s->to_keyd, verify ? IPC_AUTH_VERIFY : IPC_AUTH_SIGN, 0, a->request,
-			  &head, sizeof(head), octets, a->auth.octets_size + auth_size))
+	if (ipc_outq_send(&s->to_keyd, type, 0, a->request, &head, sizeof(head), octets,
+			  a->auth.octets_size + auth_size))
 		return;
 	ike_shell_auth_done(s, a->request);
 failed:
@@ -170,7 +173,8 @@ static void act(struct ike_shell *s, const struct ike_action *a)
 	case IKE_ACT_SEND:
 	case IKE_ACT_KEEPALIVE: ike_shell_send(s, a); break;
 	case IKE_ACT_AUTH_SIGN:
-	case IKE_ACT_AUTH_VERIFY: ask_keyd(s, a); break;
+	case IKE_ACT_AUTH_VERIFY:
+	case IKE_ACT_PPK_MIX: ask_keyd(s, a); break;
 	case IKE_ACT_CHILD_ADD_IN:
 	case IKE_ACT_CHILD_ADD_OUT:
 	case IKE_ACT_CHILD_SWITCH:

@@ -313,6 +313,9 @@ void ike_dispatch(struct ike *ike, const struct ike_packet *p)
 		p->size > IKE_MESSAGE_MAX ? IKE_ERR_LENGTH : ike_header_parse(p->data, p->size, &h);
 
 	ike_count(ike, IKE_CNT_RX);
+	/* What strangers make us keep is bounded more tightly than what peers may say. */
+	if (err == IKE_OK && h.exchange == IKE_SA_INIT && p->size > IKE_INIT_MAX)
+		err = IKE_ERR_LENGTH;
 	if (err == IKE_OK)
 		err = ike_msg_parse(p->data, p->size, &m);
 	if (err != IKE_OK) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
-#define OCTETS_MAX (IKE_MESSAGE_MAX + IKE_NONCE_MAX + IKE_PRF_MAX)
+#define OCTETS_MAX (IKE_INIT_MAX + IKE_NONCE_MAX + IKE_PRF_MAX)
 
 static size_t id_body(const struct ike_id *id, uint8_t out[4 + IKE_ID_MAX])
 {

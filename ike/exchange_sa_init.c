@@ -33,7 +33,7 @@ static bool send_request(struct ike_sa *sa, const uint8_t *public)
 		.exchange = IKE_SA_INIT,
 		.flags = IKE_FLAG_INITIATOR,
 	};
-	uint8_t buf[IKE_MESSAGE_MAX];
+	uint8_t buf[IKE_INIT_MAX];
 	struct ike_builder b;
 	uint8_t *copy;
 	size_t size;
@@ -333,7 +333,7 @@ static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct
 		.exchange = IKE_SA_INIT,
 		.flags = IKE_FLAG_RESPONSE,
 	};
-	uint8_t buf[IKE_MESSAGE_MAX];
+	uint8_t buf[IKE_INIT_MAX];
 	struct ike_builder b;
 
 	ike_build_open(&b, buf, sizeof(buf), &h);

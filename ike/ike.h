@@ -31,9 +31,13 @@
 #define IKE_MAX_PROPOSALS 8
 #define IKE_MAX_TS        6
 #define IKE_NAME_SIZE     32 /* with NUL */
-#define IKE_ID_MAX        128
-#define IKE_MAX_CERTS     8    /* of one CERT sequence: the end entity's and its chain */
-#define IKE_MESSAGE_MAX   3000 /* bytes of the longest message that we accept or build */
+#define IKE_ID_MAX        255
+#define IKE_MAX_CERTS     12    /* CERT payloads in a message: a chain, CRLs, an OCSP response */
+#define IKE_MAX_CAS       64    /* trust anchors named in a CERTREQ payload, sent or read */
+#define IKE_MESSAGE_MAX   16384 /* bytes of the longest message that we accept or build */
+#define IKE_INIT_MAX      3000  /* likewise of IKE_SA_INIT: strangers make us keep them */
+#define IKE_TEXT_SIZE     256   /* of an event or a reason, with NUL */
+#define IKE_PPK_ID_MAX    64
 #define IKE_TUNNEL_NONE   UINT32_MAX
 
 enum ike_id_type { /* RFC 7296 3.5 */
@@ -111,6 +115,19 @@ enum ike_encap {
 	IKE_ENCAP_FORCE, /* always: our NAT_DETECTION_SOURCE_IP is made not to match */
 };
 
+/* How one side proves who it is. */
+enum ike_auth_kind {
+	IKE_AUTH_BY_PSK,
+	IKE_AUTH_BY_CERTIFICATE,
+	IKE_AUTH_BY_RAW_KEY, /* RFC 7670: a public key that the other side knows */
+};
+
+enum ike_ppk_use { /* RFC 8784 */
+		   IKE_PPK_NONE,
+		   IKE_PPK_PREFER,
+		   IKE_PPK_REQUIRE,
+};
+
 /* Everything about one tunnel; copied when set. */
 struct ike_tunnel_cfg {
 	char name[IKE_NAME_SIZE];
@@ -119,6 +136,17 @@ struct ike_tunnel_cfg {
 	struct ip_addr local;  /* our outside address */
 	struct ip_addr remote; /* family IP_NONE: any; then we cannot initiate */
 	struct ike_id local_id, remote_id;
+	/*
+	 * remote_id is a pattern: "*.example.net", "*@example.net", a distinguished name with values
+	 * "*", or of type IKE_ID_NONE: anybody whose certificate is good. The first peer that proves
+	 * such an identity has the tunnel until its last SA ends.
+	 */
+	bool remote_id_wildcard;
+	enum ike_auth_kind local_auth, remote_auth;
+	uint8_t n_psks; /* that the key process has: an initiator goes round when it is refused */
+	enum ike_ppk_use ppk;
+	uint8_t ppk_id_size;
+	uint8_t ppk_id[IKE_PPK_ID_MAX];
 
 	/* In order of preference; each entry is one complete choice of transforms. */
 	struct ike_suite ike_suites[32];
@@ -162,7 +190,7 @@ enum ike_event_type {
 	IKE_EV_TERMINATE, /* delete its IKE SA, children and all; stays down until INITIATE or the peer */
 	IKE_EV_REKEY_CHILD,
 	IKE_EV_REKEY_IKE,
-	IKE_EV_AUTH_RESULT, /* answers IKE_ACT_AUTH_SIGN or IKE_ACT_AUTH_VERIFY */
+	IKE_EV_AUTH_RESULT, /* answers IKE_ACT_AUTH_SIGN, IKE_ACT_AUTH_VERIFY, IKE_ACT_PPK_MIX */
 	IKE_EV_TRUST,     /* the CAs that a tunnel's peer may be certified by: CERTREQ names them */
 	IKE_EV_DP_RESULT, /* answers an IKE_ACT_CHILD_* or other action that carries a `request` */
 	IKE_EV_CHILD_FIRST_IN, /* the dataplane saw the first authentic packet on an inbound half */
@@ -188,7 +216,8 @@ struct ike_event {
 		struct {
 			uint64_t request;
 			bool ok;
-			const uint8_t *auth; /* SIGN: the AUTH data; borrowed until step returns */
+			const uint8_t *auth; /* SIGN: the AUTH data, PPK_MIX: the three keys;
+					      * borrowed until step returns */
 			size_t auth_size;
 			uint8_t method;               /* SIGN: what `auth` is made by */
 			const struct ike_cert *certs; /* SIGN: to be sent, own first; borrowed */
@@ -197,6 +226,7 @@ struct ike_event {
 				*reason; /* not ok: why, for our operators; borrowed, may be NULL */
 			uint64_t
 				valid_s; /* VERIFY: until the chain's first certificate ends; 0: none */
+			uint32_t key; /* VERIFY with a shared key: which of the tunnel's it was */
 		} auth;
 		struct {
 			uint32_t tunnel;
@@ -223,10 +253,15 @@ struct ike_event {
 /* ----------------------------------------------------------------- actions */
 
 enum ike_action_type {
-	IKE_ACT_SEND,         /* send a datagram; with the non-ESP marker if `natt` */
-	IKE_ACT_KEEPALIVE,    /* send the single byte 0xFF (RFC 3948 2.3) */
-	IKE_ACT_AUTH_SIGN,    /* compute AUTH over octets; answer with IKE_EV_AUTH_RESULT */
-	IKE_ACT_AUTH_VERIFY,  /* check AUTH data; answer likewise */
+	IKE_ACT_SEND,        /* send a datagram; with the non-ESP marker if `natt` */
+	IKE_ACT_KEEPALIVE,   /* send the single byte 0xFF (RFC 3948 2.3) */
+	IKE_ACT_AUTH_SIGN,   /* compute AUTH over octets; answer with IKE_EV_AUTH_RESULT */
+	IKE_ACT_AUTH_VERIFY, /* check AUTH data; answer likewise */
+	/*
+	 * Mix the tunnel's PPK into SK_d | SK_pi | SK_pr, which `octets` are, of the prf's size each
+	 * (RFC 8784 3); answer likewise, with the three results in the same form.
+	 */
+	IKE_ACT_PPK_MIX,
 	IKE_ACT_CHILD_ADD_IN, /* the next five answer with IKE_EV_DP_RESULT when `request` != 0 */
 	IKE_ACT_CHILD_ADD_OUT,
 	IKE_ACT_CHILD_SWITCH, /* the tunnel sends by this child from now on */
@@ -286,8 +321,10 @@ struct ike_action {
 		} send;
 		struct {
 			char name[IKE_NAME_SIZE]; /* the tunnel's */
+			enum ike_auth_kind kind;  /* what the tunnel is configured for */
 			uint8_t method;           /* enum ike_auth_method */
 			uint16_t prf;
+			uint32_t key;     /* SIGN: which of the tunnel's shared keys, from 0 */
 			uint16_t hashes;  /* SIGN: what the peer verifies, enum ike_hash_bit */
 			struct ike_id id; /* VERIFY: the peer's, which its certificate must name */
 			const uint8_t *
@@ -303,7 +340,7 @@ struct ike_action {
 		struct ike_child_sa child;
 		struct {
 			enum ike_happening what;
-			char text[160]; /* for people; no secrets */
+			char text[IKE_TEXT_SIZE]; /* for people; no secrets */
 		} event;
 	};
 };
@@ -318,7 +355,7 @@ struct ike_out {
 	size_t n;
 	struct ike_action actions[IKE_OUT_MAX];
 	size_t n_bytes; /* used of `bytes`, which the actions' borrowed spans point into */
-	uint8_t bytes[4 * 1024 * IKE_OUT_MAX];
+	uint8_t bytes[16 * 1024 * IKE_OUT_MAX];
 };
 void ike_out_reset(struct ike_out *out); /* wipes keys */
 
@@ -400,9 +437,9 @@ struct mono ike_deadline(const struct ike *ike);
 struct ike_show_tunnel {
 	char name[IKE_NAME_SIZE];
 	uint32_t tunnel;
-	bool up;           /* a usable pair is installed */
-	const char *phase; /* "down", "connecting", "up", "deleting", "backoff" */
-	char reason[160];  /* why it is down, for people; "" if up */
+	bool up;                    /* a usable pair is installed */
+	const char *phase;          /* "down", "connecting", "up", "deleting", "backoff" */
+	char reason[IKE_TEXT_SIZE]; /* why it is down, for people; "" if up */
 	struct ip_endpoint local, remote;
 	struct mono since; /* of `phase` */
 };
@@ -420,6 +457,10 @@ struct ike_show_sa {
 	bool natt, local_behind_nat, remote_behind_nat, udp_encap;
 	struct ike_suite suite;
 	struct ip_endpoint local, remote;
+	/* IKE SA: what each side proved who it is by, "psk", "ecdsa-sha2-256", ...; "" before that */
+	const char *auth_local, *auth_remote;
+	bool ppk;              /* IKE SA: a PPK is mixed into its keys */
+	struct ike_id peer_id; /* IKE SA: as proven; type IKE_ID_NONE before that */
 	struct mono created, rekey_at, expires_at;
 	size_t n_local_ts, n_remote_ts; /* child */
 	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];

@@ -138,7 +138,7 @@ struct ike_terms {
 struct ike_complaint {
 	enum ike_happening what;
 	const char *reason; /* the tunnel's, while it is down */
-	char text[160];
+	char text[IKE_TEXT_SIZE];
 };
 
 /* What only the first two exchanges need; freed once the SA is established. */
@@ -292,7 +292,7 @@ struct ike_tunnel {
 	uint16_t pfs_group; /* from INVALID_KE_PAYLOAD or the last answer, 0 = the first suite's */
 	const char *phase;
 	struct mono since;
-	char reason[160];
+	char reason[IKE_TEXT_SIZE];
 	struct ike_timer t_retry, t_settle, t_dp_lost;
 };
 

@@ -14,6 +14,8 @@ void ike_out_reset(struct ike_out *out)
 
 		if (a->type == IKE_ACT_CHILD_ADD_IN || a->type == IKE_ACT_CHILD_ADD_OUT)
 			bytes_wipe(&a->child, sizeof(a->child));
+		else if (a->type == IKE_ACT_PPK_MIX)
+			bytes_wipe(out->bytes + (a->auth.octets - out->bytes), a->auth.octets_size);
 	}
 	out->n = 0;
 	out->n_bytes = 0;

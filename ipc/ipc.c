@@ -222,6 +222,7 @@ const char *ipc_type_name(enum ipc_type type)
 		[IPC_AUTH_SIGN] = "auth-sign",
 		[IPC_AUTH_VERIFY] = "auth-verify",
 		[IPC_AUTH_RESULT] = "auth-result",
+		[IPC_PPK_MIX] = "ppk-mix",
 		[IPC_AUTH_TRUST] = "auth-trust",
 		[IPC_TUNNEL_STATE] = "tunnel-state",
 		[IPC_EVENT] = "event",

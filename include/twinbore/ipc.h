@@ -52,7 +52,12 @@ enum ipc_type {
 	IPC_AUTH_SIGN,   /* body: ipc_auth, then octets to sign */
 	IPC_AUTH_VERIFY, /* body: ipc_auth, then octets, then the AUTH data to check */
 	IPC_AUTH_RESULT, /* body: ipc_auth_result, then AUTH data for a signature */
-	IPC_AUTH_TRUST,  /* body: ipc_trust, then the CAs' hashes; keyd -> ike, unasked */
+	/*
+	 * RFC 8784 3: body: ipc_auth without trailing parts but octets: SK_d | SK_pi | SK_pr, each of
+	 * the prf's size. Answered by IPC_AUTH_RESULT with SK_d' | SK_pi' | SK_pr' for AUTH data.
+	 */
+	IPC_PPK_MIX,
+	IPC_AUTH_TRUST, /* body: ipc_trust, then the CAs' hashes; keyd -> ike, unasked */
 
 	/* ike -> route, control; route -> control */
 	IPC_TUNNEL_STATE, /* body: ipc_tunnel_state */
@@ -135,10 +140,21 @@ enum ipc_secret_kind {
 	IPC_SECRET_KIND_END,
 };
 
+enum ipc_secret_flags {
+	/* With IPC_SECRET_CA: no certificate is good without a fresh CRL or OCSP response about it. */
+	IPC_SECRET_REVOCATION_STRICT = 1 << 0,
+};
+
+/*
+ * The supervisor sends every secret of every tunnel anew before each IPC_CONFIG: what did not come
+ * since the last one is no longer wanted.
+ */
 struct ipc_secret {
 	char tunnel[DP_NAME_SIZE];
 	uint32_t kind; /* enum ipc_secret_kind */
 	uint32_t index;
+	uint32_t flags; /* enum ipc_secret_flags */
+	uint32_t zero;
 };
 
 struct ipc_auth {
@@ -154,6 +170,15 @@ struct ipc_auth {
 	uint32_t n_certs;
 	uint32_t id_type; /* RFC 7296 3.5 */
 	uint32_t hashes;  /* signing: RFC 7427 hash algorithms that the peer takes, 1 << number */
+	uint32_t key;     /* signing with a shared key: its index */
+	/* What the tunnel's configuration asks for: nothing else is ever signed with or believed. */
+	uint32_t kind; /* enum ipc_auth_kind */
+};
+
+enum ipc_auth_kind {
+	IPC_AUTH_BY_PSK = 0,
+	IPC_AUTH_BY_CERTIFICATE,
+	IPC_AUTH_BY_RAW_KEY,
 };
 
 struct ipc_cert {
@@ -170,6 +195,8 @@ struct ipc_auth_result {
 	uint32_t text_size; /* not ok: why, for our operators */
 	uint32_t method;    /* signed: IKEv2 Authentication Method that was used */
 	uint64_t valid_s; /* verified: seconds until the chain's first certificate ends; 0: none */
+	uint32_t key;     /* verified with a shared key: its index */
+	uint32_t zero;
 };
 
 /* keyd -> ike whenever a tunnel's trust anchors changed: followed by n_cas SHA-1 hashes of keys. */

@@ -119,6 +119,7 @@ static void apply(struct sim_node *n, const struct ike_action *a)
 	case IKE_ACT_KEEPALIVE:
 	case IKE_ACT_AUTH_SIGN:
 	case IKE_ACT_AUTH_VERIFY:
+	case IKE_ACT_PPK_MIX:
 	case IKE_ACT_TUNNEL_UP:
 	case IKE_ACT_TUNNEL_DOWN:
 	case IKE_ACT_EVENT: break;

@@ -60,7 +60,8 @@ static void carry_out(struct sim_node *n, const struct ike_action *a)
 		break;
 	case IKE_ACT_KEEPALIVE: n->n_keepalive++; break;
 	case IKE_ACT_AUTH_SIGN:
-	case IKE_ACT_AUTH_VERIFY: answer_auth(n, a); break;
+	case IKE_ACT_AUTH_VERIFY:
+	case IKE_ACT_PPK_MIX: answer_auth(n, a); break;
 	case IKE_ACT_CHILD_ADD_IN:
 	case IKE_ACT_CHILD_ADD_OUT:
 	case IKE_ACT_CHILD_SWITCH:

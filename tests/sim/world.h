@@ -74,7 +74,7 @@ struct sim_node {
 	struct mono expired_at; /* an SA reached its hard lifetime */
 	uint64_t n_esp_sent, n_esp_received, n_esp_excused, n_keepalive;
 	unsigned n_events[IKE_HAP_END];
-	char last_event[IKE_HAP_END][160];
+	char last_event[IKE_HAP_END][IKE_TEXT_SIZE];
 	uint64_t overflowed; /* the counter's last value */
 };
 
