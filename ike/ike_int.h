@@ -417,7 +417,8 @@ struct ike_tunnel *ike_tunnel_find(const struct ike *ike, uint32_t number);
 struct ike_tunnel *ike_tunnel_next_by_addresses(struct ike *ike, const struct ip_addr *local,
 						const struct ip_addr *remote,
 						struct ike_tunnel *after);
-void ike_tunnel_run(struct ike_tunnel *t);  /* do what it needs next */
+void ike_tunnel_run(struct ike_tunnel *t); /* do what it needs next */
+bool ike_tunnel_has_child(const struct ike_tunnel *t);
 void ike_tunnel_note(struct ike_tunnel *t); /* after any change: phase, memory */
 void ike_tunnel_up(struct ike_tunnel *t);
 void ike_tunnel_down(struct ike_tunnel *t, const char *reason);

@@ -137,9 +137,17 @@ void ike_tunnel_down(struct ike_tunnel *t, const char *reason)
 
 /* ---------------------------------------------------------------------- will */
 
-static bool has_child(const struct ike_tunnel *t)
+/* One that lives, or whose request the peer is answering. */
+bool ike_tunnel_has_child(const struct ike_tunnel *t)
 {
 	struct ike_child *c;
+	struct ike_sa *sa;
+
+	TAILQ_FOREACH(sa, &t->sas, entry)
+	{
+		if (ike_sa_live(sa) && sa->req.data && sa->req.task == IKE_TASK_NEW_CHILD)
+			return true;
+	}
 
 	TAILQ_FOREACH(c, &t->children, entry)
 	{
@@ -157,7 +165,7 @@ void ike_tunnel_run(struct ike_tunnel *t)
 	if (t->removed || t->gone)
 		return;
 	if (sa) {
-		if (has_child(t) || !(t->wanted || sa->origin_initiator))
+		if (ike_tunnel_has_child(t) || !(t->wanted || sa->origin_initiator))
 			return;
 		if (!mono_reached(ike->now, t->child_not_before)) {
 			ike_timer_tunnel_retry(t);
@@ -250,7 +258,7 @@ void ike_tunnel_dp_lost(struct ike_tunnel *t)
 {
 	struct ike_child *c, *next;
 	struct ike_sa *sa;
-	const bool had = has_child(t) || t->current;
+	const bool had = ike_tunnel_has_child(t) || t->current;
 
 	ike_tunnel_down(t, "the dataplane restarted");
 	for (c = TAILQ_FIRST(&t->children); c; c = next) {

@@ -246,6 +246,8 @@ void ike_sa_run(struct ike_sa *sa)
 	}
 	if (sa->state == IKE_ST_REPLACED || sa->state != IKE_ST_ESTABLISHED)
 		return; /* RFC 7296 2.8: nothing but deletion on a replaced IKE SA */
+	/* Wished for while another was on its way. */
+	sa->want_child = sa->want_child && !ike_tunnel_has_child(sa->tunnel);
 	c = child_to_delete(sa);
 	if (c) {
 		ike_info_start_delete_child(sa, c);

@@ -211,7 +211,7 @@ static void tell(struct sim_node *n, enum ike_event_type type, uint32_t slot,
 void dp_packet(struct sim_node *n, const struct sim_item *p)
 {
 	struct world *w = n->w;
-	const struct sim_node *sender = &w->node[p->esp.sender];
+	struct sim_node *sender = &w->node[p->esp.sender];
 	const uint32_t slot = p->esp.spi & 0xfffff, t = p->esp.tunnel;
 	struct sim_half *h = slot < SIM_SLOTS ? &n->in[slot] : NULL;
 
@@ -219,6 +219,7 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 		if (h->key != p->esp.key)
 			fail_world(w, "SPI %08x: the two ends hold different keys", p->esp.spi);
 		n->n_esp_received++;
+		sender->carried[t] = true;
 		n->traffic_in[t] = true;
 		if (!h->seen)
 			tell(n, IKE_EV_CHILD_FIRST_IN, slot, p);
@@ -232,6 +233,11 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 	/* The one that brought the sender up may be faster than what follows at the receiver. */
 	if (h && n->installed[slot].spi != p->esp.spi &&
 	    !mono_before(sender->up_at[t], p->esp.made)) {
+		n->n_esp_excused++;
+		return;
+	}
+	/* The pair that brought the sender up was refused at this end: it never had a better one. */
+	if (!sender->carried[t]) {
 		n->n_esp_excused++;
 		return;
 	}

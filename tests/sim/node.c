@@ -28,6 +28,7 @@ static void tunnel_up(struct sim_node *n, uint32_t t)
 	    !n->out_half[n->current[t]].on)
 		fail_world(n->w, "node %d: up without a usable pair", n->index);
 	n->up[t] = true;
+	n->carried[t] = false;
 	n->up_at[t] = n->w->now;
 	n->n_up[t]++;
 }

@@ -603,6 +603,24 @@ static void dataplane_restart(struct world *w)
 	}
 }
 
+/* Wished for again and again while it is on its way, a child is made once. */
+static void one_child_at_a_time(struct world *w)
+{
+	uint64_t before;
+
+	connect_pair(w);
+	before = count(A, IKE_CNT_CHILD_ESTABLISHED);
+	w->faults.delay_us = 50000;
+	dp_restart(A);
+	for (int i = 0; i < 8; i++) {
+		world_run(w, span_ms(20));
+		node_event(A, IKE_EV_INITIATE, 0);
+	}
+	world_run(w, span_s(2));
+	must_settle(w, 10);
+	must(w, count(A, IKE_CNT_CHILD_ESTABLISHED) == before + 1, "more than one child");
+}
+
 static void dataplane_refuses(struct world *w)
 {
 	for (int i = 0; i < 4; i++) {
@@ -758,6 +776,7 @@ static const struct scenario {
 	{"forced encapsulation", forced_encapsulation},
 	{"without a NAT port 500", no_nat_stays_on_500},
 	{"dataplane restart", dataplane_restart},
+	{"one child at a time", one_child_at_a_time},
 	{"the dataplane refuses", dataplane_refuses},
 	{"the dataplane is slow", dataplane_is_slow},
 	{"a removed tunnel", removed_tunnel},

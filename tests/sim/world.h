@@ -71,7 +71,8 @@ struct sim_node {
 	struct mono down_at[SIM_TUNNELS], up_at[SIM_TUNNELS];
 	unsigned n_up[SIM_TUNNELS], n_down[SIM_TUNNELS];
 	bool traffic_in[SIM_TUNNELS], traffic_out[SIM_TUNNELS];
-	struct mono expired_at; /* an SA reached its hard lifetime */
+	bool carried[SIM_TUNNELS]; /* since it came up the peer has accepted a packet of ours */
+	struct mono expired_at;    /* an SA reached its hard lifetime */
 	uint64_t n_esp_sent, n_esp_received, n_esp_excused, n_keepalive;
 	unsigned n_events[IKE_HAP_END];
 	char last_event[IKE_HAP_END][IKE_TEXT_SIZE];
