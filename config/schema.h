@@ -53,7 +53,7 @@ struct config_map {
 	size_t n;
 };
 
-#define CONFIG_KEYS_MAX 24 /* in one map */
+#define CONFIG_KEYS_MAX 64 /* in one map */
 
 #define CONFIG_FIELD(type, member)                                                                 \
 	.offset = offsetof(type, member), .size = sizeof(((type *)0)->member)

@@ -200,6 +200,7 @@ static const struct config_key tunnel_keys[] = {
 	{"udp_encapsulation", CONFIG_WORD, .words = encaps, .def = "auto",
 	 TUNNEL(t.force_udp_encap)},
 };
+static_assert(N(tunnel_keys) <= CONFIG_KEYS_MAX, "the map with the most keys");
 const struct config_map config_tunnel_map = MAP("a tunnel", tunnel_keys);
 const struct config_map config_defaults_map = {
 	.what = "'defaults'",
