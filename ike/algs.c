@@ -4,18 +4,22 @@
 #include "ike/algs.h"
 #include "base/sb.h"
 
+/* RFC 4106 5, RFC 5282 3, RFC 4543 3.1, RFC 7634 2: eight bytes of IV after four of salt. */
+#define AEAD_OF(id_, name_, icv_)                                                                  \
+	.id = id_, .name = name_, .iv_size = 8, .block_size = 1, .icv_size = icv_, .salt_size = 4, \
+	.aead = true
+
 static const struct ike_encr_desc encrs[] = {
 	{.id = IKE_ENCR_AES_CBC, .name = "aes-cbc", .iv_size = 16, .block_size = 16},
-	{.id = IKE_ENCR_AES_GCM_16,
-	 .name = "aes-gcm-16",
-	 .iv_size = 8,
-	 .block_size = 1,
-	 .icv_size = 16,
-	 .salt_size = 4,
-	 .aead = true},
+	{AEAD_OF(IKE_ENCR_AES_GCM_8, "aes-gcm-8", 8)},
+	{AEAD_OF(IKE_ENCR_AES_GCM_12, "aes-gcm-12", 12)},
+	{AEAD_OF(IKE_ENCR_AES_GCM_16, "aes-gcm-16", 16)},
+	{AEAD_OF(IKE_ENCR_NULL_AUTH_AES_GMAC, "aes-gmac", 16), .esp_only = true},
+	{AEAD_OF(IKE_ENCR_CHACHA20_POLY1305, "chacha20-poly1305", 16), .key_size = 32},
 };
 
 static const struct ike_prf_desc prfs[] = {
+	{IKE_PRF_HMAC_SHA1, "sha1", 20},
 	{IKE_PRF_HMAC_SHA2_256, "sha2-256", 32},
 	{IKE_PRF_HMAC_SHA2_384, "sha2-384", 48},
 	{IKE_PRF_HMAC_SHA2_512, "sha2-512", 64},
@@ -23,18 +27,35 @@ static const struct ike_prf_desc prfs[] = {
 
 /* RFC 4868 2.1.1: the key is as long as the hash, 2.3: the ICV is half of it. */
 static const struct ike_integ_desc integs[] = {
+	{IKE_INTEG_HMAC_SHA1_96, "sha1", 20, 12}, /* RFC 2404 */
 	{IKE_INTEG_HMAC_SHA2_256_128, "sha2-256", 32, 16},
 	{IKE_INTEG_HMAC_SHA2_384_192, "sha2-384", 48, 24},
 	{IKE_INTEG_HMAC_SHA2_512_256, "sha2-512", 64, 32},
 };
 
-/* ECP: a public value is x | y, the shared secret x alone (RFC 5903 7, 9). */
+/*
+ * ECP: a public value is x | y, the shared secret x alone (RFC 5903 7, 9). ML-KEM: the initiator
+ * sends an encapsulation key, the responder a ciphertext (draft-ietf-ipsecme-ikev2-mlkem 2.2).
+ */
 static const struct ike_dh_desc dhs[] = {
-	{IKE_DH_MODP_2048, "14", "MODP 2048", 256, 256, 256},
-	{IKE_DH_ECP_256, "19", "ECP 256", 64, 64, 32},
-	{IKE_DH_ECP_384, "20", "ECP 384", 96, 96, 48},
-	{IKE_DH_ECP_521, "21", "ECP 521", 132, 132, 66},
-	{IKE_DH_CURVE25519, "31", "Curve25519", 32, 32, 32},
+	{IKE_DH_MODP_1024, "2", "MODP 1024", 128, 128, 128, false},
+	{IKE_DH_MODP_1536, "5", "MODP 1536", 192, 192, 192, false},
+	{IKE_DH_MODP_2048, "14", "MODP 2048", 256, 256, 256, false},
+	{IKE_DH_MODP_3072, "15", "MODP 3072", 384, 384, 384, false},
+	{IKE_DH_MODP_4096, "16", "MODP 4096", 512, 512, 512, false},
+	{IKE_DH_MODP_6144, "17", "MODP 6144", 768, 768, 768, false},
+	{IKE_DH_MODP_8192, "18", "MODP 8192", 1024, 1024, 1024, false},
+	{IKE_DH_ECP_256, "19", "ECP 256", 64, 64, 32, false},
+	{IKE_DH_ECP_384, "20", "ECP 384", 96, 96, 48, false},
+	{IKE_DH_ECP_521, "21", "ECP 521", 132, 132, 66, false},
+	{IKE_DH_MODP_1024_160, "22", "MODP 1024, order of 160 bits", 128, 128, 128, false},
+	{IKE_DH_MODP_2048_224, "23", "MODP 2048, order of 224 bits", 256, 256, 256, false},
+	{IKE_DH_MODP_2048_256, "24", "MODP 2048, order of 256 bits", 256, 256, 256, false},
+	{IKE_DH_CURVE25519, "31", "Curve25519", 32, 32, 32, false},
+	{IKE_DH_CURVE448, "32", "Curve448", 56, 56, 56, false},
+	{IKE_DH_ML_KEM_512, "ml-kem-512", "ML-KEM-512", 800, 768, 32, true},
+	{IKE_DH_ML_KEM_768, "ml-kem-768", "ML-KEM-768", 1184, 1088, 32, true},
+	{IKE_DH_ML_KEM_1024, "ml-kem-1024", "ML-KEM-1024", 1568, 1568, 32, true},
 };
 
 #define N_OF(a) (sizeof(a) / sizeof((a)[0]))
@@ -73,7 +94,11 @@ const struct ike_dh_desc *ike_dh_desc(uint16_t id)
 
 bool ike_encr_key_bits_ok(enum ike_encr encr, uint16_t bits)
 {
-	return ike_encr_desc(encr) && (bits == 128 || bits == 256);
+	const struct ike_encr_desc *d = ike_encr_desc(encr);
+
+	if (!d)
+		return false;
+	return d->key_size ? bits == 0 : bits == 128 || bits == 192 || bits == 256;
 }
 
 bool ike_suite_equal(const struct ike_suite *a, const struct ike_suite *b)
@@ -87,7 +112,14 @@ size_t ike_suite_encr_key_size(const struct ike_suite *s)
 {
 	const struct ike_encr_desc *d = ike_encr_desc(s->encr);
 
-	return d ? s->encr_key_bits / 8u + d->salt_size : 0;
+	return d ? ike_suite_key_bits(s) / 8u + d->salt_size : 0;
+}
+
+uint16_t ike_suite_key_bits(const struct ike_suite *s)
+{
+	const struct ike_encr_desc *d = ike_encr_desc(s->encr);
+
+	return d && d->key_size ? (uint16_t)(d->key_size * 8u) : s->encr_key_bits;
 }
 
 void ike_encr_format(uint16_t encr, uint16_t key_bits, struct sb *out)
@@ -99,11 +131,31 @@ void ike_encr_format(uint16_t encr, uint16_t key_bits, struct sb *out)
 		sb_printf(&size, "%u-", key_bits);
 	switch (encr) {
 	case IKE_ENCR_AES_CBC: sb_printf(out, "aes-%scbc", bits); break;
+	case IKE_ENCR_AES_GCM_8: sb_printf(out, "aes-%sgcm-8", bits); break;
+	case IKE_ENCR_AES_GCM_12: sb_printf(out, "aes-%sgcm-12", bits); break;
 	case IKE_ENCR_AES_GCM_16: sb_printf(out, "aes-%sgcm-16", bits); break;
+	case IKE_ENCR_NULL_AUTH_AES_GMAC: sb_printf(out, "aes-%sgmac", bits); break;
 	default:
-		sb_printf(out, "encr-%u", encr);
+		if (encr == IKE_ENCR_CHACHA20_POLY1305)
+			sb_str(out, "chacha20-poly1305");
+		else
+			sb_printf(out, "encr-%u", encr);
 		if (key_bits)
 			sb_printf(out, "-%u", key_bits);
+	}
+}
+
+static void ake_format(const struct ike_suite *s, struct sb *out)
+{
+	for (unsigned i = 0; i < IKE_MAX_AKE; i++) {
+		const struct ike_dh_desc *d = ike_dh_desc(s->ake[i]);
+
+		if (s->ake[i] == IKE_DH_NONE)
+			continue;
+		if (d)
+			sb_printf(out, "/ke%u-%s", i + 1, d->name);
+		else
+			sb_printf(out, "/ke%u-%u", i + 1, s->ake[i]);
 	}
 }
 
@@ -124,6 +176,7 @@ const char *ike_suite_format(const struct ike_suite *s, char buf[IKE_SUITE_STRLE
 		sb_printf(&out, "/prf-%u", s->prf);
 	if (s->dh != IKE_DH_NONE)
 		sb_printf(&out, "/dh-%u", s->dh);
+	ake_format(s, &out);
 	if (s->esn == IKE_ESN_YES)
 		sb_str(&out, "/esn");
 	return buf;

@@ -21,12 +21,17 @@ enum ike_transform_type {
 
 enum ike_encr {
 	IKE_ENCR_NONE = 0,
-	IKE_ENCR_AES_CBC = 12,    /* RFC 3602 */
-	IKE_ENCR_AES_GCM_16 = 20, /* RFC 4106, RFC 5282 */
+	IKE_ENCR_AES_CBC = 12,   /* RFC 3602 */
+	IKE_ENCR_AES_GCM_8 = 18, /* RFC 4106, RFC 5282 */
+	IKE_ENCR_AES_GCM_12 = 19,
+	IKE_ENCR_AES_GCM_16 = 20,
+	IKE_ENCR_NULL_AUTH_AES_GMAC = 21, /* RFC 4543: ESP only, does not encrypt */
+	IKE_ENCR_CHACHA20_POLY1305 = 28,  /* RFC 7634 */
 };
 
 enum ike_prf {
 	IKE_PRF_NONE = 0,
+	IKE_PRF_HMAC_SHA1 = 2,     /* RFC 2104 */
 	IKE_PRF_HMAC_SHA2_256 = 5, /* RFC 4868 */
 	IKE_PRF_HMAC_SHA2_384 = 6,
 	IKE_PRF_HMAC_SHA2_512 = 7,
@@ -34,6 +39,7 @@ enum ike_prf {
 
 enum ike_integ {
 	IKE_INTEG_NONE = 0,
+	IKE_INTEG_HMAC_SHA1_96 = 2,       /* RFC 2404 */
 	IKE_INTEG_HMAC_SHA2_256_128 = 12, /* RFC 4868 */
 	IKE_INTEG_HMAC_SHA2_384_192 = 13,
 	IKE_INTEG_HMAC_SHA2_512_256 = 14,
@@ -41,11 +47,24 @@ enum ike_integ {
 
 enum ike_dh {
 	IKE_DH_NONE = 0,
-	IKE_DH_MODP_2048 = 14, /* RFC 3526 */
-	IKE_DH_ECP_256 = 19,   /* RFC 5903 */
+	IKE_DH_MODP_1024 = 2, /* RFC 7296 B.2 */
+	IKE_DH_MODP_1536 = 5, /* RFC 3526 */
+	IKE_DH_MODP_2048 = 14,
+	IKE_DH_MODP_3072 = 15,
+	IKE_DH_MODP_4096 = 16,
+	IKE_DH_MODP_6144 = 17,
+	IKE_DH_MODP_8192 = 18,
+	IKE_DH_ECP_256 = 19, /* RFC 5903 */
 	IKE_DH_ECP_384 = 20,
 	IKE_DH_ECP_521 = 21,
+	IKE_DH_MODP_1024_160 = 22, /* RFC 5114: with a subgroup of the order's bits */
+	IKE_DH_MODP_2048_224 = 23,
+	IKE_DH_MODP_2048_256 = 24,
 	IKE_DH_CURVE25519 = 31, /* RFC 8031 */
+	IKE_DH_CURVE448 = 32,
+	IKE_DH_ML_KEM_512 = 35, /* draft-ietf-ipsecme-ikev2-mlkem, FIPS 203 */
+	IKE_DH_ML_KEM_768 = 36,
+	IKE_DH_ML_KEM_1024 = 37,
 };
 
 enum ike_esn {
@@ -56,8 +75,8 @@ enum ike_esn {
 #define IKE_KEY_MAX    64 /* the longest single key: an HMAC-SHA2-512 key */
 #define IKE_PRF_MAX    64 /* the longest prf output */
 #define IKE_ICV_MAX    32
-#define IKE_DH_MAX     256 /* the longest public value or shared secret here (MODP 2048) */
-#define IKE_NONCE_MIN  16  /* RFC 7296 2.10 */
+#define IKE_DH_MAX     1568 /* the longest public value or shared secret here (ML-KEM-1024) */
+#define IKE_NONCE_MIN  16   /* RFC 7296 2.10 */
 #define IKE_NONCE_MAX  256
 #define IKE_NONCE_SIZE 32 /* ours */
 
@@ -71,7 +90,9 @@ struct ike_encr_desc {
 		block_size; /* padding granularity of the SK payload: 1 for AEAD (RFC 5282), 16 for CBC */
 	uint16_t icv_size;  /* AEAD only, else 0 */
 	uint16_t salt_size; /* AEAD only: implicit part of the nonce */
+	uint16_t key_size;  /* bytes without salt where they are fixed; 0: Key Length says */
 	bool aead;
+	bool esp_only;
 };
 
 struct ike_prf_desc {
@@ -90,7 +111,7 @@ struct ike_integ_desc {
 struct ike_dh_desc {
 	enum ike_dh id;
 	const char *name;  /* "14", "19", ... as configurations write them */
-	const char *title; /* "MODP 2048", "ECP 256", "Curve25519" */
+	const char *title; /* "MODP 2048", "ECP 256", "Curve25519", "ML-KEM-768" */
 	uint16_t public_size;
 	uint16_t
 		response_size; /* of the responder's value: public_size but for a KEM's ciphertext */
@@ -103,7 +124,10 @@ const struct ike_prf_desc *ike_prf_desc(uint16_t id);
 const struct ike_integ_desc *ike_integ_desc(uint16_t id);
 const struct ike_dh_desc *ike_dh_desc(uint16_t id);
 
-/* AES key sizes that are supported: 128 and 256 bits. */
+/*
+ * What the Key Length attribute may say, 0 = it is absent: 128, 192 and 256 for AES, nothing for a
+ * cipher whose key has one size (RFC 7296 3.3.5).
+ */
 bool ike_encr_key_bits_ok(enum ike_encr encr, uint16_t bits);
 
 /* One negotiated choice. For ESP, prf is IKE_PRF_NONE and dh is the PFS group or IKE_DH_NONE. */
@@ -120,8 +144,10 @@ struct ike_suite {
 bool ike_suite_equal(const struct ike_suite *a, const struct ike_suite *b);
 /* Bytes of ESP/IKE encryption key material, salt included. */
 size_t ike_suite_encr_key_size(const struct ike_suite *s);
-/* "aes-256-gcm-16/prf-sha2-384/dh-20"; `buf` holds IKE_SUITE_STRLEN. */
-#define IKE_SUITE_STRLEN 80
+/* Bits of the cipher's key, whether Key Length says them or not. */
+uint16_t ike_suite_key_bits(const struct ike_suite *s);
+/* "aes-256-gcm-16/prf-sha2-384/dh-20/ke1-ml-kem-768"; `buf` holds IKE_SUITE_STRLEN. */
+#define IKE_SUITE_STRLEN 128
 const char *ike_suite_format(const struct ike_suite *s, char buf[IKE_SUITE_STRLEN]);
 /* Appends "aes-256-gcm-16", or "encr-7" for what is not supported. */
 struct sb;

@@ -41,23 +41,27 @@ struct ike_crypto {
 	bool (*cbc_decrypt)(void *ctx, const uint8_t *key, size_t key_size, const uint8_t iv[16],
 			    uint8_t *data, size_t size);
 
-	/* AES-GCM in place, 16-byte tag, 12-byte nonce = salt | IV. key without salt. */
-	bool (*gcm_seal)(void *ctx, const uint8_t *key, size_t key_size, const uint8_t nonce[12],
-			 const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-			 uint8_t tag[16]);
-	bool (*gcm_open)(void *ctx, const uint8_t *key, size_t key_size, const uint8_t nonce[12],
-			 const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-			 const uint8_t tag[16]);
+	/*
+	 * Any AEAD in place: 12-byte nonce = salt | IV, tag of the cipher's icv_size, key without
+	 * salt.
+	 */
+	bool (*aead_seal)(void *ctx, enum ike_encr encr, const uint8_t *key, size_t key_size,
+			  const uint8_t nonce[12], const uint8_t *aad, size_t aad_size,
+			  uint8_t *data, size_t size, uint8_t *tag);
+	bool (*aead_open)(void *ctx, enum ike_encr encr, const uint8_t *key, size_t key_size,
+			  const uint8_t nonce[12], const uint8_t *aad, size_t aad_size,
+			  uint8_t *data, size_t size, const uint8_t *tag);
 
 	/*
 	 * A fresh key pair. public: the group's public_size bytes as KE payloads carry them (MODP:
-	 * left-padded with zeros; ECP: x | y, RFC 5903 7; Curve25519: little-endian u, RFC 8031).
+	 * left-padded with zeros; ECP: x | y, RFC 5903 7; Curve25519, Curve448: little-endian u,
+	 * RFC 8031 3.1).
 	 */
 	struct ike_dh_key *(*dh_new)(void *ctx, enum ike_dh dh, uint8_t *public);
 	/*
 	 * The shared secret, shared_size bytes (ECP: x only, RFC 5903 9). Refuses bad peer values:
-	 * wrong size, MODP 1 < y < p-1 (RFC 6989 2.1), ECP point not on the curve (2.3), all-zero
-	 * result of Curve25519 (RFC 8031 5).
+	 * wrong size, MODP but 1 < y < p-1 (RFC 6989 2.1) or outside the subgroup (2.2), ECP point
+	 * not on the curve (2.3), all-zero result of Curve25519 and Curve448 (RFC 8031 5).
 	 */
 	bool (*dh_shared)(void *ctx, struct ike_dh_key *key, const uint8_t *peer, size_t peer_size,
 			  uint8_t *shared);

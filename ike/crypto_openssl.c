@@ -20,20 +20,25 @@ static struct {
 	bool ok;
 	EVP_MAC *hmac;
 	EVP_MD *sha1;
-	EVP_CIPHER *cbc_128, *cbc_256, *gcm_128, *gcm_256;
+	EVP_CIPHER *cbc[3], *gcm[3]; /* by key size: 128, 192, 256 bits */
+	EVP_CIPHER *chacha;
 } algs;
 static CRYPTO_ONCE algs_once = CRYPTO_ONCE_STATIC_INIT;
 
 static void load(void)
 {
+	static const char *const cbc_names[] = {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC"};
+	static const char *const gcm_names[] = {"AES-128-GCM", "AES-192-GCM", "AES-256-GCM"};
+
 	algs.hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	algs.sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
-	algs.cbc_128 = EVP_CIPHER_fetch(NULL, "AES-128-CBC", NULL);
-	algs.cbc_256 = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-	algs.gcm_128 = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
-	algs.gcm_256 = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-	algs.ok = algs.hmac && algs.sha1 && algs.cbc_128 && algs.cbc_256 && algs.gcm_128 &&
-		  algs.gcm_256;
+	algs.chacha = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+	algs.ok = algs.hmac && algs.sha1 && algs.chacha;
+	for (size_t i = 0; i < 3; i++) {
+		algs.cbc[i] = EVP_CIPHER_fetch(NULL, cbc_names[i], NULL);
+		algs.gcm[i] = EVP_CIPHER_fetch(NULL, gcm_names[i], NULL);
+		algs.ok = algs.ok && algs.cbc[i] && algs.gcm[i];
+	}
 }
 
 static bool loaded(void)
@@ -113,6 +118,7 @@ static bool prf(void *ctx, enum ike_prf id, const uint8_t *key, size_t key_size,
 {
 	(void)ctx;
 	switch (id) {
+	case IKE_PRF_HMAC_SHA1: return hmac("SHA1", key, key_size, in, n_in, out, 20);
 	case IKE_PRF_HMAC_SHA2_256: return hmac("SHA256", key, key_size, in, n_in, out, 32);
 	case IKE_PRF_HMAC_SHA2_384: return hmac("SHA384", key, key_size, in, n_in, out, 48);
 	case IKE_PRF_HMAC_SHA2_512: return hmac("SHA512", key, key_size, in, n_in, out, 64);
@@ -128,6 +134,8 @@ static bool integ(void *ctx, enum ike_integ id, const uint8_t *key, const struct
 
 	(void)ctx;
 	switch (id) {
+	case IKE_INTEG_HMAC_SHA1_96:
+		return hmac("SHA1", key, d->key_size, in, n_in, out, d->icv_size);
 	case IKE_INTEG_HMAC_SHA2_256_128:
 		return hmac("SHA256", key, d->key_size, in, n_in, out, d->icv_size);
 	case IKE_INTEG_HMAC_SHA2_384_192:
@@ -141,12 +149,17 @@ static bool integ(void *ctx, enum ike_integ id, const uint8_t *key, const struct
 
 /* ----------------------------------------------------------------- ciphers */
 
+/* Of three ciphers that differ in key size, the one for it, or NULL. */
+static const EVP_CIPHER *by_key_size(EVP_CIPHER *const ciphers[3], size_t key_size)
+{
+	return key_size == 16 || key_size == 24 || key_size == 32 ? ciphers[key_size / 8 - 2]
+								  : NULL;
+}
+
 static bool cbc(bool encrypt, const uint8_t *key, size_t key_size, const uint8_t iv[16],
 		uint8_t *data, size_t size)
 {
-	const EVP_CIPHER *cipher = key_size == 16   ? algs.cbc_128
-				   : key_size == 32 ? algs.cbc_256
-						    : NULL;
+	const EVP_CIPHER *cipher = by_key_size(algs.cbc, key_size);
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	int n = 0, last = 0;
 	const bool ok = c && cipher && size <= INT_MAX && size % 16 == 0 &&
@@ -175,21 +188,33 @@ static bool cbc_decrypt(void *ctx, const uint8_t *key, size_t key_size, const ui
 	return loaded() && cbc(false, key, key_size, iv, data, size);
 }
 
-/* `tag` is written when encrypting and checked when decrypting. */
-static bool gcm(bool encrypt, const uint8_t *key, size_t key_size, const uint8_t nonce[12],
-		const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size, uint8_t tag[16])
+static const EVP_CIPHER *aead_cipher(enum ike_encr encr, size_t key_size)
 {
-	const EVP_CIPHER *cipher = key_size == 16   ? algs.gcm_128
-				   : key_size == 32 ? algs.gcm_256
-						    : NULL;
+	switch (encr) {
+	case IKE_ENCR_AES_GCM_8:
+	case IKE_ENCR_AES_GCM_12:
+	case IKE_ENCR_AES_GCM_16: return by_key_size(algs.gcm, key_size);
+	case IKE_ENCR_CHACHA20_POLY1305: return key_size == 32 ? algs.chacha : NULL;
+	case IKE_ENCR_NONE:
+	case IKE_ENCR_AES_CBC:
+	case IKE_ENCR_NULL_AUTH_AES_GMAC: break;
+	}
+	return NULL;
+}
+
+/* `tag` is written when encrypting and checked when decrypting; `icv_size` bytes of it. */
+static bool aead(bool encrypt, const EVP_CIPHER *cipher, const uint8_t *key,
+		 const uint8_t nonce[12], const uint8_t *aad, size_t aad_size, uint8_t *data,
+		 size_t size, uint8_t tag[16], int icv_size)
+{
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	int n = 0, last = 0, ignored = 0;
-	/* 12 bytes is the default nonce size of AES-GCM. */
+	/* 12 bytes is the default nonce size of AES-GCM and of ChaCha20-Poly1305. */
 	bool ok = c && cipher && size <= INT_MAX && aad_size <= INT_MAX &&
 		  EVP_CipherInit_ex2(c, cipher, key, nonce, encrypt, NULL) == 1;
 
 	if (ok && !encrypt)
-		ok = EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1;
+		ok = EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, icv_size, tag) == 1;
 	if (ok && aad_size)
 		ok = EVP_CipherUpdate(c, NULL, &ignored, aad, (int)aad_size) == 1;
 	if (ok && size)
@@ -203,26 +228,39 @@ static bool gcm(bool encrypt, const uint8_t *key, size_t key_size, const uint8_t
 	return ok;
 }
 
-static bool gcm_seal(void *ctx, const uint8_t *key, size_t key_size, const uint8_t nonce[12],
-		     const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-		     uint8_t tag[16])
+static bool aead_seal(void *ctx, enum ike_encr encr, const uint8_t *key, size_t key_size,
+		      const uint8_t nonce[12], const uint8_t *aad, size_t aad_size, uint8_t *data,
+		      size_t size, uint8_t *tag)
 {
+	const struct ike_encr_desc *d = ike_encr_desc(encr);
+	uint8_t full[16];
+
 	(void)ctx;
-	if (loaded() && gcm(true, key, key_size, nonce, aad, aad_size, data, size, tag))
-		return true;
-	bytes_wipe(tag, 16);
-	return false;
+	if (!d || !d->aead)
+		return false;
+	if (!loaded() || !aead(true, aead_cipher(encr, key_size), key, nonce, aad, aad_size, data,
+			       size, full, d->icv_size)) {
+		bytes_wipe(tag, d->icv_size);
+		return false;
+	}
+	/* RFC 4106 6: a shorter ICV is the tag's first bytes. */
+	memcpy(tag, full, d->icv_size);
+	return true;
 }
 
-static bool gcm_open(void *ctx, const uint8_t *key, size_t key_size, const uint8_t nonce[12],
-		     const uint8_t *aad, size_t aad_size, uint8_t *data, size_t size,
-		     const uint8_t tag[16])
+static bool aead_open(void *ctx, enum ike_encr encr, const uint8_t *key, size_t key_size,
+		      const uint8_t nonce[12], const uint8_t *aad, size_t aad_size, uint8_t *data,
+		      size_t size, const uint8_t *tag)
 {
+	const struct ike_encr_desc *d = ike_encr_desc(encr);
 	uint8_t copy[16];
 
 	(void)ctx;
-	memcpy(copy, tag, sizeof(copy));
-	return loaded() && gcm(false, key, key_size, nonce, aad, aad_size, data, size, copy);
+	if (!d || !d->aead)
+		return false;
+	memcpy(copy, tag, d->icv_size);
+	return loaded() && aead(false, aead_cipher(encr, key_size), key, nonce, aad, aad_size, data,
+				size, copy, d->icv_size);
 }
 
 /* ------------------------------------------------------------------- set-up */
@@ -244,10 +282,12 @@ void ike_crypto_openssl(struct ike_crypto *out,
 		.integ = integ,
 		.cbc_encrypt = cbc_encrypt,
 		.cbc_decrypt = cbc_decrypt,
-		.gcm_seal = gcm_seal,
-		.gcm_open = gcm_open,
+		.aead_seal = aead_seal,
+		.aead_open = aead_open,
 		.dh_new = ike_openssl_dh_new,
 		.dh_shared = ike_openssl_dh_shared,
 		.dh_free = ike_openssl_dh_free,
+		.kem_encapsulate = ike_openssl_kem_encapsulate,
+		.dh_available = ike_openssl_dh_available,
 	};
 }

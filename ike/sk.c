@@ -2,9 +2,10 @@
 /*
  * sk: the Encrypted payload, in both of its forms:
  *
- *	header | SK header | IV 16 | AES-CBC { payloads | padding | pad length } | ICV	(RFC
- *7296 3.14) header | SK header | IV 8  | AES-GCM { payloads | pad length } | tag		(RFC
- *5282)
+ *	header | SK header | IV 16 | AES-CBC { payloads | padding | pad length } | ICV
+ *	header | SK header | IV 8  | AEAD { payloads | pad length } | tag
+ *
+ * RFC 7296 3.14; RFC 5282 for AES-GCM, RFC 7634 2.1 for ChaCha20-Poly1305.
  *
  * The ICV covers everything before itself, lengths included; the AAD of an AEAD ends with the SK
  * payload's generic header (RFC 5282 5.1).
@@ -29,19 +30,21 @@ static bool shape_of(const struct ike_suite *suite, struct ike_sk_dir k, struct 
 {
 	s->encr = ike_encr_desc(suite->encr);
 	s->integ = ike_integ_desc(suite->integ);
-	if (!s->encr || !ike_encr_key_bits_ok(s->encr->id, suite->encr_key_bits) ||
+	/* RFC 4543 has no use in IKE: GMAC would leave the payloads in clear. */
+	if (!s->encr || s->encr->esp_only ||
+	    !ike_encr_key_bits_ok(s->encr->id, suite->encr_key_bits) ||
 	    secret_size(k.e) != ike_suite_encr_key_size(suite))
 		return false;
 	if (s->encr->aead ? s->integ != NULL : !s->integ || secret_size(k.a) != s->integ->key_size)
 		return false;
 	s->icv_size = s->encr->aead ? s->encr->icv_size : s->integ->icv_size;
 	s->key = secret_data(k.e);
-	s->key_size = suite->encr_key_bits / 8u;
+	s->key_size = ike_suite_key_bits(suite) / 8u;
 	s->salt = s->key + s->key_size;
 	return true;
 }
 
-/* RFC 4106 4, RFC 5282 4: nonce = salt | IV. */
+/* RFC 4106 4, RFC 5282 4, RFC 7634 2: nonce = salt | IV. */
 static void make_nonce(const struct shape *s, const uint8_t *iv, uint8_t nonce[NONCE_SIZE])
 {
 	memcpy(nonce, s->salt, s->encr->salt_size);
@@ -70,8 +73,9 @@ static bool seal_aead(const struct ike_crypto *c, const struct shape *s, uint64_
 		return false;
 	wr_u64(&w, (*iv_counter)++);
 	make_nonce(s, message + iv_at, nonce);
-	return c->gcm_seal(c->ctx, s->key, s->key_size, nonce, message, iv_at, message + text_at,
-			   size - s->icv_size - text_at, message + size - s->icv_size);
+	return c->aead_seal(c->ctx, s->encr->id, s->key, s->key_size, nonce, message, iv_at,
+			    message + text_at, size - s->icv_size - text_at,
+			    message + size - s->icv_size);
 }
 
 static bool seal_cbc(const struct ike_crypto *c, const struct shape *s, struct ike_sk_dir k,
@@ -146,8 +150,8 @@ static enum ike_err open_aead(const struct ike_crypto *c, const struct shape *s,
 
 	make_nonce(s, data + iv_at, nonce);
 	memcpy(plain, data + text_at, text_size);
-	return c->gcm_open(c->ctx, s->key, s->key_size, nonce, data, iv_at, plain, text_size,
-			   data + size - s->icv_size)
+	return c->aead_open(c->ctx, s->encr->id, s->key, s->key_size, nonce, data, iv_at, plain,
+			    text_size, data + size - s->icv_size)
 		       ? IKE_OK
 		       : IKE_ERR_ICV;
 }

@@ -136,7 +136,7 @@ static void every_length_gets_an_answer(void **state)
 
 static void hostile_fields(void **state)
 {
-	static const uint32_t values[] = {0,     1,          2,          31,         32,
+	static const uint32_t values[] = {0,     1,          3,          31,         32,
 					  64,    65,         4096,       4097,       65535,
 					  65536, 0x7fffffff, 0x80000000, 0xffffffdf, UINT32_MAX};
 	const size_t n = sizeof(values) / sizeof(values[0]);

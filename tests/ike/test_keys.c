@@ -44,12 +44,17 @@ static const struct {
 	{{12, 128, 5, 12, 19, 0}, IKE_OK},
 	{{20, 256, 5, 12, 19, 0}, IKE_ERR_NO_PROPOSAL}, /* AEAD with integrity */
 	{{12, 128, 5, 0, 19, 0}, IKE_ERR_NO_PROPOSAL},  /* CBC without */
-	{{12, 192, 5, 12, 19, 0}, IKE_ERR_NO_PROPOSAL},
+	{{12, 192, 5, 12, 19, 0}, IKE_OK},
+	{{12, 160, 5, 12, 19, 0}, IKE_ERR_NO_PROPOSAL},
+	{{28, 0, 5, 0, 19, 0}, IKE_OK},
+	{{28, 256, 5, 0, 19, 0}, IKE_ERR_NO_PROPOSAL}, /* RFC 7634 4: no Key Length */
 	{{20, 0, 5, 0, 19, 0}, IKE_ERR_NO_PROPOSAL},
 	{{0, 0, 5, 12, 19, 0}, IKE_ERR_NO_PROPOSAL},
-	{{12, 128, 5, 2, 19, 0}, IKE_ERR_NO_PROPOSAL},  /* HMAC-SHA1-96 */
+	{{12, 128, 5, 2, 19, 0}, IKE_OK},               /* HMAC-SHA1-96 */
+	{{12, 128, 5, 1, 19, 0}, IKE_ERR_NO_PROPOSAL},  /* HMAC-MD5-96 */
 	{{20, 256, 0, 0, 19, 0}, IKE_ERR_NO_PROPOSAL},  /* no prf */
-	{{20, 256, 2, 0, 19, 0}, IKE_ERR_NO_PROPOSAL},  /* HMAC-SHA1 */
+	{{20, 256, 2, 0, 19, 0}, IKE_OK},               /* HMAC-SHA1 */
+	{{20, 256, 1, 0, 19, 0}, IKE_ERR_NO_PROPOSAL},  /* HMAC-MD5 */
 };
 /* clang-format on */
 
@@ -111,7 +116,8 @@ static void suite_shapes(void **state)
 			assert_int_equal(secret_size(k.d), ike_prf_desc(s->prf)->size);
 			assert_int_equal(secret_size(k.pr), ike_prf_desc(s->prf)->size);
 			assert_int_equal(secret_size(k.ei), ike_suite_encr_key_size(s));
-			assert_int_equal(secret_size(k.ai), s->integ ? 32 : 0);
+			assert_int_equal(secret_size(k.ai),
+					 s->integ ? ike_integ_desc(s->integ)->key_size : 0);
 			/* Nothing is used in both directions. */
 			assert_false(secret_equal(k.ei, k.er));
 			assert_false(secret_equal(k.pi, k.pr));

@@ -547,7 +547,14 @@ static void suite_facts(void **state)
 		{{20, 256, 6, 0, 20, 0}, 36, "aes-256-gcm-16/prf-sha2-384/dh-20"},
 		{{20, 128, 0, 0, 0, 1}, 20, "aes-128-gcm-16/esn"},
 		{{12, 256, 0, 14, 14, 0}, 32, "aes-256-cbc/sha2-512/dh-14"},
-		{{3, 0, 2, 2, 2, 0}, 0, "encr-3/integ-2/prf-2/dh-2"},
+		{{12, 192, 2, 2, 2, 0}, 24, "aes-192-cbc/sha1/prf-sha1/dh-2"},
+		{{18, 192, 0, 0, 0, 0}, 28, "aes-192-gcm-8"},
+		{{19, 128, 0, 0, 0, 0}, 20, "aes-128-gcm-12"},
+		{{21, 256, 0, 0, 0, 0}, 36, "aes-256-gmac"},
+		{{28, 0, 7, 0, 31, 0, {36, 0, 37}},
+		 36,
+		 "chacha20-poly1305/prf-sha2-512/dh-31/ke1-ml-kem-768/ke3-ml-kem-1024"},
+		{{3, 0, 1, 1, 1, 0}, 0, "encr-3/integ-1/prf-1/dh-1"},
 	};
 
 	(void)state;
@@ -558,8 +565,14 @@ static void suite_facts(void **state)
 		assert_string_equal(ike_suite_format(&facts[i].s, text), facts[i].text);
 	}
 	for (unsigned bits = 0; bits <= 512; bits++)
-		assert_int_equal(ike_encr_key_bits_ok(IKE_ENCR_AES_CBC, (uint16_t)bits),
-				 bits == 128 || bits == 256);
+		for (unsigned encr = 0; encr < 32; encr++) {
+			const bool aes = encr == 12 || (encr >= 18 && encr <= 21);
+
+			assert_int_equal(
+				ike_encr_key_bits_ok((enum ike_encr)encr, (uint16_t)bits),
+				encr == 28 ? bits == 0
+					   : aes && (bits == 128 || bits == 192 || bits == 256));
+		}
 	assert_false(ike_encr_key_bits_ok((enum ike_encr)3, 128));
 }
 

@@ -20,6 +20,11 @@ static const struct ike_suite suites[] = {
 	 0},
 	{IKE_ENCR_AES_CBC, 256, IKE_PRF_HMAC_SHA2_512, IKE_INTEG_HMAC_SHA2_512_256, IKE_DH_ECP_256,
 	 0},
+	{IKE_ENCR_AES_CBC, 192, IKE_PRF_HMAC_SHA1, IKE_INTEG_HMAC_SHA1_96, IKE_DH_MODP_2048, 0},
+	{IKE_ENCR_AES_GCM_16, 192, IKE_PRF_HMAC_SHA1, 0, IKE_DH_ECP_521, 0},
+	{IKE_ENCR_AES_GCM_12, 256, IKE_PRF_HMAC_SHA2_256, 0, IKE_DH_CURVE448, 0},
+	{IKE_ENCR_AES_GCM_8, 128, IKE_PRF_HMAC_SHA2_256, 0, IKE_DH_CURVE25519, 0},
+	{IKE_ENCR_CHACHA20_POLY1305, 0, IKE_PRF_HMAC_SHA2_512, 0, IKE_DH_CURVE25519, 0},
 };
 #define N_SUITES (sizeof(suites) / sizeof(suites[0]))
 
@@ -242,7 +247,8 @@ static size_t seal_raw(const struct ike_suite *s, const struct keys *k, const ui
 {
 	const struct ike_encr_desc *encr = ike_encr_desc(s->encr);
 	const struct ike_integ_desc *integ = ike_integ_desc(s->integ);
-	const size_t icv = encr->aead ? 16 : integ->icv_size, size = 32 + encr->iv_size + n + icv;
+	const size_t icv = encr->aead ? encr->icv_size : integ->icv_size,
+		     size = 32 + encr->iv_size + n + icv;
 	struct ike_header h = test_header(IKE_INFORMATIONAL, IKE_FLAG_RESPONSE, 1);
 	struct wr w = wr_of(out, SAMPLE_MAX);
 	uint8_t nonce[12];
@@ -256,10 +262,11 @@ static size_t seal_raw(const struct ike_suite *s, const struct keys *k, const ui
 	wr_bytes(&w, text, n);
 	assert_true(wr_ok(&w));
 	if (encr->aead) {
-		memcpy(nonce, secret_data(k->e) + s->encr_key_bits / 8, 4);
+		memcpy(nonce, secret_data(k->e) + ike_suite_key_bits(s) / 8, 4);
 		memset(nonce + 4, 0, 8);
-		assert_true(crypto.gcm_seal(crypto.ctx, secret_data(k->e), s->encr_key_bits / 8,
-					    nonce, out, 32, out + 40, n, out + 40 + n));
+		assert_true(crypto.aead_seal(crypto.ctx, encr->id, secret_data(k->e),
+					     ike_suite_key_bits(s) / 8, nonce, out, 32, out + 40, n,
+					     out + 40 + n));
 	} else {
 		const struct ike_iov in = {out, size - icv};
 
@@ -314,7 +321,7 @@ static void odd_sizes(void **state)
 
 			if (n == 0)
 				assert_int_equal(err, IKE_ERR_TRUNCATED);
-			else if (suites[i].encr == IKE_ENCR_AES_GCM_16 || n % 16 == 0)
+			else if (suites[i].encr != IKE_ENCR_AES_CBC || n % 16 == 0)
 				assert_int_equal(err, IKE_OK);
 			else
 				assert_int_equal(err, IKE_ERR_SYNTAX);
@@ -365,7 +372,10 @@ static void impossible_suites(void **state)
 	static const struct ike_suite bad[] = {
 		{IKE_ENCR_NONE, 0, 5, IKE_INTEG_HMAC_SHA2_256_128, 19, 0},
 		{IKE_ENCR_AES_CBC, 128, 5, IKE_INTEG_NONE, 19, 0},
-		{IKE_ENCR_AES_CBC, 192, 5, IKE_INTEG_HMAC_SHA2_256_128, 19, 0},
+		{IKE_ENCR_AES_CBC, 160, 5, IKE_INTEG_HMAC_SHA2_256_128, 19, 0},
+		{IKE_ENCR_AES_GCM_16, 0, 5, IKE_INTEG_NONE, 19, 0},
+		{IKE_ENCR_CHACHA20_POLY1305, 256, 5, IKE_INTEG_NONE, 19, 0},
+		{IKE_ENCR_NULL_AUTH_AES_GMAC, 128, 5, IKE_INTEG_NONE, 19, 0},
 		{IKE_ENCR_AES_GCM_16, 128, 5, IKE_INTEG_HMAC_SHA2_256_128, 19, 0},
 		{3, 192, 5, IKE_INTEG_HMAC_SHA2_256_128, 19, 0},
 	};

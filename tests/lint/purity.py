@@ -51,7 +51,9 @@ RULES = {
     # The primitives behind ike/crypto.h: made to be replaced, and the place where keys are drawn.
     # Its lock keeps two threads' tests from sharing one context.
     "ike_openssl": Rule(cores=("ike",), libraries=("libcrypto.so",), but_not=r"^BIO_",
-                        extra=("pthread_mutex_lock", "pthread_mutex_unlock")),
+                        extra=("pthread_mutex_lock", "pthread_mutex_unlock",
+                               "crypto_scalarmult_curve25519",
+                               "crypto_scalarmult_curve25519_base")),
     # An ESP nonce is a counter, never random: no RAND_ here.
     "esp": Rule(libraries=("libcrypto.so", "libIPSec_MB.so"), but_not=r"^(BIO|RAND)_"),
     "routing": Rule(),

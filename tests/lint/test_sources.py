@@ -27,7 +27,7 @@ PURE_HEADERS = {"assert.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "
                 "strings.h", "immintrin.h", "emmintrin.h", "endian.h", "sys/queue.h"}
 LIBRARY_HEADERS = [
     # path of the file, header
-    (r"^ike/crypto_openssl\w*\.[ch]$", r"^(openssl/.*|pthread\.h)$"),
+    (r"^ike/crypto_openssl\w*\.[ch]$", r"^(openssl/.*|pthread\.h|sodium\.h)$"),
     (r"^esp/aead\w*\.[ch]$", r"^(openssl/.*|intel-ipsec-mb\.h)$"),
     (r"^config/\w+\.[ch]$", r"^yaml\.h$"),
 ]
