@@ -58,6 +58,33 @@ class Capture:
         return read(self.path)
 
 
+class Tail(Capture):
+    """A capture of everything that is read while it goes on."""
+
+    def __init__(self, ns, ifname, what="", snaplen=200):
+        super().__init__(ns, ifname, what, snaplen)
+        self._at = 0
+
+    def more(self):
+        """What came since the last call, as far as it is in the file."""
+        with open(self.path, "rb") as f:
+            f.seek(self._at)
+            data = f.read()
+        if self._at == 0:
+            if len(data) < 24:
+                return
+            self._at = 24
+            data = data[24:]
+        at = 0
+        while at + 16 <= len(data):
+            s, us, kept, size = struct.unpack_from("<IIII", data, at)
+            if at + 16 + kept > len(data):
+                break
+            at += 16 + kept
+            self._at += 16 + kept
+            yield SimpleNamespace(time=s + us / 1e6, size=size, data=data[at - kept:at])
+
+
 def read(path):
     """Yields time, original length and bytes of every packet of a capture file."""
     with open(path, "rb") as f:
@@ -113,9 +140,9 @@ def classify(frame):
     return "other", f"IPv{v} protocol {protocol}"
 
 
-def judge(packets, inner=()):
-    """Counts by class. `inner`: pairs of inner addresses as bytes (source, destination). Raises
-    LabError with the first offender."""
+def judge(packets, inner=(), patterns=()):
+    """Counts by class. `inner`: pairs of inner addresses as bytes (source, destination); `patterns`:
+    compiled expressions of such. Raises LabError with the first offender."""
     classes = collections.Counter()
     pairs = [a + b for a, b in inner] + [b + a for a, b in inner]
     for n, p in enumerate(packets, 1):
@@ -124,7 +151,8 @@ def judge(packets, inner=()):
         if why is None and MARKER[:12] in p.data:
             why = "plaintext of the stream or the file"
         if why is None and kind != "arp":
-            why = next((f"inner addresses {x.hex()}" for x in pairs if x in p.data), None)
+            why = next((f"inner addresses {x.hex()}" for x in pairs if x in p.data), None) or \
+                next((f"inner addresses {m[0].hex()}" for x in patterns if (m := x.search(p.data))), None)
         if why:
             raise LabError(f"packet {n} of {p.size} bytes must not be on the wire: {why}: {p.data[:80].hex()}")
     return classes

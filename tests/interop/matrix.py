@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix: every row of the table (rows.py) with strongSwan. One tunnel a row comes up, is seen to have the
+algorithms that were configured on both sides, carries numbered UDP both ways in IPv4 and IPv6 while its child and
+its IKE SA are rekeyed from either side, loses nothing, and is deleted on both sides; the wire is judged for anything in
+clear.
+
+usage: matrix.py [--full] [--list] [--json FILE] [NAME...]
+
+NAME picks rows; * stands for anything. --full (or TWINBORE_FULL=1) takes the large table. --json writes one
+object a row. --list prints the table and the pairs that it does not cover (none)."""
+
+import argparse
+import fnmatch
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lab import LabError, Tap, World, need, until, wire  # noqa: E402
+from lab.flows import Flow, reach  # noqa: E402
+from lab.strongswan import Charon  # noqa: E402
+from lab.twinbore import Twinbore  # noqa: E402
+
+import ground as grounds  # noqa: E402
+import rows as tables  # noqa: E402
+from steps import STEPS  # noqa: E402
+
+
+class Trial:
+    """One row between the two gateways."""
+
+    def __init__(self, ground, tb, ss, row, say):
+        self.ground, self.tb, self.ss, self.row, self.say = ground, tb, ss, row, say
+        self.places = grounds.places(row)
+        a, b = ground.a.host, ground.b.host
+        self.pairs = [((a, x), (b, y)) for x, y in zip(self.places.our_hosts, self.places.their_hosts)]
+        self.n_packets = 0
+
+    # ------------------------------------------------------------ acts
+
+    def begin(self):
+        if self.row.role == "initiator":
+            self.tb.up(self.row.name)
+        else:
+            self.ss.initiate(self.row.name, name=self.row.name)
+        self.both_up()
+
+    def both_up(self):
+        self.tb.wait_up(self.row.name)
+        self.ss.wait_up(name=self.row.name)
+
+    def reach(self):
+        reach(*self.pairs)
+
+    def flow(self, **kw):
+        return Flow(*self.pairs, interval_ms=2, **kw)
+
+    def rekey(self, side, what):
+        """From one side; returns when both hold the new one alone."""
+        name = self.row.name
+        ours, theirs = self.tb.ids(name, what), self.ss.ids(what, name)
+        if side == "ours":
+            self.tb.call("rekey", tunnel=name, what=what)
+        else:
+            self.ss.vici.call("rekey", **({"child": name} if what == "child" else {}), ike=name)
+        until(f"both hold another single {what} SA after a rekey by {side}",
+              lambda: len(now := self.tb.ids(name, what)) == 1 and not now & ours and
+              len(now := self.ss.ids(what, name)) == 1 and not now & theirs, step=0.01)
+
+    def nothing_here(self):
+        return not self.tb.ids(self.row.name) and not self.tb.ids(self.row.name, "ike")
+
+    def end(self):
+        """A delete by the row's ender reaches the other side."""
+        if self.row.ender == "ours":
+            self.tb.call("down", tunnel=self.row.name)
+        else:
+            self.ss.terminate(name=self.row.name)
+        self.ss.wait_down(name=self.row.name)
+        until("Twinbore holds no SA of it", self.nothing_here)
+
+    def abandon(self):
+        """After a failure: nothing of this row may disturb the next."""
+        self.tb.call("down", tunnel=self.row.name)
+        self.ss.terminate(check=False, name=self.row.name)
+
+    # ------------------------------------------------------------ judges
+
+    def same(self, what, shown, wanted):
+        for k, v in wanted.items():
+            if shown.get(k) != v:
+                raise LabError(f"{what}: {k} is {shown.get(k)!r} where {v!r} was to be chosen")
+
+    def chosen(self, rekeyed=False):
+        """Both sides show the algorithms of the row; of the child's group only after a rekey."""
+        row, name = self.row, self.row.name
+        esp = (row.esp[0], row.esp[1], None, row.esp[2] if rekeyed else None)
+        ike, = self.tb.sas(name, "ike")
+        child, = (s for s in self.tb.sas(name, "child") if s["state"] != "lingering")
+        self.same("Twinbore's IKE SA", ike, {"suite": tables.shown_by_us(*row.ike)})
+        self.same("Twinbore's child", child, {"suite": tables.shown_by_us(*esp, row.esn)})
+        sa, = self.ss.sas(name)
+        self.same("strongSwan's IKE SA", sa, tables.shown_by_strongswan(*row.ike))
+        theirs, = (c for c in sa["child-sas"].values() if c["state"] == "INSTALLED")
+        self.same("strongSwan's child", theirs, {**tables.shown_by_strongswan(*esp),
+                                                 "esn": "1" if row.esn else None})
+        if not row.esp[2] and theirs.get("dh-group"):
+            raise LabError(f"the child has a group where there is to be none: {theirs['dh-group']}")
+        for k in ("in_auth_failed", "in_replayed", "in_late", "in_ts_mismatch", "in_malformed"):
+            if child[k]:
+                raise LabError(f"{k} of the child is {child[k]}")
+
+    # ------------------------------------------------------------ the row
+
+    def run(self):
+        self.begin()
+        self.chosen()
+        self.reach()
+        with self.flow() as flow:
+            for side in ("ours", "theirs"):
+                for what in ("child", "ike"):
+                    self.rekey(side, what)
+            self.chosen(rekeyed=True)
+            until("packets flow in every direction", flow.flows)
+            self.n_packets = flow.lossless()
+        for step in self.row.steps:
+            STEPS[step](self)
+        self.end()
+
+
+class Seen:
+    """Context manager: all that passes on Twinbore's outer wire, judged row by row."""
+
+    def __init__(self, ground):
+        self.tail = wire.Tail(*ground.a.wire)
+
+    def __enter__(self):
+        self.tail.__enter__()
+        return self
+
+    def judge(self, n_packets):
+        """Nothing in clear since the last call, and the packets of the flows went by as ESP."""
+        classes = {}
+
+        def all_there():
+            for k, v in wire.judge(self.tail.more(), patterns=grounds.INNER).items():
+                classes[k] = classes.get(k, 0) + v
+            return classes.get("esp", 0) + classes.get("esp-in-udp", 0) >= n_packets
+
+        try:
+            until("all packets of the flow on the wire", all_there, 5)
+        except LabError as e:
+            raise LabError(f"{e}: {classes} of {n_packets}") from None
+
+    def __exit__(self, *exc):
+        return self.tail.__exit__(*exc)
+
+
+def width(rows, column):
+    return max(len(r.cells()[column]) for r in rows)
+
+
+def run_rows(tap, world, rows, out):
+    ground = grounds.Ground(world, rows)
+    tb, ss = Twinbore(ground.a), Charon(ground.b.gw, "b")
+    grounds.configure_ours(tb, ground)
+    grounds.configure_theirs(ss, ground)
+    widths = [max(width(rows, n), len(c)) for n, c in enumerate(tables.Row.COLUMNS)]
+
+    def line(cells):
+        return "  ".join(c.ljust(w) for c, w in zip(cells, widths))
+
+    with wire.Guard(*ground.wires), Seen(ground) as seen, ss, tb:
+        tap.say("         " + line(tables.Row.COLUMNS))
+        for row in rows:
+            started = time.monotonic()
+            trial = None
+            with tap.case(line(row.cells())) as say:
+                trial = Trial(ground, tb, ss, row, say)
+                trial.run()
+                seen.judge(trial.n_packets)
+            if not tap.last_ok:
+                trial.abandon()
+            if out:
+                print(json.dumps(dict(zip(row.COLUMNS, row.cells()), ok=tap.last_ok, packets=trial.n_packets,
+                                      seconds=round(time.monotonic() - started, 2))), file=out, flush=True)
+        with tap.case("no process was restarted"):
+            assert all(n == 0 for _, n in tb.restarts().values()), tb.restarts()
+    if tap.n_failed:
+        tap.say(tb.log[-3000:])
+
+
+def main():
+    options = argparse.ArgumentParser(description="Twinbore and strongSwan, one row a case.")
+    options.add_argument("--full", action="store_true", default=bool(os.environ.get("TWINBORE_FULL")))
+    options.add_argument("--list", action="store_true")
+    options.add_argument("--json", metavar="FILE")
+    options.add_argument("names", nargs="*", metavar="NAME")
+    o = options.parse_args()
+    rows = tables.table(o.full)
+    if o.names:
+        rows = [r for r in rows if any(fnmatch.fnmatch(r.name, n) for n in o.names)]
+    if o.list:
+        widths = [max(width(rows, n), len(c)) for n, c in enumerate(tables.Row.COLUMNS)]
+        for cells in [tables.Row.COLUMNS] + [r.cells() for r in rows]:
+            print("  ".join(c.ljust(w) for c, w in zip(cells, widths)).rstrip())
+        print(f"{len(rows)} rows")
+        return 0
+    need("ip", "nft", "ethtool", "tcpdump", "charon-systemd", "swanctl")
+    tap = Tap()
+    with open(o.json or os.devnull, "w") as out:
+        for first in range(0, len(rows), grounds.MOST_ROWS):
+            batch = rows[first:first + grounds.MOST_ROWS]
+            for n, row in enumerate(batch):
+                row.number = n
+            with World("matrix") as tap.world:
+                run_rows(tap, tap.world, batch, out)
+                if tap.n_failed:
+                    tap.say(f"logs: {tap.world.dir}")
+    tap.world = None
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rows: what the matrix tries with every peer, one row a case.
+
+Most rows are not written but chosen: for every two options, each pair of their values stands in some
+row (pairwise coverage). What needs a step of its own is written out below.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+
+DH_NAMES = {2: "modp1024", 5: "modp1536", 14: "modp2048", 15: "modp3072", 16: "modp4096", 17: "modp6144",
+            18: "modp8192", 19: "ecp256", 20: "ecp384", 21: "ecp521", 22: "modp1024s160", 23: "modp2048s224",
+            24: "modp2048s256", 31: "x25519", 32: "x448"}
+
+# A cipher with its integrity algorithm, for IKE and for ESP.
+CIPHERS = (("aes-128-gcm-16", None), ("aes-256-gcm-16", None), ("aes-128-cbc", "sha2-256"),
+           ("aes-256-cbc", "sha2-384"), ("aes-256-cbc", "sha2-512"))
+PRF_OF_AEAD = {"aes-128-gcm-16": "sha2-256", "aes-256-gcm-16": "sha2-384", "chacha20-poly1305": "sha2-512"}
+GROUPS = (14, 19, 20, 21, 31)
+AUTHS = ("psk",)
+PATHS = ("direct", "nat-ours", "nat-theirs")
+FAMILIES = ("v4", "v6")
+ROLES = ("initiator", "responder")
+ENDERS = ("ours", "theirs")  # who deletes at the end
+
+# The option space of the best known cloud's tunnels. With GCM the phase 1 integrity names the PRF.
+AWS_ENCRYPTION = ("aes-128-cbc", "aes-256-cbc", "aes-128-gcm-16", "aes-256-gcm-16")
+AWS_INTEGRITY = ("sha2-256", "sha2-384", "sha2-512")
+AWS_GROUPS_1 = (14, 19, 20, 21)
+AWS_GROUPS_2 = (14, 19, 20, 21)
+
+
+@dataclass
+class Row:
+    """One tunnel. `role`: whether Twinbore initiates. `ours`: keys of our tunnel; `theirs` and
+    `child`: of strongSwan's connection and its child. `steps`: names of further acts (steps.py)."""
+
+    name: str
+    role: str = "initiator"
+    auth: str = "psk"
+    ike: tuple = ("aes-256-gcm-16", None, "sha2-384", 31)  # encryption, integrity, PRF, group
+    esp: tuple = ("aes-256-gcm-16", None, 31)              # encryption, integrity, PFS group
+    path: str = "direct"
+    family: str = "v4"
+    ender: str = "ours"
+    esn: bool = False
+    ours: dict = field(default_factory=dict)
+    theirs: dict = field(default_factory=dict)
+    child: dict = field(default_factory=dict)
+    steps: tuple = ()
+    number: int = 0
+
+    COLUMNS = ("row", "role", "auth", "ike", "esp", "path", "outer", "delete", "more")
+
+    def cells(self):
+        return (self.name, self.role, self.auth, proposal(*self.ike), proposal(self.esp[0], self.esp[1], None, self.esp[2]) +
+                ("-esn" if self.esn else ""), self.path, self.family, self.ender, " ".join(self.steps))
+
+
+# ------------------------------------------------------------ in strongSwan's words
+
+def cipher_word(name):
+    if name == "chacha20-poly1305":
+        return "chacha20poly1305"
+    family, bits, mode, *tag = name.split("-")
+    return f"{family}{bits}" + {"gcm": "gcm", "gmac": "gmac", "cbc": ""}[mode] + (tag[0] if tag else "")
+
+
+def hash_word(name):
+    return "sha" + name.removeprefix("sha2-").removeprefix("sha")
+
+
+def proposal(encr, integ, prf, dh):
+    """As swanctl.conf writes it: aes256-sha384-prfsha384-ecp384."""
+    parts = [cipher_word(encr)]
+    if integ:
+        parts.append(hash_word(integ))
+    if prf:
+        parts.append("prf" + hash_word(prf))
+    if dh:
+        parts.append(DH_NAMES[dh])
+    return "-".join(parts)
+
+
+def shown_by_strongswan(encr, integ, prf, dh):
+    """As list-sa shows what was chosen."""
+    shown = {}
+    if encr == "chacha20-poly1305":
+        shown["encr-alg"] = "CHACHA20_POLY1305"
+    else:
+        _, bits, mode, *tag = encr.split("-")
+        shown["encr-alg"] = {"cbc": "AES_CBC", "gcm": f"AES_GCM_{tag[0] if tag else ''}",
+                             "gmac": "NULL_AES_GMAC"}[mode]
+        shown["encr-keysize"] = bits
+    if integ:
+        shown["integ-alg"] = {"sha1": "HMAC_SHA1_96", "sha2-256": "HMAC_SHA2_256_128",
+                              "sha2-384": "HMAC_SHA2_384_192", "sha2-512": "HMAC_SHA2_512_256"}[integ]
+    if prf:
+        shown["prf-alg"] = "PRF_HMAC_" + {"sha1": "SHA1"}.get(prf, prf.upper().replace("-", "_"))
+    if dh:
+        name = DH_NAMES[dh]
+        shown["dh-group"] = {"x25519": "CURVE_25519", "x448": "CURVE_448"}.get(name)
+        if not shown["dh-group"]:
+            kind, _, bits = name.partition("modp") if name.startswith("modp") else name.partition("ecp")
+            shown["dh-group"] = ("MODP_" if name.startswith("modp") else "ECP_") + bits.replace("s", "_")
+    return shown
+
+
+def shown_by_us(encr, integ, prf, dh, esn=False):
+    parts = [encr] + ([integ] if integ else []) + ([f"prf-{prf}"] if prf else []) + ([f"dh-{dh}"] if dh else [])
+    return "/".join(parts + (["esn"] if esn else []))
+
+
+# ------------------------------------------------------------ the choice
+
+def covering(options, strength=2, but=()):
+    """Rows (dictionaries) such that for every `strength` options each combination of their values is in
+    one. Greedy and without chance: the same table every time. `but`: sets of options that need not
+    meet."""
+    names = list(options)
+    groups = [g for g in itertools.combinations(names, strength) if not any(set(b) <= set(g) for b in but)]
+    missing = {g: set(itertools.product(*(options[n] for n in g))) for g in groups}
+    rows, turn = [], 0
+    while any(missing.values()):
+        group = max(groups, key=lambda g: len(missing[g]))
+        row = dict(zip(group, min(missing[group], key=str)))
+        for n in sorted((n for n in names if n not in row), key=lambda n: -len(options[n])):
+            turn += 1
+            values = options[n][turn % len(options[n]):] + options[n][:turn % len(options[n])]
+
+            def gain(v):
+                known = {**row, n: v}
+                return sum(tuple(known[x] for x in g) in missing[g] for g in groups
+                           if n in g and all(x in known for x in g))
+
+            row[n] = max(values, key=gain)
+        for g in groups:
+            missing[g].discard(tuple(row[n] for n in g))
+        rows.append(row)
+    return rows
+
+
+def uncovered(rows, options, strength=2, but=()):
+    """Combinations that stand in no row; what covering() makes has none."""
+    return [(g, c) for g in itertools.combinations(options, strength) if not any(set(b) <= set(g) for b in but)
+            for c in itertools.product(*(options[n] for n in g))
+            if not any(tuple(r[n] for n in g) == c for r in rows)]
+
+
+def suite_options():
+    return {"ike": CIPHERS, "dh": GROUPS, "esp": CIPHERS, "pfs": GROUPS + (None,), "auth": AUTHS, "path": PATHS,
+            "family": FAMILIES, "role": ROLES, "ender": ENDERS}
+
+
+def suite_rows(strength):
+    rows = []
+    for n, r in enumerate(covering(suite_options(), strength), 1):
+        encr, integ = r["ike"]
+        rows.append(Row(f"s{n}", r["role"], r["auth"], (encr, integ, integ or PRF_OF_AEAD[encr], r["dh"]),
+                        (*r["esp"], r["pfs"]), r["path"], r["family"], r["ender"]))
+    return rows
+
+
+def aws_options():
+    return {"encr1": AWS_ENCRYPTION, "integ1": AWS_INTEGRITY, "dh1": AWS_GROUPS_1, "encr2": AWS_ENCRYPTION,
+            "integ2": AWS_INTEGRITY, "dh2": AWS_GROUPS_2, "role": ROLES, "path": PATHS[:2]}
+
+
+def aws_rows(full):
+    but = () if full else (("dh1", "dh2"),)
+    rows = []
+    for n, r in enumerate(covering(aws_options(), but=but), 1):
+        aead1, aead2 = "gcm" in r["encr1"], "gcm" in r["encr2"]
+        rows.append(Row(f"aws{n}", r["role"], "psk", (r["encr1"], None if aead1 else r["integ1"], r["integ1"], r["dh1"]),
+                        (r["encr2"], None if aead2 else r["integ2"], r["dh2"]), r["path"],
+                        ender=ENDERS[n % 2]))
+    return rows
+
+
+def feature_rows():
+    return [
+        Row("no-pfs", esp=("aes-256-gcm-16", None, None)),
+        Row("no-pfs-theirs", "responder", esp=("aes-128-cbc", "sha2-256", None), ender="theirs"),
+        Row("udp-forced", ours={"udp_encapsulation": "force"}),
+        Row("udp-forced-theirs", "responder", theirs={"encap": "yes"}),
+        Row("dpd", ours={"dpd": {"interval": "500ms", "timeout": "2s", "action": "clear"}},
+            theirs={"dpd_delay": "1s"}, steps=("dead-peer",)),
+        Row("dpd-behind-nat", "responder", path="nat-theirs",
+            ours={"dpd": {"interval": "500ms", "timeout": "2s", "action": "clear"}},
+            theirs={"dpd_delay": "1s"}, steps=("dead-peer",)),
+        Row("child-alone", steps=("child-delete-theirs",)),
+        Row("rekeys", steps=("many-rekeys",)),
+    ]
+
+
+def table(full=False):
+    return suite_rows(3 if full else 2) + aws_rows(full) + feature_rows()
