@@ -57,7 +57,6 @@ struct dp {
 	struct dp_stats_worker *mgr_stats;
 	struct esp_thread esp;
 	struct dp_random random;
-	const struct esp_backend *backend;
 	bool hugepages;
 	bool routes_changed;
 	struct mono now;

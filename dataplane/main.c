@@ -71,36 +71,48 @@ static uint32_t max_routes(const struct config *c)
 	return RTE_MIN(ROUTES_LEAST + (c->memory_mb - MIN_MEMORY_MB) * ROUTES_PER_MB, MAX_ROUTES);
 }
 
+/* A context of a backend that may be trusted with packets, or NULL. */
+static void *try_backend(const struct esp_backend *b)
+{
+	void *ctx = b->ctx_new();
+
+	if (ctx && !esp_backend_self_test(b)) {
+		log_error("AEAD backend %s fails its known answers and is not used", b->name);
+		b->ctx_free(ctx);
+		ctx = NULL;
+	}
+	return ctx;
+}
+
+/* The one that the configuration prefers; the next one is there for suites that the first lacks. */
 static bool pick_backend(char *error)
 {
 	const char *want = dp.config->aead_backend;
 
-	for (size_t i = 0; esp_backends[i]; i++) {
-		const struct esp_backend *b = esp_backends[i];
-		void *ctx;
-
-		if (strcmp(want, "auto") != 0 && strcmp(want, b->name) != 0)
+	for (size_t i = 0; esp_backends[i] && !dp.esp.backend; i++) {
+		if (strcmp(want, "auto") != 0 && strcmp(want, esp_backends[i]->name) != 0)
 			continue;
-		ctx = b->ctx_new();
-		if (!ctx)
-			continue;
-		if (esp_backend_self_test(b)) {
-			dp.backend = b;
-			dp.esp = (struct esp_thread){
-				.backend = b,
-				.ctx = ctx,
-				.random = dp_random_fill,
-				.random_arg = &dp.random,
-			};
-			return true;
-		}
-		log_error("AEAD backend %s fails its known answers and is not used", b->name);
-		b->ctx_free(ctx);
+		dp.esp.ctx = try_backend(esp_backends[i]);
+		if (dp.esp.ctx)
+			dp.esp.backend = esp_backends[i];
 	}
-	snprintf(error, ERROR_SIZE,
-		 "no AEAD backend '%s' works on this machine: set dataplane.aead_backend: auto",
-		 want);
-	return false;
+	if (!dp.esp.backend) {
+		snprintf(error, ERROR_SIZE,
+			 "no AEAD backend '%s' works on this machine: set dataplane.aead_backend: "
+			 "auto",
+			 want);
+		return false;
+	}
+	for (size_t i = 0; esp_backends[i] && !dp.esp.second; i++) {
+		if (esp_backends[i] == dp.esp.backend)
+			continue;
+		dp.esp.second_ctx = try_backend(esp_backends[i]);
+		if (dp.esp.second_ctx)
+			dp.esp.second = esp_backends[i];
+	}
+	dp.esp.random = dp_random_fill;
+	dp.esp.random_arg = &dp.random;
+	return true;
 }
 
 static bool init_tables(char *error)
@@ -136,7 +148,7 @@ static bool init_workers(char *error)
 {
 	for (unsigned i = 0; i < dp.n_workers; i++) {
 		dp.workers[i] = aligned_alloc(64, RTE_ALIGN(sizeof(struct dp_worker), 64));
-		if (!dp.workers[i] || !dp_worker_init(dp.workers[i], &dp, i, i + 1, dp.backend)) {
+		if (!dp.workers[i] || !dp_worker_init(dp.workers[i], &dp, i, i + 1)) {
 			snprintf(error, ERROR_SIZE, "not enough memory for worker %u", i);
 			return false;
 		}
@@ -271,7 +283,7 @@ static void run(void)
 		(void)rte_eal_remote_launch(dp_worker_main, dp.workers[i], dp.workers[i]->lcore);
 	log_info("%u port%s, %u worker%s, %s, AEAD by %s", dp.n_ports, dp.n_ports == 1 ? "" : "s",
 		 dp.n_workers, dp.n_workers == 1 ? "" : "s",
-		 dp.hugepages ? "hugepages" : "no hugepages", dp.backend->name);
+		 dp.hugepages ? "hugepages" : "no hugepages", dp.esp.backend->name);
 	dp_supervisor_ready(&dp);
 	dp_manager_run(&dp);
 	__atomic_store_n(&dp.stop, 1, __ATOMIC_RELEASE);
@@ -294,8 +306,10 @@ static void cleanup(void)
 		dp_worker_fini(dp.workers[i]);
 		free(dp.workers[i]);
 	}
-	if (dp.esp.ctx)
-		dp.backend->ctx_free(dp.esp.ctx);
+	if (dp.esp.backend)
+		dp.esp.backend->ctx_free(dp.esp.ctx);
+	if (dp.esp.second)
+		dp.esp.second->ctx_free(dp.esp.second_ctx);
 	dp_fib_fini(&dp.fib);
 	dp_grace_fini(&dp.grace);
 	dp_netlink_fini(&dp.netlink);

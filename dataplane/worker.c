@@ -30,8 +30,7 @@
 #define SPI_TOKENS    2   /* unknown SPIs told to the manager in an interval */
 #define ICMP_TOKENS   20  /* ICMP errors sent in an interval */
 
-bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned lcore,
-		    const struct esp_backend *backend)
+bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned lcore)
 {
 	char name[32];
 
@@ -46,19 +45,23 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 	snprintf(name, sizeof(name), "dp-in-%u", index);
 	w->in = rte_ring_create(name, DP_WORKER_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	w->esp = (struct esp_thread){
-		.backend = backend,
-		.ctx = backend->ctx_new(),
+		.backend = dp->esp.backend,
+		.ctx = dp->esp.backend->ctx_new(),
+		.second = dp->esp.second,
+		.second_ctx = dp->esp.second ? dp->esp.second->ctx_new() : NULL,
 		.random = dp_random_fill,
 		.random_arg = &w->random,
 	};
 	w->reassembly = calloc(1, sizeof(*w->reassembly));
-	return w->in && w->esp.ctx && w->reassembly;
+	return w->in && w->esp.ctx && (w->esp.second_ctx || !w->esp.second) && w->reassembly;
 }
 
 void dp_worker_fini(struct dp_worker *w)
 {
-	if (w->esp.ctx)
+	if (w->esp.backend)
 		w->esp.backend->ctx_free(w->esp.ctx);
+	if (w->esp.second)
+		w->esp.second->ctx_free(w->esp.second_ctx);
 	dp_reassembly_fini(w);
 	rte_ring_free(w->in);
 	dp_random_wipe(&w->random);

@@ -48,8 +48,8 @@ struct dp_worker {
 /* The thread's main function; `arg` is its struct dp_worker. Returns 0 when told to stop. */
 int dp_worker_main(void *arg);
 
-bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned lcore,
-		    const struct esp_backend *backend);
+/* With the backends that the manager has chosen. */
+bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned lcore);
 void dp_worker_fini(struct dp_worker *w);
 
 static inline void dp_count(uint64_t *counter, uint64_t n)

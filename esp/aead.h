@@ -11,7 +11,8 @@
  *	esp -> | SPI 4 | Seq 4 | IV iv_size | payload payload_size | ICV icv_size |
  *
  * Authenticated besides the payload: SPI, sequence number, and with ESN its high half (RFC 4106 5,
- * RFC 4303 2.2.1: for HMAC it is appended to the data, never sent).
+ * RFC 7634 2.1; RFC 4303 2.2.1: for HMAC it is appended to the data, never sent). HMAC and GMAC
+ * (RFC 4543 3.3) authenticate the IV as such, too; with the others it is a part of the nonce.
  */
 #ifndef ESP_AEAD_H
 #define ESP_AEAD_H
@@ -20,37 +21,56 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ESP_IV_MAX  16
-#define ESP_ICV_MAX 32
+#define ESP_IV_MAX       16
+#define ESP_ICV_MIN      8
+#define ESP_ICV_MAX      32
+#define ESP_ENCR_KEY_MAX 36 /* a key of 256 bits and its salt */
 
 /* IANA numbers, as in dp_msg.h and IKE. */
 enum esp_encr {
-	ESP_ENCR_AES_CBC = 12,
-	ESP_ENCR_AES_GCM_16 = 20,
+	ESP_ENCR_AES_CBC = 12,            /* RFC 3602 */
+	ESP_ENCR_AES_GCM_8 = 18,          /* RFC 4106 */
+	ESP_ENCR_AES_GCM_12 = 19,         /* RFC 4106 */
+	ESP_ENCR_AES_GCM_16 = 20,         /* RFC 4106 */
+	ESP_ENCR_NULL_AUTH_AES_GMAC = 21, /* RFC 4543 */
+	ESP_ENCR_CHACHA20_POLY1305 = 28,  /* RFC 7634 */
 };
 
 enum esp_integ {
 	ESP_INTEG_NONE = 0,
-	ESP_INTEG_HMAC_SHA2_256_128 = 12,
+	ESP_INTEG_HMAC_SHA1_96 = 2,       /* RFC 2404 */
+	ESP_INTEG_HMAC_SHA2_256_128 = 12, /* RFC 4868 */
 	ESP_INTEG_HMAC_SHA2_384_192 = 13,
 	ESP_INTEG_HMAC_SHA2_512_256 = 14,
+};
+
+/* How a packet is protected, whatever the sizes of keys and ICV. */
+enum esp_kind {
+	ESP_KIND_GCM,
+	ESP_KIND_GMAC, /* authentic, but in clear */
+	ESP_KIND_CHACHA20_POLY1305,
+	ESP_KIND_CBC_HMAC,
 };
 
 /* What a pair of transforms means for a packet's layout. */
 struct esp_suite {
 	uint16_t encr, encr_key_bits, integ;
+	uint8_t kind; /* enum esp_kind */
 	uint8_t iv_size;
 	uint8_t icv_size;
-	uint8_t align;         /* the payload's granularity: 4 for GCM, 16 for CBC (RFC 4303 2.4) */
+	uint8_t align;         /* the payload's granularity: 16 for CBC, else 4 (RFC 4303 2.4) */
 	uint8_t encr_key_size; /* bytes, salt included */
 	uint8_t salt_size;
 	uint8_t integ_key_size;
-	bool aead;
+	bool aead; /* one transform does both, and its IV is a counter */
 };
 
-/* False if the combination is unknown or inconsistent (an AEAD with integrity, CBC without). */
+/*
+ * False if the combination is unknown or inconsistent (an AEAD with integrity, CBC without).
+ * ChaCha20 has one key length, which IKE does not name: 0 stands for its 256 bits.
+ */
 bool esp_suite_init(struct esp_suite *out, uint16_t encr, uint16_t encr_key_bits, uint16_t integ);
-/* "aes-256-gcm-16", "aes-128-cbc/sha2-256". `buf` holds ESP_SUITE_STRLEN. */
+/* "aes-256-gcm-16", "chacha20-poly1305", "aes-128-cbc/sha2-256". `buf` holds ESP_SUITE_STRLEN. */
 #define ESP_SUITE_STRLEN 40
 const char *esp_suite_format(const struct esp_suite *s, char buf[ESP_SUITE_STRLEN]);
 

@@ -6,9 +6,10 @@
 #include <string.h>
 #include "esp/esp_int.h"
 
-/* RFC 4106 4: the nonce is the salt and the packet's IV. */
+/* RFC 4106 4, RFC 4543 3.2, RFC 7634 2: the nonce is the salt and the packet's IV. */
 #define AEAD_NONCE_SIZE 12u
 #define AEAD_SALT_SIZE  4u
+#define AEAD_IV_SIZE    8u
 #define AEAD_AAD_MAX    12u
 #define AEAD_CBC_BLOCK  16u
 
@@ -26,18 +27,21 @@ static inline bool aead_cbc_size_ok(const struct esp_job *j)
 	return j->payload_size != 0 && j->payload_size % AEAD_CBC_BLOCK == 0;
 }
 
+static inline uint64_t aead_load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+	return v;
+}
+
+/* ICVs are 8, 12, 16, 24 or 32 bytes: never less than the one word that may overlap another. */
 static inline bool aead_equal_ct(const uint8_t *a, const uint8_t *b, size_t size)
 {
-	uint64_t diff = 0;
+	uint64_t diff = aead_load64(a + size - 8) ^ aead_load64(b + size - 8);
 
-	/* ICVs are 16, 24 or 32 bytes. */
-	for (size_t i = 0; i < size; i += 8) {
-		uint64_t x, y;
-
-		memcpy(&x, a + i, 8);
-		memcpy(&y, b + i, 8);
-		diff |= x ^ y;
-	}
+	for (size_t i = 0; i + 8 < size; i += 8)
+		diff |= aead_load64(a + i) ^ aead_load64(b + i);
 	/* Keeps the compiler from turning the loop into one with an early exit. */
 	__asm__("" : "+r"(diff));
 	return diff == 0;

@@ -14,8 +14,9 @@
 
 struct esp_key {
 	EVP_CIPHER_CTX *enc, *dec;
-	EVP_MAC_CTX *mac; /* NULL for GCM */
+	EVP_MAC_CTX *mac; /* NULL for an AEAD */
 	uint8_t salt[AEAD_SALT_SIZE];
+	uint8_t kind; /* enum esp_kind */
 	uint8_t icv_size;
 	bool aead, esn;
 };
@@ -58,6 +59,8 @@ static void *ssl_ctx_new(void)
 
 static const EVP_CIPHER *cipher_of(const struct esp_suite *s)
 {
+	if (s->kind == ESP_KIND_CHACHA20_POLY1305)
+		return EVP_chacha20_poly1305();
 	switch (s->encr_key_bits) {
 	case 128: return s->aead ? EVP_aes_128_gcm() : EVP_aes_128_cbc();
 	case 192: return s->aead ? EVP_aes_192_gcm() : EVP_aes_192_cbc();
@@ -68,9 +71,10 @@ static const EVP_CIPHER *cipher_of(const struct esp_suite *s)
 /* Returns a constant; OSSL_PARAM wants it without const and does not write it. */
 static char *digest_of(const struct esp_suite *s)
 {
-	static char sha256[] = "SHA256", sha384[] = "SHA384", sha512[] = "SHA512";
+	static char sha1[] = "SHA1", sha256[] = "SHA256", sha384[] = "SHA384", sha512[] = "SHA512";
 
 	switch (s->integ) {
+	case ESP_INTEG_HMAC_SHA1_96: return sha1;
 	case ESP_INTEG_HMAC_SHA2_256_128: return sha256;
 	case ESP_INTEG_HMAC_SHA2_384_192: return sha384;
 	default: return sha512;
@@ -119,6 +123,7 @@ static struct esp_key *ssl_key_new(void *ctx, const struct esp_suite *s, bool es
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return NULL;
+	k->kind = s->kind;
 	k->aead = s->aead;
 	k->esn = esn;
 	k->icv_size = s->icv_size;
@@ -134,17 +139,18 @@ fail:
 	return NULL;
 }
 
-static bool gcm_run(const struct esp_job *j, EVP_CIPHER_CTX *c, bool seal)
+static bool aead_run(const struct esp_job *j, EVP_CIPHER_CTX *c, bool seal)
 {
 	const struct esp_key *k = j->key;
 	uint8_t nonce[AEAD_NONCE_SIZE], aad[AEAD_AAD_MAX];
-	uint8_t *text = j->esp + ESP_HDR_SIZE + 8;
+	uint8_t *iv = j->esp + ESP_HDR_SIZE;
+	uint8_t *text = iv + AEAD_IV_SIZE;
 	uint8_t *icv = text + j->payload_size;
 	const int size = (int)j->payload_size;
 	int len, aad_size = ESP_HDR_SIZE;
 
 	memcpy(nonce, k->salt, AEAD_SALT_SIZE);
-	memcpy(nonce + AEAD_SALT_SIZE, j->esp + ESP_HDR_SIZE, 8);
+	memcpy(nonce + AEAD_SALT_SIZE, iv, AEAD_IV_SIZE);
 	if (k->esn) {
 		aead_aad_esn(aad, j);
 		aad_size = AEAD_AAD_MAX;
@@ -153,15 +159,21 @@ static bool gcm_run(const struct esp_job *j, EVP_CIPHER_CTX *c, bool seal)
 	}
 	if (EVP_CipherInit_ex(c, NULL, NULL, NULL, nonce, -1) != 1)
 		return false;
-	if (!seal && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, 16, icv) != 1)
+	if (!seal && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, k->icv_size, icv) != 1)
 		return false;
-	if (EVP_CipherUpdate(c, NULL, &len, aad, aad_size) != 1 ||
-	    EVP_CipherUpdate(c, text, &len, text, size) != 1 || len != size)
+	if (EVP_CipherUpdate(c, NULL, &len, aad, aad_size) != 1)
 		return false;
-	/* Opening, this is where the ICV is compared, in constant time. */
-	if (EVP_CipherFinal_ex(c, text + len, &len) != 1)
+	if (k->kind == ESP_KIND_GMAC) {
+		/* RFC 4543 3.3: the IV and the payload are additional data, nothing is encrypted. */
+		if (EVP_CipherUpdate(c, NULL, &len, iv, (int)AEAD_IV_SIZE + size) != 1)
+			return false;
+	} else if (EVP_CipherUpdate(c, text, &len, text, size) != 1 || len != size) {
 		return false;
-	return !seal || EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, 16, icv) == 1;
+	}
+	/* Opening, this is where the ICV is compared, in constant time. No block is left to write. */
+	if (EVP_CipherFinal_ex(c, nonce, &len) != 1)
+		return false;
+	return !seal || EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, k->icv_size, icv) == 1;
 }
 
 static bool cbc_cipher(const struct esp_job *j, EVP_CIPHER_CTX *c)
@@ -216,14 +228,14 @@ static bool cbc_open_one(const struct esp_job *j)
 static void ssl_seal(void *ctx, struct esp_job *jobs, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		jobs[i].ok = jobs[i].key->aead ? gcm_run(&jobs[i], jobs[i].key->enc, true)
+		jobs[i].ok = jobs[i].key->aead ? aead_run(&jobs[i], jobs[i].key->enc, true)
 					       : cbc_seal_one(&jobs[i]);
 }
 
 static void ssl_open(void *ctx, struct esp_job *jobs, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		jobs[i].ok = jobs[i].key->aead ? gcm_run(&jobs[i], jobs[i].key->dec, false)
+		jobs[i].ok = jobs[i].key->aead ? aead_run(&jobs[i], jobs[i].key->dec, false)
 					       : cbc_open_one(&jobs[i]);
 }
 

@@ -106,10 +106,16 @@ struct esp_sa_cfg {
 struct esp_out; /* outbound half */
 struct esp_in;  /* inbound half */
 
-/* One thread's tools: a backend with its context and a source of unpredictable CBC IVs. */
+/*
+ * One thread's tools: a backend with its context, another for the suites that the first does not
+ * support (or NULL), and a source of unpredictable CBC IVs. An SA half may be made with one thread's
+ * tools and used with another's, if both have the same backends.
+ */
 struct esp_thread {
 	const struct esp_backend *backend;
 	void *ctx;
+	const struct esp_backend *second;
+	void *second_ctx;
 	/* Fills with unpredictable bytes, for CBC IVs; injected by the shell. */
 	void (*random)(void *arg, uint8_t *out, size_t size);
 	void *random_arg;

@@ -101,6 +101,20 @@ static inline uint64_t esp_limit(uint64_t limit)
 	return limit ? limit : UINT64_MAX;
 }
 
+/* The first of a thread's backends that supports the suite; NULL: none. */
+static inline const struct esp_backend *esp_thread_pick(const struct esp_thread *t,
+							const struct esp_suite *s)
+{
+	if (t->backend->supports(s))
+		return t->backend;
+	return t->second && t->second->supports(s) ? t->second : NULL;
+}
+
+static inline void *esp_thread_ctx(const struct esp_thread *t, const struct esp_backend *b)
+{
+	return b == t->backend ? t->ctx : t->second_ctx;
+}
+
 /* inner.c: the inner header as a router sees it. */
 struct esp_inner {
 	uint32_t total;     /* length by the header; never more than the bytes at hand */

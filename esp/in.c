@@ -33,7 +33,7 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 
 	if (!sa)
 		return NULL;
-	sa->backend = t->backend;
+	sa->backend = esp_thread_pick(t, &cfg->suite);
 	sa->suite = cfg->suite;
 	sa->soft_packets = esp_limit(cfg->soft_packets);
 	sa->hard_packets = esp_limit(cfg->hard_packets);
@@ -42,11 +42,12 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	sa->last_remote = cfg->remote;
 	sa->last_local = cfg->local;
 	esp_replay_init(&sa->replay, window, cfg->esn, sa->window_bits);
-	if (!t->backend->supports(&cfg->suite))
+	if (!sa->backend)
 		goto fail;
 	if (!esp_ts_compile(&sa->ts, cfg->ts, cfg->n_ts, false))
 		goto fail;
-	sa->key = t->backend->key_new(t->ctx, &cfg->suite, cfg->esn, cfg->encr_key, cfg->integ_key);
+	sa->key = sa->backend->key_new(esp_thread_ctx(t, sa->backend), &cfg->suite, cfg->esn,
+				       cfg->encr_key, cfg->integ_key);
 	if (!sa->key)
 		goto fail;
 	return sa;
@@ -266,7 +267,7 @@ size_t esp_decap(struct esp_thread *t, struct esp_in *sa, struct esp_pkt *pkts, 
 	assert(n <= ESP_BURST_MAX);
 	n_jobs = locate(sa, pkts, n, steps, jobs);
 	if (n_jobs)
-		sa->backend->open(t->ctx, jobs, n_jobs);
+		sa->backend->open(esp_thread_ctx(t, sa->backend), jobs, n_jobs);
 	for (size_t i = 0; i < n_jobs; i++) {
 		struct esp_pkt *p = steps[i].pkt;
 		const uint8_t *outer = p->data;

@@ -17,8 +17,8 @@
 /* RFC 4303 2.4: the default content of the padding. */
 static const uint8_t padding[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0};
 
-static_assert(ESP_TRAILER_SIZE + 16 >= sizeof(padding),
-	      "trailer and smallest ICV take the padding");
+static_assert(ESP_TRAILER_SIZE + ESP_ICV_MIN >= sizeof(padding) / 2,
+	      "trailer and smallest ICV take half of the padding");
 
 /* One packet on its way through the phases. */
 struct out_step {
@@ -35,7 +35,7 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 
 	if (!sa)
 		return NULL;
-	sa->backend = t->backend;
+	sa->backend = esp_thread_pick(t, &cfg->suite);
 	sa->suite = cfg->suite;
 	sa->spi = cfg->spi;
 	sa->esn = cfg->esn;
@@ -48,7 +48,7 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	sa->hard_packets = esp_limit(cfg->hard_packets);
 	sa->soft_bytes = esp_limit(cfg->soft_bytes);
 	sa->hard_bytes = esp_limit(cfg->hard_bytes);
-	if (!t->backend->supports(&cfg->suite))
+	if (!sa->backend)
 		goto fail;
 	/* RFC 3602 3: a CBC IV must be unpredictable. */
 	if (!cfg->suite.aead && !t->random)
@@ -58,7 +58,8 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 		goto fail;
 	if (!esp_ts_compile(&sa->ts, cfg->ts, cfg->n_ts, true))
 		goto fail;
-	sa->key = t->backend->key_new(t->ctx, &cfg->suite, cfg->esn, cfg->encr_key, cfg->integ_key);
+	sa->key = sa->backend->key_new(esp_thread_ctx(t, sa->backend), &cfg->suite, cfg->esn,
+				       cfg->encr_key, cfg->integ_key);
 	if (!sa->key)
 		goto fail;
 	return sa;
@@ -189,15 +190,17 @@ static inline void build_one(const struct esp_out *sa, struct out_step *s, uint6
 	/* 5. The inner header as it leaves a router. */
 	if (!p->from_self)
 		esp_inner_decrement_ttl(p->data, s->inner.family);
-	/* 6. Padding, pad length, next header. The 16 bytes reach into the ICV at most. */
-	memcpy(trailer, padding, sizeof(padding));
+	/* 6. Padding, pad length, next header. Eight bytes reach into the ICV at most. */
+	memcpy(trailer, padding, 8);
+	if (pad > 8)
+		memcpy(trailer + 8, padding + 8, 8);
 	trailer[pad] = (uint8_t)pad;
 	trailer[pad + 1] = s->inner.family == IP_V4 ? ESP_PROTO_IPV4 : ESP_PROTO_IPV6;
 	/* 7. Outer headers and SPI; sequence number and IV. */
 	esp_outer_build(&sa->outer, outer, outer_size, &s->inner, (uint16_t)(seq ^ sa->spi));
 	esp_put32(esp + 4, (uint32_t)seq);
 	if (sa->suite.aead)
-		/* RFC 4106 3.1: unique for the key's life; the sequence number is. */
+		/* RFC 4106 3.1, RFC 7634 2: unique for the key's life; the sequence number is. */
 		esp_put64(esp + ESP_HDR_SIZE, seq);
 	else
 		memcpy(esp + ESP_HDR_SIZE, cbc_iv, ESP_IV_MAX);
@@ -231,7 +234,7 @@ size_t esp_encap(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts,
 		t->random(t->random_arg, ivs[0], n_jobs * ESP_IV_MAX);
 	for (size_t i = 0; i < n_jobs; i++)
 		build_one(sa, &steps[i], seq + i, ivs[i], &jobs[i]);
-	sa->backend->seal(t->ctx, jobs, n_jobs);
+	sa->backend->seal(esp_thread_ctx(t, sa->backend), jobs, n_jobs);
 	for (size_t i = 0; i < n_jobs; i++) {
 		struct esp_pkt *p = steps[i].pkt;
 

@@ -108,10 +108,12 @@ struct dp_sa {
 	uint32_t slot;
 	uint32_t spi; /* inbound: ours, its low DP_SLOT_BITS bits = slot; outbound: the peer's */
 	uint32_t tunnel;
-	uint32_t flags;         /* enum dp_sa_flags */
-	uint16_t encr;          /* IANA "Transform Type 1": 12 AES-CBC, 20 AES-GCM-16, ... */
-	uint16_t encr_key_bits; /* 128, 192, 256 */
-	uint16_t integ;         /* IANA "Transform Type 3": 0 for AEAD, 12, 13, 14 */
+	uint32_t flags; /* enum dp_sa_flags */
+	/* IANA "Transform Type 1": 12 AES-CBC, 18 to 20 AES-GCM with ICVs of 8, 12 and 16 bytes, 21
+	 * AES-GMAC (RFC 4543, no confidentiality), 28 ChaCha20-Poly1305 */
+	uint16_t encr;
+	uint16_t encr_key_bits; /* 128, 192, 256; ChaCha20-Poly1305: 256, or 0 for the same */
+	uint16_t integ; /* IANA "Transform Type 3": 2, 12, 13, 14 for AES-CBC, 0 for the others */
 	uint16_t replay_window; /* inbound: packets, 0 (off) or 64..4096 */
 	uint8_t encr_key[36];   /* key, then the 4-byte salt for AEAD (RFC 4106 8.1) */
 	uint8_t integ_key[64];

@@ -3,8 +3,12 @@
 native and in UDP, IPv4 and IPv6 inside."""
 
 import copy
+import os
+import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "esp"))
 import dplab
+import scapy_ciphers
 from dplab import *
 from scapy.all import (ESP, ICMP, IP, IPv6, Raw, SecurityAssociation, TCP, UDP, ICMPv6EchoRequest,
                        conf)
@@ -23,6 +27,13 @@ SUITES = [
     ("gcm-128", GCM, 128, 0, 0, 0, "AES-GCM", 20, None),
     ("gcm-256", GCM, 256, 0, 0, 0, "AES-GCM", 36, None),
     ("gcm-256-esn", GCM, 256, 0, 0, ESN, "AES-GCM", 36, None),
+    ("gcm-8", GCM_8, 256, 0, 0, 0, "AES-GCM-8", 36, None),
+    ("gcm-12-esn", GCM_12, 128, 0, 0, ESN, "AES-GCM-12", 20, None),
+    ("gmac", GMAC, 256, 0, 0, 0, "AES-GMAC", 36, None),
+    ("gmac-esn", GMAC, 128, 0, 0, ESN, "AES-GMAC", 20, None),
+    ("chacha20", CHACHA, 256, 0, 0, 0, "CHACHA20-POLY1305", 36, None),
+    ("chacha20-esn", CHACHA, 0, 0, 0, ESN, "CHACHA20-POLY1305", 36, None),
+    ("cbc-256-sha1", CBC, 256, SHA1, 20, 0, "AES-CBC", 32, "HMAC-SHA1-96"),
     ("cbc-128-sha256", CBC, 128, SHA256, 32, 0, "AES-CBC", 16, "SHA2-256-128"),
     ("cbc-256-sha256", CBC, 256, SHA256, 32, 0, "AES-CBC", 32, "SHA2-256-128"),
     ("cbc-256-sha384", CBC, 256, SHA384, 48, 0, "AES-CBC", 32, "SHA2-384-192"),

@@ -26,10 +26,13 @@ enum {
 	OPT_SELF = 32,
 };
 
-static const uint16_t suites[12][3] = {
+static const uint16_t suites[][3] = {
 	{20, 128, 0},  {20, 192, 0},  {20, 256, 0},  {12, 128, 12}, {12, 128, 13}, {12, 128, 14},
 	{12, 192, 12}, {12, 192, 13}, {12, 192, 14}, {12, 256, 12}, {12, 256, 13}, {12, 256, 14},
+	{18, 128, 0},  {18, 256, 0},  {19, 128, 0},  {19, 256, 0},  {21, 128, 0},  {21, 256, 0},
+	{28, 256, 0},  {12, 128, 2},  {12, 256, 2},
 };
+#define N_SUITES (sizeof(suites) / sizeof(suites[0]))
 
 static void check(bool ok)
 {
@@ -90,7 +93,7 @@ static struct esp_sa_cfg cfg_of(unsigned suite, unsigned options)
 		.encr_key = key,
 		.integ_key = integ_key,
 	};
-	const uint16_t *row = suites[suite % 12];
+	const uint16_t *row = suites[suite % N_SUITES];
 
 	check(esp_suite_init(&cfg.suite, row[0], row[1], row[2]));
 	cfg.ts[0] = ts_all(IP_V4);

@@ -3,7 +3,8 @@
 """ESP against an independent implementation: scapy.
 
 Each case sends packets both ways: what Twinbore seals, scapy opens; what scapy seals, Twinbore
-opens. Before that the oracle proves itself on RFC 4868, and our vector files on the oracle.
+opens. Before that the oracle proves itself on RFC 4868 and RFC 2202, and our vector files on the
+oracle. scapy_ciphers.py has what scapy lacks.
 Output: TAP. Usage: oracle_scapy.py ESP_TOOL VECTORS_DIRECTORY
 """
 import hmac
@@ -17,17 +18,27 @@ import warnings
 warnings.filterwarnings("ignore")
 logging.getLogger("scapy").setLevel(logging.ERROR)
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: E402
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: E402
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305  # noqa: E402
 from scapy.layers.inet import ICMP, IP, TCP, UDP  # noqa: E402
 from scapy.layers.inet6 import IPv6  # noqa: E402
 from scapy.layers.ipsec import ESP, IPSecIntegrityError, SecurityAssociation  # noqa: E402
 from scapy.packet import Raw, raw  # noqa: E402
+import scapy_ciphers  # noqa: E402,F401
 
-HASHES = {12: ("sha256", 32, "SHA2-256-128"),
-          13: ("sha384", 48, "SHA2-384-192"),
-          14: ("sha512", 64, "SHA2-512-256")}
-SUITES = [(20, bits, 0) for bits in (128, 192, 256)] + \
-         [(12, bits, integ) for bits in (128, 192, 256) for integ in HASHES]
+HASHES = {2: ("sha1", 20, 12, "HMAC-SHA1-96"),
+          12: ("sha256", 32, 16, "SHA2-256-128"),
+          13: ("sha384", 48, 24, "SHA2-384-192"),
+          14: ("sha512", 64, 32, "SHA2-512-256")}
+CBC, GCM_8, GCM_12, GCM_16, GMAC, CHACHA = 12, 18, 19, 20, 21, 28
+CIPHERS = {CBC: "AES-CBC", GCM_8: "AES-GCM-8", GCM_12: "AES-GCM-12", GCM_16: "AES-GCM",
+           GMAC: "AES-GMAC", CHACHA: "CHACHA20-POLY1305"}
+GCM_ICVS = {GCM_8: 8, GCM_12: 12, GCM_16: 16}
+SUITES = [(encr, bits, 0) for encr in (GCM_8, GCM_12, GCM_16, GMAC) for bits in (128, 192, 256)] + \
+         [(CHACHA, 256, 0)] + \
+         [(CBC, bits, integ) for bits in (128, 192, 256) for integ in HASHES]
+# One of each layout: IV, alignment and ICV.
+WHOLE = [(encr, 256, 0) for encr in (GCM_8, GCM_12, GCM_16, GMAC, CHACHA)] + \
+        [(CBC, 256, integ) for integ in HASHES]
 OUTER = ["v4", "v4-udp", "v6", "v6-udp"]
 SPI = 0xC0DE0042
 ESN_HIGH = 5
@@ -50,25 +61,31 @@ def read_vectors(path):
 def prove_hmac(vector):
     got = hmac.new(bytes.fromhex(vector["key"]), bytes.fromhex(vector["data"]), vector["hash"])
     assert got.hexdigest().startswith(vector["icv"]), got.hexdigest()
-    assert len(vector["icv"]) == got.digest_size
+    assert len(vector["icv"]) == 2 * next(h[2] for h in HASHES.values() if h[0] == vector["hash"])
 
 
-def prove_gcm(vector):
+def prove_aead(vector):
     key, plain, esp = (bytes.fromhex(vector[k]) for k in ("key", "plain", "esp"))
     high = bytes.fromhex(vector["seq_hi"]) if vector["esn"] == "1" else b""
-    sealed = AESGCM(key[:-4]).encrypt(key[-4:] + esp[8:16], plain, esp[:4] + high + esp[4:8])
-    assert sealed == esp[16:]
+    encr, aad, nonce = int(vector["encr"]), esp[:4] + high + esp[4:8], key[-4:] + esp[8:16]
+    if encr == GMAC:
+        assert esp[16:-16] == plain
+        assert AESGCM(key[:-4]).encrypt(nonce, b"", aad + esp[8:16] + plain) == esp[-16:]
+        return
+    cipher = ChaCha20Poly1305(key[:-4]) if encr == CHACHA else AESGCM(key[:-4])
+    sealed = cipher.encrypt(nonce, plain, aad)
+    assert sealed[:len(plain) + GCM_ICVS.get(encr, 16)] == esp[16:]
 
 
 def prove_cbc(vector):
     key, ikey, plain, esp = (bytes.fromhex(vector[k])
                              for k in ("key", "integ_key", "plain", "esp"))
-    name, size, _ = HASHES[int(vector["integ"])]
+    name, _, icv_size, _ = HASHES[int(vector["integ"])]
     high = bytes.fromhex(vector["seq_hi"]) if vector["esn"] == "1" else b""
-    body, icv = esp[:-size // 2], esp[-size // 2:]
+    body, icv = esp[:-icv_size], esp[-icv_size:]
     e = Cipher(algorithms.AES(key), modes.CBC(esp[8:24])).encryptor()
     assert e.update(plain) == body[24:]
-    assert hmac.new(ikey, body + high, name).digest()[:size // 2] == icv
+    assert hmac.new(ikey, body + high, name).digest()[:icv_size] == icv
 
 
 class Tool:
@@ -98,6 +115,7 @@ class Peer:
 
     def __init__(self, suite, esn, outer, key, ikey):
         encr, _, self.integ = suite
+        self.icv_size = HASHES[self.integ][2] if self.integ else GCM_ICVS.get(encr, 16)
         self.esn, self.udp, self.v6 = esn, outer.endswith("udp"), outer.startswith("v6")
         self.ikey = ikey
         if self.v6:
@@ -105,8 +123,8 @@ class Peer:
         else:
             header = IP(src="198.51.100.2", dst="192.0.2.1")
         self.sa = SecurityAssociation(
-            ESP, spi=SPI, crypt_algo="AES-GCM" if encr == 20 else "AES-CBC", crypt_key=key,
-            auth_algo=HASHES[self.integ][2] if self.integ else None,
+            ESP, spi=SPI, crypt_algo=CIPHERS[encr], crypt_key=key,
+            auth_algo=HASHES[self.integ][3] if self.integ else None,
             auth_key=ikey if self.integ else None, tunnel_header=header,
             nat_t_header=UDP(sport=4500, dport=4500) if self.udp else None,
             esn_en=bool(esn))
@@ -116,9 +134,8 @@ class Peer:
         self.high = self.sa.esn = high
 
     def own_icv(self, esp_without_icv):
-        name, size, _ = HASHES[self.integ]
         data = esp_without_icv + struct.pack("!L", self.high)
-        return hmac.new(self.ikey, data, name).digest()[:size // 2]
+        return hmac.new(self.ikey, data, HASHES[self.integ][0]).digest()[:self.icv_size]
 
     def esp_offset(self):
         return (40 if self.v6 else 20) + (8 if self.udp else 0)
@@ -129,14 +146,12 @@ class Peer:
             pkt[UDP].payload = ESP(data[self.esp_offset():])
         verify = True
         if self.integ and self.esn:
-            size = HASHES[self.integ][1] // 2
-            body = data[self.esp_offset():-size]
-            if self.own_icv(body) != data[-size:]:
+            body = data[self.esp_offset():-self.icv_size]
+            if self.own_icv(body) != data[-self.icv_size:]:
                 raise IPSecIntegrityError("own ICV")
             verify = False
-            self.sa.crypt_icv_size = size
-        elif self.integ:
-            self.sa.crypt_icv_size = HASHES[self.integ][1] // 2
+        if self.integ:
+            self.sa.crypt_icv_size = self.icv_size
         return raw(self.sa.decrypt(pkt, verify=verify))
 
     def seal(self, inner, seq):
@@ -144,7 +159,7 @@ class Peer:
         self.sa.crypt_icv_size = None
         data = raw(self.sa.encrypt(cls(inner), seq_num=seq))
         if self.integ and self.esn:
-            size = HASHES[self.integ][1] // 2
+            size = self.icv_size
             data = data[:-size] + self.own_icv(data[self.esp_offset():-size])
         if self.udp and not self.v6:
             # scapy 2.5.0 fills in the UDP length before the payload is there
@@ -154,7 +169,7 @@ class Peer:
 
 def inner_packets():
     """Every residue of the block size, both families, some real headers."""
-    for size in list(range(0, 34)) + [536, 1000, 1372]:
+    for size in list(range(0, 34)) + [63, 64, 65, 127, 128, 129, 172, 536, 1000, 1372]:
         yield raw(IP(src="10.1.0.1", dst="10.2.0.2", ttl=64, id=size) / UDP(sport=9, dport=9) /
                   Raw(bytes(i & 255 for i in range(size))))
     yield raw(IP(src="10.1.0.1", dst="10.2.0.2", ttl=2, flags="DF") / TCP(dport=80) / b"x")
@@ -202,7 +217,7 @@ def check_outer(data, outer, seq):
 
 def run_case(tool, suite, esn, outer, backend):
     encr, bits, integ = suite
-    key = os.urandom(bits // 8 + (4 if encr == 20 else 0))
+    key = os.urandom(bits // 8 + (0 if encr == CBC else 4))
     ikey = os.urandom(HASHES[integ][1] if integ else 0)
     v6 = outer.startswith("v6")
     first = (ESN_HIGH << 32) + 1000 if esn else 1000
@@ -248,14 +263,15 @@ def walk_to_high(tool, peer):
 def main():
     tool = Tool(sys.argv[1])
     cases = []
-    for name, prove in (("hmac", prove_hmac), ("gcm", prove_gcm), ("cbc", prove_cbc)):
+    for name, prove in (("hmac", prove_hmac), ("gcm", prove_aead), ("gmac", prove_aead),
+                        ("chacha20", prove_aead), ("cbc", prove_cbc)):
         for v in read_vectors(os.path.join(sys.argv[2], name + ".txt")):
             cases.append(("oracle proves " + v["name"], prove, (v,)))
     for backend in ("ipsec-mb", "openssl"):
         for suite in SUITES:
             for esn in (0, 1):
-                # The outer forms know nothing of backends: all of them with one is enough.
-                for outer in OUTER if backend == "ipsec-mb" and suite[1] != 192 else OUTER[:1]:
+                # The outer forms know nothing of backends or keys: one of each size is enough.
+                for outer in OUTER if backend == "ipsec-mb" and suite in WHOLE else OUTER[:1]:
                     name = "%s encr=%d bits=%d integ=%d esn=%d %s" % ((backend,) + suite +
                                                                      (esn, outer))
                     cases.append((name, run_case, (tool, suite, esn, outer, backend)))

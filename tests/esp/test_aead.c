@@ -15,18 +15,38 @@ static const struct suite_case {
 	{12, 128, 12, true, 16, 16, 16, 16, 0, 32, "aes-128-cbc/sha2-256"},
 	{12, 256, 13, true, 16, 24, 16, 32, 0, 48, "aes-256-cbc/sha2-384"},
 	{12, 256, 14, true, 16, 32, 16, 32, 0, 64, "aes-256-cbc/sha2-512"},
+	{18, 128, 0, true, 8, 8, 4, 20, 4, 0, "aes-128-gcm-8"},
+	{18, 256, 0, true, 8, 8, 4, 36, 4, 0, "aes-256-gcm-8"},
+	{19, 192, 0, true, 8, 12, 4, 28, 4, 0, "aes-192-gcm-12"},
+	{21, 128, 0, true, 8, 16, 4, 20, 4, 0, "aes-128-gmac"},
+	{21, 256, 0, true, 8, 16, 4, 36, 4, 0, "aes-256-gmac"},
+	{28, 256, 0, true, 8, 16, 4, 36, 4, 0, "chacha20-poly1305"},
+	{28, 0, 0, true, 8, 16, 4, 36, 4, 0, "chacha20-poly1305"},
+	{12, 128, 2, true, 16, 12, 16, 16, 0, 20, "aes-128-cbc/sha1"},
 	/* an AEAD with integrity, CBC without, unknown numbers and lengths */
 	{20, 128, 12, false},
 	{20, 0, 0, false},
 	{20, 64, 0, false},
 	{20, 512, 0, false},
 	{12, 128, 0, false},
-	{12, 128, 2, false},
+	{12, 128, 1, false},
 	{12, 129, 12, false},
 	{12, 128, 15, false},
+	{12, 0, 12, false},
 	{11, 0, 12, false},
 	{0, 0, 0, false},
-	{28, 256, 0, false},
+	{17, 128, 0, false},
+	{22, 128, 0, false},
+	{18, 128, 2, false},
+	{19, 0, 0, false},
+	{21, 256, 12, false},
+	{21, 0, 0, false},
+	{21, 257, 0, false},
+	{28, 128, 0, false},
+	{28, 512, 0, false},
+	{28, 256, 2, false},
+	{284, 256, 0, false},
+	{65535, 256, 0, false},
 };
 
 static void test_suites(void **state)
@@ -45,7 +65,7 @@ static void test_suites(void **state)
 		assert_int_equal(s.encr_key_size, c->encr_key);
 		assert_int_equal(s.salt_size, c->salt);
 		assert_int_equal(s.integ_key_size, c->integ_key);
-		assert_int_equal(s.aead, c->encr == 20);
+		assert_int_equal(s.aead, c->encr != 12);
 		assert_string_equal(esp_suite_format(&s, name), c->name);
 	}
 }
@@ -101,7 +121,10 @@ static void cross(const struct esp_suite *s, bool esn, uint32_t payload, struct 
 	y->b->seal(y->ctx, &jy, 1);
 	assert_true(jx.ok && jy.ok);
 	assert_memory_equal(gx.data, gy.data, size);
-	assert_memory_not_equal(gx.data + head, plain + head, payload);
+	if (s->kind == ESP_KIND_GMAC)
+		assert_memory_equal(gx.data + head, plain + head, payload);
+	else
+		assert_memory_not_equal(gx.data + head, plain + head, payload);
 	jx.key = y->key;
 	jy.key = x->key;
 	y->b->open(y->ctx, &jx, 1);
@@ -139,9 +162,9 @@ static void test_cross(void **state)
 static void burst(const struct esp_backend *b, struct rng *r)
 {
 	static uint8_t mem[ESP_BURST_MAX][SLOT], plain[ESP_BURST_MAX][SLOT];
-	struct side sides[12];
+	struct side sides[N_SUITE_ROWS];
 	struct esp_job jobs[ESP_BURST_MAX];
-	struct esp_suite suites[12];
+	struct esp_suite suites[N_SUITE_ROWS];
 	bool bad[ESP_BURST_MAX];
 	uint8_t which[ESP_BURST_MAX];
 	const size_t n = 1 + rng_below(r, ESP_BURST_MAX);
@@ -239,7 +262,7 @@ static void test_bad_sizes(void **state)
 
 static void test_unsupported(void **state)
 {
-	struct esp_suite s = {.encr = 28, .encr_key_bits = 256};
+	struct esp_suite s = {.encr = 99, .encr_key_bits = 256};
 
 	for (size_t i = 0; esp_backends[i]; i++) {
 		void *ctx = esp_backends[i]->ctx_new();

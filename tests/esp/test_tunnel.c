@@ -558,6 +558,67 @@ static void test_cbc_iv(void **state)
 	pair_fini(&p);
 }
 
+static bool supports_no_chacha(const struct esp_suite *s)
+{
+	return s->kind != ESP_KIND_CHACHA20_POLY1305 && esp_backend_ipsec_mb.supports(s);
+}
+
+static bool supports_none(const struct esp_suite *s)
+{
+	return false;
+}
+
+/* A suite that a thread's first backend does not have is served by the second, the others not. */
+static void test_second_backend(void **state)
+{
+	struct esp_backend first = esp_backend_ipsec_mb;
+	const struct esp_thread *t;
+	struct pair p;
+
+	first.supports = supports_no_chacha;
+	for (size_t i = 0; i < n_suite_rows; i++) {
+		const struct esp_sa_cfg cfg = cfg_of(&suite_rows[i]);
+		const bool chacha = cfg.suite.kind == ESP_KIND_CHACHA20_POLY1305;
+		const struct esp_sa_cfg mirror = cfg_mirror(&cfg);
+		struct buf b;
+
+		thread_init(&p.out_thread, &first);
+		thread_init(&p.in_thread, &esp_backend_ipsec_mb);
+		p.out = esp_out_new(&p.out_thread, &cfg);
+		if (chacha) {
+			assert_null(p.out);
+			assert_null(esp_in_new(&p.out_thread, &cfg));
+		}
+		esp_out_free(p.out);
+		p.out_thread.second = &esp_backend_openssl;
+		p.out_thread.second_ctx = esp_backend_openssl.ctx_new();
+		p.out = esp_out_new(&p.out_thread, &cfg);
+		p.in = esp_in_new(&p.in_thread, &mirror);
+		assert_non_null(p.out);
+		assert_ptr_equal(p.out->backend, chacha ? &esp_backend_openssl : &first);
+		buf_inner4(&b, 100);
+		assert_drop(encap_one(&p, &b), ESP_DROP_OK);
+		assert_drop(decap_one(&p, &b), ESP_DROP_OK);
+		/* and as a receiver */
+		esp_in_free(p.in);
+		p.in = esp_in_new(&p.out_thread, &mirror);
+		assert_ptr_equal(p.in->backend, chacha ? &esp_backend_openssl : &first);
+		buf_inner4(&b, 100);
+		assert_drop(encap_one(&p, &b), ESP_DROP_OK);
+		esp_decap(&p.out_thread, p.in, &b.pkt, 1);
+		assert_drop(b.pkt.drop, ESP_DROP_OK);
+		t = &p.out_thread;
+		t->second->ctx_free(t->second_ctx);
+		pair_fini(&p);
+	}
+	/* Neither has it. */
+	thread_init(&p.out_thread, &first);
+	first.supports = supports_none;
+	p.out_thread.second = &first;
+	assert_null(esp_out_new(&p.out_thread, &(struct esp_sa_cfg){0}));
+	thread_fini(&p.out_thread);
+}
+
 /* Outer endpoints of different families, or none, make no SA. */
 static void test_endpoints_refused(void **state)
 {
@@ -574,7 +635,7 @@ static void test_endpoints_refused(void **state)
 	assert_null(esp_out_new(&t, &cfg));
 	assert_null(esp_in_new(&t, &cfg));
 	cfg = cfg_of(gcm);
-	cfg.suite.encr = 28;
+	cfg.suite.encr = 99;
 	assert_null(esp_out_new(&t, &cfg));
 	assert_null(esp_in_new(&t, &cfg));
 	esp_out_free(NULL);
@@ -610,6 +671,7 @@ int main(void)
 		cmocka_unit_test(test_too_big),
 		cmocka_unit_test(test_rooms),
 		cmocka_unit_test(test_cbc_iv),
+		cmocka_unit_test(test_second_backend),
 		cmocka_unit_test(test_endpoints_refused),
 		cmocka_unit_test(test_drop_names),
 	};

@@ -40,8 +40,23 @@ const struct suite_row suite_rows[] = {
 	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_256_128},
 	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_384_192},
 	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_512_256},
+	{ESP_ENCR_AES_GCM_8, 128, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_GCM_8, 192, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_GCM_8, 256, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_GCM_12, 128, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_GCM_12, 192, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_GCM_12, 256, ESP_INTEG_NONE},
+	{ESP_ENCR_NULL_AUTH_AES_GMAC, 128, ESP_INTEG_NONE},
+	{ESP_ENCR_NULL_AUTH_AES_GMAC, 192, ESP_INTEG_NONE},
+	{ESP_ENCR_NULL_AUTH_AES_GMAC, 256, ESP_INTEG_NONE},
+	{ESP_ENCR_CHACHA20_POLY1305, 256, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_CBC, 128, ESP_INTEG_HMAC_SHA1_96},
+	{ESP_ENCR_AES_CBC, 192, ESP_INTEG_HMAC_SHA1_96},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA1_96},
 };
-const size_t n_suite_rows = sizeof(suite_rows) / sizeof(suite_rows[0]);
+const size_t n_suite_rows = N_SUITE_ROWS;
+
+static_assert(sizeof(suite_rows) / sizeof(suite_rows[0]) == N_SUITE_ROWS, "as the header says");
 
 struct esp_suite suite_of(const struct suite_row *row)
 {

@@ -23,7 +23,8 @@ void rng_fill(struct rng *r, void *out, size_t size);
 struct suite_row {
 	uint16_t encr, bits, integ;
 };
-extern const struct suite_row suite_rows[];
+#define N_SUITE_ROWS 25
+extern const struct suite_row suite_rows[]; /* every suite there is */
 extern const size_t n_suite_rows;
 struct esp_suite suite_of(const struct suite_row *row);
 
