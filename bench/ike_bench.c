@@ -192,6 +192,7 @@ static void carry_out(struct end *e, const struct ike_action *a)
 			answer_new(e, IKE_EV_DP_RESULT, a->request);
 		break;
 	case IKE_ACT_TUNNEL_UP: e->n_up++; break;
+	case IKE_ACT_PPK_MIX: e->failed = true; break; /* none is configured */
 	case IKE_ACT_TUNNEL_DOWN: e->failed = true; break;
 	case IKE_ACT_KEEPALIVE:
 	case IKE_ACT_EVENT: break;
