@@ -81,6 +81,8 @@ struct config_tunnel {
 	enum config_startup startup;
 	bool force_udp_encap;
 	struct mono_span nat_keepalive;
+	bool fragmentation;
+	uint16_t fragment_size; /* of an IP datagram that carries IKE */
 	enum config_df df;
 	bool copy_dscp;
 	unsigned line; /* where it stands, for messages */

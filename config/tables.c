@@ -197,6 +197,9 @@ static const struct config_key tunnel_keys[] = {
 	{"dpd", CONFIG_MAP, .map = &dpd_map, TUNNEL_AT(at_dpd)},
 	{"nat_keepalive", CONFIG_DURATION, .zero_ok = true, .min = MS_S, .max = MS_H, .def = "20s",
 	 TUNNEL(t.nat_keepalive)},
+	{"fragmentation", CONFIG_BOOL, .def = "true", TUNNEL(t.fragmentation)},
+	{"fragment_size", CONFIG_UINT, .min = 256, .max = 9000, .def = "1280",
+	 TUNNEL(t.fragment_size)},
 	{"udp_encapsulation", CONFIG_WORD, .words = encaps, .def = "auto",
 	 TUNNEL(t.force_udp_encap)},
 };

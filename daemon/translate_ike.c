@@ -127,6 +127,7 @@ bool translate_ike_tunnel(const struct config_connection *c, const struct config
 	out->encap = t->force_udp_encap ? IKE_ENCAP_FORCE : IKE_ENCAP_AUTO;
 	out->nat_keepalive = t->nat_keepalive;
 	out->replay_window = t->replay_window;
+	out->fragment_size = t->fragmentation ? t->fragment_size : 0;
 	return true;
 }
 

@@ -217,6 +217,79 @@ static void take_request(struct ike_sa *sa, const struct ike_packet *p, struct i
 		ike_sa_run(sa);
 }
 
+/* ------------------------------------------------------------------ fragments */
+
+/* What could be of use, from what an outsider can write as well (RFC 7383 2.6). */
+static bool fragment_fits(struct ike_sa *sa, const struct ike_msg *m)
+{
+	const uint32_t mid = m->h.message_id;
+
+	if (!sa->fragment_size) { /* 2.3: only where both said so */
+		ike_count(sa->ike, IKE_CNT_RX_STATE);
+		return false;
+	}
+	if (m->h.flags & IKE_FLAG_RESPONSE
+		    ? !sa->req.data || sa->req.mid != mid || sa->req.exchange != m->h.exchange
+		    : mid + 1 != sa->rx_mid && (mid != sa->rx_mid || sa->busy)) {
+		ike_count(sa->ike, IKE_CNT_RX_MESSAGE_ID);
+		return false;
+	}
+	/* 2.6.1: of a request that was answered, fragment 1 alone asks for the response again. */
+	if (!(m->h.flags & IKE_FLAG_RESPONSE) && mid != sa->rx_mid)
+		return m->fragment == 1;
+	if (ike_reassembly_wants(sa, m))
+		return true;
+	ike_count(sa->ike, IKE_CNT_RX_FRAGMENT);
+	return false;
+}
+
+/* All fragments are there: from here on the message is like any other. */
+static void take_joined(struct ike_sa *sa, const struct ike_packet *p, struct ike_msg *m,
+			const struct ike_joined *j)
+{
+	const struct ike_header h = m->h;
+	const uint16_t datagram = ike_datagram_size(sa, j->longest);
+	enum ike_err err;
+
+	/* The peer knows the path from its side: we are no bolder. */
+	if (j->n > 1 && datagram < sa->fragment_size)
+		sa->fragment_size = datagram;
+	memset(m, 0, sizeof(*m));
+	m->h = h;
+	m->present = IKE_HAS_SK;
+	m->sk_next_payload = j->first;
+	err = ike_msg_parse_inner(j->first, rd_of(j->data, j->size), m);
+	if (h.flags & IKE_FLAG_RESPONSE)
+		take_response(sa, p, m, err);
+	else
+		take_request(sa, p, m, err);
+}
+
+static void take_fragment(struct ike_sa *sa, const struct ike_packet *p, struct ike_msg *m)
+{
+	struct ike *ike = sa->ike;
+	uint8_t plain[IKE_MESSAGE_MAX];
+	struct ike_joined joined;
+	struct rd inner;
+	enum ike_err err;
+
+	if (!fragment_fits(sa, m))
+		return;
+	err = ike_sk_open(&ike->crypto, &sa->suite, ike_sa_rx_keys(sa), p->data, p->size, m, plain,
+			  sizeof(plain), &inner);
+	if (err != IKE_OK) {
+		ike_count(ike, ike_counter_of(err));
+		return;
+	}
+	if (!(m->h.flags & IKE_FLAG_RESPONSE) && m->h.message_id != sa->rx_mid) {
+		ike_response_repeat(sa, p, true);
+	} else if (ike_reassembly_add(sa, m, inner, p->size, &joined)) {
+		take_joined(sa, p, m, &joined);
+		ike_joined_free(&joined);
+	}
+	bytes_wipe(plain, p->size);
+}
+
 /* ------------------------------------------------------------------ protected */
 
 /* The message id after the ICV: what an outsider sends must not reach the window (2.3). */
@@ -229,6 +302,10 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 	struct rd inner;
 	enum ike_err err;
 
+	if (sa->keys.ei && m->present & IKE_HAS_SKF) {
+		take_fragment(sa, p, m);
+		return;
+	}
 	if (!sa->keys.ei || !(m->present & IKE_HAS_SK)) {
 		ike_count(ike, IKE_CNT_RX_STATE);
 		return;
@@ -246,13 +323,13 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 		}
 		take_response(sa, p, m, ike_msg_parse_inner(m->sk_next_payload, inner, m));
 	} else if (mid + 1 == sa->rx_mid) {
-		ike_response_repeat(sa, p);
+		ike_response_repeat(sa, p, false);
 	} else if (mid != sa->rx_mid || sa->busy) {
 		ike_count(ike, IKE_CNT_RX_MESSAGE_ID);
 	} else {
 		take_request(sa, p, m, ike_msg_parse_inner(m->sk_next_payload, inner, m));
 	}
-	bytes_wipe(plain, sizeof(plain));
+	bytes_wipe(plain, p->size);
 }
 
 /* RFC 7296 2.5: a higher major version is answered, without state, never longer and not too often. */
@@ -287,7 +364,9 @@ static void take_init(struct ike *ike, const struct ike_packet *p, const struct 
 	const bool from_initiator = m->h.flags & IKE_FLAG_INITIATOR;
 
 	/* RFC 7296 2.2: message id 0, retries with COOKIE or another group included. */
-	if (m->h.message_id != 0 || response == from_initiator) {
+	if (m->present & (IKE_HAS_SK | IKE_HAS_SKF)) { /* RFC 7383 2.3: nothing here is protected */
+		ike_count(ike, IKE_CNT_RX_SYNTAX);
+	} else if (m->h.message_id != 0 || response == from_initiator) {
 		ike_count(ike, m->h.message_id ? IKE_CNT_RX_MESSAGE_ID : IKE_CNT_RX_STATE);
 	} else if (response) {
 		if (!sa)

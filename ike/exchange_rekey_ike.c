@@ -49,6 +49,7 @@ static void succeed(struct ike_sa *sa, const struct ike_sa *old, const char *rea
 	sa->natt = old->natt;
 	sa->local_nat = old->local_nat;
 	sa->remote_nat = old->remote_nat;
+	sa->fragment_size = old->fragment_size;
 	sa->origin = old->origin;
 	sa->origin_initiator = old->origin_initiator;
 	sa->line_since = old->line_since;

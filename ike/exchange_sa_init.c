@@ -46,6 +46,9 @@ static bool send_request(struct ike_sa *sa, const uint8_t *public)
 	ike_build_ke(&b, hs->group, public, dh->public_size);
 	ike_build_nonce(&b, hs->ni, hs->ni_size);
 	ike_nat_build(sa, &b);
+	if (cfg->fragment_size)
+		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_IKEV2_FRAGMENTATION_SUPPORTED,
+				 NULL, 0);
 	size = ike_build_close(&b);
 	copy = size ? malloc(size) : NULL;
 	if (!copy)
@@ -185,6 +188,12 @@ static enum ike_err derive(struct ike_sa *sa, const struct ike_suite *suite, str
 	return err;
 }
 
+/* RFC 7383 2.3: both say so, or neither uses it. */
+static uint16_t negotiate_fragmentation(const struct ike_tunnel *t, const struct ike_msg *m)
+{
+	return ike_msg_notify(m, IKE_N_IKEV2_FRAGMENTATION_SUPPORTED) ? t->cfg.fragment_size : 0;
+}
+
 static bool nonce_ok(const struct ike_msg *m)
 {
 	return m->nonce.size >= IKE_NONCE_MIN && m->nonce.size <= IKE_NONCE_MAX;
@@ -237,6 +246,7 @@ static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const
 	sa->spi_r = m->h.spi_r;
 	sa->rank = sa->origin = ike_rank_of(hs->ni, hs->ni_size, hs->nr, hs->nr_size);
 	sa->tx_mid = 1;
+	sa->fragment_size = negotiate_fragmentation(sa->tunnel, m);
 	ike_request_done(sa);
 	ike_nat_detect(sa, p, m);
 	ike_nat_float(sa);
@@ -343,6 +353,9 @@ static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct
 	sa->tunnel = t; /* lent, for the encapsulation that it may force */
 	ike_nat_build(sa, &b);
 	sa->tunnel = NULL;
+	if (sa->fragment_size)
+		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_IKEV2_FRAGMENTATION_SUPPORTED,
+				 NULL, 0);
 	hs->response_size = ike_build_close(&b);
 	hs->response = hs->response_size ? malloc(hs->response_size) : NULL;
 	if (hs->response)
@@ -370,6 +383,7 @@ static void respond(struct ike *ike, const struct ike_packet *p, const struct ik
 	sa->remote = p->remote;
 	sa->suite = *suite;
 	sa->rx_mid = 1;
+	sa->fragment_size = negotiate_fragmentation(t, m);
 	hs->group = suite->dh;
 	hs->ni_size = m->nonce.size;
 	memcpy(hs->ni, m->nonce.p, m->nonce.size);

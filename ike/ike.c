@@ -6,7 +6,8 @@
  * the time as events and carry out the actions in order; nothing else goes in or out.
  *
  * Files, from the outside in: ike.c (this: entry), dispatch.c (a datagram to its handler), one
- * exchange_*.c for each exchange, window.c (message ids, retransmission), settle.c (which of two SAs
+ * exchange_*.c for each exchange, window.c (message ids, retransmission), fragment.c and
+ * reassembly.c (messages in several datagrams), settle.c (which of two SAs
  * stays), half_open.c (limits and cookies), nat.c, terms.c (what a child is agreed on), child_dp.c
  * (its way into the dataplane), timer.c (when), and the objects: tunnel.c, sa.c, child.c, slot.c.
  *
@@ -15,13 +16,13 @@
  *   - States change in one function for each object, which traces and asserts legality.
  *   - An object that ends is unlinked at once and freed at the end of the step.
  *   - Nothing waits in a list of work: what is to be requested are flags on the objects.
- * Non-goals: certificates and EAP, fragmentation, MOBIKE, windows above 1.
+ * Non-goals: certificates and EAP, MOBIKE, windows above 1.
  */
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
 /* A step may produce this many actions; a caller that leaves less room loses the event. */
-#define ROOM 32
+#define ROOM (32 + 2 * IKE_FRAGMENTS_SENT)
 
 struct ike *ike_new(const struct ike_limits *limits, const struct ike_crypto *crypto,
 		    const struct tracer *tracer)

@@ -172,6 +172,11 @@ struct ike_tunnel_cfg {
 	enum ike_encap encap;
 	struct mono_span nat_keepalive; /* RFC 3948 4; 0 = off */
 	uint16_t replay_window;
+	/*
+	 * RFC 7383: protected messages go out in IP datagrams of at most so many bytes; 0: one
+	 * message, one datagram.
+	 */
+	uint16_t fragment_size;
 };
 
 struct ike_limits {
@@ -253,7 +258,7 @@ struct ike_event {
 /* ----------------------------------------------------------------- actions */
 
 enum ike_action_type {
-	IKE_ACT_SEND,        /* send a datagram; with the non-ESP marker if `natt` */
+	IKE_ACT_SEND, /* send a datagram, maybe a fragment; with the non-ESP marker if `natt` */
 	IKE_ACT_KEEPALIVE,   /* send the single byte 0xFF (RFC 3948 2.3) */
 	IKE_ACT_AUTH_SIGN,   /* compute AUTH over octets; answer with IKE_EV_AUTH_RESULT */
 	IKE_ACT_AUTH_VERIFY, /* check AUTH data; answer likewise */
@@ -350,12 +355,12 @@ struct ike_action {
  * order. Bounded: a step that would overflow it counts IKE_CNT_ACTION_OVERFLOW and drops the
  * exchange that caused it.
  */
-#define IKE_OUT_MAX 64
+#define IKE_OUT_MAX 192
 struct ike_out {
 	size_t n;
 	struct ike_action actions[IKE_OUT_MAX];
 	size_t n_bytes; /* used of `bytes`, which the actions' borrowed spans point into */
-	uint8_t bytes[16 * 1024 * IKE_OUT_MAX];
+	uint8_t bytes[1 << 20];
 };
 void ike_out_reset(struct ike_out *out); /* wipes keys */
 
@@ -375,6 +380,8 @@ void ike_out_reset(struct ike_out *out); /* wipes keys */
 	X(RX_PAYLOAD, "rx-payload-malformed")                                                      \
 	X(RX_CRITICAL, "rx-unknown-critical-payload")                                              \
 	X(RX_ICV, "rx-integrity-failed")                                                           \
+	X(RX_FRAGMENT, "rx-fragment-refused")                                                      \
+	X(RX_REASSEMBLY_TIMEOUT, "rx-reassembly-timeout")                                          \
 	X(RX_UNKNOWN_SPI, "rx-unknown-ike-spi")                                                    \
 	X(RX_MESSAGE_ID, "rx-message-id")                                                          \
 	X(RX_STATE, "rx-not-in-this-state")                                                        \

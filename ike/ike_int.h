@@ -85,6 +85,7 @@ enum ike_timer_kind {
 	IKE_TIMER_TUNNEL_RETRY,
 	IKE_TIMER_TUNNEL_SETTLE,
 	IKE_TIMER_DP_LOST,
+	IKE_TIMER_REASSEMBLY,
 };
 
 struct ike_timer {
@@ -169,12 +170,30 @@ struct ike_source { /* half-open SAs of one /32 or /64 */
 	uint32_t n;
 };
 
+/* A message as it goes out, in one block of memory: its datagrams, then perhaps its plaintext. */
+struct ike_sealed {
+	size_t size;       /* of all datagrams */
+	size_t part;       /* of each of them but the last */
+	size_t plain_size; /* 0: it cannot be cut anew */
+	uint8_t first;     /* type of the plaintext's first payload */
+	uint8_t bytes[];
+};
+
+/* Fragments joined to the content of an Encrypted payload (RFC 7383 2.6). */
+struct ike_joined {
+	uint8_t *data;
+	size_t size;
+	uint8_t first;
+	uint16_t n;
+	size_t longest; /* of the fragments' datagrams */
+};
+struct ike_reassembly;
+
 struct ike_request {
 	enum ike_task task;
 	uint8_t exchange;
 	uint32_t mid;
-	uint8_t *data; /* NULL: none is outstanding */
-	size_t size;
+	struct ike_sealed *data; /* NULL: none is outstanding */
 	unsigned n_sent;
 	struct mono first_sent;
 	struct mono_span interval;
@@ -211,8 +230,12 @@ struct ike_sa {
 	bool busy;
 	uint8_t busy_exchange;
 	struct ip_endpoint reply_local, reply_remote;
-	uint8_t *response; /* to rx_mid - 1 */
-	size_t response_size;
+	struct ike_sealed *response; /* to rx_mid - 1 */
+	unsigned n_repeats;          /* of it */
+
+	/* RFC 7383: 0, not negotiated; else the longest IP datagram that we send. */
+	uint16_t fragment_size;
+	struct ike_reassembly *rx_request, *rx_response;
 
 	/* Children that the peer deleted before we had its response that made them. */
 	uint32_t doomed[4];
@@ -237,7 +260,8 @@ struct ike_sa {
 	bool mute;              /* a response could not be made: it is to be deleted */
 
 	struct mono created, established, last_life, last_tx, rekey_at, expires_at;
-	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive;
+	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive,
+		t_reassembly;
 };
 
 struct ike_child {
@@ -310,6 +334,7 @@ struct ike {
 
 	struct ike_sa_list half_open; /* as responder, tunnel unknown */
 	uint32_t n_half_open;
+	size_t half_open_bytes; /* of fragments that they sent us */
 	bool cookies;
 	uint8_t digest_key[32];
 	uint8_t cookie_secrets[2][32]; /* current, previous */
@@ -452,10 +477,36 @@ void ike_request_again(struct ike_sa *sa); /* retransmit */
 void ike_request_done(struct ike_sa *sa);  /* answered or given up; frees it */
 bool ike_response_send(struct ike_sa *sa, struct ike_builder *inner, bool hold);
 void ike_response_release(struct ike_sa *sa);
-void ike_response_repeat(struct ike_sa *sa, const struct ike_packet *p);
+void ike_response_repeat(struct ike_sa *sa, const struct ike_packet *p, bool fragment);
 void ike_response_error(struct ike_sa *sa, uint16_t notify, const void *data, size_t size);
 void ike_sa_run(struct ike_sa *sa); /* the next request, if one may go out */
 void ike_window_free(struct ike_sa *sa);
+
+/* ---- fragment.c: a message as one datagram or several (RFC 7383) */
+#define IKE_FRAGMENTS_SENT  32
+#define IKE_FRAGMENTS_TAKEN 64
+void ike_sealed_free(struct ike_sealed *s);                           /* NULL is fine */
+struct ike_sealed *ike_sealed_copy(const uint8_t *data, size_t size); /* IKE_SA_INIT */
+size_t ike_sealed_count(const struct ike_sealed *s);                  /* of datagrams */
+struct ike_sealed *ike_seal(struct ike_sa *sa, const struct ike_header *h,
+			    struct ike_builder *inner);
+/*
+ * For a path that is narrower than we thought: cuts the message anew, for IP datagrams of at most
+ * `datagram` bytes, or of the next size to try if that is 0. False: it stays as it is.
+ */
+bool ike_sealed_cut(struct ike_sa *sa, struct ike_sealed **s, uint16_t datagram);
+/* Of the IP datagram that holds a message of so many bytes. */
+uint16_t ike_datagram_size(const struct ike_sa *sa, size_t message_size);
+
+/* ---- reassembly.c: the peer's fragments */
+/* Whether a fragment that is not authenticated yet could be of use; changes nothing. */
+bool ike_reassembly_wants(struct ike_sa *sa, const struct ike_msg *m);
+/* An authentic one that is wanted; true: it was the last, and `out` is the caller's to free. */
+bool ike_reassembly_add(struct ike_sa *sa, const struct ike_msg *m, struct rd content,
+			size_t datagram, struct ike_joined *out);
+void ike_joined_free(struct ike_joined *j);
+void ike_reassembly_free(struct ike_sa *sa, bool response);
+struct mono ike_reassembly_expire(struct ike_sa *sa, struct mono_span limit);
 
 /* ---- dispatch.c */
 void ike_dispatch(struct ike *ike, const struct ike_packet *p);
@@ -538,6 +589,7 @@ void ike_timer_half_open(struct ike_sa *sa);
 void ike_timer_established(struct ike_sa *sa);
 void ike_timer_sign_of_life(struct ike_sa *sa);
 void ike_timer_sent(struct ike_sa *sa);
+void ike_timer_reassembly(struct ike_sa *sa);
 void ike_timer_ike_rekey_failed(struct ike_sa *sa, bool temporary);
 void ike_timer_response_failed(struct ike_sa *sa);
 void ike_timer_ike_replaced(struct ike_sa *sa, bool by_peer);

@@ -13,9 +13,9 @@
  *   - No count or length of the peer's is believed without the bytes to back it.
  *   - A struct ike_msg from a parse that returned IKE_OK holds only well-formed payloads. After any
  *     other return it must not be used, but for h and critical_type.
- * Non-goals: IKEv1, fragments (RFC 7383), any policy.
+ * Non-goals: IKEv1, joining fragments (reassembly.c), any policy.
  *
- * RFCs: 7296, 5282 (AEAD), 4868 and 5903 and 8031 (algorithms).
+ * RFCs: 7296, 7383 (fragments), 5282 (AEAD), 4868 and 5903 and 8031 (algorithms).
  */
 #include "ike/payload.h"
 
@@ -106,18 +106,21 @@ static enum ike_err walk(uint8_t type, struct rd r, const uint8_t *datagram, str
 		if (!rd_sub(&r, size - IKE_PAYLOAD_HEADER_SIZE, &body))
 			return IKE_ERR_TRUNCATED;
 
-		/* RFC 7383 2.3: fragments come only where they were negotiated, which we never do.
-		 */
-		if (type == IKE_PL_SKF)
-			return IKE_ERR_SYNTAX;
-		if (type == IKE_PL_SK) {
+		if (type == IKE_PL_SK || type == IKE_PL_SKF) {
 			/*
-			 * RFC 7296 3.14: SK is the last payload, and its next-payload field names
-			 * the first one inside. SK within SK has no meaning.
+			 * RFC 7296 3.14, RFC 7383 2.5: the last payload, whose next-payload field
+			 * names the first one inside. One within another has no meaning.
 			 */
 			if (!datagram || !rd_empty(&r))
 				return IKE_ERR_SYNTAX;
-			msg->present |= IKE_HAS_SK;
+			/* RFC 7383 2.5, 2.6: numbers from 1 to the total; anything else is invalid. */
+			if (type == IKE_PL_SKF &&
+			    (!rd_u16(&body, &msg->fragment) || !rd_u16(&body, &msg->n_fragments)))
+				return IKE_ERR_TRUNCATED;
+			if (type == IKE_PL_SKF &&
+			    (msg->fragment < 1 || msg->fragment > msg->n_fragments))
+				return IKE_ERR_SYNTAX;
+			msg->present |= type == IKE_PL_SK ? IKE_HAS_SK : IKE_HAS_SKF;
 			msg->sk_offset = (size_t)(start - datagram);
 			msg->sk_next_payload = next;
 			return IKE_OK;

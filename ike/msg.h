@@ -116,6 +116,7 @@ enum ike_has {
 	IKE_HAS_CERT = 1 << 11,
 	IKE_HAS_CERTREQ = 1 << 12,
 	IKE_HAS_VENDOR = 1 << 13,
+	IKE_HAS_SKF = 1 << 14,
 };
 
 struct ike_msg {
@@ -131,10 +132,11 @@ struct ike_msg {
 	struct ike_notify_payload notifies[IKE_MSG_MAX_NOTIFIES];
 	size_t n_deletes;
 	struct ike_delete_payload deletes[IKE_MSG_MAX_DELETES];
-	/* SK: always the last payload of the outer chain */
-	size_t sk_offset;        /* of the SK payload's generic header within the datagram */
-	uint8_t sk_next_payload; /* type of the first inner payload */
-	uint8_t critical_type;   /* with IKE_ERR_CRITICAL: the offending type */
+	/* SK or SKF: always the last payload of the outer chain */
+	size_t sk_offset;               /* of its generic header within the datagram */
+	uint8_t sk_next_payload;        /* type of the first inner payload */
+	uint16_t fragment, n_fragments; /* SKF: 1 <= fragment <= n_fragments (RFC 7383 2.5) */
+	uint8_t critical_type;          /* with IKE_ERR_CRITICAL: the offending type */
 };
 
 /* The outer chain of a whole datagram whose header was parsed. */

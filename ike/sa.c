@@ -110,6 +110,7 @@ struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator)
 	ike_timer_init(&sa->t_expire, IKE_TIMER_IKE_EXPIRE, sa);
 	ike_timer_init(&sa->t_dpd, IKE_TIMER_DPD, sa);
 	ike_timer_init(&sa->t_keepalive, IKE_TIMER_KEEPALIVE, sa);
+	ike_timer_init(&sa->t_reassembly, IKE_TIMER_REASSEMBLY, sa);
 	ike_table_put(&ike->by_spi, &sa->by_spi, spi);
 	if (t) {
 		sa->tunnel = t;
@@ -188,6 +189,8 @@ static void release(struct ike_sa *sa)
 	ike_table_remove(&ike->by_spi, &sa->by_spi);
 	ike_table_remove(&ike->by_init, &sa->by_init);
 	ike_window_free(sa);
+	ike_reassembly_free(sa, false);
+	ike_reassembly_free(sa, true);
 	ike_handshake_free(sa);
 	ike_sa_keys_free(&sa->keys);
 }

@@ -13,6 +13,7 @@
 #include "ike/sk.h"
 
 #define SK_HEADER       4
+#define SKF_HEADER      8 /* with fragment number and total */
 #define NEXT_PAYLOAD_AT 16
 #define LENGTH_AT       24
 #define NONCE_SIZE      12
@@ -94,12 +95,52 @@ static bool seal_cbc(const struct ike_crypto *c, const struct shape *s, struct i
 	return true;
 }
 
-size_t ike_sk_seal(const struct ike_crypto *c, const struct ike_suite *suite, struct ike_sk_dir k,
+/* Bytes after the IV and before the ICV: content, padding, pad length. */
+static size_t text_size_of(const struct ike_encr_desc *encr, size_t inner_size)
+{
+	const size_t block = encr->block_size;
+
+	return (inner_size + 1 + block - 1) / block * block;
+}
+
+static size_t overhead_of(const struct ike_suite *suite, bool fragment)
+{
+	const struct ike_encr_desc *encr = ike_encr_desc(suite->encr);
+	const struct ike_integ_desc *integ = ike_integ_desc(suite->integ);
+
+	if (!encr || (!encr->aead && !integ))
+		return 0;
+	return IKE_HEADER_SIZE + (fragment ? SKF_HEADER : SK_HEADER) + encr->iv_size +
+	       (encr->aead ? encr->icv_size : integ->icv_size);
+}
+
+size_t ike_sk_room(const struct ike_suite *suite, bool fragment, size_t size)
+{
+	const size_t overhead = overhead_of(suite, fragment);
+	size_t text;
+
+	if (!overhead || size <= overhead)
+		return 0;
+	text = size - overhead;
+	text -= text % ike_encr_desc(suite->encr)->block_size;
+	return text ? text - 1 : 0;
+}
+
+size_t ike_sk_sealed_size(const struct ike_suite *suite, bool fragment, size_t inner_size)
+{
+	const size_t overhead = overhead_of(suite, fragment);
+
+	return overhead ? overhead + text_size_of(ike_encr_desc(suite->encr), inner_size) : 0;
+}
+
+/* `part` NULL: SK, else SKF. */
+static size_t seal(const struct ike_crypto *c, const struct ike_suite *suite, struct ike_sk_dir k,
 		   uint64_t *iv_counter, const struct ike_header *h, uint8_t first_inner,
-		   const uint8_t *inner, size_t inner_size, uint8_t *out, size_t out_size)
+		   const struct ike_sk_part *part, const uint8_t *inner, size_t inner_size,
+		   uint8_t *out, size_t out_size)
 {
 	struct wr w = wr_of(out, out_size);
-	const size_t iv_at = IKE_HEADER_SIZE + SK_HEADER;
+	const size_t iv_at = IKE_HEADER_SIZE + (part ? SKF_HEADER : SK_HEADER);
 	struct ike_header header = *h;
 	struct shape s;
 	size_t pad, size;
@@ -107,18 +148,23 @@ size_t ike_sk_seal(const struct ike_crypto *c, const struct ike_suite *suite, st
 
 	if (!shape_of(suite, k, &s) || inner_size > UINT16_MAX)
 		return 0;
-	pad = (s.encr->block_size - (inner_size + 1) % s.encr->block_size) % s.encr->block_size;
+	pad = text_size_of(s.encr, inner_size) - inner_size - 1;
 	size = iv_at + s.encr->iv_size + inner_size + pad + 1 + s.icv_size;
 	if (size > UINT16_MAX)
 		return 0;
 
 	/* 1. Everything in the clear, with final lengths: they are authenticated. */
-	header.next_payload = IKE_PL_SK;
+	header.next_payload = part ? IKE_PL_SKF : IKE_PL_SK;
 	header.length = (uint32_t)size;
 	ike_header_build(&w, &header);
-	wr_u8(&w, first_inner);
+	/* RFC 7383 2.5: only the first fragment names the first payload inside. */
+	wr_u8(&w, part && part->number != 1 ? IKE_PL_NONE : first_inner);
 	wr_u8(&w, 0);
 	wr_u16(&w, (uint16_t)(size - IKE_HEADER_SIZE));
+	if (part) {
+		wr_u16(&w, part->number);
+		wr_u16(&w, part->total);
+	}
 	wr_zero(&w, s.encr->iv_size);
 	wr_bytes(&w, inner, inner_size);
 	wr_zero(&w, pad);
@@ -137,6 +183,23 @@ size_t ike_sk_seal(const struct ike_crypto *c, const struct ike_suite *suite, st
 		return 0;
 	}
 	return size;
+}
+
+size_t ike_sk_seal(const struct ike_crypto *c, const struct ike_suite *suite, struct ike_sk_dir k,
+		   uint64_t *iv_counter, const struct ike_header *h, uint8_t first_inner,
+		   const uint8_t *inner, size_t inner_size, uint8_t *out, size_t out_size)
+{
+	return seal(c, suite, k, iv_counter, h, first_inner, NULL, inner, inner_size, out,
+		    out_size);
+}
+
+size_t ike_sk_seal_part(const struct ike_crypto *c, const struct ike_suite *suite,
+			struct ike_sk_dir k, uint64_t *iv_counter, const struct ike_header *h,
+			uint8_t first_inner, struct ike_sk_part part, const uint8_t *inner,
+			size_t inner_size, uint8_t *out, size_t out_size)
+{
+	return seal(c, suite, k, iv_counter, h, first_inner, &part, inner, inner_size, out,
+		    out_size);
 }
 
 /* -------------------------------------------------------------------- open */
@@ -181,13 +244,13 @@ enum ike_err ike_sk_open(const struct ike_crypto *c, const struct ike_suite *sui
 			 const struct ike_msg *msg, uint8_t *plain, size_t plain_size,
 			 struct rd *inner)
 {
-	const size_t iv_at = msg->sk_offset + SK_HEADER;
+	const size_t iv_at = msg->sk_offset + (msg->present & IKE_HAS_SKF ? SKF_HEADER : SK_HEADER);
 	struct shape s;
 	size_t overhead, text_size, pad;
 	enum ike_err err;
 
 	*inner = rd_of(NULL, 0);
-	if (!(msg->present & IKE_HAS_SK))
+	if (!(msg->present & (IKE_HAS_SK | IKE_HAS_SKF)))
 		return IKE_ERR_MISSING;
 	if (!shape_of(suite, k, &s))
 		return IKE_ERR_CRYPTO;

@@ -21,7 +21,7 @@
 #define TEMPORARY_FIRST    span_ms(500)
 #define TEMPORARY_LONGEST  span_s(16)
 #define SPAN_DEFAULT_LIFE  span_s(8 * 3600)
-#define TICK_ACTIONS       24 /* the most actions that one expiry produces */
+#define TICK_ACTIONS       (24 + IKE_FRAGMENTS_SENT) /* the most actions of one expiry */
 
 static void set(struct ike *ike, struct ike_timer *t, struct mono at)
 {
@@ -110,6 +110,18 @@ static void retransmit_due(struct ike_sa *sa)
 		ike_tunnel_dead(sa, "no answer to our requests");
 	else
 		ike_request_again(sa);
+}
+
+void ike_timer_reassembly(struct ike_sa *sa)
+{
+	/* RFC 7383 2.6: as long as we would go on repeating a request. */
+	if (!sa->t_reassembly.node.index)
+		arm(sa->ike, &sa->t_reassembly, REQUEST_LIMIT);
+}
+
+static void reassembly_due(struct ike_sa *sa)
+{
+	set(sa->ike, &sa->t_reassembly, ike_reassembly_expire(sa, REQUEST_LIMIT));
 }
 
 void ike_timer_half_open(struct ike_sa *sa)
@@ -294,6 +306,7 @@ void ike_timer_sa_stop(struct ike_sa *sa)
 	ike_timer_stop(ike, &sa->t_expire);
 	ike_timer_stop(ike, &sa->t_dpd);
 	ike_timer_stop(ike, &sa->t_keepalive);
+	ike_timer_stop(ike, &sa->t_reassembly);
 }
 
 /* ------------------------------------------------------------------- children */
@@ -473,6 +486,7 @@ static void expire(struct ike_timer *t)
 	case IKE_TIMER_TUNNEL_RETRY: ike_tunnel_run(t->owner); break;
 	case IKE_TIMER_TUNNEL_SETTLE: ike_settle_tunnel(t->owner); break;
 	case IKE_TIMER_DP_LOST: ike_tunnel_dp_lost(t->owner); break;
+	case IKE_TIMER_REASSEMBLY: reassembly_due(t->owner); break;
 	}
 }
 

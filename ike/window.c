@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
-#define MID_LAST 0x7fffff00u /* rekeyed long before the ids run out (2.2) */
+#define MID_LAST      0x7fffff00u /* rekeyed long before the ids run out (2.2) */
+#define SENT_AS_IT_IS 2           /* times, before we look for a size that gets through */
 
 static struct ike_header header_of(const struct ike_sa *sa, uint8_t exchange, uint32_t mid,
 				   bool response)
@@ -25,36 +26,18 @@ static struct ike_header header_of(const struct ike_sa *sa, uint8_t exchange, ui
 	};
 }
 
-static size_t seal(struct ike_sa *sa, const struct ike_header *h, struct ike_builder *inner,
-		   uint8_t *out, size_t size)
-{
-	size_t inner_size;
-	uint8_t first;
-
-	if (!ike_build_close_inner(inner, &inner_size, &first))
-		return 0;
-	return ike_sk_seal(&sa->ike->crypto, &sa->suite, ike_sa_tx_keys(sa), &sa->iv_counter, h,
-			   first, inner->w.buf, inner_size, out, size);
-}
-
 static uint32_t tunnel_number(const struct ike_sa *sa)
 {
 	return sa->tunnel && !sa->tunnel->removed ? sa->tunnel->cfg.tunnel : IKE_TUNNEL_NONE;
 }
 
-static bool keep(struct ike *ike, uint8_t **to, size_t *to_size, const uint8_t *data, size_t size)
+/* RFC 7383 2.5: all fragments of a message, every time. */
+static void send_all(struct ike_sa *sa, const struct ip_endpoint *local,
+		     const struct ip_endpoint *remote, const struct ike_sealed *s)
 {
-	uint8_t *copy = malloc(size);
-
-	if (!copy) {
-		ike_count(ike, IKE_CNT_RESOURCES);
-		return false;
-	}
-	memcpy(copy, data, size);
-	free(*to);
-	*to = copy;
-	*to_size = size;
-	return true;
+	for (size_t at = 0; at < s->size; at += s->part)
+		ike_send(sa->ike, tunnel_number(sa), local, remote, s->bytes + at,
+			 s->size - at < s->part ? s->size - at : s->part);
 }
 
 /* ------------------------------------------------------------------ requests */
@@ -62,15 +45,21 @@ static bool keep(struct ike *ike, uint8_t **to, size_t *to_size, const uint8_t *
 static void transmit(struct ike_sa *sa)
 {
 	sa->req.n_sent++;
-	ike_send(sa->ike, tunnel_number(sa), &sa->local, &sa->remote, sa->req.data, sa->req.size);
+	send_all(sa, &sa->local, &sa->remote, sa->req.data);
 	ike_timer_request_sent(sa);
 	ike_timer_sent(sa);
 }
 
 bool ike_request_send_raw(struct ike_sa *sa, enum ike_task task, const uint8_t *data, size_t size)
 {
-	if (!keep(sa->ike, &sa->req.data, &sa->req.size, data, size))
+	struct ike_sealed *s = ike_sealed_copy(data, size);
+
+	if (!s) {
+		ike_count(sa->ike, IKE_CNT_RESOURCES);
 		return false;
+	}
+	ike_sealed_free(sa->req.data);
+	sa->req.data = s;
 	sa->req.task = task;
 	sa->req.exchange = IKE_SA_INIT;
 	sa->req.mid = 0;
@@ -83,12 +72,10 @@ bool ike_request_send(struct ike_sa *sa, enum ike_task task, uint8_t exchange,
 		      struct ike_builder *inner, struct ike_child *child, struct ike_offer *offer)
 {
 	const struct ike_header h = header_of(sa, exchange, sa->tx_mid, false);
-	uint8_t msg[IKE_MESSAGE_MAX];
-	size_t size;
 
 	assert(!sa->req.data && !sa->req.offer);
-	size = seal(sa, &h, inner, msg, sizeof(msg));
-	if (!size || !keep(sa->ike, &sa->req.data, &sa->req.size, msg, size)) {
+	sa->req.data = ike_seal(sa, &h, inner);
+	if (!sa->req.data) {
 		ike_count(sa->ike, IKE_CNT_RESOURCES);
 		ike_offer_free(sa->ike, offer, false);
 		return false;
@@ -107,15 +94,18 @@ bool ike_request_send(struct ike_sa *sa, enum ike_task task, uint8_t exchange,
 
 void ike_request_again(struct ike_sa *sa)
 {
-	/* RFC 7296 2.1: bit by bit the same. */
+	/* RFC 7296 2.1: bit by bit the same; or in smaller fragments (RFC 7383 2.5.2). */
+	if (sa->req.n_sent >= SENT_AS_IT_IS && sa->req.exchange != IKE_SA_INIT)
+		ike_sealed_cut(sa, &sa->req.data, 0);
 	ike_count(sa->ike, IKE_CNT_TX_RETRANSMIT);
 	transmit(sa);
 }
 
 void ike_request_done(struct ike_sa *sa)
 {
-	free(sa->req.data);
+	ike_sealed_free(sa->req.data);
 	sa->req.data = NULL;
+	ike_reassembly_free(sa, true);
 	ike_timer_request_done(sa);
 }
 
@@ -124,8 +114,7 @@ void ike_request_done(struct ike_sa *sa)
 static void response_out(struct ike_sa *sa)
 {
 	sa->busy = false;
-	ike_send(sa->ike, tunnel_number(sa), &sa->reply_local, &sa->reply_remote, sa->response,
-		 sa->response_size);
+	send_all(sa, &sa->reply_local, &sa->reply_remote, sa->response);
 	ike_timer_sent(sa);
 }
 
@@ -137,16 +126,15 @@ static void response_out(struct ike_sa *sa)
 bool ike_response_send(struct ike_sa *sa, struct ike_builder *inner, bool hold)
 {
 	const struct ike_header h = header_of(sa, sa->busy_exchange, sa->rx_mid - 1, true);
-	uint8_t msg[IKE_MESSAGE_MAX];
-	size_t size;
 
 	assert(sa->busy);
-	size = seal(sa, &h, inner, msg, sizeof(msg));
-	if (!size || !keep(sa->ike, &sa->response, &sa->response_size, msg, size)) {
+	/* Never the last response to this request. */
+	ike_sealed_free(sa->response);
+	sa->response = ike_seal(sa, &h, inner);
+	sa->n_repeats = 0;
+	if (!sa->response) {
 		ike_count(sa->ike, IKE_CNT_RESOURCES);
-		/* Never the last response to this request; and no SA that answers nothing more. */
-		free(sa->response);
-		sa->response = NULL;
+		/* No SA that answers nothing more. */
 		sa->busy = false;
 		ike_timer_response_failed(sa);
 		return false;
@@ -174,22 +162,28 @@ void ike_response_error(struct ike_sa *sa, uint16_t notify, const void *data, si
 	ike_response_send(sa, &b, false);
 }
 
-/* RFC 7296 2.1: the same response to the same request, to where that came from. */
-void ike_response_repeat(struct ike_sa *sa, const struct ike_packet *p)
+/*
+ * RFC 7296 2.1: the same response to the same request, to where that came from. A peer that asks
+ * again in smaller fragments than we answered by, or again and again, does not seem to get it.
+ */
+void ike_response_repeat(struct ike_sa *sa, const struct ike_packet *p, bool fragment)
 {
 	if (sa->busy || !sa->response)
 		return;
 	ike_count(sa->ike, IKE_CNT_TX_RESPONSE_REPEAT);
-	ike_send(sa->ike, tunnel_number(sa), &p->local, &p->remote, sa->response,
-		 sa->response_size);
+	if (fragment && p->size < sa->response->part)
+		ike_sealed_cut(sa, &sa->response, ike_datagram_size(sa, p->size));
+	else if (++sa->n_repeats >= SENT_AS_IT_IS)
+		ike_sealed_cut(sa, &sa->response, 0);
+	send_all(sa, &p->local, &p->remote, sa->response);
 }
 
 void ike_window_free(struct ike_sa *sa)
 {
-	free(sa->req.data);
+	ike_sealed_free(sa->req.data);
 	ike_offer_free(sa->ike, sa->req.offer, false);
 	sa->req = (struct ike_request){0};
-	free(sa->response);
+	ike_sealed_free(sa->response);
 	sa->response = NULL;
 }
 

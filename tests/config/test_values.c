@@ -83,6 +83,8 @@ static void defaults(void **state)
 	assert_int_equal(t->dpd_action, CONFIG_DPD_RESTART);
 	assert_int_equal(t->startup, CONFIG_STARTUP_START);
 	assert_false(t->force_udp_encap);
+	assert_true(t->fragmentation);
+	assert_int_equal(t->fragment_size, 1280);
 	assert_int_equal(t->nat_keepalive.ns, span_s(20).ns);
 	assert_int_equal(t->df, CONFIG_DF_COPY);
 	assert_false(t->copy_dscp);
@@ -128,6 +130,8 @@ static void overrides(void **state)
 				 "      rekey_fuzz: 0\n"
 				 "      nat_keepalive: 0s\n"
 				 "      udp_encapsulation: force\n"
+				 "      fragmentation: false\n"
+				 "      fragment_size: 576\n"
 				 "    local_networks: [0.0.0.0/0]\n"
 				 "    remote_networks: [0.0.0.0/0]\n"
 				 "    static_routes: []\n"
@@ -161,6 +165,8 @@ static void overrides(void **state)
 	assert_int_equal(t1->dpd_timeout.ns, span_s(90).ns);
 	assert_int_equal(t1->dpd_action, CONFIG_DPD_CLEAR);
 	assert_true(t1->force_udp_encap);
+	assert_false(t1->fragmentation);
+	assert_int_equal(t1->fragment_size, 576);
 	assert_int_equal(t1->nat_keepalive.ns, 0);
 	assert_int_equal(t1->rekey_fuzz_percent, 0);
 

@@ -10,6 +10,13 @@ static bool lost(struct world *w, int sender)
 	       rng_chance(&w->rng, w->faults.loss);
 }
 
+static bool too_long(const struct world *w, const struct ike_action *a)
+{
+	const size_t ip = a->send.remote.addr.family == IP_V6 ? 40 : 20;
+
+	return w->faults.mtu && ip + 8 + (a->send.natt ? 4 : 0) + a->send.size > w->faults.mtu;
+}
+
 static uint64_t delay(struct world *w)
 {
 	return w->faults.delay_us + rng_below(&w->rng, w->faults.jitter_us + 1);
@@ -57,7 +64,7 @@ void net_send_ike(struct world *w, int sender, const struct ike_action *a)
 	unsigned copies = 1;
 
 	w->n_ike++;
-	if (w->n_ike == w->drop_ike || lost(w, sender) ||
+	if (w->n_ike == w->drop_ike || lost(w, sender) || too_long(w, a) ||
 	    (w->filter && w->filter(w, sender, a->send.data, a->send.size))) {
 		say(w, sender, a->send.data, a->send.size, " (lost)");
 		return;

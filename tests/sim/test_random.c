@@ -24,6 +24,19 @@ static uint64_t pick(uint64_t n)
 	return rng_below(&w.rng, n);
 }
 
+/* By a generator of its own, so that what past seeds have found stays what they do. */
+static void draw_messages(void)
+{
+	static const uint16_t sizes[] = {0, 180, 256, 300, 576, 1280};
+	struct rng r = {w.seed * 0x9e3779b97f4a7c15u + 3};
+
+	for (int i = 0; i < SIM_NODES; i++) {
+		for (size_t t = 0; t < SIM_TUNNELS; t++)
+			w.node[i].cfg[t].fragment_size =
+				sizes[rng_below(&r, sizeof(sizes) / sizeof(sizes[0]))];
+	}
+}
+
 static void draw_configuration(void)
 {
 	const bool short_lives = pick(2), quick_dpd = pick(3) == 0;
@@ -68,6 +81,7 @@ static void draw_configuration(void)
 	if (pick(5) == 0)
 		w.node[pick(2)].limits.cookie_threshold = 0;
 	w.esp_period_us = 25000;
+	draw_messages();
 }
 
 static void some_faults(void)

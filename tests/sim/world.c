@@ -63,6 +63,7 @@ static struct ike_tunnel_cfg default_cfg(int i)
 		.startup = i ? IKE_STARTUP_ADD : IKE_STARTUP_START,
 		.nat_keepalive = span_s(20),
 		.replay_window = 1024,
+		.fragment_size = 1280,
 	};
 
 	c.local_id = fqdn(ids[i]);

@@ -38,6 +38,7 @@ struct sim_half {
 struct sim_faults {
 	unsigned loss, duplicate; /* percent of IKE and ESP datagrams */
 	uint64_t delay_us, jitter_us;
+	size_t mtu;   /* longer IP datagrams that carry IKE are lost; 0 = any length */
 	bool cut;     /* nothing passes */
 	bool cut_one; /* nothing passes from node 0 to node 1 */
 };
