@@ -13,8 +13,8 @@
  *     refused and counted.
  *   - Lines in the log that the network can cause are limited in rate.
  *
- * Files: ike_shell_act (actions), ike_shell_net (datagrams), ike_shell_dp (rings, counters),
- * ike_shell_config (tunnels), ike_shell_query (questions).
+ * Files: ike_shell_act (actions), ike_shell_auth (keyd), ike_shell_net (datagrams), ike_shell_dp (rings,
+ * counters), ike_shell_config (tunnels), ike_shell_query (questions).
  */
 #include "daemon/ike_shell.h"
 
@@ -69,25 +69,12 @@ static void drop_peer(struct ike_shell *s, int *sock)
 	ipc_outq_attach(queue_of(s, sock), -1);
 }
 
-static void on_auth_result(struct ike_shell *s)
-{
-	struct ike_event ev = {.type = IKE_EV_AUTH_RESULT};
-	struct ipc_auth_result head;
-
-	if (s->msg.h.size < sizeof(head) || !ike_shell_auth_done(s, s->msg.h.id))
-		return;
-	memcpy(&head, s->msg.body, sizeof(head));
-	ev.auth.request = s->msg.h.id;
-	ev.auth.ok = head.ok == 1 && head.auth_size == s->msg.h.size - sizeof(head);
-	ev.auth.auth = s->msg.body + sizeof(head);
-	ev.auth.auth_size = ev.auth.ok ? head.auth_size : 0;
-	ike_shell_step(s, &ev);
-}
-
 static void on_peer_message(struct ike_shell *s, const int *sock)
 {
 	if (sock == &s->keyd && s->msg.h.type == IPC_AUTH_RESULT)
-		on_auth_result(s);
+		ike_shell_auth_result(s);
+	else if (sock == &s->keyd && s->msg.h.type == IPC_AUTH_TRUST)
+		ike_shell_auth_trust(s);
 	else if (sock == &s->control && s->msg.h.type == IPC_QUERY)
 		ike_shell_query(s, &s->msg);
 	else if (log_limit_take(&s->limit, s->now))
@@ -339,6 +326,7 @@ int ike_main(void)
 	ike_out_reset(&s.out);
 	dp_queue_fini(&s.dp);
 	ike_shell_forget_tunnels(&s);
+	ike_shell_auth_forget(&s);
 	if (s.config)
 		config_free(s.config);
 	ike_shell_close_sockets(&s);

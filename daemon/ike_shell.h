@@ -55,6 +55,14 @@ struct ike_late {
 	uint64_t request;
 };
 
+/* What keyd said of a tunnel's trust anchors. */
+struct ike_trust_rec {
+	struct ike_trust_rec *next;
+	char name[IKE_NAME_SIZE];
+	size_t n_cas;
+	uint8_t cas[IKE_MAX_CAS * 20];
+};
+
 struct ike_socket {
 	int fd;
 	enum ipc_socket_kind kind;
@@ -77,6 +85,7 @@ struct ike_shell {
 	struct ipc_outq to_keyd, to_route, to_control;
 	uint64_t auth_awaited[IKE_SHELL_AWAITED_AUTH]; /* 0 = free */
 	size_t n_auth_awaited;
+	struct ike_trust_rec *trust;
 
 	struct ring_port sa, sa_events;
 	unsigned new_rings; /* bits: 1 sa, 2 sa_events; both: a dataplane without our SAs */
@@ -114,10 +123,17 @@ void ike_shell_tell(struct ike_shell *s, enum log_level level, const char *kind,
 		    const char *text);
 /* Sends the state of one tunnel to route. */
 void ike_shell_tell_state(struct ike_shell *s, const struct ike_tunnel_rec *t);
+
+/* ike_shell_auth.c */
+void ike_shell_ask_keyd(struct ike_shell *s, const struct ike_action *a);
 /* The answers that keyd owes will not come: the core is told. */
 void ike_shell_auth_lost(struct ike_shell *s);
-/* True if `request` was awaited. */
-bool ike_shell_auth_done(struct ike_shell *s, uint64_t request);
+/* Messages from keyd, which stand in s->msg. */
+void ike_shell_auth_result(struct ike_shell *s);
+void ike_shell_auth_trust(struct ike_shell *s);
+/* Tells the core of a tunnel that it just got whom its peer may be certified by. */
+void ike_shell_auth_trust_of(struct ike_shell *s, const struct ike_tunnel_rec *t);
+void ike_shell_auth_forget(struct ike_shell *s);
 
 /* ike_shell_net.c */
 bool ike_shell_take_socket(struct ike_shell *s, struct ipc_msg *msg);

@@ -88,72 +88,6 @@ static void tunnel_state(struct ike_shell *s, uint32_t tunnel, bool up)
 		       t->cfg.name, up ? "the tunnel can carry traffic" : "no usable SA is left");
 }
 
-/* ------------------------------------------------------------------- keyd */
-
-static bool auth_await(struct ike_shell *s, uint64_t request)
-{
-	if (s->n_auth_awaited == IKE_SHELL_AWAITED_AUTH)
-		return false;
-	s->auth_awaited[s->n_auth_awaited++] = request;
-	return true;
-}
-
-bool ike_shell_auth_done(struct ike_shell *s, uint64_t request)
-{
-	for (size_t i = 0; i < s->n_auth_awaited; i++) {
-		if (s->auth_awaited[i] == request) {
-			s->auth_awaited[i] = s->auth_awaited[--s->n_auth_awaited];
-			return true;
-		}
-	}
-	return false;
-}
-
-void ike_shell_auth_lost(struct ike_shell *s)
-{
-	while (s->n_auth_awaited > 0) {
-		struct ike_event ev = {.type = IKE_EV_AUTH_RESULT};
-
-		ev.auth.request = s->auth_awaited[--s->n_auth_awaited];
-		ike_shell_count(s, IKE_SHELL_CNT_KEYD_FAILED);
-		ike_shell_step(s, &ev);
-	}
-}
-
-static void ask_keyd(struct ike_shell *s, const struct ike_action *a)
-{
-	const enum ipc_type type = a->type == IKE_ACT_AUTH_VERIFY ? IPC_AUTH_VERIFY
-				   : a->type == IKE_ACT_PPK_MIX   ? IPC_PPK_MIX
-								  : IPC_AUTH_SIGN;
-	const bool verify = type == IPC_AUTH_VERIFY;
-	const size_t auth_size = verify ? a->auth.auth_size : 0;
-	struct ipc_auth head = {
-		.method = a->auth.method,
-		.prf = a->auth.prf,
-		.octets_size = (uint32_t)a->auth.octets_size,
-		.auth_size = (uint32_t)auth_size,
-	};
-	uint8_t octets[8192];
-
-	if (a->auth.octets_size + auth_size > sizeof(octets))
-		goto failed;
-	memcpy(head.tunnel, a->auth.name, sizeof(head.tunnel));
-	memcpy(octets, a->auth.octets, a->auth.octets_size);
-	if (auth_size)
-		memcpy(octets + a->auth.octets_size, a->auth.auth, auth_size);
-	if (s->keyd < 0 || !auth_await(s, a->request))
-		goto failed;
-	if (ipc_outq_send(&s->to_keyd, type, 0, a->request, &head, sizeof(head), octets,
-			  a->auth.octets_size + auth_size))
-		return;
-	ike_shell_auth_done(s, a->request);
-failed:
-	ike_shell_count(s, IKE_SHELL_CNT_KEYD_FAILED);
-	if (log_limit_take(&s->limit, s->now))
-		log_warn("the key process does not answer: an authentication was given up");
-	ike_shell_late(s, IKE_EV_AUTH_RESULT, a->request);
-}
-
 /* ---------------------------------------------------------------- actions */
 
 void ike_shell_late(struct ike_shell *s, enum ike_event_type type, uint64_t request)
@@ -174,7 +108,7 @@ static void act(struct ike_shell *s, const struct ike_action *a)
 	case IKE_ACT_KEEPALIVE: ike_shell_send(s, a); break;
 	case IKE_ACT_AUTH_SIGN:
 	case IKE_ACT_AUTH_VERIFY:
-	case IKE_ACT_PPK_MIX: ask_keyd(s, a); break;
+	case IKE_ACT_PPK_MIX: ike_shell_ask_keyd(s, a); break;
 	case IKE_ACT_CHILD_ADD_IN:
 	case IKE_ACT_CHILD_ADD_OUT:
 	case IKE_ACT_CHILD_SWITCH:

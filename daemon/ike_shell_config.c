@@ -77,6 +77,7 @@ static void set_tunnel(struct ike_shell *s, const struct config_connection *c,
 		complain(why, why_size, text);
 	}
 	ike_shell_carry_out(s);
+	ike_shell_auth_trust_of(s, rec);
 }
 
 static void remove_tunnel(struct ike_shell *s, uint32_t tunnel)

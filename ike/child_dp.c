@@ -199,7 +199,8 @@ void ike_child_dp_result(struct ike_child *c, enum ike_pending_kind kind, bool o
 	case IKE_PEND_ADD_OUT: installed(c); break;
 	case IKE_PEND_SWITCH: switched(c); break;
 	case IKE_PEND_SIGN:
-	case IKE_PEND_VERIFY: break;
+	case IKE_PEND_VERIFY:
+	case IKE_PEND_PPK: break;
 	}
 }
 

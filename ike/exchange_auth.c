@@ -1,96 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exchange_auth: IKE_AUTH with a shared key (RFC 7296 1.2, 2.15). The key lives elsewhere: AUTH is
- * made and checked by actions, and everything that this exchange learns before the verdict waits in
- * the handshake. The peer's identities are looked at first, but a wrong one still takes the way
- * through the check, so that what the peer sees does not tell which of the two was wrong.
+ * exchange_auth: IKE_AUTH (RFC 7296 1.2, 2.15). The keys live elsewhere: proofs are made and checked by
+ * actions (proof.c), and everything that this exchange learns before the verdict waits in the
+ * handshake. The peer's identities are looked at first (identify.c), but a wrong one still takes the way
+ * through the check, so that what the peer sees does not tell which of the two was wrong. What the key
+ * holder says of a failure is for our own people; the peer hears AUTHENTICATION_FAILED.
+ *
+ *	initiator: [mix PPK] sign [sign without PPK] -> request; response -> verify
+ *	responder: request -> [mix PPK] verify, sign, install the child -> response
  */
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
-#define OCTETS_MAX (IKE_INIT_MAX + IKE_NONCE_MAX + IKE_PRF_MAX)
+#define PPK_ID_FIXED 2 /* RFC 8784 5.1: a name that both sides have configured */
 
-static size_t id_body(const struct ike_id *id, uint8_t out[4 + IKE_ID_MAX])
+/* Why it failed, for people; strangers may not cause too many events. */
+static void auth_failed_event(struct ike_sa *sa, const char *text)
 {
-	struct wr w = wr_of(out, 4 + IKE_ID_MAX);
+	struct sb s;
 
-	wr_u8(&w, id->type);
-	wr_zero(&w, 3);
-	wr_bytes(&w, id->data, id->size);
-	return w.n;
+	ike_count(sa->ike, IKE_CNT_AUTH_FAILED);
+	s = ike_event(sa->ike, IKE_HAP_AUTH_FAILED, sa->tunnel);
+	sb_str(&s, text);
+	ike_tunnel_reason(sa->tunnel, text);
 }
 
-static bool id_matches(const struct ike_id_payload *p, const struct ike_id *id)
+/* Initiator, before the peer has an IKE SA: try again later. */
+static void give_up(struct ike_sa *sa, const char *text, const char *short_text)
 {
-	return p->type == id->type && p->data.size == id->size &&
-	       !memcmp(p->data.p, id->data, id->size);
-}
-
-/*
- * An action over the octets of the initiator's or the responder's AUTH. NULL: no room for it; then
- * nobody would ever answer, so the handshake is over (counted as an overflow).
- */
-static struct ike_action *auth_act(struct ike_sa *sa, enum ike_action_type type, bool initiators,
-				   struct rd body, struct rd auth)
-{
-	const struct ike_handshake *hs = sa->hs;
-	uint8_t octets[OCTETS_MAX];
-	const uint8_t *lent, *lent_auth;
-	struct ike_action *a = NULL;
-	/* RFC 7296 2.15: the own first message, the other's nonce, MACed own identity. */
-	const size_t n = ike_auth_octets(
-		&sa->ike->crypto, (enum ike_prf)sa->suite.prf,
-		initiators ? rd_of(hs->request, hs->request_size)
-			   : rd_of(hs->response, hs->response_size),
-		initiators ? rd_of(hs->nr, hs->nr_size) : rd_of(hs->ni, hs->ni_size),
-		initiators ? sa->keys.pi : sa->keys.pr, body, octets, sizeof(octets));
-
-	lent = n ? ike_lend(sa->ike, octets, n) : NULL;
-	lent_auth = lent && auth.size ? ike_lend(sa->ike, auth.p, auth.size) : NULL;
-	bytes_wipe(octets, sizeof(octets));
-	if (lent && (lent_auth || !auth.size))
-		a = ike_act(sa->ike, type, sa->tunnel->cfg.tunnel);
-	if (!a) {
-		if (sa->initiator)
-			ike_timer_initiation_failed(sa->tunnel);
-		else
-			ike_response_error(sa, IKE_N_TEMPORARY_FAILURE, NULL, 0);
-		ike_sa_close(sa, "ike-auth", "out of resources");
-		return NULL;
-	}
-	a->auth.octets = lent;
-	a->auth.octets_size = n;
-	a->auth.auth = lent_auth;
-	a->auth.auth_size = auth.size;
-	a->auth.method = IKE_AUTH_SHARED_KEY;
-	a->auth.prf = sa->suite.prf;
-	memcpy(a->auth.name, sa->tunnel->cfg.name, sizeof(a->auth.name));
-	return a;
-}
-
-void ike_auth_sign(struct ike_sa *sa)
-{
-	uint8_t body[4 + IKE_ID_MAX];
-	const size_t n = id_body(&sa->tunnel->cfg.local_id, body);
-	struct ike_action *a =
-		auth_act(sa, IKE_ACT_AUTH_SIGN, sa->initiator, rd_of(body, n), rd_of(NULL, 0));
-
-	if (!a)
-		return;
-	ike_await(sa->ike, &sa->pending, IKE_PEND_SIGN, sa, a);
-	ike_timer_half_open(sa);
-}
-
-static void verify(struct ike_sa *sa, const struct ike_msg *m)
-{
-	const struct rd body = sa->initiator ? m->idr.body : m->idi.body;
-	struct ike_action *a =
-		auth_act(sa, IKE_ACT_AUTH_VERIFY, !sa->initiator, body, m->auth.data);
-
-	if (!a)
-		return;
-	ike_await(sa->ike, &sa->pending, IKE_PEND_VERIFY, sa, a);
-	ike_timer_half_open(sa);
+	auth_failed_event(sa, text);
+	ike_timer_initiation_failed(sa->tunnel);
+	ike_sa_close(sa, "ike-auth", short_text);
 }
 
 /* --------------------------------------------------------------- first child */
@@ -132,7 +72,16 @@ static bool first_contact(const struct ike_sa *sa)
 	return true;
 }
 
-static void send_request(struct ike_sa *sa, const uint8_t *auth, size_t auth_size)
+static void build_ppk_identity(const struct ike_tunnel_cfg *cfg, struct ike_builder *b)
+{
+	uint8_t data[1 + IKE_PPK_ID_MAX] = {PPK_ID_FIXED};
+
+	memcpy(data + 1, cfg->ppk_id, cfg->ppk_id_size);
+	ike_build_notify(b, IKE_PROTO_NONE, NULL, 0, IKE_N_PPK_IDENTITY, data,
+			 1u + cfg->ppk_id_size);
+}
+
+static void send_request(struct ike_sa *sa)
 {
 	struct ike_tunnel *t = sa->tunnel;
 	struct ike_handshake *hs = sa->hs;
@@ -148,10 +97,21 @@ static void send_request(struct ike_sa *sa, const uint8_t *auth, size_t auth_siz
 	ike_build_id(&b, IKE_PL_IDI, &t->cfg.local_id);
 	if (first_contact(sa))
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_INITIAL_CONTACT, NULL, 0);
-	ike_build_id(&b, IKE_PL_IDR, &t->cfg.remote_id);
-	ike_build_auth(&b, IKE_AUTH_SHARED_KEY, auth, auth_size);
+	ike_proof_ask(t, &b);
+	if (!t->cfg.remote_id_wildcard)
+		ike_build_id(&b, IKE_PL_IDR, &t->cfg.remote_id);
+	ike_proof_build(&hs->ours, &b);
+	if (hs->with_ppk)
+		build_ppk_identity(&t->cfg, &b);
+	if (hs->no_ppk.copy)
+		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_NO_PPK_AUTH, hs->no_ppk.auth.p,
+				 hs->no_ppk.auth.size);
+	if (hs->announced.any) /* RFC 9593 3.1: the responder has shown that it knows it */
+		ike_build_announced(&b, t->cfg.remote_auth == IKE_AUTH_BY_PSK,
+				    t->cfg.remote_auth != IKE_AUTH_BY_PSK);
 	ike_terms_offer_sa(&b, t, true, hs->spi_in, IKE_DH_NONE);
 	ike_terms_offer_ts(&b, t);
+	sa->auth_local = (uint8_t)ike_auth_alg_of(hs->ours.method, hs->ours.auth);
 	ike_timer_stop(sa->ike, &sa->t_half_open);
 	if (!ike_request_send(sa, IKE_TASK_AUTH, IKE_AUTH, &b, NULL, NULL)) {
 		ike_timer_initiation_failed(t);
@@ -161,14 +121,55 @@ static void send_request(struct ike_sa *sa, const uint8_t *auth, size_t auth_siz
 	ike_sa_set_state(sa, IKE_ST_AUTH_SENT, "ike-auth", "signed");
 }
 
-static void auth_failed_event(struct ike_sa *sa, const char *text)
+void ike_auth_start(struct ike_sa *sa)
 {
-	struct sb s;
+	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
+	struct ike_handshake *hs = sa->hs;
 
-	ike_count(sa->ike, IKE_CNT_AUTH_FAILED);
-	s = ike_event(sa->ike, IKE_HAP_AUTH_FAILED, sa->tunnel);
-	sb_str(&s, text);
-	ike_tunnel_reason(sa->tunnel, text);
+	hs->key = cfg->n_psks ? sa->tunnel->psk % cfg->n_psks : 0;
+	/* RFC 8784 3: where a PPK must be used, there is no way on without USE_PPK. */
+	if (cfg->ppk == IKE_PPK_REQUIRE && !hs->peer_ppk) {
+		give_up(sa, "the peer has no PPK for us, and ours is required", "no PPK");
+		return;
+	}
+	if (cfg->ppk != IKE_PPK_NONE && hs->peer_ppk)
+		ike_proof_mix(sa);
+	else
+		ike_proof_sign(sa, false);
+}
+
+/*
+ * The peer refused us. Where keys are being changed it may have the old one only, so the next attempt
+ * takes the next of ours; after the last comes the first again.
+ */
+static void refused(struct ike_sa *sa)
+{
+	struct ike_tunnel *t = sa->tunnel;
+	const bool psk = t->cfg.local_auth == IKE_AUTH_BY_PSK;
+	const struct ike_announced *a = &sa->hs->announced;
+	const unsigned bit = psk ? IKE_AUTH_METHOD_SHARED_KEY : IKE_AUTH_METHOD_DIGITAL_SIGNATURE;
+	char text[IKE_TEXT_SIZE];
+	struct sb s = sb_of(text, sizeof(text));
+
+	if (a->any && !(a->methods & 1u << bit)) {
+		sb_printf(&s,
+			  "the peer refused us: it announces that it does not take %s, which is "
+			  "our local_auth",
+			  ike_proof_kind_name(t->cfg.local_auth));
+	} else if (psk && t->cfg.n_psks > 1) {
+		t->psk = (sa->hs->key + 1) % t->cfg.n_psks;
+		sb_printf(
+			&s,
+			"the peer refused us with pre-shared key %u of %u: it has another one, or "
+			"expects another local_id or remote_id; key %u is next",
+			sa->hs->key + 1, t->cfg.n_psks, t->psk + 1);
+	} else {
+		sb_printf(&s,
+			  "the peer refused us: %s, or it expects another local_id or remote_id",
+			  psk ? "the pre-shared keys differ"
+			      : "it does not believe our certificate or key");
+	}
+	auth_failed_event(sa, text);
 }
 
 void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
@@ -176,41 +177,83 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 	const struct ike_notify_payload *error = ike_msg_error(m);
 	const uint32_t need = IKE_HAS_IDR | IKE_HAS_AUTH;
 	struct ike_handshake *hs = sa->hs;
+	struct ike_proof theirs;
+	struct sb why = sb_of(hs->id_text, sizeof(hs->id_text));
 
 	(void)p;
 	if ((m->present & need) != need) {
 		ike_timer_initiation_failed(sa->tunnel);
 		if (error && error->type == IKE_N_AUTHENTICATION_FAILED)
-			auth_failed_event(
-				sa,
-				"the peer refused us: the pre-shared keys differ, or it expects "
-				"another local_id or remote_id");
+			refused(sa);
 		else
 			auth_failed_event(sa, error ? ike_notify_name(error->type)
 						    : "the peer's IKE_AUTH response is incomplete");
 		ike_sa_close(sa, "ike-auth", error ? ike_notify_name(error->type) : "incomplete");
 		return;
 	}
-	hs->id_ok = id_matches(&m->idr, &sa->tunnel->cfg.remote_id) &&
-		    m->auth.method == IKE_AUTH_SHARED_KEY;
+	hs->id_ok = ike_identify_responder(sa, m, &why);
+	/* RFC 8784 3: an empty PPK_IDENTITY says that the responder's AUTH is made with the PPK. */
+	if (hs->with_ppk && !ike_msg_notify(m, IKE_N_PPK_IDENTITY)) {
+		hs->with_ppk = false;
+		if (sa->tunnel->cfg.ppk == IKE_PPK_REQUIRE && hs->id_ok) {
+			hs->id_ok = false;
+			sb_str(&why, "the peer does not use our PPK, which is required");
+		}
+	}
 	ike_terms_check(sa->tunnel, m, true, &hs->terms);
 	if (hs->terms.error)
 		ike_terms_explain(sa->tunnel, m, &hs->terms, false, &hs->complaint);
 	ike_sa_set_state(sa, IKE_ST_VERIFY, "ike-auth", "response");
-	verify(sa, m);
+	theirs = ike_proof_of(m, false);
+	if (!ike_proof_copy(&theirs, &hs->theirs))
+		ike_count(sa->ike, IKE_CNT_RESOURCES); /* then there is nothing to verify */
+	ike_proof_verify(sa, &hs->theirs);
 }
 
-static void initiator_verified(struct ike_sa *sa, bool ok)
+/* What to tell our people of a proof that was not good. */
+static void explain_failure(const struct ike_sa *sa, const struct ike_event *ev, struct sb *s)
+{
+	if (!sa->hs->id_ok)
+		sb_str(s, sa->hs->id_text);
+	else if (ev->auth.reason && ev->auth.reason[0] != '\0')
+		sb_printf(s, "the peer is not believed: %s", ev->auth.reason);
+	else if (sa->hs->theirs.method == IKE_AUTH_METHOD_SHARED_KEY)
+		sb_printf(s, "the peer's AUTH is wrong: the pre-shared keys%s differ",
+			  sa->hs->with_ppk ? " or PPKs" : "");
+	else
+		sb_str(s, "the peer's AUTH is wrong");
+}
+
+static struct rd their_id(const struct ike_sa *sa)
+{
+	struct rd id = sa->hs->theirs.id_body;
+
+	return rd_skip(&id, 4) ? id : rd_of(NULL, 0);
+}
+
+/* They are who they say: what follows from it for both roles. */
+static void believe(struct ike_sa *sa)
+{
+	const struct ike_proof *p = &sa->hs->theirs;
+
+	sa->auth_remote = (uint8_t)ike_auth_alg_of(p->method, p->auth);
+	ike_tunnel_hold(sa->tunnel, p->id_type, their_id(sa));
+	ike_proof_commit_ppk(sa);
+}
+
+static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_event *ev)
 {
 	struct ike_tunnel *t = sa->tunnel;
 	struct ike_child *c = NULL;
 
 	ike_timer_stop(sa->ike, &sa->t_half_open);
 	if (!ok) {
+		char text[IKE_TEXT_SIZE];
+		struct sb s = sb_of(text, sizeof(text));
+
 		/* RFC 7296 2.21.2: the peer has the SA; it is told in an exchange of its own. */
-		auth_failed_event(
-			sa, sa->hs->id_ok ? "the peer's AUTH is wrong: the pre-shared keys differ"
-					  : "the peer's identity is not the configured remote_id");
+		explain_failure(sa, ev, &s);
+		auth_failed_event(sa, text);
 		ike_timer_initiation_failed(t);
 		ike_handshake_free(sa);
 		sa->want_delete = sa->delete_auth_failed = true;
@@ -218,6 +261,7 @@ static void initiator_verified(struct ike_sa *sa, bool ok)
 		ike_sa_run(sa);
 		return;
 	}
+	believe(sa);
 	if (!sa->hs->terms.error && !sa->want_delete)
 		c = make_child(sa);
 	ike_handshake_free(sa);
@@ -237,35 +281,47 @@ static void initiator_verified(struct ike_sa *sa, bool ok)
 
 /* ------------------------------------------------------------------ responder */
 
-/* The tunnel that the identities name; the peer may leave out whom it wants to talk to (IDr). */
-static struct ike_tunnel *settle(struct ike_sa *sa, const struct ike_msg *m,
-				 struct ike_tunnel **decoy)
+/*
+ * RFC 8784 3: with which keys the initiator's AUTH is to be checked. False: with none, because a PPK is
+ * required that it does not use, or it uses one that we do not have and nothing else.
+ */
+static bool choose_ppk(struct ike_sa *sa, const struct ike_msg *m, struct ike_proof *theirs,
+		       bool *mix, struct sb *why)
 {
-	struct ike_tunnel *t = NULL;
+	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
+	const struct ike_notify_payload *id = ike_msg_notify(m, IKE_N_PPK_IDENTITY);
+	const struct ike_notify_payload *without = ike_msg_notify(m, IKE_N_NO_PPK_AUTH);
 
-	*decoy = NULL;
-	while ((t = ike_tunnel_next_by_addresses(sa->ike, &sa->local.addr, &sa->remote.addr, t))) {
-		if (!*decoy)
-			*decoy = t;
-		if (!id_matches(&m->idi, &t->cfg.remote_id))
-			continue;
-		if (m->present & IKE_HAS_IDR && !id_matches(&m->idr, &t->cfg.local_id))
-			continue;
-		for (size_t i = 0; i < t->cfg.n_ike_suites; i++) {
-			if (ike_suite_equal(&t->cfg.ike_suites[i], &sa->suite))
-				return t;
-		}
+	*mix = id && sa->hs->peer_ppk && cfg->ppk != IKE_PPK_NONE &&
+	       id->data.size == 1u + cfg->ppk_id_size && id->data.p[0] == PPK_ID_FIXED &&
+	       !memcmp(id->data.p + 1, cfg->ppk_id, cfg->ppk_id_size);
+	if (*mix)
+		return true;
+	if (cfg->ppk == IKE_PPK_REQUIRE) {
+		sb_str(why, id ? "they use another PPK than ours, which is required"
+			       : "they use no PPK, and ours is required");
+		return false;
 	}
-	return NULL;
+	if (!id)
+		return true;
+	if (!without || without->data.size == 0) {
+		sb_str(why, "they require a PPK that this tunnel does not have");
+		return false;
+	}
+	theirs->auth = without->data;
+	return true;
 }
 
 void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
 {
 	struct ike_handshake *hs = sa->hs;
+	struct sb why = sb_of(hs->id_text, sizeof(hs->id_text));
+	struct ike_proof theirs = ike_proof_of(m, true);
 	struct ike_tunnel *decoy;
-	struct ike_tunnel *t = settle(sa, m, &decoy);
+	struct ike_tunnel *t = ike_identify(sa, m, &decoy, &why);
+	bool mix = false;
 
-	hs->id_ok = t != NULL && m->auth.method == IKE_AUTH_SHARED_KEY;
+	hs->id_ok = t != NULL;
 	if (!t)
 		t = decoy;
 	/* From here on the peer is where this authenticated message came from (port 4500). */
@@ -278,12 +334,21 @@ void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 		ike_sa_close(sa, "ike-auth", "no such tunnel any more");
 		return;
 	}
+	hs->known = hs->id_ok;
 	hs->initial_contact = ike_msg_notify(m, IKE_N_INITIAL_CONTACT) != NULL;
+	ike_proof_note(sa, m);
+	if (hs->id_ok && !choose_ppk(sa, m, &theirs, &mix, &why))
+		hs->id_ok = false;
 	ike_terms_answer(t, m, true, &hs->terms);
 	if (hs->terms.error)
 		ike_terms_explain(t, m, &hs->terms, true, &hs->complaint);
 	ike_sa_set_state(sa, IKE_ST_VERIFY, "ike-auth", "request");
-	verify(sa, m);
+	if (!ike_proof_copy(&theirs, &hs->theirs))
+		ike_count(sa->ike, IKE_CNT_RESOURCES);
+	if (mix)
+		ike_proof_mix(sa);
+	else
+		ike_proof_verify(sa, &hs->theirs);
 }
 
 static void respond(struct ike_sa *sa)
@@ -294,7 +359,9 @@ static void respond(struct ike_sa *sa)
 
 	ike_build_open_inner(&b, buf, sizeof(buf));
 	ike_build_id(&b, IKE_PL_IDR, &sa->tunnel->cfg.local_id);
-	ike_build_auth(&b, IKE_AUTH_SHARED_KEY, hs->auth, hs->auth_size);
+	ike_proof_build(&hs->ours, &b);
+	if (hs->with_ppk)
+		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_PPK_IDENTITY, NULL, 0);
 	if (hs->terms.error) {
 		/* RFC 7296 2.21.2: the IKE SA stands, the child does not. */
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, hs->terms.error, NULL, 0);
@@ -344,63 +411,120 @@ static void responder_signed(struct ike_sa *sa)
 	ike_child_install(c);
 }
 
-static void responder_failed(struct ike_sa *sa)
+static void responder_failed(struct ike_sa *sa, const struct ike_event *ev)
 {
+	char at[IP_ENDPOINT_STRLEN];
 	struct sb s;
 
 	ike_count(sa->ike, IKE_CNT_AUTH_FAILED);
 	if (ike_may_complain(sa->ike)) {
-		s = ike_event(sa->ike, IKE_HAP_AUTH_FAILED, sa->hs->id_ok ? sa->tunnel : NULL);
-		if (sa->hs->id_ok)
-			sb_str(&s, "the peer's AUTH is wrong: the pre-shared keys differ");
-		else
-			sb_printf(&s,
-				  "a peer at the address of %s gave identities that no tunnel has",
-				  sa->tunnel->cfg.name);
+		s = ike_event(sa->ike, IKE_HAP_AUTH_FAILED, sa->hs->known ? sa->tunnel : NULL);
+		if (!sa->hs->known)
+			sb_printf(&s, "a peer at %s was refused: ",
+				  ip_endpoint_format(&sa->remote, at));
+		explain_failure(sa, ev, &s);
 	}
 	ike_response_error(sa, IKE_N_AUTHENTICATION_FAILED, NULL, 0);
 	ike_sa_close(sa, "ike-auth", "authentication failed");
 }
 
-/* ------------------------------------------------------------- from the keys */
-
-void ike_auth_signed(struct ike_sa *sa, bool ok, const uint8_t *auth, size_t size)
+static void responder_verified(struct ike_sa *sa, bool ok, const struct ike_event *ev)
 {
-	if (sa->state != IKE_ST_SIGN || !sa->hs)
-		return;
-	if (!ok || size > sizeof(sa->hs->auth)) {
-		auth_failed_event(
-			sa, "no AUTH could be made: is there a pre-shared key for this tunnel?");
-		if (sa->initiator)
-			ike_timer_initiation_failed(sa->tunnel);
-		else
-			ike_response_error(sa, IKE_N_AUTHENTICATION_FAILED, NULL, 0);
-		ike_sa_close(sa, "ike-auth", "no key");
+	struct ike_handshake *hs = sa->hs;
+
+	/* Another may have got the tunnel while this proof was checked. */
+	if (ok && ike_tunnel_held(sa->tunnel, hs->theirs.id_type, their_id(sa))) {
+		struct sb why = sb_of(hs->id_text, sizeof(hs->id_text));
+
+		sb_str(&why, "another peer was faster to get the tunnel");
+		hs->id_ok = ok = false;
+	}
+	if (!ok) {
+		responder_failed(sa, ev);
 		return;
 	}
-	if (sa->initiator) {
-		send_request(sa, auth, size);
-		return;
-	}
-	memcpy(sa->hs->auth, auth, size);
-	sa->hs->auth_size = size;
-	ike_timer_stop(sa->ike, &sa->t_half_open);
-	responder_signed(sa);
+	/* A peer whose key is about to be replaced is answered with the one that it has. */
+	if (sa->tunnel->cfg.local_auth == IKE_AUTH_BY_PSK &&
+	    sa->tunnel->cfg.remote_auth == IKE_AUTH_BY_PSK)
+		hs->key = ev->auth.key;
+	believe(sa);
+	ike_sa_set_state(sa, IKE_ST_SIGN, "ike-auth", "verified");
+	ike_proof_sign(sa, hs->with_ppk);
 }
 
-void ike_auth_verified(struct ike_sa *sa, bool ok)
+/* ------------------------------------------------------------- from the keys */
+
+/* No AUTH of our own: a key is missing, or was taken away in the middle. */
+static void cannot_sign(struct ike_sa *sa, const struct ike_event *ev)
 {
+	const char *reason = ev->auth.reason;
+	char text[IKE_TEXT_SIZE];
+	struct sb s = sb_of(text, sizeof(text));
+
+	if (reason && reason[0] != '\0')
+		sb_printf(&s, "no AUTH could be made: %s", reason);
+	else
+		sb_printf(&s, "no AUTH could be made: is there %s for this tunnel?",
+			  ike_proof_kind_name(sa->tunnel->cfg.local_auth));
+	auth_failed_event(sa, text);
+	if (sa->initiator)
+		ike_timer_initiation_failed(sa->tunnel);
+	else
+		ike_response_error(sa, IKE_N_AUTHENTICATION_FAILED, NULL, 0);
+	ike_sa_close(sa, "ike-auth", "no key");
+}
+
+void ike_auth_mixed(struct ike_sa *sa, const struct ike_event *ev)
+{
+	struct ike_handshake *hs = sa->hs;
+
+	if ((sa->state != IKE_ST_SIGN && sa->state != IKE_ST_VERIFY) || !hs)
+		return;
+	if (!ev->auth.ok || !ike_proof_take_ppk(sa, rd_of(ev->auth.auth, ev->auth.auth_size))) {
+		cannot_sign(sa, ev);
+		return;
+	}
+	if (sa->initiator)
+		ike_proof_sign(sa, true);
+	else
+		ike_proof_verify(sa, &hs->theirs);
+}
+
+void ike_auth_signed(struct ike_sa *sa, const struct ike_event *ev)
+{
+	struct ike_handshake *hs = sa->hs;
+	const struct ike_tunnel_cfg *cfg;
+
+	if (sa->state != IKE_ST_SIGN || !hs)
+		return;
+	cfg = &sa->tunnel->cfg;
+	if (!ev->auth.ok || !ike_proof_set(hs->ours.copy ? &hs->no_ppk : &hs->ours, ev)) {
+		cannot_sign(sa, ev);
+		return;
+	}
+	if (!sa->initiator) {
+		sa->auth_local = (uint8_t)ike_auth_alg_of(hs->ours.method, hs->ours.auth);
+		ike_timer_stop(sa->ike, &sa->t_half_open);
+		responder_signed(sa);
+	} else if (hs->with_ppk && cfg->ppk == IKE_PPK_PREFER && !hs->no_ppk.copy) {
+		/* RFC 8784 3: for a responder that turns out not to have this PPK. */
+		ike_proof_sign(sa, false);
+	} else {
+		send_request(sa);
+	}
+}
+
+void ike_auth_verified(struct ike_sa *sa, const struct ike_event *ev)
+{
+	bool ok;
+
 	if (sa->state != IKE_ST_VERIFY || !sa->hs)
 		return;
-	ok = ok && sa->hs->id_ok;
+	ok = ev->auth.ok && sa->hs->id_ok;
 	if (ok && sa->hs->terms.error)
 		ike_terms_complain(sa->tunnel, &sa->hs->complaint);
-	if (sa->initiator) {
-		initiator_verified(sa, ok);
-	} else if (ok) {
-		ike_sa_set_state(sa, IKE_ST_SIGN, "ike-auth", "verified");
-		ike_auth_sign(sa);
-	} else {
-		responder_failed(sa);
-	}
+	if (sa->initiator)
+		initiator_verified(sa, ok, ev);
+	else
+		responder_verified(sa, ok, ev);
 }

@@ -49,6 +49,7 @@ static bool send_request(struct ike_sa *sa, const uint8_t *public)
 	if (cfg->fragment_size)
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_IKEV2_FRAGMENTATION_SUPPORTED,
 				 NULL, 0);
+	ike_proof_init_build(sa, &b, SIZE_MAX);
 	size = ike_build_close(&b);
 	copy = size ? malloc(size) : NULL;
 	if (!copy)
@@ -250,8 +251,9 @@ static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const
 	ike_request_done(sa);
 	ike_nat_detect(sa, p, m);
 	ike_nat_float(sa);
+	ike_proof_init_note(sa, m);
 	ike_sa_set_state(sa, IKE_ST_SIGN, "ike-init", "keys derived");
-	ike_auth_sign(sa);
+	ike_auth_start(sa);
 }
 
 void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
@@ -356,6 +358,8 @@ static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct
 	if (sa->fragment_size)
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_IKEV2_FRAGMENTATION_SUPPORTED,
 				 NULL, 0);
+	/* RFC 7296 2.6: who has not shown yet that he is there gets little more than he sends. */
+	ike_proof_init_build(sa, &b, hs->request_size + 128);
 	hs->response_size = ike_build_close(&b);
 	hs->response = hs->response_size ? malloc(hs->response_size) : NULL;
 	if (hs->response)
@@ -406,6 +410,7 @@ static void respond(struct ike *ike, const struct ike_packet *p, const struct ik
 	sa->tunnel = t;
 	ike_nat_detect(sa, p, m);
 	sa->tunnel = NULL;
+	ike_proof_init_note(sa, m);
 	sa->rank = sa->origin = ike_rank_of(hs->ni, hs->ni_size, hs->nr, hs->nr_size);
 	if (!build_response(sa, t, suite, proposal, public) || !ike_half_open_enter(sa, digest))
 		goto out;

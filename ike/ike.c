@@ -151,13 +151,23 @@ static void on_auth_result(struct ike *ike, const struct ike_event *ev)
 	struct ike_link *l = ike_table_first(&ike->pendings, ev->auth.request);
 	struct ike_pending *p = l ? container_of(l, struct ike_pending, link) : NULL;
 
-	if (!p || (p->kind != IKE_PEND_SIGN && p->kind != IKE_PEND_VERIFY))
+	if (!p || p->kind > IKE_PEND_PPK)
 		return; /* for an SA that is gone */
 	ike_unawait(ike, p);
 	if (p->kind == IKE_PEND_SIGN)
-		ike_auth_signed(p->owner, ev->auth.ok, ev->auth.auth, ev->auth.auth_size);
+		ike_auth_signed(p->owner, ev);
+	else if (p->kind == IKE_PEND_VERIFY)
+		ike_auth_verified(p->owner, ev);
 	else
-		ike_auth_verified(p->owner, ev->auth.ok);
+		ike_auth_mixed(p->owner, ev);
+}
+
+static void on_trust(struct ike *ike, const struct ike_event *ev)
+{
+	struct ike_tunnel *t = ike_tunnel_find(ike, ev->trust.tunnel);
+
+	if (t)
+		ike_proof_trust(t, ev->trust.cas, ev->trust.n_cas);
 }
 
 static void on_dp_result(struct ike *ike, const struct ike_event *ev)
@@ -165,7 +175,7 @@ static void on_dp_result(struct ike *ike, const struct ike_event *ev)
 	struct ike_link *l = ike_table_first(&ike->pendings, ev->dp.request);
 	struct ike_pending *p = l ? container_of(l, struct ike_pending, link) : NULL;
 
-	if (!p || p->kind == IKE_PEND_SIGN || p->kind == IKE_PEND_VERIFY)
+	if (!p || p->kind <= IKE_PEND_PPK)
 		return;
 	ike_unawait(ike, p);
 	ike_child_dp_result(p->owner, p->kind, ev->dp.ok);
@@ -246,7 +256,7 @@ void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out)
 	case IKE_EV_REKEY_CHILD:
 	case IKE_EV_REKEY_IKE: on_command(ike, ev); break;
 	case IKE_EV_AUTH_RESULT: on_auth_result(ike, ev); break;
-	case IKE_EV_TRUST: break; /* shared keys need no CERTREQ */
+	case IKE_EV_TRUST: on_trust(ike, ev); break;
 	case IKE_EV_DP_RESULT: on_dp_result(ike, ev); break;
 	case IKE_EV_CHILD_FIRST_IN:
 	case IKE_EV_CHILD_SOFT:

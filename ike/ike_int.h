@@ -17,6 +17,7 @@
 #include "ike/keys.h"
 #include "ike/msg.h"
 #include "ike/proposal.h"
+#include "ike/sig_alg.h"
 #include "ike/sk.h"
 #include "ike/table.h"
 #include "ike/ts.h"
@@ -25,7 +26,6 @@
 #define IKE_MAX_CHILDREN_OF_TUNNEL 10 /* likewise, and those that linger */
 #define IKE_MAX_RETRIES            3  /* COOKIE and INVALID_KE_PAYLOAD in one handshake */
 #define IKE_VERSION_2              0x20
-#define IKE_AUTH_SHARED_KEY        2
 #define IKE_DIGEST_SIZE            32
 #define IKE_CONFIRM_SOON           span_s(4)  /* three repetitions of a request */
 #define IKE_CONFIRM_LATE           span_s(40) /* longer than anybody repeats one */
@@ -98,6 +98,7 @@ struct ike_timer {
 enum ike_pending_kind {
 	IKE_PEND_SIGN,
 	IKE_PEND_VERIFY,
+	IKE_PEND_PPK,
 	IKE_PEND_ADD_IN,
 	IKE_PEND_ADD_OUT,
 	IKE_PEND_SWITCH,
@@ -142,6 +143,17 @@ struct ike_complaint {
 	char text[IKE_TEXT_SIZE];
 };
 
+/* What a side shows to prove who it is; the spans point into `copy`, or are borrowed if that is NULL. */
+struct ike_proof {
+	uint8_t *copy;
+	uint8_t id_type;
+	uint8_t method;
+	struct rd id_body; /* the ID payload's, as AUTH covers it */
+	struct rd auth;
+	size_t n_certs;
+	struct ike_cert certs[IKE_MAX_CERTS];
+};
+
 /* What only the first two exchanges need; freed once the SA is established. */
 struct ike_handshake {
 	uint8_t *request, *response; /* the IKE_SA_INIT messages, as AUTH covers them */
@@ -153,15 +165,27 @@ struct ike_handshake {
 	uint8_t cookie[64];
 	size_t cookie_size;
 	unsigned n_retries;
-	bool refused;          /* an unauthenticated error notify was reported already */
-	bool id_ok;            /* the peer's identities are the configured ones */
+	bool refused;                /* an unauthenticated error notify was reported already */
+	bool id_ok;                  /* the peer's identities are the configured ones */
+	bool known;                  /* ... and those of the tunnel that the SA belongs to */
+	char id_text[IKE_TEXT_SIZE]; /* why they are not */
+	uint16_t peer_hashes;        /* that the peer verifies signatures with (RFC 7427 4) */
+	bool peer_ppk;               /* USE_PPK went both ways (RFC 8784 3) */
+	bool with_ppk;               /* AUTH is made with the keys of `ppk` */
+	bool peer_wants_raw_key;
+	struct ike_announced announced; /* what the peer would believe (RFC 9593) */
+	uint8_t *cas;                   /* the peer's CERTREQ */
+	size_t n_cas;
+	uint32_t key; /* which of the shared keys signs */
+	struct {
+		struct secret *d, *pi, *pr;
+	} ppk;
+	struct ike_proof ours, no_ppk, theirs;
 	bool initial_contact;  /* the peer says so */
 	uint32_t slot, spi_in; /* of the first child; spi_in 0: the slot is not ours to free */
 	uint32_t answered_spi;
 	struct ike_terms terms;
 	struct ike_complaint complaint; /* why there are none */
-	uint8_t auth[IKE_PRF_MAX];
-	size_t auth_size;
 };
 
 struct ike_source { /* half-open SAs of one /32 or /64 */
@@ -220,7 +244,9 @@ struct ike_sa {
 	struct ike_sa_keys keys;
 	uint64_t iv_counter;
 	struct ike_handshake *hs;
-	struct ike_pending pending; /* SIGN, VERIFY */
+	struct ike_pending pending;      /* SIGN, VERIFY, PPK */
+	uint8_t auth_local, auth_remote; /* enum ike_auth_alg; of the line's first SA */
+	bool ppk;                        /* likewise: a PPK is mixed into SK_d */
 
 	/* Our requests: window 1 (2.3). */
 	uint32_t tx_mid;
@@ -313,6 +339,10 @@ struct ike_tunnel {
 	struct ike_child *current; /* sends by this one */
 	unsigned n_failures, n_child_failures;
 	struct mono not_before, child_not_before; /* backoff of initiation, of child creation */
+	struct ike_id peer_id; /* of the peer that has the tunnel, or had it last */
+	uint8_t *cas;          /* SHA-1 of the keys of the peer's trust anchors */
+	size_t n_cas;
+	uint32_t psk;       /* which of the shared keys an initiator signs with */
 	uint16_t pfs_group; /* from INVALID_KE_PAYLOAD or the last answer, 0 = the first suite's */
 	const char *phase;
 	struct mono since;
@@ -517,12 +547,41 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 
 /* ---- exchange_auth.c */
-void ike_auth_sign(struct ike_sa *sa);
-void ike_auth_signed(struct ike_sa *sa, bool ok, const uint8_t *auth, size_t size);
-void ike_auth_verified(struct ike_sa *sa, bool ok);
+void ike_auth_start(struct ike_sa *sa); /* initiator: the keys stand */
+void ike_auth_signed(struct ike_sa *sa, const struct ike_event *ev);
+void ike_auth_verified(struct ike_sa *sa, const struct ike_event *ev);
+void ike_auth_mixed(struct ike_sa *sa, const struct ike_event *ev);
 void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 void ike_auth_child_done(struct ike_sa *sa, struct ike_child *c); /* c NULL: it failed */
+
+/* ---- proof.c: what each side proves who it is by */
+void ike_proof_init_build(struct ike_sa *sa, struct ike_builder *b, size_t room);
+void ike_proof_init_note(struct ike_sa *sa, const struct ike_msg *m);
+void ike_proof_note(struct ike_sa *sa, const struct ike_msg *m); /* of IKE_AUTH */
+/* Actions; false: no room for one, and the handshake is over. */
+bool ike_proof_sign(struct ike_sa *sa, bool with_ppk);
+bool ike_proof_verify(struct ike_sa *sa, const struct ike_proof *theirs);
+bool ike_proof_mix(struct ike_sa *sa);
+bool ike_proof_take_ppk(struct ike_sa *sa, struct rd keys);
+bool ike_proof_commit_ppk(struct ike_sa *sa);                            /* SK_d becomes SK_d' */
+struct ike_proof ike_proof_of(const struct ike_msg *m, bool initiators); /* borrowed */
+bool ike_proof_copy(const struct ike_proof *from, struct ike_proof *to);
+bool ike_proof_set(struct ike_proof *to, const struct ike_event *ev);
+void ike_proof_free(struct ike_proof *p);
+void ike_proof_build(const struct ike_proof *p, struct ike_builder *b); /* CERT, AUTH */
+void ike_proof_ask(const struct ike_tunnel *t, struct ike_builder *b);  /* CERTREQ */
+bool ike_proof_method_fits(enum ike_auth_kind kind, uint8_t method);
+const char *ike_proof_kind_name(enum ike_auth_kind kind);
+void ike_proof_trust(struct ike_tunnel *t, const uint8_t *cas, size_t n_cas);
+
+/* ---- identify.c: which tunnel identities mean */
+/* The tunnel, or NULL: then `decoy` is the nearest, NULL if there is none, and `why` says what differs. */
+struct ike_tunnel *ike_identify(struct ike_sa *sa, const struct ike_msg *m,
+				struct ike_tunnel **decoy, struct sb *why);
+bool ike_identify_responder(const struct ike_sa *sa, const struct ike_msg *m, struct sb *why);
+bool ike_tunnel_held(const struct ike_tunnel *t, uint8_t type, struct rd id);
+void ike_tunnel_hold(struct ike_tunnel *t, uint8_t type, struct rd id);
 
 /* ---- terms.c: negotiating a child */
 void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh,

@@ -97,6 +97,8 @@ struct ike_ts_payload {
 	struct ike_ts ts[IKE_WIRE_MAX_TS];
 };
 
+#define IKE_CA_SIZE          20 /* a SHA-1 hash in CERTREQ */
+#define IKE_MSG_MAX_CERTREQS 4
 #define IKE_MSG_MAX_NOTIFIES 32
 #define IKE_MSG_MAX_DELETES  8
 
@@ -128,6 +130,11 @@ struct ike_msg {
 	struct ike_auth_payload auth;
 	struct rd nonce;
 	struct ike_ts_payload tsi, tsr;
+	size_t n_certs;
+	struct ike_cert certs[IKE_MAX_CERTS]; /* in their order */
+	size_t n_certreqs;
+	struct rd certreqs[IKE_MSG_MAX_CERTREQS]; /* of encoding X.509: hashes */
+	bool wants_raw_key; /* a CERTREQ with encoding Raw Public Key (RFC 7670) */
 	size_t n_notifies;
 	struct ike_notify_payload notifies[IKE_MSG_MAX_NOTIFIES];
 	size_t n_deletes;
@@ -146,6 +153,8 @@ enum ike_err ike_msg_parse_inner(uint8_t first, struct rd inner, struct ike_msg 
 
 const struct ike_notify_payload *ike_msg_notify(const struct ike_msg *m,
 						uint16_t type); /* first, or NULL */
+/* The hashes of all CERTREQ payloads, as many as fit; returns how many. */
+size_t ike_msg_cas(const struct ike_msg *m, uint8_t out[IKE_MAX_CAS * IKE_CA_SIZE]);
 /* The first error notify (type <= IKE_N_ERROR_LAST), or NULL. */
 const struct ike_notify_payload *ike_msg_error(const struct ike_msg *m);
 
@@ -181,6 +190,8 @@ void ike_build_notify(struct ike_builder *b, uint8_t protocol, const uint8_t *sp
 void ike_build_delete(struct ike_builder *b, uint8_t protocol, size_t spi_size, const uint8_t *spis,
 		      size_t n_spis);
 void ike_build_ts(struct ike_builder *b, uint8_t payload_type, const struct ike_ts *ts, size_t n);
+void ike_build_cert(struct ike_builder *b, const struct ike_cert *cert);
+void ike_build_certreq(struct ike_builder *b, uint8_t encoding, const uint8_t *cas, size_t n_cas);
 void ike_build_vendor(struct ike_builder *b, const void *data, size_t size);
 
 #endif

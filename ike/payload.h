@@ -17,6 +17,8 @@ ike_payload_parse_fn ike_sa_parse;
 ike_payload_parse_fn ike_ke_parse;
 ike_payload_parse_fn ike_id_parse;
 ike_payload_parse_fn ike_auth_parse;
+ike_payload_parse_fn ike_cert_parse;
+ike_payload_parse_fn ike_certreq_parse;
 ike_payload_parse_fn ike_nonce_parse;
 ike_payload_parse_fn ike_notify_parse;
 ike_payload_parse_fn ike_delete_parse;

@@ -162,6 +162,13 @@ void ike_handshake_free(struct ike_sa *sa)
 	sa->ike->crypto.dh_free(sa->ike->crypto.ctx, hs->dh);
 	free(hs->request);
 	free(hs->response);
+	free(hs->cas);
+	secret_free(hs->ppk.d);
+	secret_free(hs->ppk.pi);
+	secret_free(hs->ppk.pr);
+	ike_proof_free(&hs->ours);
+	ike_proof_free(&hs->no_ppk);
+	ike_proof_free(&hs->theirs);
 	bytes_wipe(hs, sizeof(*hs));
 	free(hs);
 	sa->hs = NULL;
@@ -368,6 +375,9 @@ void ike_sa_inherit(struct ike_sa *from, struct ike_sa *to)
 		    !ip_endpoint_equal(&from->local, &to->local))
 			ike_child_moved(c);
 	}
+	to->auth_local = from->auth_local;
+	to->auth_remote = from->auth_remote;
+	to->ppk = from->ppk;
 	to->want_child |= from->want_child;
 	from->want_child = false;
 }

@@ -275,7 +275,7 @@ void ike_tunnel_dp_lost(struct ike_tunnel *t)
 
 /* ------------------------------------------------------------- configuration */
 
-static bool id_equal(const struct ike_id *a, const struct ike_id *b)
+static bool same_id(const struct ike_id *a, const struct ike_id *b)
 {
 	return a->type == b->type && a->size == b->size && !memcmp(a->data, b->data, a->size);
 }
@@ -297,8 +297,10 @@ static bool ts_equal(const struct ike_ts *a, size_t n_a, const struct ike_ts *b,
 static bool needs_restart(const struct ike_tunnel_cfg *a, const struct ike_tunnel_cfg *b)
 {
 	return strcmp(a->name, b->name) || !ip_equal(&a->local, &b->local) ||
-	       !ip_equal(&a->remote, &b->remote) || !id_equal(&a->local_id, &b->local_id) ||
-	       !id_equal(&a->remote_id, &b->remote_id) || a->encap != b->encap ||
+	       !ip_equal(&a->remote, &b->remote) || !same_id(&a->local_id, &b->local_id) ||
+	       !same_id(&a->remote_id, &b->remote_id) || a->remote_auth != b->remote_auth ||
+	       a->remote_id_wildcard != b->remote_id_wildcard ||
+	       (b->ppk == IKE_PPK_REQUIRE && a->ppk != b->ppk) || a->encap != b->encap ||
 	       !ts_equal(a->local_ts, a->n_local_ts, b->local_ts, b->n_local_ts) ||
 	       !ts_equal(a->remote_ts, a->n_remote_ts, b->remote_ts, b->n_remote_ts);
 }
@@ -312,6 +314,7 @@ static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 	if (restart)
 		shut(t, "its configuration changed", false);
 	t->cfg = *cfg;
+	t->psk = 0;
 	t->pfs_group = 0;
 	ike_table_put(&t->ike->by_addresses, &t->by_addresses,
 		      addresses_key(&cfg->local, &cfg->remote));
@@ -429,5 +432,6 @@ void ike_tunnel_free(struct ike_tunnel *t)
 		ike_sa_free(sa);
 	}
 	ike_timer_tunnel_stop(t);
+	free(t->cas);
 	free(t);
 }

@@ -28,6 +28,25 @@ static bool ts_same(const struct ike_ts_payload *a, const struct ike_ts_payload 
 	return true;
 }
 
+static bool certs_same(const struct ike_msg *a, const struct ike_msg *b)
+{
+	if (a->n_certs != b->n_certs || a->n_certreqs != b->n_certreqs ||
+	    a->wants_raw_key != b->wants_raw_key)
+		return false;
+	for (size_t i = 0; i < a->n_certs; i++) {
+		const struct ike_cert *x = &a->certs[i], *y = &b->certs[i];
+
+		if (x->encoding != y->encoding || x->size != y->size ||
+		    !bytes_same(x->data, y->data, x->size))
+			return false;
+	}
+	for (size_t i = 0; i < a->n_certreqs; i++) {
+		if (!rd_same(a->certreqs[i], b->certreqs[i]))
+			return false;
+	}
+	return true;
+}
+
 static bool lists_same(const struct ike_msg *a, const struct ike_msg *b)
 {
 	if (a->n_notifies != b->n_notifies || a->n_deletes != b->n_deletes)
@@ -58,7 +77,7 @@ static bool same(const struct ike_msg *a, const struct ike_msg *b)
 	       a->idr.type == b->idr.type && rd_same(a->idr.data, b->idr.data) &&
 	       a->auth.method == b->auth.method && rd_same(a->auth.data, b->auth.data) &&
 	       rd_same(a->nonce, b->nonce) && ts_same(&a->tsi, &b->tsi) &&
-	       ts_same(&a->tsr, &b->tsr) && lists_same(a, b);
+	       ts_same(&a->tsr, &b->tsr) && certs_same(a, b) && lists_same(a, b);
 }
 
 static void id_build(struct ike_builder *b, uint8_t type, const struct ike_id_payload *p)
@@ -135,6 +154,13 @@ bool rebuilds(const struct ike_msg *m)
 		ike_build_notify(&b, m->notifies[i].protocol, m->notifies[i].spi,
 				 m->notifies[i].spi_size, m->notifies[i].type,
 				 m->notifies[i].data.p, m->notifies[i].data.size);
+	for (size_t i = 0; i < m->n_certs; i++)
+		ike_build_cert(&b, &m->certs[i]);
+	for (size_t i = 0; i < m->n_certreqs; i++)
+		ike_build_certreq(&b, IKE_CERT_X509_SIGNATURE, m->certreqs[i].p,
+				  m->certreqs[i].size / IKE_CA_SIZE);
+	if (m->wants_raw_key)
+		ike_build_certreq(&b, IKE_CERT_RAW_PUBLIC_KEY, NULL, 0);
 	for (size_t i = 0; i < m->n_deletes; i++)
 		ike_build_delete(&b, m->deletes[i].protocol, m->deletes[i].spi_size,
 				 m->deletes[i].spis, m->deletes[i].n_spis);

@@ -146,10 +146,22 @@ static const struct {
 	{"SA, half an attribute",           33, "00 00 0016 00 00 0012 01 01 00 01 00 00 000a 01 00 0014 800e", IKE_ERR_TRUNCATED},
 	{"SA, long attribute",              33, "00 00 001a 00 00 0016 01 01 00 01 00 00 000e 01 00 0014 0099 0002 aabb", IKE_OK},
 	{"SA, long attribute beyond",       33, "00 00 001a 00 00 0016 01 01 00 01 00 00 000e 01 00 0014 0099 0003 aabb", IKE_ERR_TRUNCATED},
-	/* payloads that are only noted */
+	/* certificates and requests for them */
+	{"CERT empty",                      37, "00 00 0004", IKE_ERR_TRUNCATED},
 	{"CERT of one byte",                37, "00 00 0005 04", IKE_ERR_TRUNCATED},
 	{"CERT",                            37, "00 00 0006 04 aa", IKE_OK},
+	{"CERT, hash and URL",              37, "00 00 0006 0c aa", IKE_OK},
+	{"CERT, as many as may be",         37, "25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 00 00 0006 04 aa", IKE_OK},
+	{"CERT, one more",                  37, "25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 25 00 0006 04 aa 00 00 0006 04 aa", IKE_ERR_SYNTAX},
 	{"CERTREQ empty",                   38, "00 00 0004", IKE_ERR_TRUNCATED},
+	{"CERTREQ without an authority",    38, "00 00 0005 04", IKE_OK},
+	{"CERTREQ, one hash",               38, "00 00 0019 04" "000102030405060708090a0b0c0d0e0f10111213", IKE_OK},
+	{"CERTREQ, one hash and a byte",    38, "00 00 001a 04" "000102030405060708090a0b0c0d0e0f10111213" "aa", IKE_ERR_SYNTAX},
+	{"CERTREQ, 19 bytes",               38, "00 00 0018 04 000102030405060708090a0b0c0d0e0f101112", IKE_ERR_SYNTAX},
+	{"CERTREQ, raw public key",         38, "00 00 0005 0f", IKE_OK},
+	{"CERTREQ, a kind we have none of", 38, "00 00 0007 01 aabb", IKE_OK},
+	{"CERTREQ five times",              38, "26 00 0005 04 26 00 0005 04 26 00 0005 04 26 00 0005 04 00 00 0005 04", IKE_OK},
+	/* payloads that are only noted */
 	{"CP of three bytes",               47, "00 00 0007 010000", IKE_ERR_TRUNCATED},
 };
 /* clang-format on */

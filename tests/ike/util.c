@@ -150,7 +150,8 @@ static void sample_opaque(struct ike_builder *b)
 	for (size_t i = 0; i < sizeof(types); i++) {
 		const size_t at = ike_payload_open(b, types[i]);
 
-		wr_bytes(&b->w, "\4abcdef", 7);
+		/* An encoding and, for CERTREQ, one hash. */
+		wr_bytes(&b->w, "\4abcdefghijklmnopqrst", 21);
 		ike_payload_close(b, at);
 	}
 }
