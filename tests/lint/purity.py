@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pure core may call, and how to find out what it calls.
 
-The rule: ike/, esp/, routing/ and config/ (and bgp/) turn events into actions. Time, randomness,
+The rule: ike/, esp/, pki/, routing/ and config/ (and bgp/) turn events into actions. Time, randomness,
 packets and files come from outside, so that each core can be tested, fuzzed and simulated alone.
 The proof is in the object code: every symbol that a core's static library leaves undefined must be
 on its list, and no instruction may go round the C library.
@@ -56,6 +56,10 @@ RULES = {
                                "crypto_scalarmult_curve25519_base")),
     # An ESP nonce is a counter, never random: no RAND_ here.
     "esp": Rule(libraries=("libcrypto.so", "libIPSec_MB.so"), but_not=r"^(BIO|RAND)_"),
+    # Bytes in memory only; serial numbers come as arguments; keys are drawn inside EVP_*_keygen.
+    "pki": Rule(libraries=("libcrypto.so",),
+                but_not=r"^(RAND_|BIO_(?!new_mem_buf$|free$)|OSSL_HTTP|OSSL_STORE|OCSP_sendreq|"
+                        r"X509_(CRL_)?load_http|X509_LOOKUP|X509_STORE_load|X509_load)|_fp$|_file$"),
     "routing": Rule(),
     "config": Rule(libraries=("libyaml.so",), but_not=r"_file$"),
     "bgp": Rule(),

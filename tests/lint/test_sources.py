@@ -11,9 +11,9 @@ import subprocess
 import sys
 import unittest
 
-FOLDERS = ["base", "include", "ike", "esp", "routing", "config", "bgp", "ipc", "daemon", "dataplane",
+FOLDERS = ["base", "include", "ike", "esp", "pki", "routing", "config", "bgp", "ipc", "daemon", "dataplane",
            "cli", "tests", "tools", "bench", ".ci"]
-CORES = ["ike", "esp", "routing", "config", "bgp"]
+CORES = ["ike", "esp", "pki", "routing", "config", "bgp"]
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 
@@ -30,6 +30,7 @@ LIBRARY_HEADERS = [
     (r"^ike/crypto_openssl\w*\.[ch]$", r"^(openssl/.*|pthread\.h|sodium\.h)$"),
     (r"^esp/aead\w*\.[ch]$", r"^(openssl/.*|intel-ipsec-mb\.h)$"),
     (r"^config/\w+\.[ch]$", r"^yaml\.h$"),
+    (r"^pki/\w+\.[ch]$", r"^openssl/.*$"),
 ]
 
 root = "."
