@@ -284,6 +284,33 @@ class Forward(unittest.TestCase):
         self.assertEqual((ev["remote"], ev["local"]), ((PEER, 0), (LOCAL, 0)))
         self.assertEqual(self.dp.settled()["drops"], {"unknown-spi": 3})
 
+    def test_unknown_spi_event(self):
+        """What a notification INVALID_SPI needs (RFC 7296 1.5): the SPI, who sent it from where to
+        which of our addresses; a port only if it came in UDP. Few of them, whatever comes."""
+        self.install()
+        ours6, peer6 = "2001:db8:ff::1", "2001:db8:ff::254"
+        natt = UDP(sport=40123, dport=4500, chksum=0)
+        cases = [
+            (0x00700006, IP(src=PEER, dst=LOCAL), (PEER, 0), (LOCAL, 0)),
+            (0x00700007, IP(src=PEER, dst=LOCAL) / natt, (PEER, 40123), (LOCAL, 4500)),
+            (0x00700008, IPv6(src=peer6, dst=ours6), (peer6, 0), (ours6, 0)),
+            (0x00700009, IPv6(src=peer6, dst=ours6) / natt, (peer6, 40123), (ours6, 4500)),
+        ]
+        for spi, outer, remote, local in cases:
+            self.site.wan.send(outer / Raw(struct.pack("!II", spi, 1) + bytes(64))
+                               if UDP in outer else outer / ESP(spi=spi, seq=1, data=bytes(64)))
+            ev = self.dp.event(EV_SPI, spi=spi, slot=NONE, tunnel=NONE)
+            self.assertEqual((ev["remote"], ev["local"]), (remote, local))
+            time.sleep(0.6)
+        start = time.monotonic()
+        for spi in range(3000):
+            self.site.wan.send(IP(src=PEER, dst=LOCAL) / ESP(spi=0x10000 + spi, seq=1,
+                                                             data=bytes(64)))
+        self.assertEqual(self.dp.settled()["drops"], {"unknown-spi": 3004})
+        n = len([e for e in self.dp.events if e["type"] == EV_SPI])
+        self.assertGreater(n, 0)
+        self.assertLessEqual(n, 5 * (2 + (time.monotonic() - start) / 0.5))
+
     def test_groups(self):
         """The first member that can send carries; without one the packet is dropped."""
         p = IP(src=HOST, dst=REMOTE_HOST) / UDP(sport=1, dport=2) / b"x"
