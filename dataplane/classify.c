@@ -164,19 +164,12 @@ static void local_input(struct dp_worker *w, struct rte_mbuf *m)
 /* A packet from a port for a tunnel's route. */
 static void into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t group)
 {
-	const uint32_t tunnel = dp_group_pick(w->dp, group);
-	unsigned owner;
+	const uint32_t tunnel = dp_group_pick(w->dp, w, group);
 
-	if (tunnel == DP_TUNNEL_NONE) {
+	if (tunnel == DP_TUNNEL_NONE)
 		dp_drop(w, m, DP_DROP_NO_TUNNEL);
-		return;
-	}
-	dp_meta(m)->tunnel = tunnel;
-	owner = tunnel % w->dp->n_workers;
-	if (owner == w->index)
-		w->encap.m[w->encap.n++] = m;
 	else
-		dp_handoff(w, owner, m, DP_PKT_ENCAP);
+		dp_into_tunnel(w, m, tunnel);
 }
 
 static void dispatch(struct dp_worker *w, const struct dp_routed *c)

@@ -3,26 +3,46 @@
  * encap: inner packets into their tunnels. Grouped by outbound SA, so that ESP sees bursts of one
  * SA; then the next hop's Ethernet header and out. A packet for which a tunnel has no SA, or the
  * peer no neighbour, never leaves in clear.
+ *
+ * A worker that has an SA of its own for a tunnel (RFC 9611) sends by it what it meets; a worker
+ * without one hands the packet to the tunnel's owner, for the common SA.
  */
 #include "dataplane/pipeline.h"
 
 #include "dataplane/dp.h"
 
-uint32_t dp_group_pick(const struct dp *dp, uint32_t group)
+uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group)
 {
 	const struct dp_group_hot *g =
 		__atomic_load_n(&dp->tunnels.groups[group], __ATOMIC_ACQUIRE);
 
 	for (uint32_t i = 0; g && i < g->n; i++) {
-		if (__atomic_load_n(&dp->tunnels.hot[g->tunnels[i]].current, __ATOMIC_ACQUIRE))
-			return g->tunnels[i];
+		const uint32_t t = g->tunnels[i];
+
+		if (__atomic_load_n(&dp->tunnels.hot[t].current, __ATOMIC_ACQUIRE) ||
+		    (w && __atomic_load_n(&w->out[t], __ATOMIC_ACQUIRE)))
+			return t;
 	}
 	return DP_TUNNEL_NONE;
 }
 
+void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel)
+{
+	struct dp_meta *meta = dp_meta(m);
+
+	meta->tunnel = tunnel;
+	meta->common = !__atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
+	if (meta->common)
+		dp_handoff(w, tunnel % w->dp->n_workers, m, DP_PKT_ENCAP);
+	else if (w->encap.n < DP_VEC_SIZE)
+		w->encap.m[w->encap.n++] = m;
+	else
+		dp_handoff(w, w->index, m, DP_PKT_ENCAP);
+}
+
 static void drop_out(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)
 {
-	dp_count(&w->tunnels[tunnel].out_dropped, 1);
+	dp_count_out(w, &w->tunnels[tunnel].out_dropped, 1);
 	dp_drop(w, m, reason);
 }
 
@@ -82,8 +102,8 @@ static void count(struct dp_worker *w, struct dp_out *o, uint64_t packets, uint6
 	__atomic_store_n(&s->out_packets, st.packets, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->out_bytes, st.bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->out_seq, st.next_seq, __ATOMIC_RELAXED);
-	dp_count(&t->out_packets, packets);
-	dp_count(&t->out_bytes, bytes);
+	dp_count_out(w, &t->out_packets, packets);
+	dp_count_out(w, &t->out_bytes, bytes);
 	if (st.soft_reached)
 		bits |= DP_SA_EV_SOFT;
 	if (st.exhausted)
@@ -148,7 +168,35 @@ static void encap_burst(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *
 	count(w, o, packets, bytes);
 }
 
-/* Finds each packet's SA as it is now; a hand-off may have taken longer than the SA lived. */
+/*
+ * The SA by which a packet leaves: as it is now, a hand-off may have taken longer than the last one
+ * lived. Never one that another worker owns: two writers would use a sequence number twice.
+ */
+static struct dp_out *find_sa(const struct dp_worker *w, const struct dp_meta *meta)
+{
+	struct dp_out *o = NULL;
+
+	if (meta->common)
+		o = __atomic_load_n(&w->dp->tunnels.hot[meta->tunnel].current, __ATOMIC_ACQUIRE);
+	if (!o)
+		o = __atomic_load_n(&w->out[meta->tunnel], __ATOMIC_ACQUIRE);
+	return o && o->owner == w->index ? o : NULL;
+}
+
+/* Our SA of this tunnel went while the packet was on its way. */
+static void sa_gone(struct dp_worker *w, struct rte_mbuf *m)
+{
+	struct dp_meta *meta = dp_meta(m);
+	const unsigned owner = meta->tunnel % w->dp->n_workers;
+
+	if (owner == w->index) {
+		drop_out(w, meta->tunnel, m, DP_DROP_NO_TUNNEL);
+		return;
+	}
+	meta->common = 1;
+	dp_handoff(w, owner, m, DP_PKT_ENCAP);
+}
+
 static void find_sas(struct dp_worker *w, struct dp_vec *v)
 {
 	uint16_t n = 0;
@@ -156,12 +204,11 @@ static void find_sas(struct dp_worker *w, struct dp_vec *v)
 	for (uint16_t i = 0; i < v->n; i++) {
 		struct dp_meta *meta = dp_meta(v->m[i]);
 
-		meta->sa = __atomic_load_n(&w->dp->tunnels.hot[meta->tunnel].current,
-					   __ATOMIC_ACQUIRE);
+		meta->sa = find_sa(w, meta);
 		if (meta->sa)
 			v->m[n++] = v->m[i];
 		else
-			drop_out(w, meta->tunnel, v->m[i], DP_DROP_NO_TUNNEL);
+			sa_gone(w, v->m[i]);
 	}
 	v->n = n;
 }

@@ -103,8 +103,7 @@ static void to_inside(struct dp_worker *w, struct rte_mbuf *m)
 static void to_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t group)
 {
 	struct dp_meta *meta = dp_meta(m);
-	const uint32_t tunnel = dp_group_pick(w->dp, group);
-	unsigned owner;
+	const uint32_t tunnel = dp_group_pick(w->dp, w, group);
 
 	if (tunnel == DP_TUNNEL_NONE) {
 		drop(w, m, DP_DROP_NO_TUNNEL);
@@ -115,12 +114,7 @@ static void to_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t group)
 		drop(w, m, DP_DROP_HAIRPIN);
 		return;
 	}
-	meta->tunnel = tunnel;
-	owner = tunnel % w->dp->n_workers;
-	if (owner == w->index && w->encap.n < DP_VEC_SIZE)
-		w->encap.m[w->encap.n++] = m;
-	else
-		dp_handoff(w, owner, m, DP_PKT_ENCAP);
+	dp_into_tunnel(w, m, tunnel);
 }
 
 static bool is_for_link(const struct rte_mbuf *m, const uint8_t *ip)

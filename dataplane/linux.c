@@ -76,6 +76,7 @@ static void into_tunnel(struct dp *dp, struct rte_mbuf *m, uint32_t tunnel)
 {
 	dp_meta(m)->kind = DP_PKT_ENCAP;
 	dp_meta(m)->tunnel = tunnel;
+	dp_meta(m)->common = 1;
 	dp_to_worker(dp, tunnel % dp->n_workers, m);
 }
 
@@ -101,7 +102,7 @@ static bool mirror_ip(struct dp *dp, struct rte_mbuf *m)
 		dp_mgr_drop(dp, m, DP_DROP_BLACKHOLE);
 		return false;
 	}
-	tunnel = dp_group_pick(dp, dp_nh_index(nh));
+	tunnel = dp_group_pick(dp, NULL, dp_nh_index(nh));
 	if (tunnel == DP_TUNNEL_NONE)
 		dp_mgr_drop(dp, m, DP_DROP_NO_TUNNEL);
 	else

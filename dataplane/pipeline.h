@@ -51,8 +51,10 @@ bool dp_udp_is_esp(const uint8_t *udp, uint32_t size);
 
 /* encap.c: w->encap -> adjacency -> w->tx */
 void dp_encap(struct dp_worker *w);
-/* The first tunnel of a group that can send, or DP_TUNNEL_NONE. */
-uint32_t dp_group_pick(const struct dp *dp, uint32_t group);
+/* The first tunnel of a group by which this worker (NULL: the manager) can send, or DP_TUNNEL_NONE. */
+uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group);
+/* A packet for a tunnel: into w->encap if we send by this tunnel, else to the worker that owns it. */
+void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel);
 
 /* decap.c: w->decap -> dp_forward() */
 void dp_decap(struct dp_worker *w);

@@ -203,7 +203,7 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 	o->spi = m->spi;
 	o->slot = m->slot;
 	o->tunnel = m->tunnel;
-	o->owner = m->tunnel % dp->n_workers;
+	o->owner = DP_NO_WORKER;
 	o->suite = cfg.suite;
 	*o->path = (struct dp_path){
 		.neigh = DP_NEIGH_NONE,
@@ -225,28 +225,60 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 	return DP_OK;
 }
 
+/* The tunnel's owner sends by an SA that is its own, else by the common one. */
+static void publish_owners(struct dp *dp, uint32_t tunnel)
+{
+	struct dp_worker *w = dp->workers[tunnel % dp->n_workers];
+	struct dp_out *own = dp->tunnels.info[tunnel].owners;
+
+	__atomic_store_n(&w->out[tunnel], own ? own : dp->tunnels.hot[tunnel].current,
+			 __ATOMIC_RELEASE);
+	dp_tunnel_mtu_update(dp, tunnel);
+}
+
 static void set_current(struct dp *dp, uint32_t tunnel, struct dp_out *o)
 {
 	__atomic_store_n(&dp->tunnels.hot[tunnel].current, o, __ATOMIC_RELEASE);
 	__atomic_store_n(&dp_stats_tunnels(dp)[tunnel].current_slot, o ? o->slot : DP_SLOT_NONE,
 			 __ATOMIC_RELAXED);
+	publish_owners(dp, tunnel);
+}
+
+/* RFC 9611: what one worker sends, by an SA that no other uses. */
+static void set_own(struct dp *dp, uint32_t tunnel, unsigned worker, struct dp_out *o)
+{
+	if (worker == tunnel % dp->n_workers) {
+		dp->tunnels.info[tunnel].owners = o;
+		publish_owners(dp, tunnel);
+		return;
+	}
+	__atomic_store_n(&dp->workers[worker]->out[tunnel], o, __ATOMIC_RELEASE);
 	dp_tunnel_mtu_update(dp, tunnel);
 }
 
 enum dp_status dp_sa_switch(struct dp *dp, const struct dp_sa_ref *m)
 {
 	struct dp_out *o = NULL;
+	unsigned worker;
 
-	if (m->tunnel >= dp->tunnels.max)
+	if (m->tunnel >= dp->tunnels.max || m->resource > dp->n_workers || m->zero)
 		return DP_ERR_MALFORMED;
+	worker = m->resource ? m->resource - 1 : m->tunnel % dp->n_workers;
 	if (m->slot != DP_SLOT_NONE) {
 		if (m->slot >= dp->sas.max)
 			return DP_ERR_MALFORMED;
 		o = dp->sas.out[m->slot];
 		if (!o || o->tunnel != m->tunnel)
 			return DP_ERR_NO_SUCH;
+		/* Two workers would send the same sequence numbers, one key's nonces. */
+		if (o->owner != DP_NO_WORKER && o->owner != worker)
+			return DP_ERR_EXISTS;
+		o->owner = worker;
 	}
-	set_current(dp, m->tunnel, o);
+	if (m->resource)
+		set_own(dp, m->tunnel, worker, o);
+	else
+		set_current(dp, m->tunnel, o);
 	return DP_OK;
 }
 
@@ -262,6 +294,10 @@ static void remove_out(struct dp *dp, struct dp_out *o)
 {
 	if (dp->tunnels.hot[o->tunnel].current == o)
 		set_current(dp, o->tunnel, NULL);
+	/* Its owner's alone, if any worker's. */
+	if (o->owner != DP_NO_WORKER &&
+	    (dp->tunnels.info[o->tunnel].owners == o || dp->workers[o->owner]->out[o->tunnel] == o))
+		set_own(dp, o->tunnel, o->owner, NULL);
 	__atomic_store_n(&dp->sas.out[o->slot], NULL, __ATOMIC_RELEASE);
 	dp->sas.n_out--;
 	*o->prev = o->next;
@@ -338,8 +374,7 @@ static void path_publish(struct dp *dp, struct dp_out *o, const struct dp_path *
 	dp_neigh_unref(dp, old->neigh);
 	__atomic_store_n(&o->path, p, __ATOMIC_RELEASE);
 	dp_grace_defer(&dp->grace, path_free, NULL, old, 0);
-	if (dp->tunnels.hot[o->tunnel].current == o)
-		dp_tunnel_mtu_update(dp, o->tunnel);
+	dp_tunnel_mtu_update(dp, o->tunnel);
 }
 
 void dp_out_resolve(struct dp *dp, struct dp_out *o)

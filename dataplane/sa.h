@@ -2,8 +2,9 @@
 /*
  * sa: the table of SA halves, indexed by slot.
  *
- * The manager creates, publishes, retires and frees; a half's owner (worker tunnel % n_workers) is
- * the only one that encapsulates or decapsulates with it. Workers find a half by its slot and hold
+ * The manager creates, publishes, retires and frees; a half's owner is the only one that
+ * encapsulates or decapsulates with it: worker tunnel % n_workers, or, of an outbound half that is
+ * one worker's (RFC 9611), that worker. An owner, once given, never changes. Workers find a half by its slot and hold
  * it for one burst at most; a retired half is freed after a grace period (grace.h).
  */
 #ifndef DATAPLANE_SA_H
@@ -51,8 +52,11 @@ struct dp_in {
 	struct mono moved_next;
 };
 
+#define DP_NO_WORKER UINT32_MAX
+
 struct dp_out {
-	uint32_t spi, slot, tunnel, owner;
+	uint32_t spi, slot, tunnel;
+	uint32_t owner; /* DP_NO_WORKER before the first DP_SA_SWITCH to it */
 	struct esp_out *esp;
 	struct dp_path *path; /* atomic; never NULL */
 	uint32_t events;

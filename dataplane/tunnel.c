@@ -144,15 +144,23 @@ static bool tun_open(struct dp *dp, uint32_t tunnel, const char *ifname)
 	return true;
 }
 
+/* The smaller of two MTUs of which 0 says nothing. */
+static uint32_t mtu_min(uint32_t a, uint32_t b)
+{
+	return b && (a == 0 || b < a) ? b : a;
+}
+
 void dp_tunnel_mtu_update(struct dp *dp, uint32_t tunnel)
 {
 	struct dp_tunnel_hot *hot = &dp->tunnels.hot[tunnel];
 	struct dp_tunnel_info *info = &dp->tunnels.info[tunnel];
-	const struct dp_out *o = hot->current;
-	uint32_t mtu = o ? o->path->mtu : 0;
+	uint32_t mtu = mtu_min(hot->mtu, hot->current ? hot->current->path->mtu : 0);
 
-	if (hot->mtu && (mtu == 0 || hot->mtu < mtu))
-		mtu = hot->mtu;
+	for (unsigned i = 0; i < dp->n_workers; i++) {
+		const struct dp_out *o = dp->workers[i]->out[tunnel];
+
+		mtu = mtu_min(mtu, o ? o->path->mtu : 0);
+	}
 	__atomic_store_n(&hot->clamp, mtu, __ATOMIC_RELAXED);
 	if (mtu == 0)
 		return; /* the interface keeps what it had until there is an SA again */

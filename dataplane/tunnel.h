@@ -17,7 +17,7 @@ struct dp_out;
 
 /* What workers read of a tunnel. */
 struct dp_tunnel_hot {
-	struct dp_out *current; /* atomic; NULL: the tunnel sends nothing */
+	struct dp_out *current; /* atomic; the common SA, of its owner; NULL: none */
 	uint32_t mtu;           /* atomic; configured inside MTU, 0: as the SA allows */
 	uint32_t clamp;         /* atomic; MTU that TCP on both ways is held to, 0: none known */
 	uint32_t pad;
@@ -27,7 +27,8 @@ struct dp_tunnel_hot {
 /* What only the manager knows. */
 struct dp_tunnel_info {
 	bool set;
-	struct dp_tunnel msg; /* as it was set last */
+	struct dp_out *owners; /* the SA that the tunnel's owner has as a resource of its own */
+	struct dp_tunnel msg;  /* as it was set last */
 	struct dp_tap tun;
 	uint32_t tun_mtu; /* of the interface now */
 };
@@ -60,7 +61,7 @@ enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m);
 enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m);
 enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m);
 
-/* Gives the TUN the MTU that the current SA allows. */
+/* Gives the TUN the MTU that the SAs in use allow. */
 void dp_tunnel_mtu_update(struct dp *dp, uint32_t tunnel);
 
 /* Checks and converts an address of a message; `any` allows family 0. */

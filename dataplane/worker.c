@@ -38,6 +38,8 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 	w->dp = dp;
 	w->index = index;
 	w->lcore = lcore;
+	w->single = dp->n_workers == 1;
+	w->out = calloc(dp->tunnels.max, sizeof(struct dp_out *));
 	w->stats = &dp->stats->workers[index];
 	w->sas = dp_stats_sas(dp);
 	w->tunnels = dp_stats_tunnels(dp);
@@ -53,7 +55,8 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 		.random_arg = &w->random,
 	};
 	w->reassembly = calloc(1, sizeof(*w->reassembly));
-	return w->in && w->esp.ctx && (w->esp.second_ctx || !w->esp.second) && w->reassembly;
+	return w->in && w->out && w->esp.ctx && (w->esp.second_ctx || !w->esp.second) &&
+	       w->reassembly;
 }
 
 void dp_worker_fini(struct dp_worker *w)
@@ -64,6 +67,7 @@ void dp_worker_fini(struct dp_worker *w)
 		w->esp.second->ctx_free(w->esp.second_ctx);
 	dp_reassembly_fini(w);
 	rte_ring_free(w->in);
+	free(w->out);
 	dp_random_wipe(&w->random);
 }
 

@@ -17,6 +17,7 @@
 #include "twinbore/dp_stats.h"
 
 struct dp;
+struct dp_out;
 
 #define DP_WORKER_RING 1024u /* packets that others hand to a worker */
 
@@ -28,12 +29,16 @@ struct dp_worker {
 	struct dp *dp;
 	unsigned index;
 	unsigned lcore;
+	bool single;         /* there is no other worker */
 	struct rte_ring *in; /* many producers: the manager and the other workers */
+	/* By tunnel, atomic, the manager's: the SA by which this worker sends, its own (RFC 9611) or,
+	 * for the tunnel's owner, the common one. NULL: packets are handed to the owner. */
+	struct dp_out **out;
 	struct esp_thread esp;
 	struct dp_random random;
 	struct dp_stats_worker *stats;   /* ours alone to write */
 	struct dp_stats_sa *sas;         /* entries of the SAs that we own */
-	struct dp_stats_tunnel *tunnels; /* entries of the tunnels that we own */
+	struct dp_stats_tunnel *tunnels; /* of the tunnels that we own; see dp_count_out() */
 	struct dp_vec encap;             /* inner packets with meta.tunnel and meta.sa */
 	struct dp_vec decap;             /* outer packets with meta.spi */
 	struct dp_vec to_linux;          /* to be given to the manager */
@@ -55,6 +60,15 @@ void dp_worker_fini(struct dp_worker *w);
 static inline void dp_count(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* A counter of what a tunnel sends: several workers may, each by an SA of its own. */
+static inline void dp_count_out(const struct dp_worker *w, uint64_t *counter, uint64_t n)
+{
+	if (w->single)
+		dp_count(counter, n);
+	else
+		(void)__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
 }
 
 static inline void dp_drop(struct dp_worker *w, struct rte_mbuf *m, unsigned reason)

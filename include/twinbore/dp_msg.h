@@ -9,7 +9,9 @@
  *
  * One slot number stands for one CHILD_SA: its inbound half, whose SPI carries the slot in its low
  * DP_SLOT_BITS bits, and its outbound half. A tunnel number stands for one tunnel of a connection.
- * Outbound traffic of a tunnel uses the slot that the last DP_SA_SWITCH named.
+ * Outbound traffic of a tunnel uses the slot that the last DP_SA_SWITCH named; a worker for which one
+ * was named (RFC 9611) uses that for what comes in by its queues. An outbound half is one worker's for
+ * its life: a switch that would give it to a second one is refused with DP_ERR_EXISTS.
  */
 #ifndef TWINBORE_DP_MSG_H
 #define TWINBORE_DP_MSG_H
@@ -35,11 +37,13 @@ enum dp_msg_type {
 	/* on the sa ring */
 	DP_SA_ADD_IN,  /* body: sa; inbound accepts from now on */
 	DP_SA_ADD_OUT, /* body: sa; not used before DP_SA_SWITCH */
-	DP_SA_SWITCH, /* body: ref; the tunnel sends by this slot (DP_SLOT_NONE: it sends nothing) */
+	DP_SA_SWITCH,  /* body: ref; the tunnel, or one worker's part of it, sends by this slot
+		       * (DP_SLOT_NONE: it sends nothing; a worker: by the tunnel's slot) */
 	DP_SA_DEL_IN,  /* body: ref */
-	DP_SA_DEL_OUT, /* body: ref; if current, the tunnel sends nothing from now on */
+	DP_SA_DEL_OUT, /* body: ref; if current, the tunnel sends nothing from now on; if one worker's,
+			* that worker sends by the tunnel's slot */
 	DP_SA_PEER,    /* body: peer; new outer endpoints of an outbound half */
-	DP_SA_FLUSH,   /* no body; all SAs go: the sender starts anew */
+	DP_SA_FLUSH, /* no body; all SAs go: the sender starts anew */
 	/* on the fib ring */
 	DP_TUNNEL_SET, /* body: tunnel; creates or changes */
 	DP_TUNNEL_DEL, /* body: tunnel (index only) */
@@ -130,7 +134,7 @@ struct dp_sa_ref {
 	uint32_t slot;
 	uint32_t tunnel;
 	/* DP_SA_SWITCH: n > 0: what worker n - 1 sends goes by this slot (RFC 9611); 0: what every worker
-	 * sends that has no slot of its own. */
+	 * sends that has no slot of its own. More than there are workers: DP_ERR_MALFORMED. */
 	uint32_t resource;
 	uint32_t zero;
 };

@@ -103,8 +103,8 @@ def sa(slot, spi, tunnel, local, remote, flags=0, encr=GCM, bits=256, integ=0, w
     return body
 
 
-def ref(slot, tunnel=0):
-    return struct.pack("<II", slot, tunnel)
+def ref(slot, tunnel=0, resource=0, zero=0):
+    return struct.pack("<IIII", slot, tunnel, resource, zero)
 
 
 def peer(slot, flags, local, remote, ports=(0, 0)):

@@ -96,6 +96,9 @@ REF_CASES = [
     (SA_SWITCH, ref(5, 100000), E_MALFORMED),
     (SA_SWITCH, ref(7, 0), E_NO_SUCH),
     (SA_SWITCH, ref(5, 1), E_NO_SUCH),  # of another tunnel
+    (SA_SWITCH, ref(5, 0, 2), E_MALFORMED),  # there is one worker
+    (SA_SWITCH, ref(NONE, 0, NONE), E_MALFORMED),
+    (SA_SWITCH, ref(5, 0, 0, 1), E_MALFORMED),
     (SA_DEL_IN, ref(1 << 20), E_MALFORMED),
     (SA_DEL_IN, ref(7), E_NO_SUCH),
     (SA_DEL_OUT, ref(NONE), E_MALFORMED),
