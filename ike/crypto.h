@@ -17,6 +17,8 @@ struct ike_iov {
 	size_t size;
 };
 
+#define IKE_DH_SAVED_MAX 512
+
 struct ike_dh_key; /* a private value; belongs to the implementation */
 
 struct ike_crypto {
@@ -66,6 +68,13 @@ struct ike_crypto {
 	bool (*dh_shared)(void *ctx, struct ike_dh_key *key, const uint8_t *peer, size_t peer_size,
 			  uint8_t *shared);
 	void (*dh_free)(void *ctx, struct ike_dh_key *key); /* NULL is fine */
+	/*
+	 * A key pair as bytes, for a record of the exchange that it is part of: the size, 0 when `size`
+	 * is too small (IKE_DH_SAVED_MAX is enough). As secret as the private value. And back; NULL:
+	 * not what dh_save wrote.
+	 */
+	size_t (*dh_save)(void *ctx, const struct ike_dh_key *key, uint8_t *out, size_t size);
+	struct ike_dh_key *(*dh_load)(void *ctx, enum ike_dh dh, const uint8_t *data, size_t size);
 
 	/*
 	 * Key encapsulation (ML-KEM, FIPS 203): the initiator uses dh_new (public: its encapsulation

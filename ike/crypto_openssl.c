@@ -287,6 +287,8 @@ void ike_crypto_openssl(struct ike_crypto *out,
 		.dh_new = ike_openssl_dh_new,
 		.dh_shared = ike_openssl_dh_shared,
 		.dh_free = ike_openssl_dh_free,
+		.dh_save = ike_openssl_dh_save,
+		.dh_load = ike_openssl_dh_load,
 		.kem_encapsulate = ike_openssl_kem_encapsulate,
 		.dh_available = ike_openssl_dh_available,
 	};

@@ -54,6 +54,39 @@ void ike_openssl_dh_free(void *ctx, struct ike_dh_key *key)
 	free(key);
 }
 
+/* The private value, and what of the public one is kept beside it. */
+size_t ike_openssl_dh_save(void *ctx, const struct ike_dh_key *key, uint8_t *out, size_t size)
+{
+	const size_t n = secret_size(key->private);
+
+	(void)ctx;
+	if (size < sizeof(key->public) || size - sizeof(key->public) < n)
+		return 0;
+	memcpy(out, key->public, sizeof(key->public));
+	memcpy(out + sizeof(key->public), secret_data(key->private), n);
+	return sizeof(key->public) + n;
+}
+
+struct ike_dh_key *ike_openssl_dh_load(void *ctx, enum ike_dh dh, const uint8_t *data, size_t size)
+{
+	const struct ike_dh_desc *desc = ike_dh_desc(dh);
+	uint8_t *unused = desc ? malloc(desc->public_size) : NULL;
+	/* A fresh pair tells how long a private value of this method is. */
+	struct ike_dh_key *key = unused ? ike_openssl_dh_new(ctx, dh, unused) : NULL;
+
+	free(unused);
+	if (!key)
+		return NULL;
+	if (size != sizeof(key->public) + secret_size(key->private)) {
+		ike_openssl_dh_free(ctx, key);
+		return NULL;
+	}
+	memcpy(key->public, data, sizeof(key->public));
+	memcpy(secret_data_mut(key->private), data + sizeof(key->public),
+	       secret_size(key->private));
+	return key;
+}
+
 bool ike_openssl_dh_available(void *ctx, enum ike_dh method)
 {
 	(void)ctx;

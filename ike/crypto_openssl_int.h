@@ -32,6 +32,8 @@ struct ike_dh_key *ike_openssl_dh_new(void *ctx, enum ike_dh dh, uint8_t *public
 bool ike_openssl_dh_shared(void *ctx, struct ike_dh_key *key, const uint8_t *peer, size_t peer_size,
 			   uint8_t *shared);
 void ike_openssl_dh_free(void *ctx, struct ike_dh_key *key);
+size_t ike_openssl_dh_save(void *ctx, const struct ike_dh_key *key, uint8_t *out, size_t size);
+struct ike_dh_key *ike_openssl_dh_load(void *ctx, enum ike_dh dh, const uint8_t *data, size_t size);
 bool ike_openssl_dh_available(void *ctx, enum ike_dh method);
 /* A private value as a number; every operation on it takes constant time. */
 BIGNUM *ike_openssl_private(const struct secret *s);
