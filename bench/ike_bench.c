@@ -195,6 +195,7 @@ static void carry_out(struct end *e, const struct ike_action *a)
 	case IKE_ACT_PPK_MIX: e->failed = true; break; /* none is configured */
 	case IKE_ACT_TUNNEL_DOWN: e->failed = true; break;
 	case IKE_ACT_KEEPALIVE:
+	case IKE_ACT_SAVE:
 	case IKE_ACT_EVENT: break;
 	}
 }

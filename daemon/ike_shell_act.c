@@ -117,6 +117,7 @@ static void act(struct ike_shell *s, const struct ike_action *a)
 	case IKE_ACT_CHILD_PEER: ike_shell_dp_action(s, a); break;
 	case IKE_ACT_TUNNEL_UP: tunnel_state(s, a->tunnel, true); break;
 	case IKE_ACT_TUNNEL_DOWN: tunnel_state(s, a->tunnel, false); break;
+	case IKE_ACT_SAVE: break;
 	case IKE_ACT_EVENT: happened(s, a); break;
 	}
 }

@@ -153,6 +153,7 @@ static bool build(const struct ike_shell *s, const struct ike_action *a, struct 
 	case IKE_ACT_PPK_MIX:
 	case IKE_ACT_TUNNEL_UP:
 	case IKE_ACT_TUNNEL_DOWN:
+	case IKE_ACT_SAVE:
 	case IKE_ACT_EVENT: return false;
 	}
 	msg->ref.slot = a->child.slot;

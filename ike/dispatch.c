@@ -287,6 +287,7 @@ static void take_fragment(struct ike_sa *sa, const struct ike_packet *p, struct 
 		take_joined(sa, p, m, &joined);
 		ike_joined_free(&joined);
 	}
+	ike_touch(sa->tunnel);
 	bytes_wipe(plain, p->size);
 }
 
@@ -302,6 +303,10 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 	struct rd inner;
 	enum ike_err err;
 
+	if (sa->tunnel && sa->tunnel->resuming) { /* it will be repeated */
+		ike_count(ike, IKE_CNT_RX_STATE);
+		return;
+	}
 	if (sa->keys.ei && m->present & IKE_HAS_SKF) {
 		take_fragment(sa, p, m);
 		return;
@@ -329,6 +334,7 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 	} else {
 		take_request(sa, p, m, ike_msg_parse_inner(m->sk_next_payload, inner, m));
 	}
+	ike_touch(sa->tunnel);
 	bytes_wipe(plain, p->size);
 }
 

@@ -40,6 +40,7 @@ struct ike *ike_new(const struct ike_limits *limits, const struct ike_crypto *cr
 	TAILQ_INIT(&ike->tunnels);
 	TAILQ_INIT(&ike->half_open);
 	ok = ike_random(ike, &seed, sizeof(seed));
+	ike->save_seed = seed;
 	ok &= ike_table_init(&ike->by_number, seed);
 	ok &= ike_table_init(&ike->by_addresses, seed);
 	ok &= ike_table_init(&ike->by_spi, seed);
@@ -83,6 +84,7 @@ void ike_free(struct ike *ike)
 	if (!ike)
 		return;
 	ike->out = NULL;
+	ike_resume_free(ike);
 	while ((t = TAILQ_FIRST(&ike->tunnels))) {
 		TAILQ_REMOVE(&ike->tunnels, t, entry);
 		ike_tunnel_free(t);
@@ -110,10 +112,12 @@ static void begin(struct ike *ike, struct mono now, struct ike_out *out)
 	if (mono_before(ike->now, now))
 		ike->now = now;
 	ike->out = out;
+	ike->out_from = out->n;
 }
 
 static void end(struct ike *ike)
 {
+	ike_saves_flush(ike, ike->out_from);
 	bury(ike);
 	ike->out = NULL;
 }
@@ -141,7 +145,7 @@ void ike_tunnel_remove(struct ike *ike, uint32_t tunnel, struct mono now, struct
 
 struct mono ike_deadline(const struct ike *ike)
 {
-	return heap_deadline(&ike->timers);
+	return ike->resume ? MONO_NEVER : heap_deadline(&ike->timers);
 }
 
 /* ------------------------------------------------------------------- events */
@@ -150,16 +154,19 @@ static void on_auth_result(struct ike *ike, const struct ike_event *ev)
 {
 	struct ike_link *l = ike_table_first(&ike->pendings, ev->auth.request);
 	struct ike_pending *p = l ? container_of(l, struct ike_pending, link) : NULL;
+	struct ike_sa *sa;
 
 	if (!p || p->kind > IKE_PEND_PPK)
 		return; /* for an SA that is gone */
 	ike_unawait(ike, p);
+	sa = p->owner;
+	ike_touch(sa->tunnel);
 	if (p->kind == IKE_PEND_SIGN)
-		ike_auth_signed(p->owner, ev);
+		ike_auth_signed(sa, ev);
 	else if (p->kind == IKE_PEND_VERIFY)
-		ike_auth_verified(p->owner, ev);
+		ike_auth_verified(sa, ev);
 	else
-		ike_auth_mixed(p->owner, ev);
+		ike_auth_mixed(sa, ev);
 }
 
 static void on_trust(struct ike *ike, const struct ike_event *ev)
@@ -178,6 +185,7 @@ static void on_dp_result(struct ike *ike, const struct ike_event *ev)
 	if (!p || p->kind <= IKE_PEND_PPK)
 		return;
 	ike_unawait(ike, p);
+	ike_touch(((struct ike_child *)p->owner)->tunnel);
 	ike_child_dp_result(p->owner, p->kind, ev->dp.ok);
 }
 
@@ -185,8 +193,9 @@ static void on_child(struct ike *ike, const struct ike_event *ev)
 {
 	struct ike_child *c = ike_child_by_slot(ike, ev->child.slot);
 
-	if (!c)
+	if (!c || c->tunnel->resuming)
 		return;
+	ike_touch(c->tunnel);
 	if (ev->type == IKE_EV_CHILD_FIRST_IN) {
 		c->confirmed = c->proven = true;
 		if (!c->redundant)
@@ -239,6 +248,10 @@ void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out)
 	struct ike_packet p;
 
 	begin(ike, ev->now, out);
+	if (ike->resume && ev->type != IKE_EV_DP_INVENTORY) {
+		end(ike);
+		return;
+	}
 	if (ev->type != IKE_EV_TICK && out->n + ROOM > IKE_OUT_MAX) {
 		ike_count(ike, IKE_CNT_ACTION_OVERFLOW);
 		end(ike);
@@ -264,6 +277,9 @@ void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out)
 	case IKE_EV_CHILD_MOVED: on_child(ike, ev); break;
 	case IKE_EV_TRAFFIC: on_traffic(ike, ev); break;
 	case IKE_EV_DP_RESTARTED: on_dp_restarted(ike); break;
+	case IKE_EV_DP_INVENTORY:
+		ike_resume_inventory(ike, ev->inventory.slots, ev->inventory.n, ev->inventory.last);
+		break;
 	}
 	end(ike);
 }

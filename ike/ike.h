@@ -204,7 +204,18 @@ enum ike_event_type {
 	IKE_EV_CHILD_MOVED,    /* authentic, fresh ESP from another endpoint (2.23) */
 	IKE_EV_TRAFFIC, /* ESP was seen (in) or sent (out) on a tunnel since the last such event */
 	IKE_EV_DP_RESTARTED, /* the dataplane lost every SA: children are made anew */
+	IKE_EV_DP_INVENTORY, /* after ike_resume(): what the dataplane has */
 };
+
+/* What the dataplane has in one slot. */
+struct ike_dp_slot {
+	uint32_t slot, tunnel;
+	bool in, out;             /* halves that stand */
+	uint32_t spi_in, spi_out; /* of those, host byte order */
+	bool seen;                /* the inbound half has had an authentic packet */
+	bool soft, hard;          /* either half has passed its limit */
+};
+#define IKE_INVENTORY_MAX 16 /* slots in one event */
 
 struct ike_event {
 	enum ike_event_type type;
@@ -252,6 +263,11 @@ struct ike_event {
 			uint32_t tunnel;
 			bool in, out;
 		} traffic;
+		struct {
+			const struct ike_dp_slot *slots; /* borrowed until step returns */
+			size_t n;                        /* at most IKE_INVENTORY_MAX */
+			bool last; /* there is no more: the core begins to work */
+		} inventory;
 	};
 };
 
@@ -276,6 +292,12 @@ enum ike_action_type {
 	IKE_ACT_TUNNEL_UP,  /* a usable pair exists: routing may use the tunnel */
 	IKE_ACT_TUNNEL_DOWN,
 	IKE_ACT_EVENT, /* something worth telling people */
+	/*
+	 * Keep this record of an IKE SA in place of any earlier one, or forget it. Stands ahead of the
+	 * step's other actions: it must be kept before they are carried out, so that what the peer has
+	 * seen is never ahead of what is kept.
+	 */
+	IKE_ACT_SAVE,
 };
 
 /* Both halves' parameters; keys are valid until the action array is reset. */
@@ -344,6 +366,11 @@ struct ike_action {
 		} auth;
 		struct ike_child_sa child;
 		struct {
+			uint64_t spi;        /* ours: what the record is kept by */
+			const uint8_t *data; /* NULL: forget; borrowed until the reset; secret */
+			size_t size;
+		} save;
+		struct {
 			enum ike_happening what;
 			char text[IKE_TEXT_SIZE]; /* for people; no secrets */
 		} event;
@@ -362,7 +389,7 @@ struct ike_out {
 	size_t n_bytes; /* used of `bytes`, which the actions' borrowed spans point into */
 	uint8_t bytes[1 << 20];
 };
-void ike_out_reset(struct ike_out *out); /* wipes keys */
+void ike_out_reset(struct ike_out *out); /* wipes keys and records */
 
 /* ---------------------------------------------------------------- counters */
 
@@ -438,6 +465,47 @@ void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out);
 
 /* When IKE_EV_TICK is due; MONO_NEVER if nothing waits. */
 struct mono ike_deadline(const struct ike *ike);
+
+/* -------------------------------------------------------------- resumption */
+
+/*
+ * A process that takes up what another one left, after a restart or a takeover:
+ *
+ *	ike_resume(), before any tunnel is set;
+ *	ike_tunnel_set() for each tunnel of the configuration;
+ *	ike_load() for the latest record of each IKE SA, in any order;
+ *	IKE_EV_DP_INVENTORY, as often as it takes, with what the dataplane has; none if it has nothing.
+ *
+ * Until the event that says `last`, nothing else has any effect, and ike_deadline() is never. Then
+ * the core takes out of the dataplane what no record knows, makes anew what the dataplane has lost,
+ * answers or repeats what was on its way, and goes on. Handshakes that were not finished start anew.
+ *
+ * A record holds the SA's keys: whoever keeps it keeps it in memory that is locked, stays out of
+ * core dumps, and is wiped (struct secret), and encrypts it on its way to anywhere else.
+ */
+bool ike_resume(struct ike *ike); /* false: out of memory, or tunnels exist */
+
+enum ike_load {
+	IKE_LOAD_OK,
+	IKE_LOAD_MALFORMED, /* truncated, damaged, of another version */
+	IKE_LOAD_NO_TUNNEL, /* it is not configured any more */
+	IKE_LOAD_CLASH, /* the SA, a slot, or the tunnel's sending child stands already; too late */
+	IKE_LOAD_RESOURCES,
+};
+/*
+ * `age`: time since the record was given out, by a clock that both processes share. The record is
+ * copied, the caller still wipes it. Whatever it holds, anything but OK changes nothing.
+ */
+enum ike_load ike_load(struct ike *ike, const void *record, size_t size, struct mono_span age,
+		       struct mono now);
+const char *ike_load_text(enum ike_load result);
+
+/*
+ * The record of the IKE SA whose SPI of ours this is, as IKE_ACT_SAVE gives it out unasked. Bytes
+ * written, or 0: no such SA, none that is established, or no room (IKE_RECORD_MAX is enough).
+ */
+#define IKE_RECORD_MAX (4 * IKE_MESSAGE_MAX + 32768)
+size_t ike_save(struct ike *ike, uint64_t spi, struct mono now, uint8_t *out, size_t size);
 
 /* -------------------------------------------------------------------- show */
 

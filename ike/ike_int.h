@@ -27,6 +27,8 @@
 #define IKE_MAX_RETRIES            3  /* COOKIE and INVALID_KE_PAYLOAD in one handshake */
 #define IKE_VERSION_2              0x20
 #define IKE_DIGEST_SIZE            32
+#define IKE_SLOT_BITS              20 /* of an ESP SPI */
+#define IKE_SLOT_MASK              ((1u << IKE_SLOT_BITS) - 1)
 #define IKE_CONFIRM_SOON           span_s(4)  /* three repetitions of a request */
 #define IKE_CONFIRM_LATE           span_s(40) /* longer than anybody repeats one */
 
@@ -288,6 +290,8 @@ struct ike_sa {
 	struct mono created, established, last_life, last_tx, rekey_at, expires_at;
 	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive,
 		t_reassembly;
+
+	uint64_t saved; /* checksum of the record that was given out last, 0 = none was */
 };
 
 struct ike_child {
@@ -313,6 +317,7 @@ struct ike_child {
 	bool proven;     /* the peer sends on it, so it receives as well */
 	bool want_rekey, want_delete;
 	bool redundant; /* lost a collision: never switched to while there is another */
+	bool missed_soft, missed_hard; /* resumed: limits passed meanwhile */
 	unsigned n_rekey_failures;
 
 	struct mono created, rekey_at, expires_at, switch_at;
@@ -348,6 +353,11 @@ struct ike_tunnel {
 	struct mono since;
 	char reason[IKE_TEXT_SIZE];
 	struct ike_timer t_retry, t_settle, t_dp_lost;
+
+	bool touched; /* by this step: its SAs may have to be saved */
+	struct ike_tunnel *next_touched;
+	bool resuming; /* t_dp_lost will put it in order */
+	bool changed;  /* a record knew another configuration */
 };
 
 struct ike {
@@ -356,6 +366,7 @@ struct ike {
 	const struct tracer *tracer;
 	struct mono now;     /* of the step that runs */
 	struct ike_out *out; /* likewise */
+	size_t out_from;     /* where its actions begin */
 	struct heap timers;
 	TAILQ_HEAD(, ike_tunnel) tunnels;
 	struct ike_table by_number, by_addresses, by_spi, by_init, sources, pendings;
@@ -374,6 +385,11 @@ struct ike {
 	struct ike_child **slots;
 	uint32_t *free_slots; /* a ring: a slot rests as long as possible before it serves again */
 	uint32_t n_fresh, n_free, free_head;
+
+	struct ike_tunnel *touched;
+	size_t n_saves; /* at most so many records are due at the step's end */
+	uint64_t save_seed;
+	struct ike_resume *resume; /* until the last of the inventory */
 
 	struct ike_sa *dead_sas;
 	struct ike_child *dead_children;
@@ -409,15 +425,28 @@ bool ike_random(struct ike *ike, void *out, size_t size);
 uint64_t ike_jitter(struct ike *ike, uint64_t n);
 const char *ike_notify_name(uint16_t type);
 
+/* ---- save.c: records */
+void ike_touch(struct ike_tunnel *t); /* something of it may change in this step; NULL is fine */
+void ike_untouch(struct ike_tunnel *t);
+void ike_saves_flush(struct ike *ike, size_t from);
+uint64_t ike_mix(uint64_t seed, const void *data, size_t size);
+
+/* ---- resume.c: from records */
+void ike_resume_free(struct ike *ike);
+void ike_resume_inventory(struct ike *ike, const struct ike_dp_slot *slots, size_t n, bool last);
+void ike_tunnel_resume(struct ike_tunnel *t);
+
 /* ---- slot.c: slots, SPIs */
 bool ike_slots_init(struct ike *ike);
 void ike_slots_fini(struct ike *ike);
 bool ike_slot_alloc(struct ike *ike, uint32_t *slot, uint32_t *spi);
 void ike_slot_free(struct ike *ike, uint32_t slot);
-uint64_t ike_spi_new(struct ike *ike); /* 0 on failure */
+void ike_slots_resume(struct ike *ike, const uint8_t *used); /* one bit a slot */
+uint64_t ike_spi_new(struct ike *ike);                       /* 0 on failure */
 
 /* ---- sa.c: IKE SAs */
 struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator);
+void ike_sa_init_timers(struct ike_sa *sa);
 bool ike_sa_claim(struct ike_sa *sa, struct ike_tunnel *t); /* half-open: the tunnel is known */
 void ike_sa_set_state(struct ike_sa *sa, enum ike_sa_state to, const char *story,
 		      const char *reason);
@@ -479,6 +508,9 @@ void ike_tunnel_up(struct ike_tunnel *t);
 void ike_tunnel_down(struct ike_tunnel *t, const char *reason);
 void ike_tunnel_dead(struct ike_sa *sa, const char *reason); /* a peer that does not answer */
 void ike_tunnel_dp_lost(struct ike_tunnel *t);
+void ike_tunnel_shut(struct ike_tunnel *t, const char *reason); /* its SAs go */
+/* Of what the SAs that stand cannot live without. */
+uint64_t ike_cfg_digest(const struct ike_tunnel_cfg *cfg);
 struct ike_sa *ike_tunnel_sa(const struct ike_tunnel *t); /* the one to negotiate on, or NULL */
 void ike_tunnel_free(struct ike_tunnel *t);
 void ike_tunnel_reason(struct ike_tunnel *t, const char *reason);
@@ -652,6 +684,7 @@ void ike_timer_reassembly(struct ike_sa *sa);
 void ike_timer_ike_rekey_failed(struct ike_sa *sa, bool temporary);
 void ike_timer_response_failed(struct ike_sa *sa);
 void ike_timer_ike_replaced(struct ike_sa *sa, bool by_peer);
+void ike_timer_sa_resumed(struct ike_sa *sa); /* those that the record has */
 void ike_timer_sa_stop(struct ike_sa *sa);
 void ike_timer_child_installing(struct ike_child *c);
 void ike_timer_child_installed(struct ike_child *c);
@@ -661,6 +694,7 @@ void ike_timer_child_rekey_failed(struct ike_child *c, bool temporary);
 void ike_timer_child_rekey_later(struct ike_child *c);
 void ike_timer_child_replaced(struct ike_child *c, bool by_peer);
 void ike_timer_child_lingers(struct ike_child *c);
+void ike_timer_child_resumed(struct ike_child *c);
 void ike_timer_child_stop(struct ike_child *c);
 void ike_timer_initiation_failed(struct ike_tunnel *t);
 void ike_timer_child_creation_failed(struct ike_tunnel *t, bool temporary);

@@ -16,6 +16,8 @@ void ike_out_reset(struct ike_out *out)
 			bytes_wipe(&a->child, sizeof(a->child));
 		else if (a->type == IKE_ACT_PPK_MIX)
 			bytes_wipe(out->bytes + (a->auth.octets - out->bytes), a->auth.octets_size);
+		else if (a->type == IKE_ACT_SAVE && a->save.data)
+			bytes_wipe(out->bytes + (a->save.data - out->bytes), a->save.size);
 	}
 	out->n = 0;
 	out->n_bytes = 0;

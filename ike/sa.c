@@ -83,6 +83,17 @@ struct ike_sa *ike_sa_find(struct ike *ike, uint64_t our_spi)
 	return l ? container_of(l, struct ike_sa, by_spi) : NULL;
 }
 
+void ike_sa_init_timers(struct ike_sa *sa)
+{
+	ike_timer_init(&sa->t_retransmit, IKE_TIMER_RETRANSMIT, sa);
+	ike_timer_init(&sa->t_half_open, IKE_TIMER_HALF_OPEN, sa);
+	ike_timer_init(&sa->t_rekey, IKE_TIMER_IKE_REKEY, sa);
+	ike_timer_init(&sa->t_expire, IKE_TIMER_IKE_EXPIRE, sa);
+	ike_timer_init(&sa->t_dpd, IKE_TIMER_DPD, sa);
+	ike_timer_init(&sa->t_keepalive, IKE_TIMER_KEEPALIVE, sa);
+	ike_timer_init(&sa->t_reassembly, IKE_TIMER_REASSEMBLY, sa);
+}
+
 struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator)
 {
 	struct ike_sa *sa;
@@ -104,13 +115,7 @@ struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator)
 	sa->created = sa->last_life = sa->last_tx = ike->now;
 	sa->rekey_at = sa->expires_at = MONO_NEVER;
 	*(initiator ? &sa->spi_i : &sa->spi_r) = spi;
-	ike_timer_init(&sa->t_retransmit, IKE_TIMER_RETRANSMIT, sa);
-	ike_timer_init(&sa->t_half_open, IKE_TIMER_HALF_OPEN, sa);
-	ike_timer_init(&sa->t_rekey, IKE_TIMER_IKE_REKEY, sa);
-	ike_timer_init(&sa->t_expire, IKE_TIMER_IKE_EXPIRE, sa);
-	ike_timer_init(&sa->t_dpd, IKE_TIMER_DPD, sa);
-	ike_timer_init(&sa->t_keepalive, IKE_TIMER_KEEPALIVE, sa);
-	ike_timer_init(&sa->t_reassembly, IKE_TIMER_REASSEMBLY, sa);
+	ike_sa_init_timers(sa);
 	ike_table_put(&ike->by_spi, &sa->by_spi, spi);
 	if (t) {
 		sa->tunnel = t;

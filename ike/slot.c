@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
-#define SLOT_BITS 20
-#define SLOTS_MAX (1u << SLOT_BITS)
+#define SLOTS_MAX (1u << IKE_SLOT_BITS)
 
 bool ike_slots_init(struct ike *ike)
 {
@@ -34,7 +33,7 @@ bool ike_slot_alloc(struct ike *ike, uint32_t *slot, uint32_t *spi)
 	do {
 		if (!ike_random(ike, &r, sizeof(r)))
 			return false;
-		r &= (1u << (32 - SLOT_BITS)) - 1;
+		r &= (1u << (32 - IKE_SLOT_BITS)) - 1;
 	} while (r == 0);
 	if (ike->n_fresh < max) {
 		*slot = ike->n_fresh++;
@@ -46,7 +45,7 @@ bool ike_slot_alloc(struct ike *ike, uint32_t *slot, uint32_t *spi)
 		ike_count(ike, IKE_CNT_RESOURCES);
 		return false;
 	}
-	*spi = (uint32_t)r << SLOT_BITS | *slot;
+	*spi = (uint32_t)r << IKE_SLOT_BITS | *slot;
 	return true;
 }
 
@@ -57,6 +56,21 @@ void ike_slot_free(struct ike *ike, uint32_t slot)
 	ike->slots[slot] = NULL;
 	ike->free_slots[(ike->free_head + ike->n_free) % max] = slot;
 	ike->n_free++;
+}
+
+void ike_slots_resume(struct ike *ike, const uint8_t *used)
+{
+	const uint32_t max = ike->limits.max_children;
+	uint32_t n = max;
+
+	while (n && !(used[(n - 1) / 8] & 1 << (n - 1) % 8))
+		n--;
+	ike->n_fresh = n;
+	ike->n_free = ike->free_head = 0;
+	for (uint32_t slot = 0; slot < n; slot++) {
+		if (!(used[slot / 8] & 1 << slot % 8))
+			ike->free_slots[ike->n_free++] = slot;
+	}
 }
 
 uint64_t ike_spi_new(struct ike *ike)

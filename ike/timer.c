@@ -296,6 +296,24 @@ static void ike_expired(struct ike_sa *sa)
 	ike_sa_delete(sa, reason);
 }
 
+/* The nodes hold the deadlines that the record had. */
+static void resumed(struct ike *ike, struct ike_timer *t)
+{
+	set(ike, t, t->node.deadline);
+}
+
+void ike_timer_sa_resumed(struct ike_sa *sa)
+{
+	if (sa->state < IKE_ST_ESTABLISHED)
+		return;
+	resumed(sa->ike, &sa->t_rekey);
+	resumed(sa->ike, &sa->t_expire);
+	sa->last_life = sa->ike->now;
+	if (watches(sa))
+		arm(sa->ike, &sa->t_dpd, sa->tunnel->cfg.dpd_interval);
+	ike_timer_sent(sa);
+}
+
 void ike_timer_sa_stop(struct ike_sa *sa)
 {
 	struct ike *ike = sa->ike;
@@ -371,6 +389,15 @@ void ike_timer_child_replaced(struct ike_child *c, bool by_peer)
 void ike_timer_child_lingers(struct ike_child *c)
 {
 	arm(c->tunnel->ike, &c->t_step, LINGER);
+}
+
+void ike_timer_child_resumed(struct ike_child *c)
+{
+	struct ike *ike = c->tunnel->ike;
+
+	resumed(ike, &c->t_rekey);
+	resumed(ike, &c->t_expire);
+	resumed(ike, &c->t_step);
 }
 
 void ike_timer_child_stop(struct ike_child *c)
@@ -471,8 +498,38 @@ void ike_timer_tunnel_stop(struct ike_tunnel *t)
 
 /* --------------------------------------------------------------------- expiry */
 
+static void dp_lost_due(struct ike_tunnel *t)
+{
+	if (t->resuming)
+		ike_tunnel_resume(t);
+	else
+		ike_tunnel_dp_lost(t);
+}
+
+/* Whose records may change by it. */
+static struct ike_tunnel *tunnel_of(const struct ike_timer *t)
+{
+	switch (t->kind) {
+	case IKE_TIMER_RETRANSMIT:
+	case IKE_TIMER_HALF_OPEN:
+	case IKE_TIMER_IKE_REKEY:
+	case IKE_TIMER_IKE_EXPIRE:
+	case IKE_TIMER_DPD:
+	case IKE_TIMER_KEEPALIVE:
+	case IKE_TIMER_REASSEMBLY: return ((struct ike_sa *)t->owner)->tunnel;
+	case IKE_TIMER_CHILD_REKEY:
+	case IKE_TIMER_CHILD_EXPIRE:
+	case IKE_TIMER_CHILD_STEP: return ((struct ike_child *)t->owner)->tunnel;
+	case IKE_TIMER_TUNNEL_RETRY:
+	case IKE_TIMER_TUNNEL_SETTLE:
+	case IKE_TIMER_DP_LOST: return t->owner;
+	}
+	return NULL;
+}
+
 static void expire(struct ike_timer *t)
 {
+	ike_touch(tunnel_of(t));
 	switch (t->kind) {
 	case IKE_TIMER_RETRANSMIT: retransmit_due(t->owner); break;
 	case IKE_TIMER_HALF_OPEN: half_open_due(t->owner); break;
@@ -485,7 +542,7 @@ static void expire(struct ike_timer *t)
 	case IKE_TIMER_CHILD_STEP: child_step_due(t->owner); break;
 	case IKE_TIMER_TUNNEL_RETRY: ike_tunnel_run(t->owner); break;
 	case IKE_TIMER_TUNNEL_SETTLE: ike_settle_tunnel(t->owner); break;
-	case IKE_TIMER_DP_LOST: ike_tunnel_dp_lost(t->owner); break;
+	case IKE_TIMER_DP_LOST: dp_lost_due(t->owner); break;
 	case IKE_TIMER_REASSEMBLY: reassembly_due(t->owner); break;
 	}
 }
@@ -496,7 +553,7 @@ void ike_timers_run(struct ike *ike)
 	struct heap_node *n;
 
 	while ((n = heap_first(&ike->timers)) && mono_reached(ike->now, n->deadline) &&
-	       ike->out->n + TICK_ACTIONS <= IKE_OUT_MAX) {
+	       ike->out->n + ike->n_saves + TICK_ACTIONS <= IKE_OUT_MAX) {
 		struct ike_timer *t = container_of(n, struct ike_timer, node);
 
 		heap_remove(&ike->timers, n);

@@ -162,7 +162,7 @@ void ike_tunnel_run(struct ike_tunnel *t)
 	struct ike *ike = t->ike;
 	struct ike_sa *sa = ike_tunnel_sa(t);
 
-	if (t->removed || t->gone)
+	if (t->removed || t->gone || t->resuming || ike->resume)
 		return;
 	if (sa) {
 		if (ike_tunnel_has_child(t) || !(t->wanted || sa->origin_initiator))
@@ -216,6 +216,11 @@ static void shut(struct ike_tunnel *t, const char *reason, bool gently)
 		ike_sa_delete(sa, reason);
 	}
 	ike_tunnel_note(t);
+}
+
+void ike_tunnel_shut(struct ike_tunnel *t, const char *reason)
+{
+	shut(t, reason, false);
 }
 
 void ike_tunnel_dead(struct ike_sa *sa, const char *reason)
@@ -305,6 +310,40 @@ static bool needs_restart(const struct ike_tunnel_cfg *a, const struct ike_tunne
 	       !ts_equal(a->remote_ts, a->n_remote_ts, b->remote_ts, b->n_remote_ts);
 }
 
+static uint64_t mix_ts(uint64_t h, const struct ike_ts *ts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const uint16_t rest[] = {ts[i].port_first, ts[i].port_last, ts[i].protocol};
+
+		h = ike_mix(h, ts[i].first.b, sizeof(ts[i].first.b));
+		h = ike_mix(h, ts[i].last.b, sizeof(ts[i].last.b));
+		h = ike_mix(h, rest, sizeof(rest));
+	}
+	return ike_mix(h, &n, sizeof(n));
+}
+
+/* The same members as needs_restart(). */
+uint64_t ike_cfg_digest(const struct ike_tunnel_cfg *cfg)
+{
+	const uint32_t rest[] = {cfg->encap,
+				 cfg->local_id.type,
+				 cfg->remote_id.type,
+				 cfg->local.family,
+				 cfg->remote.family,
+				 cfg->remote_auth,
+				 cfg->remote_id_wildcard,
+				 cfg->ppk == IKE_PPK_REQUIRE};
+	uint64_t h = ike_mix(0, cfg->name, strnlen(cfg->name, sizeof(cfg->name)));
+
+	h = ike_mix(h, cfg->local.b, sizeof(cfg->local.b));
+	h = ike_mix(h, cfg->remote.b, sizeof(cfg->remote.b));
+	h = ike_mix(h, cfg->local_id.data, cfg->local_id.size);
+	h = ike_mix(h, cfg->remote_id.data, cfg->remote_id.size);
+	h = mix_ts(h, cfg->local_ts, cfg->n_local_ts);
+	h = mix_ts(h, cfg->remote_ts, cfg->n_remote_ts);
+	return ike_mix(h, rest, sizeof(rest));
+}
+
 static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 {
 	const bool restart = needs_restart(&t->cfg, cfg);
@@ -366,6 +405,7 @@ bool ike_tunnel_apply(struct ike *ike, const struct ike_tunnel_cfg *cfg)
 	struct ike_tunnel *t = ike_tunnel_find(ike, cfg->tunnel);
 
 	if (t) {
+		ike_touch(t);
 		change(t, cfg);
 		return true;
 	}
@@ -377,6 +417,7 @@ bool ike_tunnel_apply(struct ike *ike, const struct ike_tunnel_cfg *cfg)
 
 void ike_tunnel_drop(struct ike_tunnel *t)
 {
+	ike_touch(t);
 	ike_table_remove(&t->ike->by_number, &t->by_number);
 	ike_table_remove(&t->ike->by_addresses, &t->by_addresses);
 	shut(t, "the tunnel was removed", false);
@@ -390,6 +431,7 @@ void ike_tunnel_command(struct ike_tunnel *t, enum ike_event_type command)
 	struct ike_sa *sa = ike_tunnel_sa(t);
 	struct ike_child *c;
 
+	ike_touch(t);
 	if (command == IKE_EV_INITIATE) {
 		t->wanted = true;
 		t->not_before = t->child_not_before = t->ike->now;
@@ -433,5 +475,6 @@ void ike_tunnel_free(struct ike_tunnel *t)
 	}
 	ike_timer_tunnel_stop(t);
 	free(t->cas);
+	ike_untouch(t);
 	free(t);
 }

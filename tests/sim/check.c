@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check: what must hold. */
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include "tests/sim/world.h"
 
@@ -29,6 +30,92 @@ void check_key(struct world *w, uint64_t key)
 	if (w->n_keys < SIM_KEYS)
 		w->keys[w->n_keys++] = key;
 }
+
+/* --------------------------------------------------------------- messages */
+
+struct sim_seen {
+	uint64_t key, value; /* key 0: empty */
+};
+
+static uint64_t hash(uint64_t h, const uint8_t *data, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		h = (h ^ data[i]) * 0x100000001b3ull;
+	h ^= h >> 31;
+	return h * 0x9e3779b97f4a7c15ull | 1;
+}
+
+static struct sim_seen *place(struct sim_seen *table, size_t size, uint64_t key)
+{
+	size_t i = key % size;
+
+	while (table[i].key && table[i].key != key)
+		i = (i + 1) % size;
+	return &table[i];
+}
+
+/* True: the key stands for another value already. */
+static bool differs(struct world *w, uint64_t key, uint64_t value)
+{
+	struct sim_seen *s;
+
+	if (w->n_seen * 2 >= w->size_seen) {
+		const size_t size = w->size_seen ? w->size_seen * 2 : 4096;
+		struct sim_seen *more = calloc(size, sizeof(*more));
+
+		if (!more)
+			abort();
+		for (size_t i = 0; i < w->size_seen; i++) {
+			if (w->seen[i].key)
+				*place(more, size, w->seen[i].key) = w->seen[i];
+		}
+		free(w->seen);
+		w->seen = more;
+		w->size_seen = size;
+	}
+	s = place(w->seen, w->size_seen, key);
+	if (s->key)
+		return s->value != value;
+	w->n_seen++;
+	*s = (struct sim_seen){key, value};
+	return false;
+}
+
+#define INITIATOR 0x08
+#define RESPONSE  0x20
+
+/*
+ * Protected messages: never an IV twice with a key, and one content for a message id (RFC 7296 2.1,
+ * 2.2), whatever process of a node sends them.
+ */
+void check_message(struct world *w, int sender, const uint8_t *data, size_t size)
+{
+	const bool fragment = size > 16 && data[16] == 53;
+	const size_t iv = fragment ? 36 : 32;
+	uint8_t who[17], id[4 + 4 + 1];
+	uint64_t h, value;
+
+	if (w->lies || size < iv + 8 || data[18] == 34)
+		return;
+	value = hash(1, data, size);
+	memcpy(who, data, 16);
+	who[16] = data[19] & INITIATOR;
+	h = hash(2, who, sizeof(who));
+	if (differs(w, hash(h, data + iv, 8), value))
+		fail_world(w, "node %d used an IV twice", sender);
+	who[16] = data[19] & (INITIATOR | RESPONSE);
+	h = hash(3, who, sizeof(who));
+	memcpy(id, data + 20, 4);
+	memset(id + 4, 0, 4);
+	if (fragment)
+		memcpy(id + 4, data + 32, 4);
+	id[8] = fragment;
+	if (differs(w, hash(h, id, sizeof(id)), value))
+		fail_world(w, "node %d used message id %u twice", sender,
+			   (unsigned)data[22] << 8 | data[23]);
+}
+
+/* -------------------------------------------------------------------- nodes */
 
 struct counting {
 	struct sim_count c;
@@ -75,15 +162,17 @@ struct sim_count count_sas(struct sim_node *n, uint32_t tunnel)
 {
 	struct counting k = {.n = n, .tunnel = tunnel};
 
-	if (!n->off)
+	if (n->ike)
 		ike_show_sas(n->ike, count_one, &k);
 	return k.c;
 }
 
 void check_node(struct sim_node *n)
 {
-	if (n->off)
+	if (!n->ike)
 		return;
+	if (!n->w->lies && !n->resuming)
+		process_check(n);
 	for (uint32_t t = 0; t < n->n_tunnels; t++) {
 		struct counting k = {.n = n, .tunnel = t};
 

@@ -122,6 +122,7 @@ static void apply(struct sim_node *n, const struct ike_action *a)
 	case IKE_ACT_PPK_MIX:
 	case IKE_ACT_TUNNEL_UP:
 	case IKE_ACT_TUNNEL_DOWN:
+	case IKE_ACT_SAVE:
 	case IKE_ACT_EVENT: break;
 	}
 }
@@ -147,11 +148,21 @@ void dp_done(struct sim_node *n, struct sim_item *item)
 		apply(n, a);
 	else
 		n->in[a->child.slot] = (struct sim_half){.refused = true};
-	if (!a->request || n->dp_deaf)
+	if (!a->request || n->dp_deaf || item->generation != n->generation)
 		return;
 	ev.dp.request = a->request;
 	ev.dp.ok = item->dp.ok;
 	node_step(n, &ev);
+}
+
+void dp_drain(struct sim_node *n)
+{
+	struct sim_item *item;
+
+	while ((item = queue_take_node(n->w, n->index, SIM_DP))) {
+		dp_done(n, item);
+		queue_free(item);
+	}
 }
 
 void dp_restart(struct sim_node *n)

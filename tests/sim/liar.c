@@ -89,9 +89,10 @@ static size_t chain_build(const struct liar_inner *in, uint8_t *buf, size_t size
 /* The SA that a datagram is for, at the node that gets it. */
 static struct ike_sa *sa_at(struct world *w, int node, const struct ike_header *h)
 {
-	return w->node[node].off ? NULL
-				 : ike_sa_find(w->node[node].ike,
-					       h->flags & IKE_FLAG_INITIATOR ? h->spi_r : h->spi_i);
+	return !w->node[node].ike
+		       ? NULL
+		       : ike_sa_find(w->node[node].ike,
+				     h->flags & IKE_FLAG_INITIATOR ? h->spi_r : h->spi_i);
 }
 
 static bool open_inner(struct ike_sa *sa, const uint8_t *data, size_t size, struct liar_inner *out)
@@ -178,6 +179,7 @@ void liar_install(struct world *w, struct liar *l)
 {
 	w->filter = listen;
 	w->filter_ctx = l;
+	w->lies = true;
 }
 
 static bool has_answer(struct world *w)

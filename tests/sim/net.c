@@ -63,6 +63,7 @@ void net_send_ike(struct world *w, int sender, const struct ike_action *a)
 {
 	unsigned copies = 1;
 
+	check_message(w, sender, a->send.data, a->send.size);
 	w->n_ike++;
 	if (w->n_ike == w->drop_ike || lost(w, sender) || too_long(w, a) ||
 	    (w->filter && w->filter(w, sender, a->send.data, a->send.size))) {
@@ -115,7 +116,7 @@ bool net_deliver(struct world *w, struct sim_item *item)
 	for (int i = 0; i < SIM_NODES; i++) {
 		if (ip_equal(&item->to.addr, &w->node[i].addr)) {
 			item->node = i;
-			return !w->node[i].off;
+			return !w->node[i].off && (item->kind != SIM_IKE || w->node[i].ike);
 		}
 	}
 	return false;

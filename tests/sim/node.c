@@ -71,21 +71,27 @@ static void carry_out(struct sim_node *n, const struct ike_action *a)
 	case IKE_ACT_CHILD_PEER: dp_request(n, a); break;
 	case IKE_ACT_TUNNEL_UP: tunnel_up(n, a->tunnel); break;
 	case IKE_ACT_TUNNEL_DOWN: tunnel_down(n, a->tunnel); break;
+	case IKE_ACT_SAVE: process_keep(n, a); break;
 	case IKE_ACT_EVENT: note_event(n, a); break;
 	}
 }
 
 static void carry_out_all(struct sim_node *n)
 {
-	for (size_t i = 0; i < n->out.n; i++)
-		carry_out(n, &n->out.actions[i]);
+	for (size_t i = 0; i < n->out.n && !n->crashed; i++) {
+		if (n->crash_in && --n->crash_in == 0)
+			n->crashed = true;
+		else
+			carry_out(n, &n->out.actions[i]);
+	}
 	ike_out_reset(&n->out);
-	check_node(n);
+	if (!n->crashed)
+		check_node(n);
 }
 
 void node_step(struct sim_node *n, const struct ike_event *ev)
 {
-	if (n->off)
+	if (!n->ike || n->crashed)
 		return;
 	ike_step(n->ike, ev, &n->out);
 	carry_out_all(n);
@@ -96,7 +102,7 @@ void node_tick(struct sim_node *n)
 	const struct ike_event ev = {.type = IKE_EV_TICK, .now = n->w->now};
 	unsigned rounds = 0;
 
-	while (!n->off && mono_reached(n->w->now, ike_deadline(n->ike))) {
+	while (n->ike && !n->crashed && mono_reached(n->w->now, ike_deadline(n->ike))) {
 		node_step(n, &ev);
 		if (++rounds > 100) {
 			fail_world(n->w, "node %d: its deadline does not move", n->index);
@@ -145,8 +151,9 @@ bool node_power_on(struct sim_node *n)
 
 void node_power_off(struct sim_node *n)
 {
-	ike_free(n->ike);
-	n->ike = NULL;
+	if (n->ike)
+		process_end(n);
+	process_forget_all(n);
 	n->off = true;
 	queue_forget_node(n->w, n->index);
 	dp_clear(n);
@@ -173,6 +180,8 @@ void node_receive(struct sim_node *n, struct sim_item *item)
 		break;
 	case SIM_ESP: dp_packet(n, item); break;
 	case SIM_KEY:
+		if (item->generation != n->generation)
+			break;
 		ev.type = IKE_EV_AUTH_RESULT;
 		ev.auth.request = item->key.request;
 		ev.auth.ok = item->key.ok;

@@ -50,6 +50,7 @@ struct sim_item *queue_new(struct world *w, enum sim_item_kind kind, int node, u
 		abort();
 	item->kind = kind;
 	item->node = node;
+	item->generation = node < 0 ? 0 : w->node[node].generation;
 	item->at = mono_add(w->now, span_us(in_us));
 	item->seq = ++w->seq;
 	w->heap[w->n_items++] = item;
@@ -92,6 +93,28 @@ void queue_forget_node(struct world *w, int node)
 	w->n_items = n;
 	for (size_t i = n; i-- > 0;)
 		sift_down(w, i);
+}
+
+/* The next one of this kind for this node, ahead of its time; NULL if there is none. */
+struct sim_item *queue_take_node(struct world *w, int node, enum sim_item_kind kind)
+{
+	struct sim_item *item = NULL;
+	size_t at = 0;
+
+	for (size_t i = 0; i < w->n_items; i++) {
+		struct sim_item *x = w->heap[i];
+
+		if (x->node == node && x->kind == kind && (!item || before(x, item))) {
+			item = x;
+			at = i;
+		}
+	}
+	if (!item)
+		return NULL;
+	w->heap[at] = w->heap[--w->n_items];
+	for (size_t i = w->n_items; i-- > 0;)
+		sift_down(w, i);
+	return item;
 }
 
 void queue_fini(struct world *w)

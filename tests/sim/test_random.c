@@ -165,7 +165,7 @@ static void tell_all(void)
 	for (int i = 0; i < SIM_NODES; i++) {
 		char name = (char)('A' + i);
 
-		if (w.node[i].off)
+		if (!w.node[i].ike)
 			continue;
 		ike_show_tunnels(w.node[i].ike, tell_tunnel, &name);
 		ike_show_sas(w.node[i].ike, tell, &name);

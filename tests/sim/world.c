@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* world: the clock and the order of things. */
+#include <stdlib.h>
 #include <string.h>
 #include "tests/sim/world.h"
 
@@ -110,8 +111,11 @@ void world_fini(struct world *w)
 	for (int i = 0; i < SIM_NODES; i++) {
 		ike_free(w->node[i].ike);
 		w->node[i].ike = NULL;
+		process_forget_all(&w->node[i]);
 	}
 	queue_fini(w);
+	free(w->seen);
+	w->seen = NULL;
 }
 
 static struct mono next_thing(const struct world *w)
@@ -119,7 +123,7 @@ static struct mono next_thing(const struct world *w)
 	struct mono at = queue_deadline(w);
 
 	for (int i = 0; i < SIM_NODES; i++) {
-		if (!w->node[i].off)
+		if (w->node[i].ike)
 			at = mono_min(at, ike_deadline(w->node[i].ike));
 	}
 	if (w->esp_period_us)
@@ -154,6 +158,10 @@ static void do_now(struct world *w)
 	}
 	for (int i = 0; i < SIM_NODES; i++)
 		node_tick(&w->node[i]);
+	for (int i = 0; i < SIM_NODES; i++) {
+		if (w->node[i].crashed)
+			process_restart(&w->node[i]);
+	}
 	do_packets(w);
 }
 

@@ -19,6 +19,7 @@
 #define SIM_SLOTS   64
 #define SIM_KEYS    8192
 #define SIM_NONE    UINT32_MAX
+#define SIM_RECORDS 64
 
 struct world;
 
@@ -35,6 +36,14 @@ struct sim_half {
 	uint64_t next; /* outbound: sequence */
 };
 
+/* What the supervisor keeps of an IKE SA. */
+struct sim_record {
+	uint64_t spi;
+	uint8_t *data;
+	size_t size;
+	struct mono at;
+};
+
 struct sim_faults {
 	unsigned loss, duplicate; /* percent of IKE and ESP datagrams */
 	uint64_t delay_us, jitter_us;
@@ -46,9 +55,15 @@ struct sim_faults {
 struct sim_node {
 	struct world *w;
 	int index;
-	struct ike *ike;
+	struct ike *ike; /* NULL: the control process is down */
 	struct ike_out out;
 	struct rng rng;
+	struct sim_record records[SIM_RECORDS];
+	size_t n_records;
+	unsigned crash_in; /* the process ends before so many more actions; 0 = it does not */
+	bool crashed;
+	bool resuming;       /* the records are being loaded */
+	unsigned generation; /* of the process */
 	struct tracer tracer;
 	struct ip_addr addr;
 	struct ike_tunnel_cfg cfg[SIM_TUNNELS];
@@ -58,7 +73,7 @@ struct sim_node {
 	uint64_t dp_delay_us, dp_jitter_us, key_delay_us;
 	bool dp_fails;       /* the next ADD_IN is refused */
 	bool dp_deaf;        /* answers nothing */
-	bool off;            /* powered down */
+	bool off;            /* powered down, dataplane and all */
 	struct mono dp_last; /* operations are carried out in order */
 	unsigned n_dp_pending;
 	uint64_t dp_epoch;
@@ -93,7 +108,8 @@ struct sim_item {
 	struct mono at;
 	uint64_t seq;
 	enum sim_item_kind kind;
-	int node; /* that it reaches; -1: by address */
+	int node;            /* that it reaches; -1: by address */
+	unsigned generation; /* of the process that it is an answer to */
 	struct ip_endpoint from, to;
 	union {
 		struct {
@@ -149,9 +165,12 @@ struct world {
 	/* May look at an IKE datagram and have it lost. */
 	bool (*filter)(struct world *w, int from, const uint8_t *data, size_t size);
 	void *filter_ctx;
+	bool lies; /* somebody sends in a node's name: what leaves it is not its own */
 
 	uint64_t keys[SIM_KEYS];
 	size_t n_keys;
+	struct sim_seen *seen; /* messages, by what they must not share */
+	size_t n_seen, size_seen;
 	char failure[256];
 
 	FILE *ladder; /* trace lines and datagrams */
@@ -177,7 +196,16 @@ void node_remove_tunnel(struct sim_node *n, size_t i);
 bool node_power_on(struct sim_node *n);  /* a new core, an empty dataplane */
 void node_power_off(struct sim_node *n); /* without a word */
 
+/* process.c */
+void process_keep(struct sim_node *n, const struct ike_action *a);
+void process_forget_all(struct sim_node *n);
+void process_check(struct sim_node *n);
+void process_end(struct sim_node *n); /* without a word; the dataplane goes on */
+bool process_start(struct sim_node *n);
+void process_restart(struct sim_node *n);
+
 /* dataplane.c */
+void dp_drain(struct sim_node *n); /* what the former process had asked for is done */
 void dp_clear(struct sim_node *n);
 void dp_request(struct sim_node *n, const struct ike_action *a);
 void dp_done(struct sim_node *n, struct sim_item *item);
@@ -192,6 +220,7 @@ struct sim_item *queue_pop(struct world *w);
 struct mono queue_deadline(const struct world *w);
 void queue_free(struct sim_item *item);
 void queue_fini(struct world *w);
+struct sim_item *queue_take_node(struct world *w, int node, enum sim_item_kind kind);
 void queue_forget_node(struct world *w, int node);
 void net_send_ike(struct world *w, int sender, const struct ike_action *a);
 void net_send_esp(struct world *w, const struct sim_item *packet, int sender);
@@ -202,6 +231,7 @@ void net_rebind_nat(struct world *w);
 /* check.c */
 void fail_world(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void check_key(struct world *w, uint64_t key);
+void check_message(struct world *w, int sender, const uint8_t *data, size_t size);
 void check_node(struct sim_node *n);
 bool both_up(struct world *w);
 bool both_down(struct world *w);
