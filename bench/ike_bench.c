@@ -275,8 +275,6 @@ static struct ike_tunnel_cfg tunnel_cfg(const struct mode *m, uint32_t i, bool i
 		.tunnel = i,
 		.local = initiator ? site : hub,
 		.remote = initiator ? hub : site,
-		.n_ike_suites = 1,
-		.n_esp_suites = 1,
 		.n_local_ts = 1,
 		.n_remote_ts = 1,
 		.ike_lifetime = span_s(8 * 3600),
@@ -293,8 +291,8 @@ static struct ike_tunnel_cfg tunnel_cfg(const struct mode *m, uint32_t i, bool i
 	snprintf(c.name, sizeof(c.name), "site-%u", i);
 	c.local_id = id_of(&c.local);
 	c.remote_id = id_of(&c.remote);
-	c.ike_suites[0] = m->ike;
-	c.esp_suites[0] = m->esp;
+	c.ike_algs = ike_algs_of(&m->ike, 1);
+	c.esp_algs = ike_algs_of(&m->esp, 1);
 	c.local_ts[0] = c.remote_ts[0] = any;
 	return c;
 }

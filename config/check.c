@@ -113,8 +113,8 @@ static bool no_pfs(const struct config_tunnel *t)
 {
 	size_t i;
 
-	for (i = 0; i < t->n_esp; i++)
-		if (!t->esp[i].dh)
+	for (i = 0; i < t->esp_pfs.n; i++)
+		if (!t->esp_pfs.algs[i].id)
 			return true;
 	return false;
 }

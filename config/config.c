@@ -4,7 +4,7 @@
  *
  *	tree.c      YAML text -> bounded tree of nodes with their places
  *	schema.c    tree -> structs, led by the tables of tables.c (scalars in scalar.c, lists in
- *	            ports.c, connections.c and suites.c)
+ *	            ports.c, connections.c and algorithms.c)
  *	check.c     what must hold between the values of one map
  *	unique.c    what must hold between maps
  *

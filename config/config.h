@@ -53,11 +53,24 @@ struct config_port {
 	uint32_t mtu;
 };
 
-struct config_suite { /* one complete choice, IANA numbers; prf only for IKE, dh 0 = no PFS (ESP) */
-	uint16_t encr, encr_key_bits, prf, integ, dh, esn;
+#define CONFIG_ALGS_MAX 16
+
+struct config_alg {
+	uint16_t id;   /* IANA number */
+	uint16_t bits; /* key size of a cipher that has several, else 0 */
 };
 
-#define CONFIG_MAX_SUITES 32
+struct config_alg_list { /* in order of preference */
+	size_t n;
+	struct config_alg algs[CONFIG_ALGS_MAX];
+};
+
+/* Additional key exchange by ML-KEM (RFC 9370). */
+enum config_pq {
+	CONFIG_PQ_OFF,
+	CONFIG_PQ_PREFER,
+	CONFIG_PQ_REQUIRE,
+};
 
 struct config_tunnel {
 	char name[CONFIG_NAME_SIZE];
@@ -68,10 +81,10 @@ struct config_tunnel {
 	struct ip_prefix inside[2]; /* our inside addresses, IPv4 and IPv6; family IP_NONE = none */
 	char psk_file[CONFIG_PATH_SIZE];
 
-	struct config_suite ike[CONFIG_MAX_SUITES];
-	size_t n_ike;
-	struct config_suite esp[CONFIG_MAX_SUITES];
-	size_t n_esp;
+	/* Any combination of the lists; integrity goes with ciphers that are no AEAD alone. */
+	struct config_alg_list ike_encr, ike_integ, ike_prf, ike_dh, ike_kem;
+	struct config_alg_list esp_encr, esp_integ, esp_pfs, esp_esn; /* esp_pfs 0: none */
+	enum config_pq pq;
 
 	struct mono_span ike_lifetime, child_lifetime, rekey_margin;
 	unsigned rekey_fuzz_percent;

@@ -110,7 +110,7 @@ static bool read_tunnel(struct config_parse *p, const struct config_node *item,
 	if (!ok)
 		return false;
 	complete_tunnel(w);
-	return config_suites_expand(p, item, w);
+	return true;
 }
 
 static void mark_tunnel(struct config_parse *p, const struct config_connection *c,

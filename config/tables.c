@@ -23,6 +23,7 @@ static const char *const backends[] = {"auto", "ipsec-mb", "openssl", NULL};
 static const char *const startups[] = {"start", "add", NULL};
 static const char *const dpd_actions[] = {"clear", "none", "restart", NULL};
 static const char *const dfs[] = {"copy", "clear", "set", NULL};
+static const char *const pqs[] = {"off", "prefer", "require", NULL};
 static const char *const encaps[] = {"auto", "force", NULL};
 
 /* The words stand in the order of their enums. */
@@ -129,13 +130,16 @@ const struct config_map config_device_map = MAP("'device'", device_keys);
 
 static const struct config_key tunnel_ike_keys[] = {
 	{"encryption", CONFIG_CUSTOM, .def = "[aes-256-gcm-16, aes-128-gcm-16, aes-256-cbc]",
-	 .handle = config_handle_encr, TUNNEL(ike_encr)},
+	 .handle = config_handle_ike_encr, TUNNEL(t.ike_encr)},
 	{"integrity", CONFIG_CUSTOM, .def = "[sha2-384, sha2-256]", .handle = config_handle_integ,
-	 TUNNEL(ike_integ)},
+	 TUNNEL(t.ike_integ)},
 	{"prf", CONFIG_CUSTOM, .def = "[sha2-384, sha2-256]", .handle = config_handle_prf,
-	 TUNNEL(ike_prf)},
+	 TUNNEL(t.ike_prf)},
 	{"dh", CONFIG_CUSTOM, .def = "[31, 20, 19, 14]", .handle = config_handle_dh,
-	 TUNNEL(ike_dh)},
+	 TUNNEL(t.ike_dh)},
+	{"pq", CONFIG_WORD, .words = pqs, .def = "off", TUNNEL(t.pq)},
+	{"pq_kem", CONFIG_CUSTOM, .def = "[ml-kem-768]", .handle = config_handle_kem,
+	 TUNNEL(t.ike_kem)},
 	{"lifetime", CONFIG_DURATION, .min = 10 * MS_S, .max = 30 * MS_DAY, .def = "8h",
 	 TUNNEL(t.ike_lifetime), TUNNEL_AT(at_ike_lifetime)},
 };
@@ -143,13 +147,13 @@ static const struct config_map tunnel_ike_map = MAP("'ike' of a tunnel", tunnel_
 
 static const struct config_key tunnel_esp_keys[] = {
 	{"encryption", CONFIG_CUSTOM, .def = "[aes-256-gcm-16, aes-128-gcm-16, aes-256-cbc]",
-	 .handle = config_handle_encr, TUNNEL(esp_encr)},
+	 .handle = config_handle_esp_encr, TUNNEL(t.esp_encr)},
 	{"integrity", CONFIG_CUSTOM, .def = "[sha2-384, sha2-256]", .handle = config_handle_integ,
-	 TUNNEL(esp_integ)},
+	 TUNNEL(t.esp_integ)},
 	{"pfs", CONFIG_CUSTOM, .def = "[31, 20, 19, 14]", .handle = config_handle_pfs,
-	 TUNNEL(esp_pfs), TUNNEL_AT(at_pfs)},
+	 TUNNEL(t.esp_pfs), TUNNEL_AT(at_pfs)},
 	{"esn", CONFIG_CUSTOM, .def = "[true, false]", .handle = config_handle_esn,
-	 TUNNEL(esp_esn)},
+	 TUNNEL(t.esp_esn)},
 	{"lifetime", CONFIG_DURATION, .min = 10 * MS_S, .max = 7 * MS_DAY, .def = "1h",
 	 TUNNEL(t.child_lifetime), TUNNEL_AT(at_esp_lifetime)},
 	{"replay_window", CONFIG_UINT, .min = 0, .max = 4096, .def = "1024",

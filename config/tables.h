@@ -8,22 +8,9 @@
 
 #include "config/schema.h"
 
-#define CONFIG_ALGS_MAX 16
-
-struct config_alg {
-	uint16_t id, bits; /* bits: key size of a cipher */
-};
-
-struct config_alg_list {
-	size_t n;
-	struct config_alg algs[CONFIG_ALGS_MAX];
-};
-
 /* A tunnel in work: its defaults, those of its connection, then its own keys laid over them. */
 struct config_tunnel_work {
 	struct config_tunnel t;
-	struct config_alg_list ike_encr, ike_integ, ike_prf, ike_dh;
-	struct config_alg_list esp_encr, esp_integ, esp_pfs, esp_esn;
 	const struct config_node *at_name, *at_local, *at_remote, *at_interface, *at_inside;
 	const struct config_node *at_local_id, *at_remote_id, *at_psk_file, *at_startup;
 	const struct config_node *at_ike, *at_ike_lifetime;
@@ -75,18 +62,13 @@ void config_handle_remote_networks(struct config_parse *p, const struct config_n
 void config_handle_static_routes(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_later(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_inside(struct config_parse *p, const struct config_node *n, void *field);
-void config_handle_encr(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_ike_encr(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_esp_encr(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_integ(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_prf(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_dh(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_kem(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_pfs(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_esn(struct config_parse *p, const struct config_node *n, void *field);
-
-/*
- * Multiplies a tunnel's lists into suites: encryption outermost, then integrity (not with an AEAD),
- * prf, group, ESN. Reports at `at` when there are more than CONFIG_MAX_SUITES.
- */
-bool config_suites_expand(struct config_parse *p, const struct config_node *at,
-			  struct config_tunnel_work *w);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* translate_ike: a configured tunnel as the IKE core wants it. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include "daemon/translate.h"
@@ -44,20 +45,27 @@ static bool networks(const struct ip_prefix *p, size_t n, struct ike_ts *ts, siz
 	return true;
 }
 
-static size_t suites(const struct config_suite *from, size_t n, struct ike_suite *to, size_t max)
+static void algs(struct ike_algs *to, uint8_t type, const struct config_alg_list *from)
 {
-	if (n > max)
-		n = max;
-	for (size_t i = 0; i < n; i++)
-		to[i] = (struct ike_suite){
-			.encr = from[i].encr,
-			.encr_key_bits = from[i].encr_key_bits,
-			.prf = from[i].prf,
-			.integ = from[i].integ,
-			.dh = from[i].dh,
-			.esn = from[i].esn,
-		};
-	return n;
+	static_assert(CONFIG_ALGS_MAX <= IKE_MAX_ALGS, "every list fits");
+	for (size_t i = 0; i < from->n; i++)
+		(void)ike_algs_add(to, type, from->algs[i].id, from->algs[i].bits);
+}
+
+static void all_algs(const struct config_tunnel *t, struct ike_tunnel_cfg *out)
+{
+	algs(&out->ike_algs, IKE_TRANSFORM_ENCR, &t->ike_encr);
+	algs(&out->ike_algs, IKE_TRANSFORM_INTEG, &t->ike_integ);
+	algs(&out->ike_algs, IKE_TRANSFORM_PRF, &t->ike_prf);
+	algs(&out->ike_algs, IKE_TRANSFORM_DH, &t->ike_dh);
+	if (t->pq != CONFIG_PQ_OFF)
+		algs(&out->ike_algs, IKE_TRANSFORM_ADDKE1, &t->ike_kem);
+	if (t->pq == CONFIG_PQ_PREFER)
+		(void)ike_algs_add(&out->ike_algs, IKE_TRANSFORM_ADDKE1, IKE_DH_NONE, 0);
+	algs(&out->esp_algs, IKE_TRANSFORM_ENCR, &t->esp_encr);
+	algs(&out->esp_algs, IKE_TRANSFORM_INTEG, &t->esp_integ);
+	algs(&out->esp_algs, IKE_TRANSFORM_DH, &t->esp_pfs);
+	algs(&out->esp_algs, IKE_TRANSFORM_ESN, &t->esp_esn);
 }
 
 static enum ike_dpd_action dpd_action(enum config_dpd_action a)
@@ -92,10 +100,7 @@ bool translate_ike_tunnel(const struct config_connection *c, const struct config
 			 t->name, IKE_ID_MAX);
 		return false;
 	}
-	out->n_ike_suites = suites(t->ike, t->n_ike, out->ike_suites,
-				   sizeof(out->ike_suites) / sizeof(out->ike_suites[0]));
-	out->n_esp_suites = suites(t->esp, t->n_esp, out->esp_suites,
-				   sizeof(out->esp_suites) / sizeof(out->esp_suites[0]));
+	all_algs(t, out);
 	if (!networks(c->local_networks, c->n_local_networks, out->local_ts, &out->n_local_ts) ||
 	    !networks(c->remote_networks, c->n_remote_networks, out->remote_ts,
 		      &out->n_remote_ts)) {

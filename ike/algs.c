@@ -108,6 +108,80 @@ bool ike_suite_equal(const struct ike_suite *a, const struct ike_suite *b)
 	       !memcmp(a->ake, b->ake, sizeof(a->ake));
 }
 
+/* ------------------------------------------------------------------- lists */
+
+bool ike_algs_have(const struct ike_algs *algs, uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	const struct ike_alg_list *l = &algs->by_type[type];
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->algs[i].id == id && l->algs[i].key_bits == key_bits)
+			return true;
+	return false;
+}
+
+bool ike_algs_add(struct ike_algs *algs, uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	struct ike_alg_list *l = &algs->by_type[type];
+
+	if (ike_algs_have(algs, type, id, key_bits))
+		return true;
+	if (l->n == IKE_MAX_ALGS)
+		return false;
+	l->algs[l->n++] = (struct ike_alg){id, key_bits};
+	return true;
+}
+
+struct ike_algs ike_algs_of(const struct ike_suite *suites, size_t n)
+{
+	struct ike_algs out = {0};
+
+	for (const struct ike_suite *s = suites; s < suites + n; s++) {
+		(void)ike_algs_add(&out, IKE_TRANSFORM_ENCR, s->encr, s->encr_key_bits);
+		if (s->prf != IKE_PRF_NONE)
+			(void)ike_algs_add(&out, IKE_TRANSFORM_PRF, s->prf, 0);
+		if (s->integ != IKE_INTEG_NONE)
+			(void)ike_algs_add(&out, IKE_TRANSFORM_INTEG, s->integ, 0);
+		(void)ike_algs_add(&out, IKE_TRANSFORM_DH, s->dh, 0);
+		(void)ike_algs_add(&out, IKE_TRANSFORM_ESN, s->esn, 0);
+		for (uint8_t i = 0; i < IKE_MAX_AKE; i++)
+			(void)ike_algs_add(&out, IKE_TRANSFORM_ADDKE1 + i, s->ake[i], 0);
+	}
+	return out;
+}
+
+uint16_t ike_algs_first_dh(const struct ike_algs *algs)
+{
+	const struct ike_alg_list *l = &algs->by_type[IKE_TRANSFORM_DH];
+
+	return l->n ? l->algs[0].id : IKE_DH_NONE;
+}
+
+static bool has_or_may_lack(const struct ike_algs *algs, uint8_t type, uint16_t id)
+{
+	return ike_algs_have(algs, type, id, 0) || (id == 0 && algs->by_type[type].n == 0);
+}
+
+bool ike_algs_permit(const struct ike_algs *algs, const struct ike_suite *s)
+{
+	const struct ike_encr_desc *encr = ike_encr_desc(s->encr);
+
+	if (!encr || !ike_algs_have(algs, IKE_TRANSFORM_ENCR, s->encr, s->encr_key_bits))
+		return false;
+	if (encr->aead ? s->integ != IKE_INTEG_NONE
+		       : s->integ == IKE_INTEG_NONE ||
+				 !ike_algs_have(algs, IKE_TRANSFORM_INTEG, s->integ, 0))
+		return false;
+	for (uint8_t i = 0; i < IKE_MAX_AKE; i++)
+		if (!has_or_may_lack(algs, IKE_TRANSFORM_ADDKE1 + i, s->ake[i]))
+			return false;
+	return has_or_may_lack(algs, IKE_TRANSFORM_PRF, s->prf) &&
+	       has_or_may_lack(algs, IKE_TRANSFORM_DH, s->dh) &&
+	       has_or_may_lack(algs, IKE_TRANSFORM_ESN, s->esn);
+}
+
+/* ------------------------------------------------------------------ suites */
+
 size_t ike_suite_encr_key_size(const struct ike_suite *s)
 {
 	const struct ike_encr_desc *d = ike_encr_desc(s->encr);

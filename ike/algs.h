@@ -17,6 +17,7 @@ enum ike_transform_type {
 #define IKE_N_TRANSFORM_TYPES 5
 /* RFC 9370: additional key exchanges 1 to 7 are types 6 to 12, with the methods of type 4. */
 #define IKE_TRANSFORM_ADDKE1 6
+#define IKE_TRANSFORM_ADDKE7 12
 #define IKE_MAX_AKE          3 /* additional key exchanges of one suite */
 
 enum ike_encr {
@@ -138,10 +139,49 @@ struct ike_suite {
 	uint16_t integ; /* IKE_INTEG_NONE with an AEAD */
 	uint16_t dh;
 	uint16_t esn;              /* ESP only */
-	uint16_t ake[IKE_MAX_AKE]; /* RFC 9370: additional key exchanges in order, 0 = none */
+	uint16_t ake[IKE_MAX_AKE]; /* RFC 9370: the method of ADDKE1 and so on, 0 = none */
+	/*
+	 * The proposal that it was chosen from offers NONE in type ADDKE1 + i: bit i. The answer has
+	 * to name it, as one transform of each type; no difference between suites.
+	 */
+	uint8_t ake_none;
 };
 
 bool ike_suite_equal(const struct ike_suite *a, const struct ike_suite *b);
+
+/*
+ * What one side offers and accepts, a list in order of preference for each transform type. Any
+ * combination will do, with these limits: an AEAD goes without integrity, another cipher with one of
+ * the list; no key exchange method stands twice in one suite (RFC 9370 2.2.2); where DH is NONE there
+ * are no additional key exchanges. In a list of DH or ADDKE the value NONE says that it may be left
+ * out; so does an empty list.
+ */
+#define IKE_MAX_ALGS    16
+#define IKE_N_ALG_LISTS (IKE_TRANSFORM_ADDKE1 + IKE_MAX_AKE)
+
+struct ike_alg {
+	uint16_t id;
+	uint16_t key_bits; /* ENCR: what the Key Length attribute says, 0 = absent */
+};
+
+struct ike_alg_list {
+	uint16_t n;
+	struct ike_alg algs[IKE_MAX_ALGS];
+};
+
+struct ike_algs {
+	struct ike_alg_list by_type[IKE_N_ALG_LISTS]; /* by enum ike_transform_type; 0 is unused */
+};
+
+/* At the list's end, unless it is there already. False if the list is full. */
+bool ike_algs_add(struct ike_algs *algs, uint8_t type, uint16_t id, uint16_t key_bits);
+/* Every value of some suites, each list in the order in which they first have them. */
+struct ike_algs ike_algs_of(const struct ike_suite *suites, size_t n);
+bool ike_algs_have(const struct ike_algs *algs, uint8_t type, uint16_t id, uint16_t key_bits);
+/* The preferred group, IKE_DH_NONE where there is none. */
+uint16_t ike_algs_first_dh(const struct ike_algs *algs);
+/* The suite is one of the combinations. */
+bool ike_algs_permit(const struct ike_algs *algs, const struct ike_suite *s);
 /* Bytes of ESP/IKE encryption key material, salt included. */
 size_t ike_suite_encr_key_size(const struct ike_suite *s);
 /* Bits of the cipher's key, whether Key Length says them or not. */

@@ -59,14 +59,12 @@ static struct ike_child *disown(struct ike_sa *sa, const struct ike_offer *o,
 
 /* ------------------------------------------------------------------ initiator */
 
-/* The group to try first: what the last exchange agreed on, else the first suite's. */
+/* The group to try first: what the last exchange agreed on, else the preferred one. */
 static uint16_t pfs_group(const struct ike_tunnel *t)
 {
-	for (size_t i = 0; i < t->cfg.n_esp_suites; i++) {
-		if (t->pfs_group && t->cfg.esp_suites[i].dh == t->pfs_group)
-			return t->pfs_group;
-	}
-	return t->cfg.esp_suites[0].dh;
+	if (t->pfs_group && ike_algs_have(&t->cfg.esp_algs, IKE_TRANSFORM_DH, t->pfs_group, 0))
+		return t->pfs_group;
+	return ike_algs_first_dh(&t->cfg.esp_algs);
 }
 
 static struct ike_offer *draw_offer(struct ike_sa *sa, uint8_t public[IKE_DH_MAX])

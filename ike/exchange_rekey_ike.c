@@ -68,11 +68,9 @@ static uint16_t first_group(const struct ike_sa *sa)
 	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
 	uint16_t wish = sa->rekey_group ? sa->rekey_group : sa->suite.dh;
 
-	for (size_t i = 0; i < cfg->n_ike_suites; i++) {
-		if (cfg->ike_suites[i].dh == wish)
-			return wish;
-	}
-	return cfg->ike_suites[0].dh;
+	return ike_algs_have(&cfg->ike_algs, IKE_TRANSFORM_DH, wish, 0)
+		       ? wish
+		       : ike_algs_first_dh(&cfg->ike_algs);
 }
 
 void ike_rekey_start(struct ike_sa *sa)
@@ -93,7 +91,7 @@ void ike_rekey_start(struct ike_sa *sa)
 		goto fail;
 	put_spi(spi, o->spi);
 	ike_build_open_inner(&b, buf, sizeof(buf));
-	ike_build_sa(&b, IKE_PROTO_IKE, spi, sizeof(spi), cfg->ike_suites, cfg->n_ike_suites);
+	ike_build_sa(&b, IKE_PROTO_IKE, spi, sizeof(spi), &cfg->ike_algs, false, o->group);
 	ike_build_nonce(&b, o->nonce, sizeof(o->nonce));
 	ike_build_ke(&b, o->group, public, ike_dh_desc(o->group)->public_size);
 	trace(ike->tracer, LOG_LEVEL_INFO, "%s[%016llx] ike-rekey: established -> requested (ours)",
@@ -162,8 +160,7 @@ void ike_rekey_response(struct ike_sa *sa, const struct ike_packet *p, const str
 		goto out;
 	}
 	n = (struct ike_nonces){rd_of(o->nonce, sizeof(o->nonce)), m->nonce};
-	err = ike_proposal_check(&m->sa, IKE_PROTO_IKE, cfg->ike_suites, cfg->n_ike_suites, false,
-				 &suite, &proposal);
+	err = ike_proposal_check(&m->sa, IKE_PROTO_IKE, &cfg->ike_algs, false, &suite, &proposal);
 	if (err == IKE_OK && !(spi_r = spi_of(proposal)))
 		err = IKE_ERR_NO_PROPOSAL;
 	if (err == IKE_OK && (suite.dh != o->group || m->ke.dh != o->group))
@@ -257,8 +254,8 @@ void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const stru
 		refuse(sa, IKE_N_TEMPORARY_FAILURE, IKE_CNT_TEMPORARY_FAILURE);
 		return;
 	}
-	if (ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, cfg->ike_suites, cfg->n_ike_suites,
-				   m->ke.dh, &suite, &proposal) != IKE_OK ||
+	if (ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, &cfg->ike_algs, m->ke.dh, &suite,
+				   &proposal) != IKE_OK ||
 	    !(spi_i = spi_of(proposal))) {
 		refuse(sa, IKE_N_NO_PROPOSAL_CHOSEN, IKE_CNT_NO_PROPOSAL);
 		return;

@@ -42,7 +42,7 @@ static bool send_request(struct ike_sa *sa, const uint8_t *public)
 	if (hs->cookie_size)
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_COOKIE, hs->cookie,
 				 hs->cookie_size);
-	ike_build_sa(&b, IKE_PROTO_IKE, NULL, 0, cfg->ike_suites, cfg->n_ike_suites);
+	ike_build_sa(&b, IKE_PROTO_IKE, NULL, 0, &cfg->ike_algs, false, IKE_DH_NONE);
 	ike_build_ke(&b, hs->group, public, dh->public_size);
 	ike_build_nonce(&b, hs->ni, hs->ni_size);
 	ike_nat_build(sa, &b);
@@ -72,11 +72,11 @@ bool ike_init_start(struct ike_tunnel *t)
 	sa->local = (struct ip_endpoint){t->cfg.local, IKE_PORT};
 	sa->remote = (struct ip_endpoint){t->cfg.remote, IKE_PORT};
 	sa->hs = calloc(1, sizeof(*sa->hs));
-	if (!sa->hs || !t->cfg.n_ike_suites)
+	if (!sa->hs)
 		goto fail;
 	sa->hs->ni_size = IKE_NONCE_SIZE;
 	if (!ike_random(ike, sa->hs->ni, sa->hs->ni_size) ||
-	    !draw_dh(sa, t->cfg.ike_suites[0].dh, public))
+	    !draw_dh(sa, ike_algs_first_dh(&t->cfg.ike_algs), public))
 		goto fail;
 	ike_sa_set_state(sa, IKE_ST_INIT_SENT, "ike-init", "initiator");
 	if (send_request(sa, public))
@@ -127,13 +127,7 @@ static void retry_with_cookie(struct ike_sa *sa, const struct rd *cookie)
 
 static bool offered_group(const struct ike_sa *sa, uint16_t group)
 {
-	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
-
-	for (size_t i = 0; i < cfg->n_ike_suites; i++) {
-		if (cfg->ike_suites[i].dh == group)
-			return true;
-	}
-	return false;
+	return ike_algs_have(&sa->tunnel->cfg.ike_algs, IKE_TRANSFORM_DH, group, 0);
 }
 
 static void retry_with_group(struct ike_sa *sa, struct rd data)
@@ -216,8 +210,8 @@ static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const
 		ike_count(ike, m->h.spi_r ? IKE_CNT_RX_NONCE : IKE_CNT_RX_SYNTAX);
 		return;
 	}
-	if (ike_proposal_check(&m->sa, IKE_PROTO_IKE, cfg->ike_suites, cfg->n_ike_suites, false,
-			       &suite, &proposal) != IKE_OK) {
+	if (ike_proposal_check(&m->sa, IKE_PROTO_IKE, &cfg->ike_algs, false, &suite, &proposal) !=
+	    IKE_OK) {
 		ike_count(ike, IKE_CNT_NO_PROPOSAL);
 		return;
 	}
@@ -310,8 +304,7 @@ static struct ike_tunnel *select_tunnel(struct ike *ike, const struct ike_packet
 	struct ike_tunnel *t = NULL;
 
 	while ((t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t))) {
-		if (ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, t->cfg.ike_suites,
-					   t->cfg.n_ike_suites, m->ke.dh, suite,
+		if (ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs, m->ke.dh, suite,
 					   proposal) == IKE_OK)
 			return t;
 	}
@@ -329,8 +322,7 @@ static void report_no_proposal(struct ike *ike, const struct ike_packet *p, cons
 	if (!ike_may_complain(ike))
 		return;
 	s = ike_event(ike, IKE_HAP_NO_PROPOSAL, t);
-	ike_proposal_explain(&m->sa, IKE_PROTO_IKE, t->cfg.ike_suites, t->cfg.n_ike_suites, why,
-			     sizeof(why));
+	ike_proposal_explain(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs, why, sizeof(why));
 	sb_printf(&s, "IKE proposal: %s", why);
 }
 

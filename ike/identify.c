@@ -47,15 +47,6 @@ void ike_tunnel_hold(struct ike_tunnel *t, uint8_t type, struct rd id)
 
 /* ------------------------------------------------------------------ candidates */
 
-static bool has_suite(const struct ike_tunnel *t, const struct ike_suite *suite)
-{
-	for (size_t i = 0; i < t->cfg.n_ike_suites; i++) {
-		if (ike_suite_equal(&t->cfg.ike_suites[i], suite))
-			return true;
-	}
-	return false;
-}
-
 static enum stage look_at(const struct ike_sa *sa, const struct ike_tunnel *t,
 			  const struct ike_msg *m)
 {
@@ -67,7 +58,7 @@ static enum stage look_at(const struct ike_sa *sa, const struct ike_tunnel *t,
 	/* The peer may leave out whom it wants to talk to. */
 	if (m->present & IKE_HAS_IDR && !ike_id_equal(m->idr.type, m->idr.data, &cfg->local_id))
 		return AT_IDR;
-	if (!has_suite(t, &sa->suite))
+	if (!ike_algs_permit(&t->cfg.ike_algs, &sa->suite))
 		return AT_SUITE;
 	if (!ike_proof_method_fits(cfg->remote_auth, m->auth.method))
 		return AT_METHOD;

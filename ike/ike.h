@@ -148,11 +148,8 @@ struct ike_tunnel_cfg {
 	uint8_t ppk_id_size;
 	uint8_t ppk_id[IKE_PPK_ID_MAX];
 
-	/* In order of preference; each entry is one complete choice of transforms. */
-	struct ike_suite ike_suites[32];
-	size_t n_ike_suites;
-	struct ike_suite esp_suites[32]; /* dh: the PFS group, or IKE_DH_NONE */
-	size_t n_esp_suites;
+	struct ike_algs ike_algs;
+	struct ike_algs esp_algs; /* DH: the PFS groups; NONE or nothing: without */
 
 	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
 	size_t n_local_ts, n_remote_ts;

@@ -34,7 +34,7 @@ void ike_header_build(struct wr *w,
 		      const struct ike_header *h); /* length is patched by ike_build_close */
 
 /* Proposal and transforms (3.3). Counts are bounded; what exceeds them is a syntax error. */
-#define IKE_WIRE_MAX_PROPOSALS  32 /* as many as we may send: one a configured suite */
+#define IKE_WIRE_MAX_PROPOSALS  32
 #define IKE_WIRE_MAX_TRANSFORMS 64
 
 struct ike_transform {
@@ -175,9 +175,12 @@ size_t ike_build_close(struct ike_builder *b); /* patches the header's length */
 /* Size of the inner chain and the type of its first payload; 0 and IKE_PL_NONE when empty. */
 bool ike_build_close_inner(struct ike_builder *b, size_t *size, uint8_t *first);
 
-/* SA with the given suites, one proposal each or merged where they differ in one dimension only. */
+/*
+ * SA that offers every combination of `algs`, in as few proposals as say so. `skip_ke` leaves key
+ * exchanges out (a CHILD_SA in IKE_AUTH); otherwise `group`, if it is in the list of DH, goes first.
+ */
 void ike_build_sa(struct ike_builder *b, uint8_t protocol, const uint8_t *spi, size_t spi_size,
-		  const struct ike_suite *suites, size_t n_suites);
+		  const struct ike_algs *algs, bool skip_ke, uint16_t group);
 /* SA with the one accepted proposal, numbered as it was in the offer. */
 void ike_build_sa_chosen(struct ike_builder *b, uint8_t number, uint8_t protocol,
 			 const uint8_t *spi, size_t spi_size, const struct ike_suite *suite);

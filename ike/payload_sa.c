@@ -110,105 +110,90 @@ enum ike_err ike_sa_parse(uint8_t type, struct rd body, struct ike_msg *msg)
 
 /* ------------------------------------------------------------------- build */
 
-/* The choices of one proposal: each list is a set, and every combination of them is on offer. */
-#define MAX_CHOICES 32
-struct choices {
-	size_t n;
-	uint16_t id[MAX_CHOICES];
-	uint16_t key_bits[MAX_CHOICES];
-};
-
-struct group {
-	struct choices by_type[IKE_N_TRANSFORM_TYPES + 1]; /* by enum ike_transform_type */
-};
-
-static bool choices_have(const struct choices *c, uint16_t id, uint16_t key_bits)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (c->id[i] == id && c->key_bits[i] == key_bits)
-			return true;
-	return false;
-}
-
-static bool choices_equal(const struct choices *a, const struct choices *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (!choices_have(b, a->id[i], a->key_bits[i]))
-			return false;
-	return true;
-}
-
-static void choices_add(struct choices *c, uint16_t id, uint16_t key_bits)
-{
-	if (choices_have(c, id, key_bits) || c->n == MAX_CHOICES)
-		return;
-	c->id[c->n] = id;
-	c->key_bits[c->n] = key_bits;
-	c->n++;
-}
-
-static struct group group_of(uint8_t protocol, const struct ike_suite *s)
-{
-	struct group g = {0};
-
-	choices_add(&g.by_type[IKE_TRANSFORM_ENCR], s->encr, s->encr_key_bits);
-	if (protocol == IKE_PROTO_IKE)
-		choices_add(&g.by_type[IKE_TRANSFORM_PRF], s->prf, 0);
-	/*
-	 * RFC 7296 3.3.3, 3.3: combined-mode ciphers go without integrity. An absent list cannot be
-	 * merged with a present one, which keeps AEAD and others in separate proposals.
-	 */
-	if (s->integ != IKE_INTEG_NONE)
-		choices_add(&g.by_type[IKE_TRANSFORM_INTEG], s->integ, 0);
-	if (s->dh != IKE_DH_NONE)
-		choices_add(&g.by_type[IKE_TRANSFORM_DH], s->dh, 0);
-	if (protocol != IKE_PROTO_IKE)
-		choices_add(&g.by_type[IKE_TRANSFORM_ESN], s->esn, 0);
-	return g;
-}
-
 /*
- * Merges b into a if they differ in one type at most and both have choices there: then the merged
- * proposal offers exactly the combinations of both, never one that we did not mean.
+ * Lists become proposals: an AEAD goes without integrity and others with it (RFC 7296 3.3), and a
+ * responder that does not know a transform type refuses the whole proposal (3.3.6), so that additional
+ * key exchanges need a proposal beside the one for peers without them. For PFS or not we keep to two
+ * proposals as well, since not every peer knows the group NONE. In each proposal every combination is
+ * meant.
  */
-static bool group_merge(struct group *a, const struct group *b)
-{
-	int differs = 0;
+struct part {
+	const struct ike_algs *algs;
+	uint8_t protocol;
+	bool aead, with_dh, with_ake;
+	uint16_t group; /* goes first */
+};
 
-	for (int type = 1; type <= IKE_N_TRANSFORM_TYPES; type++) {
-		if (choices_equal(&a->by_type[type], &b->by_type[type]))
-			continue;
-		if (differs || a->by_type[type].n == 0 || b->by_type[type].n == 0 ||
-		    a->by_type[type].n + b->by_type[type].n > MAX_CHOICES)
-			return false;
-		differs = type;
-	}
-	if (differs)
-		for (size_t i = 0; i < b->by_type[differs].n; i++)
-			choices_add(&a->by_type[differs], b->by_type[differs].id[i],
-				    b->by_type[differs].key_bits[i]);
-	return true;
+static bool is_aead(const struct ike_alg *a)
+{
+	const struct ike_encr_desc *d = ike_encr_desc(a->id);
+
+	return d && d->aead;
 }
 
-/* One pass over all pairs; the first of a pair keeps its place, so that preference is kept. */
-static bool groups_merge(struct group *groups, size_t *n)
+/* What stands in `part` of one type: its members in order, the group first where it is told. */
+static size_t part_list(const struct part *part, uint8_t type, struct ike_alg out[IKE_MAX_ALGS])
 {
-	bool merged = false;
+	const struct ike_alg_list *l = &part->algs->by_type[type];
+	size_t n = 0;
 
-	for (size_t i = 0; i < *n; i++) {
-		for (size_t j = i + 1; j < *n;) {
-			if (!group_merge(&groups[i], &groups[j])) {
-				j++;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < l->n; i++) {
+			const bool first = type == IKE_TRANSFORM_DH && l->algs[i].id == part->group;
+
+			if (first != (pass == 0))
 				continue;
-			}
-			memmove(&groups[j], &groups[j + 1], (*n - j - 1) * sizeof(groups[0]));
-			--*n;
-			merged = true;
+			if (type == IKE_TRANSFORM_ENCR
+				    ? is_aead(&l->algs[i]) == part->aead
+				    : type == IKE_TRANSFORM_ESN || l->algs[i].id != 0)
+				out[n++] = l->algs[i];
 		}
 	}
-	return merged;
+	return n;
+}
+
+static bool offers_ake(const struct ike_algs *algs, unsigned i)
+{
+	const struct part all = {.algs = algs};
+	struct ike_alg scratch[IKE_MAX_ALGS];
+
+	return part_list(&all, (uint8_t)(IKE_TRANSFORM_ADDKE1 + i), scratch) > 0;
+}
+
+static bool may_lack(const struct ike_algs *algs, uint8_t type)
+{
+	return !algs->by_type[type].n || ike_algs_have(algs, type, 0, 0);
+}
+
+/* The transforms of a part, by type. Returns how many. */
+#define PART_MAX (IKE_N_ALG_LISTS * (IKE_MAX_ALGS + 1))
+static size_t part_transforms(const struct part *part, struct ike_transform out[PART_MAX])
+{
+	struct ike_alg list[IKE_MAX_ALGS];
+	unsigned n_ake = 0;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < IKE_MAX_AKE; i++)
+		n_ake += offers_ake(part->algs, i);
+	for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++) {
+		const bool ake = type >= IKE_TRANSFORM_ADDKE1;
+		size_t k;
+
+		if ((type == IKE_TRANSFORM_PRF && part->protocol != IKE_PROTO_IKE) ||
+		    (type == IKE_TRANSFORM_ESN && part->protocol == IKE_PROTO_IKE) ||
+		    (type == IKE_TRANSFORM_INTEG && part->aead) ||
+		    (type == IKE_TRANSFORM_DH && !part->with_dh) || (ake && !part->with_ake))
+			continue;
+		k = part_list(part, type, list);
+		for (size_t i = 0; i < k; i++)
+			out[n++] =
+				(struct ike_transform){type, list[i].id, list[i].key_bits, false};
+		/* RFC 9370 2.2.2: NONE makes one of several optional; all or nothing is said by
+		 * another proposal without them. */
+		if (ake && k && n_ake > 1 && may_lack(part->algs, type))
+			out[n++] = (struct ike_transform){type, 0, 0, false};
+	}
+	return n;
 }
 
 static void transform_build(struct wr *w, uint8_t type, uint16_t id, uint16_t key_bits, bool last)
@@ -230,14 +215,11 @@ static void transform_build(struct wr *w, uint8_t type, uint16_t id, uint16_t ke
 }
 
 static void proposal_build(struct wr *w, uint8_t number, uint8_t protocol, const uint8_t *spi,
-			   size_t spi_size, const struct group *g, bool last)
+			   size_t spi_size, const struct ike_transform *t, size_t n, bool last)
 {
 	const size_t start = w->n;
-	size_t size_at, n = 0, left;
+	size_t size_at;
 
-	for (int type = 1; type <= IKE_N_TRANSFORM_TYPES; type++)
-		n += g->by_type[type].n;
-	left = n;
 	wr_u8(w, last ? LAST : MORE_PROPOSALS);
 	wr_u8(w, 0);
 	size_at = wr_open16(w);
@@ -246,40 +228,100 @@ static void proposal_build(struct wr *w, uint8_t number, uint8_t protocol, const
 	wr_u8(w, (uint8_t)spi_size);
 	wr_u8(w, (uint8_t)n);
 	wr_bytes(w, spi, spi_size);
-	for (int type = 1; type <= IKE_N_TRANSFORM_TYPES; type++) {
-		const struct choices *c = &g->by_type[type];
-
-		for (size_t i = 0; i < c->n; i++)
-			transform_build(w, (uint8_t)type, c->id[i], c->key_bits[i], --left == 0);
-	}
+	for (size_t i = 0; i < n; i++)
+		transform_build(w, t[i].type, t[i].id, t[i].key_bits, i + 1 == n);
 	wr_close16(w, size_at, start);
 }
 
-void ike_build_sa(struct ike_builder *b, uint8_t protocol, const uint8_t *spi, size_t spi_size,
-		  const struct ike_suite *suites, size_t n_suites)
-{
-	struct group groups[IKE_WIRE_MAX_PROPOSALS];
-	size_t n = 0, at;
+#define MAX_PARTS 8
 
-	if (n_suites == 0 || n_suites > IKE_WIRE_MAX_PROPOSALS || spi_size > UINT8_MAX) {
+/* All parts of an offer, the preferred ones first. */
+static size_t parts_of(uint8_t protocol, const struct ike_algs *algs, bool skip_ke, uint16_t group,
+		       struct part out[MAX_PARTS])
+{
+	const struct ike_alg_list *encr = &algs->by_type[IKE_TRANSFORM_ENCR];
+	const struct ike_alg_list *dh = &algs->by_type[IKE_TRANSFORM_DH];
+	const bool aead_first = encr->n && is_aead(&encr->algs[0]);
+	const bool dh_first = group != IKE_DH_NONE || (dh->n && dh->algs[0].id != IKE_DH_NONE);
+	bool ake = false, no_ake = true;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < IKE_MAX_AKE; i++) {
+		ake = ake || offers_ake(algs, i);
+		no_ake = no_ake && may_lack(algs, (uint8_t)(IKE_TRANSFORM_ADDKE1 + i));
+	}
+	for (unsigned i = 0; i < MAX_PARTS; i++) {
+		const struct part p = {
+			.algs = algs,
+			.protocol = protocol,
+			.with_ake = !(i & 4),
+			.aead = !(i & 2) == aead_first,
+			.with_dh = !(i & 1) == dh_first,
+			.group = group,
+		};
+		struct ike_alg scratch[IKE_MAX_ALGS];
+
+		if (!part_list(&p, IKE_TRANSFORM_ENCR, scratch) ||
+		    (!p.aead && !part_list(&p, IKE_TRANSFORM_INTEG, scratch)))
+			continue;
+		if (p.with_dh ? skip_ke || !part_list(&p, IKE_TRANSFORM_DH, scratch)
+			      : !skip_ke && !may_lack(algs, IKE_TRANSFORM_DH))
+			continue;
+		if (p.with_ake ? skip_ke || !ake || !p.with_dh : !skip_ke && !no_ake)
+			continue;
+		out[n++] = p;
+	}
+	return n;
+}
+
+void ike_build_sa(struct ike_builder *b, uint8_t protocol, const uint8_t *spi, size_t spi_size,
+		  const struct ike_algs *algs, bool skip_ke, uint16_t group)
+{
+	struct part parts[MAX_PARTS];
+	const size_t n = parts_of(protocol, algs, skip_ke, group, parts);
+	struct ike_transform t[PART_MAX];
+	size_t at;
+
+	if (n == 0 || spi_size > UINT8_MAX) {
 		b->w.overflow = true;
 		return;
 	}
-	for (; n < n_suites; n++)
-		groups[n] = group_of(protocol, &suites[n]);
-	while (groups_merge(groups, &n))
-		;
 	at = ike_payload_open(b, IKE_PL_SA);
 	for (size_t i = 0; i < n; i++)
-		proposal_build(&b->w, (uint8_t)(i + 1), protocol, spi, spi_size, &groups[i],
-			       i + 1 == n);
+		proposal_build(&b->w, (uint8_t)(i + 1), protocol, spi, spi_size, t,
+			       part_transforms(&parts[i], t), i + 1 == n);
 	ike_payload_close(b, at);
+}
+
+static size_t suite_transforms(uint8_t protocol, const struct ike_suite *s,
+			       struct ike_transform out[PART_MAX])
+{
+	size_t n = 0;
+
+	out[n++] = (struct ike_transform){IKE_TRANSFORM_ENCR, s->encr, s->encr_key_bits, false};
+	if (protocol == IKE_PROTO_IKE)
+		out[n++] = (struct ike_transform){IKE_TRANSFORM_PRF, s->prf, 0, false};
+	/* RFC 7296 3.3.3: leaving out integrity or the group says the same as NONE. */
+	if (s->integ != IKE_INTEG_NONE)
+		out[n++] = (struct ike_transform){IKE_TRANSFORM_INTEG, s->integ, 0, false};
+	if (s->dh != IKE_DH_NONE)
+		out[n++] = (struct ike_transform){IKE_TRANSFORM_DH, s->dh, 0, false};
+	if (protocol != IKE_PROTO_IKE)
+		out[n++] = (struct ike_transform){IKE_TRANSFORM_ESN, s->esn, 0, false};
+	for (uint8_t type = IKE_TRANSFORM_ADDKE1; type <= IKE_TRANSFORM_ADDKE7; type++) {
+		const unsigned i = type - IKE_TRANSFORM_ADDKE1;
+		const uint16_t method = i < IKE_MAX_AKE ? s->ake[i] : 0;
+
+		if (method != IKE_DH_NONE || s->ake_none & 1u << i)
+			out[n++] = (struct ike_transform){type, method, 0, false};
+	}
+	return n;
 }
 
 void ike_build_sa_chosen(struct ike_builder *b, uint8_t number, uint8_t protocol,
 			 const uint8_t *spi, size_t spi_size, const struct ike_suite *suite)
 {
-	const struct group g = group_of(protocol, suite);
+	struct ike_transform t[PART_MAX];
 	size_t at;
 
 	if (spi_size > UINT8_MAX) {
@@ -287,6 +329,7 @@ void ike_build_sa_chosen(struct ike_builder *b, uint8_t number, uint8_t protocol
 		return;
 	}
 	at = ike_payload_open(b, IKE_PL_SA);
-	proposal_build(&b->w, number, protocol, spi, spi_size, &g, true);
+	proposal_build(&b->w, number, protocol, spi, spi_size, t,
+		       suite_transforms(protocol, suite, t), true);
 	ike_payload_close(b, at);
 }

@@ -6,13 +6,18 @@
 
 static const char *type_name(uint8_t type)
 {
-	static const char *const names[] = {
-		[IKE_TRANSFORM_ENCR] = "encryption", [IKE_TRANSFORM_PRF] = "PRF",
-		[IKE_TRANSFORM_INTEG] = "integrity", [IKE_TRANSFORM_DH] = "DH",
+	static const char *const names[IKE_N_ALG_LISTS] = {
+		[IKE_TRANSFORM_ENCR] = "encryption",
+		[IKE_TRANSFORM_PRF] = "PRF",
+		[IKE_TRANSFORM_INTEG] = "integrity",
+		[IKE_TRANSFORM_DH] = "DH",
 		[IKE_TRANSFORM_ESN] = "ESN",
+		[IKE_TRANSFORM_ADDKE1] = "additional key exchange 1",
+		[IKE_TRANSFORM_ADDKE1 + 1] = "additional key exchange 2",
+		[IKE_TRANSFORM_ADDKE1 + 2] = "additional key exchange 3",
 	};
 
-	return type >= 1 && type <= IKE_N_TRANSFORM_TYPES ? names[type] : "?";
+	return names[type];
 }
 
 static void value_format(uint8_t type, uint16_t id, uint16_t key_bits, struct sb *out)
@@ -25,10 +30,11 @@ static void value_format(uint8_t type, uint16_t id, uint16_t key_bits, struct sb
 	case IKE_TRANSFORM_INTEG:
 		name = ike_integ_desc(id) ? ike_integ_desc(id)->name : id == 0 ? "none" : NULL;
 		break;
-	case IKE_TRANSFORM_DH: name = id == IKE_DH_NONE ? "none" : NULL; break;
 	case IKE_TRANSFORM_ESN:
 		name = id == IKE_ESN_YES ? "yes" : id == IKE_ESN_NO ? "no" : NULL;
 		break;
+	case IKE_TRANSFORM_DH:
+	default: name = id == IKE_DH_NONE ? "none" : ike_dh_desc(id) ? ike_dh_desc(id)->name : NULL;
 	}
 	if (name)
 		sb_str(out, name);
@@ -40,15 +46,11 @@ static void value_format(uint8_t type, uint16_t id, uint16_t key_bits, struct sb
 static const char *legacy_name(uint8_t type, uint16_t id)
 {
 	if (type == IKE_TRANSFORM_ENCR)
-		return id == 3    ? "3des"
-		       : id == 18 ? "aes-gcm-8"
-		       : id == 19 ? "aes-gcm-12"
-		       : id == 28 ? "chacha20-poly1305"
-				  : NULL;
+		return id == 2 ? "des" : id == 3 ? "3des" : id == 11 ? "null" : NULL;
 	if (type == IKE_TRANSFORM_PRF)
-		return id == 1 ? "md5" : id == 2 ? "sha1" : NULL;
+		return id == 1 ? "md5" : id == 4 ? "aes-xcbc" : id == 8 ? "aes-cmac" : NULL;
 	if (type == IKE_TRANSFORM_INTEG)
-		return id == 1 ? "md5" : id == 2 ? "sha1" : NULL;
+		return id == 1 ? "md5" : id == 5 ? "aes-xcbc" : id == 8 ? "aes-cmac" : NULL;
 	return NULL;
 }
 
@@ -82,50 +84,74 @@ static void theirs_format(const struct ike_proposal *p, uint8_t type, struct sb 
 		sb_str(out, "none");
 }
 
-static uint16_t suite_value(const struct ike_suite *s, uint8_t type)
+/* Ours of one type, in our order; with an AEAD there is no integrity. */
+static void ours_format(const struct ike_algs *ours, uint8_t type, bool aead, struct sb *out)
 {
-	switch ((enum ike_transform_type)type) {
-	case IKE_TRANSFORM_ENCR: return s->encr;
-	case IKE_TRANSFORM_PRF: return s->prf;
-	case IKE_TRANSFORM_INTEG: return s->integ;
-	case IKE_TRANSFORM_DH: return s->dh;
-	case IKE_TRANSFORM_ESN: return s->esn;
+	const struct ike_alg_list *l = &ours->by_type[type];
+
+	if (!l->n || (type == IKE_TRANSFORM_INTEG && aead)) {
+		value_format(type, 0, 0, out);
+		return;
 	}
-	return 0;
-}
-
-/* Each of our values of one type once, in our order. */
-static void ours_format(const struct ike_suite *ours, size_t n, uint8_t type, struct sb *out)
-{
-	for (size_t i = 0; i < n; i++) {
-		const uint16_t bits = type == IKE_TRANSFORM_ENCR ? ours[i].encr_key_bits : 0;
-		bool known = false;
-
-		for (size_t j = 0; j < i && !known; j++)
-			known = suite_value(&ours[j], type) == suite_value(&ours[i], type) &&
-				(type != IKE_TRANSFORM_ENCR || ours[j].encr_key_bits == bits);
-		if (known)
-			continue;
+	for (size_t i = 0; i < l->n; i++) {
 		if (i)
 			sb_str(out, ",");
-		value_format(type, suite_value(&ours[i], type), bits, out);
+		value_format(type, l->algs[i].id, l->algs[i].key_bits, out);
 	}
+}
+
+/* Some value of our list can be had from the proposal, by ciphers that are AEADs or are not. */
+static bool agrees(const struct ike_proposal *p, uint8_t protocol, const struct ike_algs *ours,
+		   uint8_t type, bool aead)
+{
+	const struct ike_alg_list *l = &ours->by_type[type];
+	const bool ike = protocol == IKE_PROTO_IKE;
+
+	if ((type == IKE_TRANSFORM_PRF && !ike) || (type == IKE_TRANSFORM_ESN && ike))
+		return true;
+	if (type == IKE_TRANSFORM_INTEG && aead)
+		return ike_proposal_has_or_lacks(p, type, IKE_INTEG_NONE);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct ike_alg *a = &l->algs[i];
+		const struct ike_encr_desc *d = ike_encr_desc(a->id);
+
+		if (type == IKE_TRANSFORM_ENCR && (!d || d->aead != aead))
+			continue;
+		if (ike_proposal_has(p, type, a->id, a->key_bits) ||
+		    (type >= IKE_TRANSFORM_DH && a->id == 0 &&
+		     ike_proposal_has_or_lacks(p, type, 0)))
+			return true;
+	}
+	return l->n == 0 && type >= IKE_TRANSFORM_DH && ike_proposal_has_or_lacks(p, type, 0);
 }
 
 static unsigned n_differences(const struct ike_proposal *p, uint8_t protocol,
-			      const struct ike_suite *s)
+			      const struct ike_algs *ours, bool aead)
 {
 	unsigned n = 0;
 
-	for (uint8_t type = 1; type <= IKE_N_TRANSFORM_TYPES; type++)
-		n += !ike_proposal_has(p, protocol, type, s);
+	for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++)
+		n += !agrees(p, protocol, ours, type, aead);
 	return n;
+}
+
+static bool have_kind(const struct ike_algs *ours, bool aead)
+{
+	const struct ike_alg_list *l = &ours->by_type[IKE_TRANSFORM_ENCR];
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct ike_encr_desc *d = ike_encr_desc(l->algs[i].id);
+
+		if (d && d->aead == aead)
+			return true;
+	}
+	return false;
 }
 
 static void unknown_types_format(const struct ike_proposal *p, struct sb *out)
 {
 	for (size_t i = 0; i < p->n_transforms; i++)
-		if (p->transforms[i].type == 0 || p->transforms[i].type > IKE_N_TRANSFORM_TYPES) {
+		if (p->transforms[i].type == 0 || p->transforms[i].type > IKE_TRANSFORM_ADDKE7) {
 			sb_printf(out, "it holds transform type %u, which is not supported here",
 				  p->transforms[i].type);
 			return;
@@ -134,30 +160,27 @@ static void unknown_types_format(const struct ike_proposal *p, struct sb *out)
 }
 
 void ike_proposal_explain(const struct ike_sa_payload *offer, uint8_t protocol,
-			  const struct ike_suite *ours, size_t n_ours, char *buf, size_t size)
+			  const struct ike_algs *ours, char *buf, size_t size)
 {
 	const struct ike_proposal *closest = NULL;
-	const struct ike_suite *suite = NULL;
 	struct sb out = sb_of(buf, size);
 	unsigned least = UINT8_MAX;
 	const char *separator = "";
+	bool aead = true;
 
-	for (size_t i = 0; i < n_ours; i++) {
-		for (size_t j = 0; j < offer->n_proposals; j++) {
-			const struct ike_proposal *p = &offer->proposals[j];
-			unsigned n;
+	for (size_t i = 0; i < 2 * offer->n_proposals; i++) {
+		const struct ike_proposal *p = &offer->proposals[i / 2];
+		unsigned n;
 
-			if (p->protocol != protocol)
-				continue;
-			/* One that is broken as a whole is the closest only if there is no other.
-			 */
-			n = n_differences(p, protocol, &ours[i]) +
-			    (ike_proposal_frame_ok(p, protocol) ? 0 : IKE_N_TRANSFORM_TYPES + 1);
-			if (n < least) {
-				least = n;
-				closest = p;
-				suite = &ours[i];
-			}
+		if (p->protocol != protocol || !have_kind(ours, i % 2 == 0))
+			continue;
+		/* One that is broken as a whole is the closest only if there is no other. */
+		n = n_differences(p, protocol, ours, i % 2 == 0) +
+		    (ike_proposal_frame_ok(p, protocol) ? 0 : IKE_N_ALG_LISTS);
+		if (n < least) {
+			least = n;
+			closest = p;
+			aead = i % 2 == 0;
 		}
 	}
 	if (!closest) {
@@ -175,14 +198,14 @@ void ike_proposal_explain(const struct ike_sa_payload *offer, uint8_t protocol,
 		return;
 	}
 	sb_str(&out, "differs in ");
-	for (uint8_t type = 1; type <= IKE_N_TRANSFORM_TYPES; type++) {
-		if (ike_proposal_has(closest, protocol, type, suite))
+	for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++) {
+		if (agrees(closest, protocol, ours, type, aead))
 			continue;
 		sb_str(&out, separator);
 		separator = "; ";
 		sb_printf(&out, "%s: they ", type_name(type));
 		theirs_format(closest, type, &out);
 		sb_str(&out, ", we ");
-		ours_format(ours, n_ours, type, &out);
+		ours_format(ours, type, aead, &out);
 	}
 }

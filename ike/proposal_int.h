@@ -9,8 +9,8 @@
 bool ike_transform_usable(const struct ike_transform *t);
 /* Protocol, SPI size and the set of transform types are such that a suite may be chosen from it. */
 bool ike_proposal_frame_ok(const struct ike_proposal *p, uint8_t protocol);
-/* What `s` wants of one transform type can be had from this proposal. */
-bool ike_proposal_has(const struct ike_proposal *p, uint8_t protocol, uint8_t type,
-		      const struct ike_suite *s);
+bool ike_proposal_has(const struct ike_proposal *p, uint8_t type, uint16_t id, uint16_t key_bits);
+/* The same where leaving the type out says the same as its value 0. */
+bool ike_proposal_has_or_lacks(const struct ike_proposal *p, uint8_t type, uint16_t id);
 
 #endif

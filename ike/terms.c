@@ -2,38 +2,6 @@
 /* terms: what a child's SA and TS payloads say, offered, answered and checked (RFC 7296 2.7, 2.9). */
 #include "ike/ike_int.h"
 
-#define AS_CONFIGURED 0xffff
-
-/*
- * In IKE_AUTH the group does not count (1.2): suites that differ in it alone are one. Otherwise those
- * with the group of our KE payload go first, unless the order is to stay AS_CONFIGURED.
- */
-static size_t suites_of(const struct ike_tunnel *t, bool skip_dh, uint16_t group,
-			struct ike_suite out[32])
-{
-	const struct ike_tunnel_cfg *cfg = &t->cfg;
-	size_t n = 0;
-
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < cfg->n_esp_suites; i++) {
-			struct ike_suite s = cfg->esp_suites[i];
-			size_t k = 0;
-
-			if (skip_dh)
-				s.dh = IKE_DH_NONE;
-			else if (group != AS_CONFIGURED && (pass == 0) != (s.dh == group))
-				continue;
-			while (k < n && !ike_suite_equal(&out[k], &s))
-				k++;
-			if (k == n)
-				out[n++] = s;
-		}
-		if (skip_dh || group == AS_CONFIGURED)
-			break;
-	}
-	return n;
-}
-
 static uint32_t spi_of(const struct ike_proposal *p)
 {
 	struct rd r = rd_of(p->spi, p->spi_size);
@@ -56,8 +24,6 @@ void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_d
 	const struct ike_tunnel_cfg *cfg = &t->cfg;
 	const uint32_t need = IKE_HAS_SA | IKE_HAS_TSI | IKE_HAS_TSR;
 	const struct ike_proposal *proposal;
-	struct ike_suite ours[32];
-	const size_t n_ours = suites_of(t, skip_dh, AS_CONFIGURED, ours);
 	enum ike_err err;
 
 	*out = (struct ike_terms){0};
@@ -70,10 +36,10 @@ void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_d
 	}
 	/* USE_TRANSPORT_MODE is not echoed, which declines it (1.3.1): tunnel mode is all we do. */
 	if (skip_dh)
-		err = ike_proposal_select(&m->sa, IKE_PROTO_ESP, ours, n_ours, true, &out->suite,
+		err = ike_proposal_select(&m->sa, IKE_PROTO_ESP, &cfg->esp_algs, true, &out->suite,
 					  &proposal);
 	else
-		err = ike_proposal_select_ke(&m->sa, IKE_PROTO_ESP, ours, n_ours,
+		err = ike_proposal_select_ke(&m->sa, IKE_PROTO_ESP, &cfg->esp_algs,
 					     m->present & IKE_HAS_KE ? m->ke.dh : IKE_DH_NONE,
 					     &out->suite, &proposal);
 	if (err != IKE_OK) {
@@ -102,15 +68,13 @@ void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh
 	const uint32_t need = IKE_HAS_SA | IKE_HAS_TSI | IKE_HAS_TSR;
 	const struct ike_notify_payload *error = ike_msg_error(m);
 	const struct ike_proposal *proposal;
-	struct ike_suite ours[32];
-	const size_t n_ours = suites_of(t, skip_dh, AS_CONFIGURED, ours);
 
 	*out = (struct ike_terms){.present = true};
 	if ((m->present & need) != need) {
 		out->error = error ? error->type : IKE_N_INVALID_SYNTAX;
 		return;
 	}
-	if (ike_proposal_check(&m->sa, IKE_PROTO_ESP, ours, n_ours, skip_dh, &out->suite,
+	if (ike_proposal_check(&m->sa, IKE_PROTO_ESP, &cfg->esp_algs, skip_dh, &out->suite,
 			       &proposal) != IKE_OK ||
 	    (out->spi_out = spi_of(proposal)) < 256) {
 		out->error = IKE_N_NO_PROPOSAL_CHOSEN;
@@ -132,12 +96,10 @@ void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh
 void ike_terms_offer_sa(struct ike_builder *b, const struct ike_tunnel *t, bool skip_dh,
 			uint32_t spi_in, uint16_t group)
 {
-	struct ike_suite suites[32];
-	const size_t n = suites_of(t, skip_dh, group, suites);
 	uint8_t spi[IKE_ESP_SPI_SIZE];
 
 	put_spi(spi, spi_in);
-	ike_build_sa(b, IKE_PROTO_ESP, spi, sizeof(spi), suites, n);
+	ike_build_sa(b, IKE_PROTO_ESP, spi, sizeof(spi), &t->cfg.esp_algs, skip_dh, group);
 }
 
 void ike_terms_offer_ts(struct ike_builder *b, const struct ike_tunnel *t)
@@ -179,7 +141,6 @@ void ike_terms_explain(struct ike_tunnel *t, const struct ike_msg *m, const stru
 {
 	const struct ike_tunnel_cfg *cfg = &t->cfg;
 	struct sb s = sb_of(out->text, sizeof(out->text));
-	struct ike_suite ours[32];
 	char why[120];
 
 	if (terms->error == IKE_N_TS_UNACCEPTABLE) {
@@ -203,8 +164,7 @@ void ike_terms_explain(struct ike_tunnel *t, const struct ike_msg *m, const stru
 		out->what = IKE_HAP_NO_PROPOSAL;
 		out->reason = "no common ESP proposal";
 		if (responder && m->present & IKE_HAS_SA) {
-			ike_proposal_explain(&m->sa, IKE_PROTO_ESP, ours,
-					     suites_of(t, true, IKE_DH_NONE, ours), why,
+			ike_proposal_explain(&m->sa, IKE_PROTO_ESP, &cfg->esp_algs, why,
 					     sizeof(why));
 			sb_printf(&s, "ESP proposal: %s", why);
 		} else {

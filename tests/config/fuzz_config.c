@@ -39,8 +39,9 @@ static void check_config(struct config *c)
 		for (j = 0; j < conn->n_tunnels; j++) {
 			const struct config_tunnel *t = &conn->tunnels[j];
 
-			check(t->n_ike && t->n_ike <= CONFIG_MAX_SUITES);
-			check(t->n_esp && t->n_esp <= CONFIG_MAX_SUITES);
+			check(t->ike_encr.n && t->ike_integ.n && t->ike_prf.n && t->ike_dh.n);
+			check(t->esp_encr.n && t->esp_integ.n && t->esp_pfs.n && t->esp_esn.n);
+			check(t->ike_encr.n <= CONFIG_ALGS_MAX && t->ike_dh.n <= CONFIG_ALGS_MAX);
 			check(t->child_lifetime.ns < t->ike_lifetime.ns);
 			check(t->rekey_margin.ns < t->child_lifetime.ns / 2);
 			check(t->replay_window % 64 == 0 && t->replay_window <= 4096);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a good text becomes: values, defaults, suites, numbers; and words that are near. */
+/* What a good text becomes: values, defaults, algorithms, numbers; and words that are near. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,8 +88,6 @@ static void defaults(void **state)
 	assert_int_equal(t->nat_keepalive.ns, span_s(20).ns);
 	assert_int_equal(t->df, CONFIG_DF_COPY);
 	assert_false(t->copy_dscp);
-	assert_int_equal(t->n_ike, 32);
-	assert_int_equal(t->n_esp, 32);
 	config_free(c);
 }
 
@@ -199,17 +197,20 @@ static void short_lifetimes(void **state)
 	config_free(c);
 }
 
-static void one_suite(const struct config_suite *s, const char *wanted)
+static void one_list(const struct config_alg_list *l, const char *wanted)
 {
-	char got[80];
+	char got[256] = "";
+	size_t i, n = 0;
 
-	snprintf(got, sizeof(got), "%u-%u/%u/%u/%u/%u", s->encr, s->encr_key_bits, s->prf, s->integ,
-		 s->dh, s->esn);
+	for (i = 0; i < l->n; i++)
+		n += (size_t)snprintf(got + n, sizeof(got) - n,
+				      l->algs[i].bits ? "%s%u-%u" : "%s%u", i ? " " : "",
+				      l->algs[i].id, l->algs[i].bits);
 	assert_string_equal(got, wanted);
 }
 
-/* Encryption outermost; integrity only with CBC; the first is the best liked. */
-static void suites(void **state)
+/* Lists in order of preference, as IANA numbers and key sizes; what is not written is the default. */
+static void algorithms(void **state)
 {
 	struct config *c = parse(
 		HEAD
@@ -222,27 +223,38 @@ static void suites(void **state)
 		"        local_address: 192.0.2.1\n"
 		"        remote_address: 192.0.2.9\n"
 		"        psk_file: /p\n"
-		"        ike: {encryption: [aes-128-gcm-16, aes-256-cbc], integrity: [sha2-512, "
-		"sha2-256], prf: [sha2-384], dh: [31, 14]}\n"
-		"        esp: {encryption: [aes-128-cbc, aes-256-gcm-16], integrity: "
-		"[sha2-384], pfs: [20, none], esn: [false, true]}\n");
+		"        ike: {encryption: [aes-128-gcm-16, aes-192-cbc, chacha20-poly1305, "
+		"aes-256-gcm-8], integrity: [sha2-512, sha2-256], prf: [sha2-384, sha1], "
+		"dh: [31, 14, 2, 5, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 32], pq: prefer, "
+		"pq_kem: [ml-kem-1024, ml-kem-768, ml-kem-512]}\n"
+		"        esp: {encryption: [aes-128-cbc, aes-256-gcm-12, aes-192-gmac], integrity: "
+		"[sha2-384, sha1], pfs: [20, none, 32], esn: [false, true]}\n"
+		"      - {name: u, local_address: 192.0.2.1, remote_address: 192.0.2.8, psk_file: "
+		"/q}\n");
 	const struct config_tunnel *t = &c->connections[0].tunnels[0];
-	static const char *const ike[] = {
-		"20-128/6/0/31/0",  "20-128/6/0/14/0",  "12-256/6/14/31/0",
-		"12-256/6/14/14/0", "12-256/6/12/31/0", "12-256/6/12/14/0",
-	};
-	static const char *const esp[] = {
-		"12-128/0/13/20/0", "12-128/0/13/20/1", "12-128/0/13/0/0", "12-128/0/13/0/1",
-		"20-256/0/0/20/0",  "20-256/0/0/20/1",  "20-256/0/0/0/0",  "20-256/0/0/0/1",
-	};
-	size_t i;
 
-	assert_int_equal(t->n_ike, 6);
-	for (i = 0; i < t->n_ike; i++)
-		one_suite(&t->ike[i], ike[i]);
-	assert_int_equal(t->n_esp, 8);
-	for (i = 0; i < t->n_esp; i++)
-		one_suite(&t->esp[i], esp[i]);
+	one_list(&t->ike_encr, "20-128 12-192 28 18-256");
+	one_list(&t->ike_integ, "14 12");
+	one_list(&t->ike_prf, "6 2");
+	one_list(&t->ike_dh, "31 14 2 5 15 16 17 18 19 20 21 22 23 24 32");
+	one_list(&t->ike_kem, "37 36 35");
+	assert_int_equal(t->pq, CONFIG_PQ_PREFER);
+	one_list(&t->esp_encr, "12-128 19-256 21-192");
+	one_list(&t->esp_integ, "13 2");
+	one_list(&t->esp_pfs, "20 0 32");
+	one_list(&t->esp_esn, "0 1");
+
+	t = &c->connections[0].tunnels[1];
+	one_list(&t->ike_encr, "20-256 20-128 12-256");
+	one_list(&t->ike_integ, "13 12");
+	one_list(&t->ike_prf, "6 5");
+	one_list(&t->ike_dh, "31 20 19 14");
+	one_list(&t->ike_kem, "36");
+	assert_int_equal(t->pq, CONFIG_PQ_OFF);
+	one_list(&t->esp_encr, "20-256 20-128 12-256");
+	one_list(&t->esp_integ, "13 12");
+	one_list(&t->esp_pfs, "31 20 19 14");
+	one_list(&t->esp_esn, "1 0");
 	config_free(c);
 }
 
@@ -398,7 +410,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),        cmocka_unit_test(overrides),
-		cmocka_unit_test(short_lifetimes), cmocka_unit_test(suites),
+		cmocka_unit_test(short_lifetimes), cmocka_unit_test(algorithms),
 		cmocka_unit_test(indexes),         cmocka_unit_test(nearest),
 		cmocka_unit_test(many_errors),     cmocka_unit_test(bombs),
 		cmocka_unit_test(examples),

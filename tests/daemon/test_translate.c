@@ -324,8 +324,9 @@ static void tunnel(void **state)
 	assert_int_equal(cfg.n_remote_ts, 2);
 	assert_int_equal(cfg.local_ts[0].port_first, 0);
 	assert_int_equal(cfg.local_ts[0].port_last, 65535);
-	assert_true(cfg.n_ike_suites >= 1 && cfg.n_esp_suites >= 1);
-	assert_int_equal(cfg.n_ike_suites, conn->tunnels[0].n_ike);
+	assert_int_equal(cfg.ike_algs.by_type[IKE_TRANSFORM_ENCR].n, conn->tunnels[0].ike_encr.n);
+	assert_int_equal(cfg.esp_algs.by_type[IKE_TRANSFORM_ESN].n, conn->tunnels[0].esp_esn.n);
+	assert_int_equal(cfg.ike_algs.by_type[IKE_TRANSFORM_ADDKE1].n, 0);
 
 	assert_true(translate_ike_tunnel(conn, &conn->tunnels[0], &again, why, sizeof(why)));
 	assert_true(translate_ike_tunnel_equal(&cfg, &again));

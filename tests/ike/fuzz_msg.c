@@ -27,11 +27,12 @@ static void use(const struct ike_msg *msg)
 		{IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_384, 0, IKE_DH_ECP_384, 0},
 		{IKE_ENCR_AES_CBC, 128, 0, IKE_INTEG_HMAC_SHA2_256_128, 0, IKE_ESN_YES},
 	};
+	const struct ike_algs algs = ike_algs_of(ours, 2);
 	char text[300];
 
-	ike_proposal_explain(&msg->sa, IKE_PROTO_IKE, ours, 2, text, sizeof(text));
+	ike_proposal_explain(&msg->sa, IKE_PROTO_IKE, &algs, text, sizeof(text));
 	must(strlen(text) > 0 && strlen(text) < sizeof(text));
-	ike_proposal_explain(&msg->sa, IKE_PROTO_ESP, ours, 2, text, 20);
+	ike_proposal_explain(&msg->sa, IKE_PROTO_ESP, &algs, text, 20);
 	must(strlen(text) < 20);
 	must(msg->n_notifies <= IKE_MSG_MAX_NOTIFIES && msg->n_deletes <= IKE_MSG_MAX_DELETES);
 	must(rebuilds(msg));

@@ -102,6 +102,7 @@ static bool sa_rebuilds(const struct ike_sa_payload *sa)
 	for (size_t i = 0; i < 8 * 3 * 6 * 2; i++) {
 		struct ike_suite s = encrs[i % 8], chosen, again;
 		const struct ike_proposal *p, *q;
+		struct ike_algs one;
 		struct ike_builder b;
 		struct ike_msg msg = {0};
 		uint8_t first;
@@ -110,13 +111,14 @@ static bool sa_rebuilds(const struct ike_sa_payload *sa)
 		s.prf = protocol == IKE_PROTO_IKE ? prfs[i / 8 % 3] : 0;
 		s.dh = dhs[i / 24 % 6];
 		s.esn = protocol == IKE_PROTO_IKE ? 0 : i / 144;
-		if (ike_proposal_select(sa, protocol, &s, 1, false, &chosen, &p) != IKE_OK)
+		one = ike_algs_of(&s, 1);
+		if (ike_proposal_select(sa, protocol, &one, false, &chosen, &p) != IKE_OK)
 			continue;
 		ike_build_open_inner(&b, buf, sizeof(buf));
 		ike_build_sa_chosen(&b, p->number, protocol, p->spi, p->spi_size, &chosen);
 		if (!ike_build_close_inner(&b, &size, &first) ||
 		    ike_msg_parse_inner(first, rd_of(buf, size), &msg) != IKE_OK ||
-		    ike_proposal_check(&msg.sa, protocol, &s, 1, false, &again, &q) != IKE_OK ||
+		    ike_proposal_check(&msg.sa, protocol, &one, false, &again, &q) != IKE_OK ||
 		    !ike_suite_equal(&again, &chosen) || q->number != p->number ||
 		    q->spi_size != p->spi_size || !bytes_same(q->spi, p->spi, p->spi_size))
 			return false;

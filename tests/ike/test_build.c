@@ -141,6 +141,7 @@ static void overflow_everywhere(void **state)
 	static const struct ike_suite suite = {IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_256, 0,
 					       IKE_DH_ECP_256,      0};
 	const struct ike_header h = test_header(IKE_SA_INIT, IKE_FLAG_INITIATOR, 0);
+	const struct ike_algs algs = ike_algs_of(&suite, 1);
 	const uint8_t bytes[64] = {0};
 	size_t need = 0;
 
@@ -152,7 +153,7 @@ static void overflow_everywhere(void **state)
 
 		assert_non_null(buf);
 		ike_build_open(&b, buf, size, &h);
-		ike_build_sa(&b, IKE_PROTO_IKE, NULL, 0, &suite, 1);
+		ike_build_sa(&b, IKE_PROTO_IKE, NULL, 0, &algs, false, IKE_DH_NONE);
 		ike_build_ke(&b, IKE_DH_ECP_256, bytes, 64);
 		ike_build_nonce(&b, bytes, 32);
 		n = ike_build_close(&b);
@@ -168,6 +169,7 @@ static void overflow_everywhere(void **state)
 static void too_long(void **state)
 {
 	static uint8_t data[70000], buf[140000];
+	const struct ike_algs nothing = {0};
 	const struct ike_header h = test_header(IKE_SA_INIT, IKE_FLAG_INITIATOR, 0);
 	struct ike_builder b;
 
@@ -182,7 +184,7 @@ static void too_long(void **state)
 	ike_build_vendor(&b, data, 70000);
 	assert_int_equal(ike_build_close(&b), 0);
 	ike_build_open(&b, buf, sizeof(buf), &h);
-	ike_build_sa(&b, IKE_PROTO_IKE, NULL, 0, NULL, 0); /* an offer of nothing */
+	ike_build_sa(&b, IKE_PROTO_IKE, NULL, 0, &nothing, false, IKE_DH_NONE);
 	assert_int_equal(ike_build_close(&b), 0);
 }
 

@@ -2,7 +2,7 @@
 /*
  * Tests of negotiation, one case a line. Both sides are written in words:
  *
- *	ours	aes-256-gcm-16 prf-sha2-384 dh-20 | aes-256-cbc sha2-256 prf-sha2-256 dh-14
+ *	ours	aes-256-gcm-16 aes-256-cbc sha2-256 prf-sha2-384 prf-sha2-256 dh-20 dh-14
  *	offer	1 aes-256-gcm-16 aes-128-gcm-16 prf-sha2-384 dh-20 dh-19 ; 2 ...
  *
  * An offer goes through the wire: it is written as a payload and parsed. Special words in it:
@@ -35,6 +35,10 @@ static const struct word words[] = {
 	{"aes-cbc", {1, 12, 0, false}},
 	{"3des", {1, 3, 0, false}},
 	{"chacha", {1, 28, 0, false}},
+	{"aes-256-gcm-8", {1, 18, 256, false}},
+	{"aes-256-gcm-12", {1, 19, 256, false}},
+	{"aes-192-cbc", {1, 12, 192, false}},
+	{"gmac", {1, 21, 256, false}},
 	{"null", {1, 11, 0, false}},
 	{"prf-sha1", {2, 2, 0, false}},
 	{"prf-sha2-256", {2, 5, 0, false}},
@@ -51,6 +55,18 @@ static const struct word words[] = {
 	{"dh-19", {4, 19, 0, false}},
 	{"dh-20", {4, 20, 0, false}},
 	{"dh-31", {4, 31, 0, false}},
+	{"dh-24", {4, 24, 0, false}},
+	{"dh-32", {4, 32, 0, false}},
+	{"ke1-512", {6, 35, 0, false}},
+	{"ke1-768", {6, 36, 0, false}},
+	{"ke1-20", {6, 20, 0, false}},
+	{"no-ke1", {6, 0, 0, false}},
+	{"ke2-768", {7, 36, 0, false}},
+	{"ke2-1024", {7, 37, 0, false}},
+	{"ke2-20", {7, 20, 0, false}},
+	{"no-ke2", {7, 0, 0, false}},
+	{"ke3-32", {8, 32, 0, false}},
+	{"no-ke3", {8, 0, 0, false}},
 	{"esn", {5, 1, 0, false}},
 	{"no-esn", {5, 0, 0, false}},
 };
@@ -63,35 +79,21 @@ static const struct ike_transform *transform_of(const char *word)
 	return NULL;
 }
 
-static size_t suites_of(const char *text, struct ike_suite *out)
+/* Our lists, in the words' order. ESP without the word for a group or ESN has none. */
+static struct ike_algs algs_of(const char *text)
 {
+	struct ike_algs out = {0};
 	char copy[1024], *save = NULL;
-	size_t n = 0;
 
 	snprintf(copy, sizeof(copy), "%s", text);
-	out[0] = (struct ike_suite){0};
 	for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
 		const struct ike_transform *t = transform_of(w);
 
-		if (strcmp(w, "|") == 0) {
-			out[++n] = (struct ike_suite){0};
-			continue;
-		}
-		if (!t)
+		if (!t || t->type >= IKE_N_ALG_LISTS)
 			fail_msg("unknown word %s", w);
-		switch (t->type) {
-		case 1:
-			out[n].encr = t->id;
-			out[n].encr_key_bits = t->key_bits;
-			break;
-		case 2: out[n].prf = t->id; break;
-		case 3: out[n].integ = t->id; break;
-		case 4: out[n].dh = t->id; break;
-		case 5: out[n].esn = t->id; break;
-		default: fail();
-		}
+		assert_true(ike_algs_add(&out, t->type, t->id, t->key_bits));
 	}
-	return n + 1;
+	return out;
 }
 
 /* A builder of its own, since the product's cannot write what is wrong. */
@@ -182,13 +184,14 @@ static void offer_parse(const char *text, uint8_t protocol, struct ike_msg *msg)
 #define ESP IKE_PROTO_ESP
 
 /* clang-format off */
+#define BOTH  "aes-256-gcm-16 aes-256-cbc sha2-256 prf-sha2-384 prf-sha2-256 dh-20 dh-14"
 #define GCM20 "aes-256-gcm-16 prf-sha2-384 dh-20"
 #define CBC14 "aes-256-cbc sha2-256 prf-sha2-256 dh-14"
 
 static const struct {
 	const char *name;
 	uint8_t protocol;
-	bool skip_dh;
+	bool skip_ke;
 	const char *ours, *offer;
 	const char *want; /* "number suite", NULL = nothing in common */
 } selections[] = {
@@ -196,8 +199,28 @@ static const struct {
 	{"the same",               IKE, 0, GCM20, "1 " GCM20, "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
 	{"one among many",         IKE, 0, GCM20, "1 aes-128-cbc aes-256-gcm-16 aes-256-cbc prf-sha1 prf-sha2-384 dh-2 dh-14 dh-20", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
 	{"second proposal",        IKE, 0, GCM20, "1 " CBC14 ";2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
-	{"our order, not theirs",  IKE, 0, GCM20 " | " CBC14, "1 " CBC14 ";2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
-	{"our second choice",      IKE, 0, GCM20 " | " CBC14, "1 " CBC14, "1 aes-256-cbc/sha2-256/prf-sha2-256/dh-14"},
+	{"our order, not theirs",  IKE, 0, BOTH, "1 " CBC14 ";2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"GMAC for IKE",           IKE, 0, "gmac prf-sha2-384 dh-20", "1 gmac prf-sha2-384 dh-20", NULL},
+	/* RFC 9370: none that we want, none that they want, the same method twice */
+	{"ML-KEM",                 IKE, 0, GCM20 " ke1-768", "1 " GCM20 " ke1-512 ke1-768", "1 aes-256-gcm-16/prf-sha2-384/dh-20/ke1-ml-kem-768"},
+	{"ML-KEM, not offered",    IKE, 0, GCM20 " ke1-768", "1 " GCM20, NULL},
+	{"ML-KEM, offered as none",IKE, 0, GCM20 " ke1-768", "1 " GCM20 " no-ke1", NULL},
+	{"ML-KEM, not ours",       IKE, 0, GCM20, "1 " GCM20 " ke1-768", NULL},
+	{"ML-KEM, not ours, none", IKE, 0, GCM20, "1 " GCM20 " ke1-768 no-ke1", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"ML-KEM beside without",  IKE, 0, GCM20, "1 " GCM20 " ke1-768;2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"ML-KEM liked better",    IKE, 0, GCM20 " ke1-768 no-ke1", "1 " GCM20 ";2 " GCM20 " ke1-768", "2 aes-256-gcm-16/prf-sha2-384/dh-20/ke1-ml-kem-768"},
+	{"ML-KEM before a cipher", IKE, 0, GCM20 " aes-128-gcm-16 ke1-768 no-ke1", "1 " GCM20 ";2 aes-128-gcm-16 prf-sha2-384 dh-20 ke1-768", "2 aes-128-gcm-16/prf-sha2-384/dh-20/ke1-ml-kem-768"},
+	{"ML-KEM disliked",        IKE, 0, GCM20 " no-ke1 ke1-768", "1 " GCM20 " ke1-768;2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"group is ADDKE1's",      IKE, 0, GCM20 " ke1-20", "1 " GCM20 " ke1-20", NULL},
+	{"group gives way",        IKE, 0, GCM20 " dh-14 ke1-20", "1 " GCM20 " dh-14 ke1-20", "1 aes-256-gcm-16/prf-sha2-384/dh-14/ke1-20"},
+	{"ADDKE1 gives way",       IKE, 0, GCM20 " ke1-20 ke1-512", "1 " GCM20 " ke1-20 ke1-512", "1 aes-256-gcm-16/prf-sha2-384/dh-20/ke1-ml-kem-512"},
+	{"ADDKE2 differs",         IKE, 0, GCM20 " ke1-768 ke2-768 ke2-1024", "1 " GCM20 " ke1-768 ke2-768 ke2-1024", "1 aes-256-gcm-16/prf-sha2-384/dh-20/ke1-ml-kem-768/ke2-ml-kem-1024"},
+	{"ADDKE2 the same only",   IKE, 0, GCM20 " ke1-768 ke2-768", "1 " GCM20 " ke1-768 ke2-768", NULL},
+	{"ADDKE1 none, ADDKE2",    IKE, 0, GCM20 " ke2-768", "1 " GCM20 " no-ke1 ke2-768", "1 aes-256-gcm-16/prf-sha2-384/dh-20/ke2-ml-kem-768"},
+	{"ADDKE7 none",            IKE, 0, GCM20, "1 " GCM20 " type-12-0", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"ADDKE7 wanted",          IKE, 0, GCM20, "1 " GCM20 " type-12-36", NULL},
+	{"type 13",                IKE, 0, GCM20, "1 " GCM20 " type-13-0", NULL},
+	{"our second choice",      IKE, 0, BOTH, "1 " CBC14, "1 aes-256-cbc/sha2-256/prf-sha2-256/dh-14"},
 	{"not across proposals",   IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 dh-19;2 aes-256-gcm-16 prf-sha2-256 dh-20", NULL},
 	{"key length differs",     IKE, 0, GCM20, "1 aes-128-gcm-16 prf-sha2-384 dh-20", NULL},
 	{"key length absent",      IKE, 0, GCM20, "1 aes-gcm-16 prf-sha2-384 dh-20", NULL},
@@ -231,9 +254,9 @@ static const struct {
 	{"ESP where IKE is due",   IKE, 0, GCM20, "1 esp spi=0 " GCM20, NULL},
 	/* ESP */
 	{"ESP",                    ESP, 0, "aes-256-gcm-16",          "1 aes-256-gcm-16 no-esn",          "1 aes-256-gcm-16"},
-	{"ESN, ours first yes",    ESP, 0, "aes-256-gcm-16 esn | aes-256-gcm-16", "1 aes-256-gcm-16 no-esn esn", "1 aes-256-gcm-16/esn"},
-	{"ESN, ours first no",     ESP, 0, "aes-256-gcm-16 | aes-256-gcm-16 esn", "1 aes-256-gcm-16 no-esn esn", "1 aes-256-gcm-16"},
-	{"ESN absent means no",    ESP, 0, "aes-256-gcm-16 esn | aes-256-gcm-16", "1 aes-256-gcm-16",    "1 aes-256-gcm-16"},
+	{"ESN, ours first yes",    ESP, 0, "aes-256-gcm-16 esn no-esn", "1 aes-256-gcm-16 no-esn esn", "1 aes-256-gcm-16/esn"},
+	{"ESN, ours first no",     ESP, 0, "aes-256-gcm-16 no-esn esn", "1 aes-256-gcm-16 no-esn esn", "1 aes-256-gcm-16"},
+	{"ESN absent means no",    ESP, 0, "aes-256-gcm-16 esn no-esn", "1 aes-256-gcm-16",    "1 aes-256-gcm-16"},
 	{"ESN absent, ours yes",   ESP, 0, "aes-256-gcm-16 esn",      "1 aes-256-gcm-16",                 NULL},
 	{"ESN number 2",           ESP, 0, "aes-256-gcm-16",          "1 aes-256-gcm-16 type-5-2",        NULL},
 	{"PFS on both",            ESP, 0, "aes-256-gcm-16 dh-20",    "1 aes-256-gcm-16 dh-20 no-esn",    "1 aes-256-gcm-16/dh-20"},
@@ -249,28 +272,41 @@ static const struct {
 	{"AH before ESP",          ESP, 0, "aes-256-gcm-16",          "1 ah sha2-256 no-esn;2 aes-256-gcm-16 no-esn", "2 aes-256-gcm-16"},
 	{"SPI of 8 in ESP",        ESP, 0, "aes-256-gcm-16",          "1 spi=8 aes-256-gcm-16 no-esn",    NULL},
 	{"SPI of 0 in ESP",        ESP, 0, "aes-256-gcm-16",          "1 spi=0 aes-256-gcm-16 no-esn",    NULL},
+	{"ChaCha20",               ESP, 0, "chacha",                  "1 chacha no-esn",                  "1 chacha20-poly1305"},
+	{"ChaCha20, key length",   ESP, 0, "chacha",                  "1 chacha bits=256 no-esn",         NULL}, /* RFC 7634 4 */
+	{"GMAC",                   ESP, 0, "gmac",                    "1 gmac no-esn",                    "1 aes-256-gmac"},
+	{"ESP with ML-KEM",        ESP, 0, "aes-256-gcm-16 dh-20 ke1-768", "1 aes-256-gcm-16 dh-20 ke1-768 no-esn", "1 aes-256-gcm-16/dh-20/ke1-ml-kem-768"},
+	{"ML-KEM without a group", ESP, 0, "aes-256-gcm-16 no-dh ke1-768", "1 aes-256-gcm-16 ke1-768 no-esn", NULL},
+	{"first child, ML-KEM",    ESP, 1, "aes-256-gcm-16 dh-20 ke1-768", "1 aes-256-gcm-16 no-esn",     "1 aes-256-gcm-16"},
 	{"NULL encryption",        ESP, 0, "aes-256-gcm-16",          "1 null sha2-256 no-esn",           NULL},
 };
 
 static const struct {
 	const char *name;
 	uint8_t protocol;
-	bool skip_dh;
+	bool skip_ke;
 	const char *offered, *answer, *want;
 } answers[] = {
-	{"as offered",             IKE, 0, GCM20 " | " CBC14, "2 " CBC14, "2 aes-256-cbc/sha2-256/prf-sha2-256/dh-14"},
+	{"as offered",             IKE, 0, BOTH, "2 " CBC14, "2 aes-256-cbc/sha2-256/prf-sha2-256/dh-14"},
 	{"two proposals",          IKE, 0, GCM20, "1 " GCM20 ";2 " GCM20, NULL},
 	{"two ciphers",            IKE, 0, GCM20, "1 aes-256-gcm-16 aes-128-gcm-16 prf-sha2-384 dh-20", NULL},
 	{"one cipher twice",       IKE, 0, GCM20, "1 aes-256-gcm-16 aes-256-gcm-16 prf-sha2-384 dh-20", NULL},
 	{"two groups",             IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 dh-20 dh-19", NULL},
 	{"not offered",            IKE, 0, GCM20, "1 aes-128-gcm-16 prf-sha2-384 dh-20", NULL},
-	{"a mix never offered",    IKE, 0, GCM20 " | " CBC14, "1 aes-256-gcm-16 prf-sha2-256 dh-14", NULL},
+	{"another combination",    IKE, 0, BOTH, "1 aes-256-gcm-16 prf-sha2-256 dh-14", "1 aes-256-gcm-16/prf-sha2-256/dh-14"},
+	{"CBC without integrity",  IKE, 0, BOTH, "1 aes-256-cbc prf-sha2-256 dh-14", NULL},
 	{"AEAD with INTEG none",   IKE, 0, GCM20, "1 aes-256-gcm-16 prf-sha2-384 no-integ dh-20", "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"ML-KEM",                 IKE, 0, GCM20 " ke1-768 no-ke1", "1 " GCM20 " ke1-768", "1 aes-256-gcm-16/prf-sha2-384/dh-20/ke1-ml-kem-768"},
+	{"ML-KEM left out",        IKE, 0, GCM20 " ke1-768 no-ke1", "2 " GCM20, "2 aes-256-gcm-16/prf-sha2-384/dh-20"},
+	{"ML-KEM stripped",        IKE, 0, GCM20 " ke1-768", "1 " GCM20, NULL},
+	{"ML-KEM never offered",   IKE, 0, GCM20, "1 " GCM20 " ke1-768", NULL},
+	{"two of ADDKE1",          IKE, 0, GCM20 " ke1-768 ke1-512", "1 " GCM20 " ke1-768 ke1-512", NULL},
+	{"first child, ADDKE1",    ESP, 1, "aes-256-gcm-16 dh-20 ke1-768", "1 aes-256-gcm-16 no-esn ke1-768", NULL},
 	{"a PRF short",            IKE, 0, GCM20, "1 aes-256-gcm-16 dh-20", NULL},
 	{"type of its own",        IKE, 0, GCM20, "1 " GCM20 " type-9-1", NULL},
 	{"type 255",               IKE, 0, GCM20, "1 " GCM20 " type-255-1 type-255-1", NULL},
 	{"ESP",                    ESP, 0, "aes-256-gcm-16 esn dh-20", "1 aes-256-gcm-16 dh-20 esn", "1 aes-256-gcm-16/dh-20/esn"},
-	{"ESP both ESN",           ESP, 0, "aes-256-gcm-16 esn | aes-256-gcm-16", "1 aes-256-gcm-16 esn no-esn", NULL},
+	{"ESP both ESN",           ESP, 0, "aes-256-gcm-16 esn no-esn", "1 aes-256-gcm-16 esn no-esn", NULL},
 	{"ESP without ESN",        ESP, 0, "aes-256-gcm-16", "1 aes-256-gcm-16", "1 aes-256-gcm-16"},
 	{"ESP, PFS left out",      ESP, 0, "aes-256-gcm-16 dh-20", "1 aes-256-gcm-16 no-esn", NULL},
 	{"first child",            ESP, 1, "aes-256-gcm-16 dh-20", "1 aes-256-gcm-16 no-esn", "1 aes-256-gcm-16"},
@@ -283,7 +319,7 @@ static const struct {
 	uint8_t protocol;
 	const char *ours, *offer, *want;
 } explanations[] = {
-	{IKE, "aes-256-gcm-16 prf-sha2-256 dh-19 | aes-256-gcm-16 prf-sha2-256 dh-20",
+	{IKE, "aes-256-gcm-16 prf-sha2-256 dh-19 aes-256-gcm-16 prf-sha2-256 dh-20",
 	 "1 3des sha1 prf-sha1 dh-2;2 aes-256-gcm-16 prf-sha1 dh-14",
 	 "closest offer 2: differs in PRF: they sha1, we sha2-256; DH: they 14, we 19,20"},
 	{IKE, GCM20, "1 aes-128-gcm-16 prf-sha2-384 dh-20", "closest offer 1: differs in encryption: they aes-128-gcm-16, we aes-256-gcm-16"},
@@ -291,7 +327,9 @@ static const struct {
 	{IKE, GCM20, "1 aes-256-gcm-16 sha2-256 prf-sha2-384 dh-20", "closest offer 1: differs in integrity: they sha2-256, we none"},
 	{IKE, CBC14, "1 aes-256-cbc prf-sha2-256 dh-14", "closest offer 1: differs in integrity: they none, we sha2-256"},
 	{IKE, GCM20, "1 aes-256-gcm-16 bad-attr prf-sha2-384 dh-20", "closest offer 1: differs in encryption: they aes-256-gcm-16(unknown attribute), we aes-256-gcm-16"},
-	{IKE, GCM20, "1 " GCM20 " type-6-35", "closest offer 1: it holds transform type 6, which is not supported here"},
+	{IKE, GCM20, "1 " GCM20 " type-13-35", "closest offer 1: it holds transform type 13, which is not supported here"},
+	{IKE, GCM20, "1 " GCM20 " ke1-512", "closest offer 1: differs in additional key exchange 1: they ml-kem-512, we none"},
+	{IKE, GCM20 " ke1-768", "1 " GCM20, "closest offer 1: differs in additional key exchange 1: they none, we ml-kem-768"},
 	{IKE, GCM20, "1 spi=4 " GCM20, "closest offer 1: its SPI or its set of transform types is not valid for the protocol"},
 	{IKE, GCM20, "1 esp " GCM20, "none of the 1 offers is for IKE"},
 	{IKE, GCM20, "1 " GCM20, "closest offer 1: no difference"},
@@ -321,20 +359,20 @@ static void select_cases(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(selections); i++) {
-		struct ike_suite ours[32], out = {0};
-		const size_t n = suites_of(selections[i].ours, ours);
+		const struct ike_algs ours = algs_of(selections[i].ours);
+		struct ike_suite out = {0};
 		const struct ike_proposal *p = NULL;
 		enum ike_err err;
 
 		offer_parse(selections[i].offer, selections[i].protocol, &msg);
-		err = ike_proposal_select(&msg.sa, selections[i].protocol, ours, n,
-					  selections[i].skip_dh, &out, &p);
+		err = ike_proposal_select(&msg.sa, selections[i].protocol, &ours,
+					  selections[i].skip_ke, &out, &p);
 		expect(selections[i].name, selections[i].want, err, &out, p);
 	}
 }
 
 #define GROUPS                                                                                     \
-	"aes-256-gcm-16 prf-sha2-384 dh-20 | aes-256-gcm-16 prf-sha2-384 dh-31 | "                 \
+	"aes-256-gcm-16 prf-sha2-384 dh-20 aes-256-gcm-16 prf-sha2-384 dh-31 "                     \
 	"aes-128-gcm-16 prf-sha2-384 dh-19"
 
 /* The group of the KE payload counts among suites that differ in nothing else. */
@@ -359,11 +397,11 @@ static void group_cases(void **state)
 		{"not ours", IKE, GROUPS, "1 aes-256-gcm-16 prf-sha2-384 dh-20 dh-14", 14,
 		 "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
 		{"with a worse cipher only", IKE, GROUPS,
-		 "1 aes-256-gcm-16 aes-128-gcm-16 prf-sha2-384 dh-20 dh-19", 19,
+		 "1 aes-256-gcm-16 prf-sha2-384 dh-20;2 aes-128-gcm-16 prf-sha2-384 dh-19", 19,
 		 "1 aes-256-gcm-16/prf-sha2-384/dh-20"},
-		{"no KE payload", ESP, "aes-256-gcm-16 dh-20 esn | aes-256-gcm-16 esn",
+		{"no KE payload", ESP, "aes-256-gcm-16 dh-20 no-dh esn",
 		 "1 aes-256-gcm-16 dh-20 no-dh esn", 0, "1 aes-256-gcm-16/dh-20/esn"},
-		{"PFS that the peer came for", ESP, "aes-256-gcm-16 esn | aes-256-gcm-16 dh-20 esn",
+		{"PFS that the peer came for", ESP, "aes-256-gcm-16 no-dh dh-20 esn",
 		 "1 aes-256-gcm-16 dh-20 no-dh esn", 20, "1 aes-256-gcm-16/dh-20/esn"},
 		{"nothing in common", IKE, GROUPS, "1 aes-256-cbc sha2-256 prf-sha2-384 dh-20", 20,
 		 NULL},
@@ -372,13 +410,13 @@ static void group_cases(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(cases); i++) {
-		struct ike_suite ours[32], out = {0};
-		const size_t n = suites_of(cases[i].ours, ours);
+		const struct ike_algs ours = algs_of(cases[i].ours);
+		struct ike_suite out = {0};
 		const struct ike_proposal *p = NULL;
 		enum ike_err err;
 
 		offer_parse(cases[i].offer, cases[i].protocol, &msg);
-		err = ike_proposal_select_ke(&msg.sa, cases[i].protocol, ours, n, cases[i].group,
+		err = ike_proposal_select_ke(&msg.sa, cases[i].protocol, &ours, cases[i].group,
 					     &out, &p);
 		expect(cases[i].name, cases[i].want, err, &out, p);
 	}
@@ -390,19 +428,20 @@ static void check_cases(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(answers); i++) {
-		struct ike_suite offered[32], out = {0};
-		const size_t n = suites_of(answers[i].offered, offered);
+		const struct ike_algs offered = algs_of(answers[i].offered);
+		struct ike_suite out = {0};
 		const struct ike_proposal *p = NULL;
 		enum ike_err err;
 
 		offer_parse(answers[i].answer, answers[i].protocol, &msg);
-		err = ike_proposal_check(&msg.sa, answers[i].protocol, offered, n,
-					 answers[i].skip_dh, &out, &p);
+		err = ike_proposal_check(&msg.sa, answers[i].protocol, &offered, answers[i].skip_ke,
+					 &out, &p);
 		expect(answers[i].name, answers[i].want, err, &out, p);
 	}
 	/* An SA payload that is not there at all. */
 	memset(&msg, 0, sizeof(msg));
-	assert_int_equal(ike_proposal_check(&msg.sa, IKE, NULL, 0, false, &(struct ike_suite){0},
+	assert_int_equal(ike_proposal_check(&msg.sa, IKE, &(struct ike_algs){0}, false,
+					    &(struct ike_suite){0},
 					    &(const struct ike_proposal *){NULL}),
 			 IKE_ERR_NO_PROPOSAL);
 }
@@ -413,21 +452,18 @@ static void explain_cases(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(explanations); i++) {
-		struct ike_suite ours[32];
-		const size_t n = suites_of(explanations[i].ours, ours);
+		const struct ike_algs ours = algs_of(explanations[i].ours);
 		char text[256], tiny[8];
 
 		offer_parse(explanations[i].offer, explanations[i].protocol, &msg);
-		ike_proposal_explain(&msg.sa, explanations[i].protocol, ours, n, text,
-				     sizeof(text));
+		ike_proposal_explain(&msg.sa, explanations[i].protocol, &ours, text, sizeof(text));
 		assert_string_equal(text, explanations[i].want);
-		ike_proposal_explain(&msg.sa, explanations[i].protocol, ours, n, tiny,
-				     sizeof(tiny));
+		ike_proposal_explain(&msg.sa, explanations[i].protocol, &ours, tiny, sizeof(tiny));
 		assert_memory_equal(tiny, text, sizeof(tiny) - 1);
 	}
 }
 
-static void sa_build(uint8_t protocol, const struct ike_suite *suites, size_t n,
+static void sa_build(uint8_t protocol, const struct ike_algs *algs, bool skip_ke, uint16_t group,
 		     struct ike_msg *msg)
 {
 	static const uint8_t spi[4] = {1, 2, 3, 4};
@@ -437,103 +473,204 @@ static void sa_build(uint8_t protocol, const struct ike_suite *suites, size_t n,
 	size_t size;
 
 	ike_build_open_inner(&b, buf, sizeof(buf));
-	ike_build_sa(&b, protocol, spi, protocol == ESP ? 4 : 0, suites, n);
+	ike_build_sa(&b, protocol, spi, protocol == ESP ? 4 : 0, algs, skip_ke, group);
 	assert_true(ike_build_close_inner(&b, &size, &first));
 	memset(msg, 0, sizeof(*msg));
 	assert_int_equal(ike_msg_parse_inner(first, rd_of(buf, size), msg), IKE_OK);
 }
 
-/* A product of choices becomes one proposal for AEAD and one for the rest. */
-static void products_are_merged(void **state)
+/* What stands on the wire, in the words of this file, transforms as "type-id" where none fits. */
+static void proposals_format(const struct ike_sa_payload *sa, char *out, size_t size)
 {
-	static struct ike_msg msg;
-	struct ike_suite suites[32];
-	size_t n;
+	size_t n = 0;
 
-	(void)state;
-	n = suites_of(
-		"aes-256-gcm-16 prf-sha2-384 dh-31 | aes-256-gcm-16 prf-sha2-384 dh-20 | "
-		"aes-256-gcm-16 prf-sha2-256 dh-31 | aes-256-gcm-16 prf-sha2-256 dh-20 | "
-		"aes-256-cbc sha2-384 prf-sha2-384 dh-31 | aes-256-cbc sha2-384 prf-sha2-384 dh-20 "
-		"| "
-		"aes-256-cbc sha2-384 prf-sha2-256 dh-31 | aes-256-cbc sha2-384 prf-sha2-256 dh-20 "
-		"| "
-		"aes-256-cbc sha2-256 prf-sha2-384 dh-31 | aes-256-cbc sha2-256 prf-sha2-384 dh-20 "
-		"| "
-		"aes-256-cbc sha2-256 prf-sha2-256 dh-31 | aes-256-cbc sha2-256 prf-sha2-256 dh-20",
-		suites);
-	assert_int_equal(n, 12);
-	sa_build(IKE, suites, n, &msg);
-	assert_int_equal(msg.sa.n_proposals, 2);
-	assert_int_equal(msg.sa.proposals[0].n_transforms, 1 + 2 + 2);
-	assert_int_equal(msg.sa.proposals[1].n_transforms, 1 + 2 + 2 + 2);
-	assert_int_equal(msg.sa.proposals[0].transforms[1].id, IKE_PRF_HMAC_SHA2_384);
-	assert_int_equal(msg.sa.proposals[0].transforms[3].id, IKE_DH_CURVE25519);
+	out[0] = 0;
+	for (size_t i = 0; i < sa->n_proposals; i++) {
+		const struct ike_proposal *p = &sa->proposals[i];
 
-	n = suites_of("aes-256-gcm-16 dh-20 esn | aes-256-gcm-16 dh-20 | aes-256-gcm-16 dh-20",
-		      suites);
-	sa_build(ESP, suites, n, &msg);
-	assert_int_equal(msg.sa.n_proposals, 1);
-	assert_int_equal(msg.sa.proposals[0].n_transforms, 1 + 1 + 2);
-	assert_int_equal(msg.sa.proposals[0].spi[3], 4);
+		n += (size_t)snprintf(out + n, size - n, "%s%u", i ? ";" : "", p->number);
+		for (size_t t = 0; t < p->n_transforms; t++) {
+			const char *word = "?";
+
+			for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+				if (words[k].t.type == p->transforms[t].type &&
+				    words[k].t.id == p->transforms[t].id &&
+				    words[k].t.key_bits == p->transforms[t].key_bits)
+					word = words[k].text;
+			n += (size_t)snprintf(out + n, size - n, " %s", word);
+		}
+	}
 }
 
-/* What is on the wire offers our suites and no other combination, for random sets of suites. */
-static void offers_say_what_we_mean(void **state)
+/* Lists become as few proposals as can say the same (RFC 7296 3.3, RFC 9370 2.2.2). */
+static void offer_cases(void **state)
 {
+	/* clang-format off */
+	static const struct {
+		uint8_t protocol;
+		bool skip_ke;
+		uint16_t group;
+		const char *ours, *want;
+	} offers[] = {
+		{IKE, 0, 0, BOTH, "1 aes-256-gcm-16 prf-sha2-384 prf-sha2-256 dh-20 dh-14;"
+				  "2 aes-256-cbc prf-sha2-384 prf-sha2-256 sha2-256 dh-20 dh-14"},
+		{IKE, 0, 14, GCM20 " dh-14", "1 aes-256-gcm-16 prf-sha2-384 dh-14 dh-20"},
+		{IKE, 0, 19, GCM20 " dh-14", "1 aes-256-gcm-16 prf-sha2-384 dh-20 dh-14"},
+		{IKE, 0, 0, "aes-128-cbc aes-256-gcm-16 sha2-256 prf-sha2-256 dh-19",
+		 "1 aes-128-cbc prf-sha2-256 sha2-256 dh-19;2 aes-256-gcm-16 prf-sha2-256 dh-19"},
+		/* An offer of CBC needs integrity. */
+		{IKE, 0, 0, "aes-256-cbc " GCM20, "1 aes-256-gcm-16 prf-sha2-384 dh-20"},
+		/* ML-KEM required, preferred, two of three optional */
+		{IKE, 0, 0, GCM20 " ke1-768", "1 aes-256-gcm-16 prf-sha2-384 dh-20 ke1-768"},
+		{IKE, 0, 0, GCM20 " ke1-768 no-ke1",
+		 "1 aes-256-gcm-16 prf-sha2-384 dh-20 ke1-768;2 aes-256-gcm-16 prf-sha2-384 dh-20"},
+		{IKE, 0, 0, GCM20 " ke1-768 ke2-1024 no-ke2 ke3-32 no-ke3",
+		 "1 aes-256-gcm-16 prf-sha2-384 dh-20 ke1-768 ke2-1024 no-ke2 ke3-32 no-ke3"},
+		{IKE, 0, 0, BOTH " ke1-768 no-ke1",
+		 "1 aes-256-gcm-16 prf-sha2-384 prf-sha2-256 dh-20 dh-14 ke1-768;"
+		 "2 aes-256-cbc prf-sha2-384 prf-sha2-256 sha2-256 dh-20 dh-14 ke1-768;"
+		 "3 aes-256-gcm-16 prf-sha2-384 prf-sha2-256 dh-20 dh-14;"
+		 "4 aes-256-cbc prf-sha2-384 prf-sha2-256 sha2-256 dh-20 dh-14"},
+		{ESP, 0, 0, "aes-256-gcm-16 dh-20 esn no-esn", "1 aes-256-gcm-16 dh-20 esn no-esn"},
+		{ESP, 0, 0, "aes-256-gcm-16 dh-20 no-dh esn", "1 aes-256-gcm-16 dh-20 esn;2 aes-256-gcm-16 esn"},
+		{ESP, 0, 0, "aes-256-gcm-16 no-dh dh-20 esn", "1 aes-256-gcm-16 esn;2 aes-256-gcm-16 dh-20 esn"},
+		{ESP, 1, 0, "aes-256-gcm-16 no-dh dh-20 esn ke1-768", "1 aes-256-gcm-16 esn"},
+		{ESP, 0, 20, "aes-256-gcm-16 dh-20 dh-31 no-dh esn ke1-768 no-ke1",
+		 "1 aes-256-gcm-16 dh-20 dh-31 esn ke1-768;2 aes-256-gcm-16 dh-20 dh-31 esn;3 aes-256-gcm-16 esn"},
+		{ESP, 0, 0, "gmac chacha aes-256-gcm-8 no-esn", "1 gmac chacha aes-256-gcm-8 no-esn"},
+	};
+	/* clang-format on */
 	static struct ike_msg msg;
-	struct test_random r = {.state = 7};
 
 	(void)state;
-	for (int round = 0; round < 300; round++) {
-		struct ike_suite suites[32];
-		uint8_t bytes[1 + 32 * 4];
-		size_t n, n_on_offer = 0;
+	for (size_t i = 0; i < N_OF(offers); i++) {
+		const struct ike_algs ours = algs_of(offers[i].ours);
+		char text[1024];
+
+		sa_build(offers[i].protocol, &ours, offers[i].skip_ke, offers[i].group, &msg);
+		proposals_format(&msg.sa, text, sizeof(text));
+		assert_string_equal(text, offers[i].want);
+		if (offers[i].protocol == ESP)
+			assert_int_equal(msg.sa.proposals[0].spi[3], 4);
+	}
+}
+
+/* What is on the wire offers the combinations of our lists and no other, for random lists. */
+static void offers_say_what_we_mean(void **state)
+{
+	static const struct ike_alg pool[IKE_N_ALG_LISTS][4] = {
+		[IKE_TRANSFORM_ENCR] = {{20, 128}, {12, 256}, {28, 0}, {12, 192}},
+		[IKE_TRANSFORM_PRF] = {{5, 0}, {6, 0}, {7, 0}, {2, 0}},
+		[IKE_TRANSFORM_INTEG] = {{12, 0}, {13, 0}, {2, 0}, {14, 0}},
+		[IKE_TRANSFORM_DH] = {{14, 0}, {31, 0}, {20, 0}, {36, 0}},
+		[IKE_TRANSFORM_ADDKE1] = {{0, 0}, {36, 0}, {20, 0}, {37, 0}},
+		[IKE_TRANSFORM_ADDKE1 + 1] = {{0, 0}, {36, 0}, {37, 0}, {31, 0}},
+	};
+	static struct ike_msg msg;
+	struct test_random r = {.state = 7};
+	unsigned n_meant = 0, n_refused = 0;
+
+	(void)state;
+	for (int round = 0; round < 400; round++) {
+		struct ike_algs ours = {0};
+		uint8_t bytes[IKE_N_ALG_LISTS];
 
 		test_random(&r, bytes, sizeof(bytes));
-		n = 1 + bytes[0] % 32;
-		for (size_t i = 0; i < n; i++) {
-			static const uint16_t dhs[] = {14, 19, 31};
-			const uint8_t *b = bytes + 1 + 4 * i;
-			const bool aead = b[0] & 1;
+		for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++)
+			for (unsigned i = 0; i < 4; i++)
+				if (pool[type][0].id + pool[type][1].id &&
+				    (bytes[type] >> i & 1 ||
+				     (i == 0 && !(bytes[type] & 15) && type <= 4)))
+					assert_true(ike_algs_add(&ours, type, pool[type][i].id,
+								 pool[type][i].key_bits));
+		sa_build(IKE, &ours, false, 0, &msg);
+		for (unsigned c = 0; c < 4096; c++) {
+			const struct ike_alg *encr = &pool[1][c & 3];
+			const bool aead = ike_encr_desc(encr->id)->aead;
+			const struct ike_suite s = {
+				.encr = encr->id,
+				.encr_key_bits = encr->key_bits,
+				.prf = pool[2][c >> 2 & 3].id,
+				.integ = aead ? 0 : pool[3][c >> 4 & 3].id,
+				.dh = pool[4][c >> 6 & 3].id,
+				.ake = {pool[6][c >> 8 & 3].id, pool[7][c >> 10 & 3].id},
+			};
+			const bool twice =
+				(s.ake[0] && (s.ake[0] == s.ake[1] || s.ake[0] == s.dh)) ||
+				(s.ake[1] && s.ake[1] == s.dh);
+			const bool meant = ike_algs_permit(&ours, &s) && !twice;
+			const struct ike_algs one = ike_algs_of(&s, 1);
+			const struct ike_proposal *p;
+			struct ike_suite out;
 
-			suites[i] = (struct ike_suite){aead ? 20 : 12,   b[0] & 2 ? 128 : 256,
-						       b[1] & 1 ? 5 : 6, aead ? 0 : 12 + b[2] % 2,
-						       dhs[b[3] % 3],    0};
+			assert_int_equal(ike_proposal_select(&msg.sa, IKE, &one, false, &out, &p),
+					 meant ? IKE_OK : IKE_ERR_NO_PROPOSAL);
+			if (meant)
+				assert_true(ike_suite_equal(&out, &s));
+			n_meant += meant;
+			n_refused += !meant;
 		}
-		sa_build(IKE, suites, n, &msg);
-		for (int encr = 0; encr < 4; encr++)
-			for (int prf = 5; prf <= 6; prf++)
-				for (int integ = 11; integ <= 13; integ++)
-					for (int dh = 0; dh < 3; dh++) {
-						static const uint16_t dhs[] = {14, 19, 31};
-						struct ike_suite s = {encr & 1 ? 20 : 12,
-								      encr & 2 ? 128 : 256,
-								      prf,
-								      integ == 11 ? 0 : integ,
-								      dhs[dh],
-								      0};
-						struct ike_suite out;
-						const struct ike_proposal *p;
-						bool meant = false;
-
-						for (size_t i = 0; i < n && !meant; i++)
-							meant = ike_suite_equal(&suites[i], &s);
-						assert_int_equal(
-							ike_proposal_select(&msg.sa, IKE, &s, 1,
-									    false, &out, &p),
-							meant ? IKE_OK : IKE_ERR_NO_PROPOSAL);
-						n_on_offer += meant;
-					}
-		assert_true(n_on_offer >= 1);
-		for (size_t i = 0; i < msg.sa.n_proposals; i++) {
+		for (size_t i = 0; i < msg.sa.n_proposals; i++)
 			assert_int_equal(msg.sa.proposals[i].number, i + 1);
-			/* AEAD and others never share a proposal. */
-			for (size_t t = 1; t < msg.sa.proposals[i].n_transforms; t++)
-				if (msg.sa.proposals[i].transforms[t].type == IKE_TRANSFORM_ENCR)
-					assert_int_equal(msg.sa.proposals[i].transforms[t].id,
-							 msg.sa.proposals[i].transforms[0].id);
+	}
+	assert_true(n_meant > 1000 && n_refused > 1000);
+}
+
+/* Each offer's answer comes back to the suite, whatever is chosen: what is NONE is said as such. */
+static void answers_come_back(void **state)
+{
+	static struct ike_msg msg, answer;
+	const struct ike_algs theirs = algs_of(
+		"aes-256-gcm-16 prf-sha2-256 dh-31 dh-20 ke1-768 ke1-20 no-ke1 ke2-1024 no-ke2 "
+		"ke3-32 no-ke3");
+	static const char *const ours[] = {
+		"aes-256-gcm-16 prf-sha2-256 dh-31 no-ke1 no-ke2 no-ke3",
+		"aes-256-gcm-16 prf-sha2-256 dh-31 ke1-768",
+		"aes-256-gcm-16 prf-sha2-256 dh-31 ke2-1024",
+		"aes-256-gcm-16 prf-sha2-256 dh-20 ke1-20 ke1-768 ke3-32",
+		"aes-256-gcm-16 prf-sha2-256 dh-20 dh-31 ke1-20 ke2-1024 ke3-32",
+	};
+	static const char *const want[] = {
+		"aes-256-gcm-16/prf-sha2-256/dh-31",
+		"aes-256-gcm-16/prf-sha2-256/dh-31/ke1-ml-kem-768",
+		"aes-256-gcm-16/prf-sha2-256/dh-31/ke2-ml-kem-1024",
+		"aes-256-gcm-16/prf-sha2-256/dh-20/ke1-ml-kem-768/ke3-32",
+		"aes-256-gcm-16/prf-sha2-256/dh-31/ke1-20/ke2-ml-kem-1024/ke3-32",
+	};
+
+	(void)state;
+	sa_build(IKE, &theirs, false, 0, &msg);
+	for (size_t i = 0; i < N_OF(ours); i++) {
+		const struct ike_algs a = algs_of(ours[i]);
+		const struct ike_proposal *p, *q;
+		struct ike_suite s, back;
+		char text[IKE_SUITE_STRLEN];
+		uint8_t buf[256], first;
+		struct ike_builder b;
+		size_t size, n = 0;
+
+		assert_int_equal(ike_proposal_select(&msg.sa, IKE, &a, false, &s, &p), IKE_OK);
+		assert_string_equal(ike_suite_format(&s, text), want[i]);
+		ike_build_open_inner(&b, buf, sizeof(buf));
+		ike_build_sa_chosen(&b, p->number, IKE, NULL, 0, &s);
+		assert_true(ike_build_close_inner(&b, &size, &first));
+		memset(&answer, 0, sizeof(answer));
+		assert_int_equal(ike_msg_parse_inner(first, rd_of(buf, size), &answer), IKE_OK);
+		/* RFC 7296 3.3.6: one transform of each type of the proposal that was chosen. */
+		for (uint8_t type = 1; type <= 12; type++) {
+			size_t n_offered = 0, n_answered = 0;
+
+			for (size_t t = 0; t < p->n_transforms; t++)
+				n_offered += p->transforms[t].type == type;
+			for (size_t t = 0; t < answer.sa.proposals[0].n_transforms; t++)
+				n_answered += answer.sa.proposals[0].transforms[t].type == type;
+			assert_int_equal(n_answered, n_offered > 0);
+			n += n_answered;
 		}
+		assert_int_equal(n, answer.sa.proposals[0].n_transforms);
+		assert_int_equal(ike_proposal_check(&answer.sa, IKE, &theirs, false, &back, &q),
+				 IKE_OK);
+		assert_true(ike_suite_equal(&back, &s));
 	}
 }
 
@@ -579,10 +716,10 @@ static void suite_facts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(select_cases),        cmocka_unit_test(group_cases),
-		cmocka_unit_test(check_cases),         cmocka_unit_test(explain_cases),
-		cmocka_unit_test(products_are_merged), cmocka_unit_test(offers_say_what_we_mean),
-		cmocka_unit_test(suite_facts),
+		cmocka_unit_test(select_cases),      cmocka_unit_test(group_cases),
+		cmocka_unit_test(check_cases),       cmocka_unit_test(explain_cases),
+		cmocka_unit_test(offer_cases),       cmocka_unit_test(offers_say_what_we_mean),
+		cmocka_unit_test(answers_come_back), cmocka_unit_test(suite_facts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

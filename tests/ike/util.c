@@ -83,7 +83,7 @@ static const struct ike_suite ike_suites[] = {
 static const struct ike_suite esp_suites[] = {
 	{IKE_ENCR_AES_GCM_16, 256, 0, 0, IKE_DH_ECP_256, IKE_ESN_YES},
 	{IKE_ENCR_AES_GCM_16, 256, 0, 0, IKE_DH_ECP_256, IKE_ESN_NO},
-	{IKE_ENCR_AES_CBC, 256, 0, IKE_INTEG_HMAC_SHA2_512_256, IKE_DH_NONE, IKE_ESN_NO},
+	{IKE_ENCR_AES_CBC, 256, 0, IKE_INTEG_HMAC_SHA2_512_256, IKE_DH_ECP_256, IKE_ESN_NO},
 };
 
 static const struct ike_ts selectors[] = {
@@ -96,10 +96,11 @@ static const struct ike_ts selectors[] = {
 static void sample_init(struct ike_builder *b, bool cookie)
 {
 	static const uint8_t bytes[256] = {0xab, 1, 2, 3};
+	const struct ike_algs ike = ike_algs_of(ike_suites, 5);
 
 	if (cookie)
 		ike_build_notify(b, IKE_PROTO_NONE, NULL, 0, IKE_N_COOKIE, bytes, 40);
-	ike_build_sa(b, IKE_PROTO_IKE, NULL, 0, ike_suites, 5);
+	ike_build_sa(b, IKE_PROTO_IKE, NULL, 0, &ike, false, IKE_DH_NONE);
 	ike_build_ke(b, IKE_DH_MODP_2048, bytes, 256);
 	ike_build_nonce(b, bytes, 32);
 	ike_build_notify(b, IKE_PROTO_NONE, NULL, 0, IKE_N_NAT_DETECTION_SOURCE_IP, bytes, 20);
@@ -112,12 +113,13 @@ static void sample_auth(struct ike_builder *b)
 	static const struct ike_id idi = {IKE_ID_FQDN, 14, "gw-a.example.n"};
 	static const struct ike_id idr = {IKE_ID_IPV6_ADDR, 16, {0x20, 1, 0xd, 0xb8}};
 	static const uint8_t spi[4] = {1, 2, 3, 4}, mac[48] = {9};
+	const struct ike_algs esp = ike_algs_of(esp_suites, 3);
 
 	ike_build_id(b, IKE_PL_IDI, &idi);
 	ike_build_id(b, IKE_PL_IDR, &idr);
 	ike_build_auth(b, 2, mac, sizeof(mac));
 	ike_build_notify(b, IKE_PROTO_NONE, NULL, 0, IKE_N_INITIAL_CONTACT, NULL, 0);
-	ike_build_sa(b, IKE_PROTO_ESP, spi, sizeof(spi), esp_suites, 3);
+	ike_build_sa(b, IKE_PROTO_ESP, spi, sizeof(spi), &esp, false, IKE_DH_NONE);
 	ike_build_ts(b, IKE_PL_TSI, selectors, 4);
 	ike_build_ts(b, IKE_PL_TSR, selectors, 1);
 }

@@ -37,7 +37,7 @@ static uint32_t ask_for_child(struct world *w, uint32_t spi_of_a)
 
 	wr_u32(&spi_w, spi_of_a);
 	ike_build_open_inner(&b, buf, sizeof(buf));
-	ike_build_sa(&b, IKE_PROTO_ESP, spi, 4, cfg->esp_suites, cfg->n_esp_suites);
+	ike_build_sa(&b, IKE_PROTO_ESP, spi, 4, &cfg->esp_algs, false, IKE_DH_NONE);
 	ike_build_nonce(&b, nonce, sizeof(nonce));
 	ike_build_ke(&b, IKE_DH_CURVE25519, public, sizeof(public));
 	ike_build_ts(&b, IKE_PL_TSI, cfg->local_ts, cfg->n_local_ts);

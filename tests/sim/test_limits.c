@@ -231,15 +231,14 @@ static void flood(struct world *w, const uint8_t *data, size_t size, unsigned n)
 
 static void no_common_proposal(struct world *w)
 {
-	B->cfg[0].n_ike_suites = 1;
-	B->cfg[0].ike_suites[0].prf = IKE_PRF_HMAC_SHA2_512;
+	B->cfg[0].ike_algs.by_type[IKE_TRANSFORM_PRF] =
+		(struct ike_alg_list){1, {{IKE_PRF_HMAC_SHA2_512, 0}}};
 	must(w, node_power_on(B), "no start");
 }
 
 static void another_group(struct world *w)
 {
-	B->cfg[0].n_ike_suites = 1;
-	B->cfg[0].ike_suites[0] = A->cfg[0].ike_suites[0];
+	B->cfg[0].ike_algs = A->cfg[0].ike_algs;
 	for (size_t i = 28; i + 2 < taken.size; i++) { /* the KE payload's group, and only that */
 		const uint8_t *p = taken.data + i;
 

@@ -178,9 +178,8 @@ static void cookie(struct world *w)
 
 static void invalid_ke(struct world *w)
 {
-	A->cfg[0].ike_suites[1] = A->cfg[0].ike_suites[0];
-	A->cfg[0].ike_suites[0].dh = IKE_DH_ECP_256;
-	B->cfg[0].n_ike_suites = 1;
+	A->cfg[0].ike_algs.by_type[IKE_TRANSFORM_DH] =
+		(struct ike_alg_list){2, {{IKE_DH_ECP_256, 0}, {IKE_DH_CURVE25519, 0}}};
 	connect_pair(w);
 	must(w, count(A, IKE_CNT_INVALID_KE) == 1, "no retry");
 }
@@ -199,15 +198,13 @@ static void either_group(struct world *w)
 	for (int i = 0; i < SIM_NODES; i++) {
 		struct ike_tunnel_cfg *c = &w->node[i].cfg[0];
 
-		c->n_ike_suites = c->n_esp_suites = 4;
-		for (size_t k = 0; k < 4; k++) {
-			c->ike_suites[k] = c->ike_suites[0];
-			c->esp_suites[k] = c->esp_suites[0];
-			c->ike_suites[k].encr_key_bits = c->esp_suites[k].encr_key_bits =
-				k < 2 ? 256 : 128;
-			c->ike_suites[k].dh = c->esp_suites[k].dh =
-				(k & 1) == (size_t)i ? IKE_DH_CURVE25519 : IKE_DH_ECP_256;
-		}
+		c->ike_algs.by_type[IKE_TRANSFORM_ENCR] = c->esp_algs.by_type[IKE_TRANSFORM_ENCR] =
+			(struct ike_alg_list){
+				2, {{IKE_ENCR_AES_GCM_16, 256}, {IKE_ENCR_AES_GCM_16, 128}}};
+		c->ike_algs.by_type[IKE_TRANSFORM_DH] = c->esp_algs.by_type[IKE_TRANSFORM_DH] =
+			(struct ike_alg_list){2,
+					      {{i ? IKE_DH_ECP_256 : IKE_DH_CURVE25519, 0},
+					       {i ? IKE_DH_CURVE25519 : IKE_DH_ECP_256, 0}}};
 	}
 	connect_pair(w);
 	must(w, w->n_ike == 4, "more messages than needed");
@@ -230,9 +227,8 @@ static void either_group(struct world *w)
 
 static void no_ike_proposal(struct world *w)
 {
-	A->cfg[0].n_ike_suites = 1;
-	B->cfg[0].n_ike_suites = 1;
-	B->cfg[0].ike_suites[0].prf = IKE_PRF_HMAC_SHA2_512;
+	B->cfg[0].ike_algs.by_type[IKE_TRANSFORM_PRF] =
+		(struct ike_alg_list){1, {{IKE_PRF_HMAC_SHA2_512, 0}}};
 	must(w, world_start(w), "no start");
 	world_run(w, span_s(20));
 	must(w, !A->up[0] && A->n_events[IKE_HAP_NO_PROPOSAL] && B->n_events[IKE_HAP_NO_PROPOSAL],
@@ -284,14 +280,15 @@ static void wrong_identity(struct world *w)
 
 static void child_refused_keeps_ike_sa(struct world *w)
 {
-	B->cfg[0].n_esp_suites = 1;
-	B->cfg[0].esp_suites[0].encr = IKE_ENCR_AES_CBC;
-	B->cfg[0].esp_suites[0].integ = IKE_INTEG_HMAC_SHA2_256_128;
+	B->cfg[0].esp_algs.by_type[IKE_TRANSFORM_ENCR] =
+		(struct ike_alg_list){1, {{IKE_ENCR_AES_CBC, 256}}};
+	B->cfg[0].esp_algs.by_type[IKE_TRANSFORM_INTEG] =
+		(struct ike_alg_list){1, {{IKE_INTEG_HMAC_SHA2_256_128, 0}}};
 	must(w, world_start(w), "no start");
 	world_run(w, span_s(20));
 	must(w, count_sas(A, 0).live_ike == 1 && count_sas(A, 0).child == 0, "no IKE SA");
 	must(w, A->n_events[IKE_HAP_NO_PROPOSAL] > 1, "the child was not tried again");
-	memcpy(B->cfg[0].esp_suites, A->cfg[0].esp_suites, sizeof(B->cfg[0].esp_suites));
+	B->cfg[0].esp_algs = A->cfg[0].esp_algs;
 	node_set_tunnel(B, 0);
 	must_settle(w, 130);
 	must(w, A->n_events[IKE_HAP_IKE_UP] == 1, "another IKE SA");
@@ -666,7 +663,7 @@ static void harmless_change(struct world *w)
 {
 	connect_pair(w);
 	A->cfg[0].dpd_interval = span_s(3);
-	A->cfg[0].n_esp_suites = 1;
+	A->cfg[0].esp_algs.by_type[IKE_TRANSFORM_ENCR].n = 1;
 	node_set_tunnel(A, 0);
 	world_run(w, span_s(5));
 	must(w, A->n_down[0] == 0 && A->n_events[IKE_HAP_IKE_UP] == 1, "restarted");

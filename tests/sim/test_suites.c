@@ -41,9 +41,8 @@ static void try(struct ike_suite ike, struct ike_suite esp, int initiator)
 	for (int i = 0; i < SIM_NODES; i++) {
 		struct ike_tunnel_cfg *cfg = &w->node[i].cfg[0];
 
-		cfg->n_ike_suites = cfg->n_esp_suites = 1;
-		cfg->ike_suites[0] = ike;
-		cfg->esp_suites[0] = esp;
+		cfg->ike_algs = ike_algs_of(&ike, 1);
+		cfg->esp_algs = ike_algs_of(&esp, 1);
 		cfg->startup = i == initiator ? IKE_STARTUP_START : IKE_STARTUP_ADD;
 	}
 	assert_true(world_start(w));

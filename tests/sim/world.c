@@ -50,8 +50,6 @@ static struct ike_tunnel_cfg default_cfg(int i)
 		.tunnel = 0,
 		.local = i ? ip_v4(198, 51, 100, 1) : ip_v4(192, 0, 2, 1),
 		.remote = i ? ip_v4(192, 0, 2, 1) : ip_v4(198, 51, 100, 1),
-		.n_ike_suites = 2,
-		.n_esp_suites = 2,
 		.n_local_ts = 1,
 		.n_remote_ts = 1,
 		.ike_lifetime = span_s(8 * 3600),
@@ -69,8 +67,8 @@ static struct ike_tunnel_cfg default_cfg(int i)
 
 	c.local_id = fqdn(ids[i]);
 	c.remote_id = fqdn(ids[1 - i]);
-	memcpy(c.ike_suites, default_ike_suites, sizeof(default_ike_suites));
-	memcpy(c.esp_suites, default_esp_suites, sizeof(default_esp_suites));
+	c.ike_algs = ike_algs_of(default_ike_suites, 2);
+	c.esp_algs = ike_algs_of(default_esp_suites, 2);
 	c.local_ts[0] = net(10, (uint8_t)(1 + i), 0);
 	c.remote_ts[0] = net(10, (uint8_t)(2 - i), 0);
 	return c;
