@@ -3,168 +3,428 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/rd.h"
+#include "base/wr.h"
 #include "ike/keys.h"
 
-void keyd_store_fini(struct keyd_store *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		secret_free(s->secrets[i].psk);
-	free(s->secrets);
-	*s = (struct keyd_store){0};
-}
+#define PPK_KEYS 3u /* SK_d, SK_pi, SK_pr */
 
-static struct keyd_secret *find(const struct keyd_store *s, const char *tunnel)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		if (strncmp(s->secrets[i].tunnel, tunnel, DP_NAME_SIZE) == 0)
-			return &s->secrets[i];
-	}
-	return NULL;
-}
-
-bool keyd_store_put(struct keyd_store *s, const char *tunnel, struct secret *psk)
-{
-	struct keyd_secret *k = find(s, tunnel);
-
-	if (!k && s->n == s->size) {
-		const size_t size = s->size ? 2 * s->size : 16;
-		struct keyd_secret *grown;
-
-		if (size > KEYD_MAX_SECRETS)
-			return false;
-		grown = realloc(s->secrets, size * sizeof(*grown));
-		if (!grown)
-			return false;
-		s->secrets = grown;
-		s->size = size;
-	}
-	if (!k) {
-		k = &s->secrets[s->n++];
-		memset(k, 0, sizeof(*k));
-		memcpy(k->tunnel, tunnel, strnlen(tunnel, DP_NAME_SIZE - 1));
-	}
-	secret_free(k->psk);
-	k->psk = psk;
-	return true;
-}
-
-const struct secret *keyd_store_get(const struct keyd_store *s, const char *tunnel)
-{
-	const struct keyd_secret *k = find(s, tunnel);
-
-	return k ? k->psk : NULL;
-}
-
-void keyd_store_keep(struct keyd_store *s, const uint8_t *indexes, size_t n)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < s->n; i++)
-		s->secrets[i].stale = true;
-	for (size_t i = 0; i < n; i++) {
-		struct ipc_index index;
-		struct keyd_secret *k;
-
-		memcpy(&index, indexes + i * sizeof(index), sizeof(index));
-		k = ipc_name_ok(index.name) ? find(s, index.name) : NULL;
-		if (k)
-			k->stale = false;
-	}
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->secrets[i].stale)
-			secret_free(s->secrets[i].psk);
-		else
-			s->secrets[kept++] = s->secrets[i];
-	}
-	s->n = kept;
-}
-
-size_t keyd_psk_check(const uint8_t *text, size_t size, const char **problem)
-{
-	if (size > 0 && text[size - 1] == '\n')
-		size--;
-	if (size > 0 && text[size - 1] == '\r')
-		size--;
-	if (size < KEYD_PSK_MIN) {
-		*problem = "holds fewer than 8 characters: make one with `twinbore genpsk`";
-		return 0;
-	}
-	if (size > KEYD_PSK_MAX) {
-		*problem = "holds more than 128 characters: one line with the key is wanted";
-		return 0;
-	}
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] < 0x20 || text[i] > 0x7e) {
-			*problem = "holds something else than printable ASCII: one line with the "
-				   "key is wanted";
-			return 0;
-		}
-	}
-	if (text[0] == ' ' || text[size - 1] == ' ') {
-		*problem =
-			"begins or ends with a blank: remove it, the other side would not see it";
-		return 0;
-	}
-	return size;
-}
-
+/* A request that adds up; everything borrowed from its body. */
 struct request {
-	char tunnel[DP_NAME_SIZE];
+	struct ipc_auth head;
 	const struct ike_prf_desc *prf;
-	const uint8_t *octets;
-	size_t octets_size;
-	const uint8_t *auth;
-	size_t auth_size;
+	struct pki_span octets, auth, id, cas;
+	struct pki_offer certs[KEYD_CERTS_MAX];
 };
 
-/* The lengths must add up to the body exactly: nothing is skipped, nothing is read beyond. */
-static bool parse(const uint8_t *body, size_t size, bool verify, struct request *out)
-{
-	struct ipc_auth head;
+/* One answer in the making. */
+struct answer {
+	const struct request *r;
+	const struct keyd_keys *keys; /* NULL: the tunnel has none */
+	const struct ike_crypto *crypto;
+	int64_t now;
+	struct ipc_auth_result *head;
+	struct wr tail;
+	struct sb why;
+};
 
-	if (size < sizeof(head))
+/* ----------------------------------------------------------------- request */
+
+static bool take_span(struct rd *r, uint32_t size, struct pki_span *out)
+{
+	out->size = size;
+	return rd_bytes(r, size, &out->data);
+}
+
+static bool take_certs(struct rd r, uint32_t n, struct pki_offer *out)
+{
+	if (n > KEYD_CERTS_MAX)
 		return false;
-	memcpy(&head, body, sizeof(head));
-	size -= sizeof(head);
-	if (!ipc_name_ok(head.tunnel) || head.method != KEYD_METHOD_PSK || head.prf > UINT16_MAX)
+	for (uint32_t i = 0; i < n; i++) {
+		struct ipc_cert head;
+
+		if (!rd_copy(&r, &head, sizeof(head)) || head.encoding > UINT8_MAX ||
+		    !take_span(&r, head.size, &out[i].data))
+			return false;
+		out[i].encoding = (uint8_t)head.encoding;
+	}
+	return rd_empty(&r);
+}
+
+/* The lengths must add up to the body exactly: nothing is skipped, nothing is read beyond. */
+static bool parse(const uint8_t *body, size_t size, enum ipc_type type, struct request *out)
+{
+	const bool verify = type == IPC_AUTH_VERIFY;
+	struct rd r = rd_of(body, size), certs;
+	struct ipc_auth *h = &out->head;
+
+	if (!rd_copy(&r, h, sizeof(*h)) || !ipc_name_ok(h->tunnel) || h->prf > UINT16_MAX)
 		return false;
-	if (head.octets_size == 0 || head.octets_size > KEYD_OCTETS_MAX ||
-	    head.auth_size > IKE_PRF_MAX || (head.auth_size > 0) != verify)
+	if (h->octets_size == 0 || h->octets_size > KEYD_OCTETS_MAX ||
+	    (h->auth_size > 0) != verify || h->auth_size > PKI_SIG_MAX ||
+	    h->cas_size % PKI_HASH_SIZE != 0 || h->id_size > UINT8_MAX || h->id_type > UINT8_MAX)
 		return false;
-	if ((size_t)head.octets_size + head.auth_size != size)
+	if (!take_span(&r, h->octets_size, &out->octets) ||
+	    !take_span(&r, h->auth_size, &out->auth) || !take_span(&r, h->id_size, &out->id) ||
+	    !take_span(&r, h->cas_size, &out->cas) || !rd_sub(&r, h->certs_size, &certs) ||
+	    !rd_empty(&r) || !take_certs(certs, h->n_certs, out->certs))
 		return false;
-	memcpy(out->tunnel, head.tunnel, sizeof(out->tunnel));
-	out->prf = ike_prf_desc((uint16_t)head.prf);
-	out->octets = body + sizeof(head);
-	out->octets_size = head.octets_size;
-	out->auth = out->octets + head.octets_size;
-	out->auth_size = head.auth_size;
+	out->prf = ike_prf_desc((uint16_t)h->prf);
 	return out->prf != NULL;
 }
 
-void keyd_answer(const struct keyd_store *s, const struct ike_crypto *crypto, bool verify,
-		 const uint8_t *body, size_t size, struct ipc_auth_result *result,
-		 uint8_t auth[IKE_PRF_MAX])
+/* -------------------------------------------------------------- shared key */
+
+static bool psk_sign(struct answer *a)
+{
+	const uint32_t i = a->r->head.key;
+	const struct secret *psk = a->keys && i < KEYD_MAX_INDEX ? a->keys->psk[i] : NULL;
+	uint8_t *out = wr_reserve(&a->tail, a->r->prf->size);
+
+	if (!psk) {
+		sb_str(&a->why, "the tunnel has no such pre-shared key");
+		return false;
+	}
+	if (!out || !ike_auth_psk(a->crypto, a->r->prf->id, secret_data(psk), secret_size(psk),
+				  a->r->octets.data, a->r->octets.size, out))
+		return false;
+	a->head->method = KEYD_METHOD_PSK;
+	a->head->auth_size = (uint32_t)a->r->prf->size;
+	return true;
+}
+
+static bool psk_fits(const struct answer *a, const uint8_t *psk, size_t size)
 {
 	uint8_t mine[IKE_PRF_MAX] = {0};
-	const struct secret *psk;
-	struct request r;
+	const bool made = ike_auth_psk(a->crypto, a->r->prf->id, psk, size, a->r->octets.data,
+				       a->r->octets.size, mine);
+	/* Compared in any case; another length is no secret. */
+	const bool same = bytes_equal_ct(mine, a->r->auth.data,
+					 a->r->auth.size < a->r->prf->size ? a->r->auth.size
+									   : a->r->prf->size);
 
-	*result = (struct ipc_auth_result){0};
-	if (!parse(body, size, verify, &r))
-		return;
-	psk = keyd_store_get(s, r.tunnel);
-	if (!psk || !ike_auth_psk(crypto, r.prf->id, secret_data(psk), secret_size(psk), r.octets,
-				  r.octets_size, mine))
-		goto out;
-	if (verify) {
-		result->ok =
-			r.auth_size == r.prf->size && bytes_equal_ct(mine, r.auth, r.auth_size);
-		goto out;
-	}
-	memcpy(auth, mine, r.prf->size);
-	result->ok = 1;
-	result->auth_size = r.prf->size;
-out:
 	bytes_wipe(mine, sizeof(mine));
+	return made & same & (a->r->auth.size == a->r->prf->size);
+}
+
+/* Every key is tried, and one that is nobody's where there is none: time tells nothing. */
+static bool psk_verify(struct answer *a)
+{
+	static const uint8_t nobody[32] = {1};
+	bool ok = false, any = false;
+
+	for (uint32_t i = 0; a->keys && i < KEYD_MAX_INDEX; i++) {
+		const struct secret *psk = a->keys->psk[i];
+
+		if (!psk)
+			continue;
+		any = true;
+		if (psk_fits(a, secret_data(psk), secret_size(psk)) && !ok) {
+			a->head->key = i;
+			ok = true;
+		}
+	}
+	if (!any)
+		(void)psk_fits(a, nobody, sizeof(nobody));
+	if (!ok)
+		sb_str(&a->why, any ? "the peer's pre-shared key is not ours"
+				    : "the tunnel has no pre-shared key");
+	return ok;
+}
+
+/* ------------------------------------------------------------ certificates */
+
+static void put_cert(struct answer *a, uint32_t encoding, struct pki_span der)
+{
+	const struct ipc_cert head = {.encoding = encoding, .size = (uint32_t)der.size};
+
+	wr_bytes(&a->tail, &head, sizeof(head));
+	wr_bytes(&a->tail, der.data, der.size);
+	a->head->certs_size += (uint32_t)(sizeof(head) + der.size);
+	a->head->n_certs++;
+}
+
+static bool sign_with(struct answer *a, const struct pki_key *key)
+{
+	uint8_t auth[PKI_SIG_MAX];
+	const size_t n = pki_sign(key, a->r->head.hashes, a->keys->sha1, a->r->octets, auth,
+				  &a->head->method, &a->why);
+
+	wr_bytes(&a->tail, auth, n);
+	a->head->auth_size = (uint32_t)n;
+	return n > 0;
+}
+
+/*
+ * Which of our certificates signs: one that is valid now; of those, one below a CA that the peer asks
+ * for (RFC 7296 3.7); of those, the newest: that is how a rotation comes into effect.
+ */
+static int choose(const struct answer *a)
+{
+	int best = -1;
+	bool best_asked = false;
+	int64_t best_from = 0;
+
+	for (int i = 0; i < (int)KEYD_MAX_INDEX; i++) {
+		const struct pki_certs *c = a->keys->cert[i];
+		int64_t from, until;
+		bool asked;
+
+		if (!c)
+			continue;
+		pki_certs_validity(c, 0, &from, &until);
+		if (a->now < from || a->now >= until)
+			continue;
+		asked = pki_certs_under(c, a->keys->cas, a->r->cas.data,
+					a->r->cas.size / PKI_HASH_SIZE);
+		if (best < 0 || (asked && !best_asked) ||
+		    (asked == best_asked && from > best_from)) {
+			best = i;
+			best_asked = asked;
+			best_from = from;
+		}
+	}
+	return best;
+}
+
+static bool none_valid(struct answer *a)
+{
+	for (size_t i = 0; i < KEYD_MAX_INDEX; i++) {
+		int64_t from, until;
+
+		if (!a->keys->cert[i])
+			continue;
+		pki_certs_validity(a->keys->cert[i], 0, &from, &until);
+		sb_str(&a->why, "our own certificate of ");
+		pki_certs_subject(a->keys->cert[i], 0, &a->why);
+		sb_str(&a->why, a->now < from ? " is not valid before " : " expired on ");
+		pki_time_text(a->now < from ? from : until, &a->why);
+		return false;
+	}
+	sb_str(&a->why, "the tunnel has no certificate of its own");
+	return false;
+}
+
+static bool cert_sign(struct answer *a)
+{
+	const int i = a->keys ? choose(a) : -1;
+	const struct pki_certs *c;
+
+	if (!a->keys) {
+		sb_str(&a->why, "the tunnel has no private key");
+		return false;
+	}
+	if (i < 0)
+		return none_valid(a);
+	if (!sign_with(a, a->keys->key[i]))
+		return false;
+	c = a->keys->cert[i];
+	/* RFC 7296 3.6: our own first. A root is of no use to who does not have it already. */
+	for (size_t k = 0; k < pki_certs_n(c); k++) {
+		if (k == 0 || !pki_certs_is_root(c, k))
+			put_cert(a, PKI_ENCODING_X509, pki_certs_der(c, k));
+	}
+	/* RFC 4806: a response about it, where the operator provides one. */
+	if (pki_ocsps_n(a->keys->ocsps) > 0 &&
+	    pki_ocsps_der(a->keys->ocsps, 0).size + 1024 < KEYD_TAIL_MAX - a->tail.n)
+		put_cert(a, PKI_ENCODING_OCSP, pki_ocsps_der(a->keys->ocsps, 0));
+	return true;
+}
+
+static bool cert_verify(struct answer *a)
+{
+	const struct keyd_keys *k = a->keys;
+	const struct pki_trust trust = {
+		.anchors = k ? k->cas : NULL,
+		.crls = k ? k->crls : NULL,
+		.ocsps = k ? k->ocsps : NULL,
+		.revocation_strict = k && k->revocation_strict,
+		.now = a->now,
+	};
+	const struct pki_id id = {(uint8_t)a->r->head.id_type, a->r->id};
+	struct pki_pub *pub;
+	int64_t until;
+	bool ok;
+
+	ok = pki_verify_peer(&trust, a->r->certs, a->r->head.n_certs, &id, &pub, &until, &a->why) &&
+	     pki_verify(pub, a->r->head.method, k->sha1, a->r->octets, a->r->auth, &a->why);
+	if (ok)
+		a->head->valid_s = until > a->now ? (uint64_t)(until - a->now) : 1;
+	pki_pub_free(pub);
+	return ok;
+}
+
+/* ---------------------------------------------------------------- raw keys */
+
+static bool raw_sign(struct answer *a)
+{
+	for (size_t i = 0; a->keys && i < KEYD_MAX_INDEX; i++) {
+		if (!a->keys->key[i])
+			continue;
+		if (!sign_with(a, a->keys->key[i]))
+			return false;
+		put_cert(a, PKI_ENCODING_RAW_KEY, pki_key_spki(a->keys->key[i]));
+		return true;
+	}
+	sb_str(&a->why, "the tunnel has no private key");
+	return false;
+}
+
+/* RFC 7670 3: a key that came is only good if it is one that we have. */
+static bool raw_offered(const struct request *r, const struct pki_pub *pub)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < r->head.n_certs; i++) {
+		if (r->certs[i].encoding != PKI_ENCODING_RAW_KEY)
+			continue;
+		any = true;
+		if (pki_pub_equal(pub, r->certs[i].data.data, r->certs[i].data.size))
+			return true;
+	}
+	return !any;
+}
+
+static bool raw_verify(struct answer *a)
+{
+	bool any = false, offered = false;
+
+	for (size_t i = 0; a->keys && i < KEYD_MAX_INDEX; i++) {
+		char text[PKI_TEXT_SIZE];
+		struct sb why = sb_of(text, sizeof(text));
+		const struct pki_pub *pub = a->keys->peer[i];
+
+		if (!pub)
+			continue;
+		any = true;
+		if (!raw_offered(a->r, pub))
+			continue;
+		offered = true;
+		if (pki_verify(pub, a->r->head.method, a->keys->sha1, a->r->octets, a->r->auth,
+			       &why))
+			return true;
+		if (a->why.n == 0)
+			sb_str(&a->why, text);
+	}
+	if (!any)
+		sb_str(&a->why, "the tunnel has no public key of its peer");
+	else if (!offered)
+		sb_str(&a->why, "the peer's public key is not the configured one");
+	return false;
+}
+
+/* --------------------------------------------------------------------- PPK */
+
+/* RFC 8784 3: SK_d = prf+ (PPK, SK_d'), likewise SK_pi and SK_pr. */
+static bool ppk_mix(struct answer *a)
+{
+	const size_t size = a->r->prf->size;
+	const struct secret *ppk = a->keys ? a->keys->ppk : NULL;
+	uint8_t *out = wr_reserve(&a->tail, PPK_KEYS * size);
+
+	if (!ppk || !out || a->r->octets.size != PPK_KEYS * size) {
+		sb_str(&a->why, ppk ? "the keys to mix with the PPK have a wrong length"
+				    : "the tunnel has no PPK");
+		return false;
+	}
+	for (size_t i = 0; i < PPK_KEYS; i++) {
+		const struct ike_iov seed = {a->r->octets.data + i * size, size};
+
+		if (!ike_prf_plus(a->crypto, a->r->prf->id, secret_data(ppk), secret_size(ppk),
+				  &seed, 1, out + i * size, size))
+			return false;
+	}
+	a->head->auth_size = (uint32_t)(PPK_KEYS * size);
+	return true;
+}
+
+/* ------------------------------------------------------------------ answers */
+
+static bool is_signature(uint32_t method)
+{
+	return method == PKI_METHOD_RSA || method == PKI_METHOD_DIGITAL_SIGNATURE ||
+	       (method >= PKI_METHOD_ECDSA_256 && method <= PKI_METHOD_ECDSA_521);
+}
+
+static bool sign(struct answer *a)
+{
+	const uint32_t method = a->r->head.method;
+
+	switch (a->r->head.kind) {
+	case IPC_AUTH_BY_PSK: return (method == 0 || method == KEYD_METHOD_PSK) && psk_sign(a);
+	case IPC_AUTH_BY_CERTIFICATE: return method == 0 && cert_sign(a);
+	case IPC_AUTH_BY_RAW_KEY: return method == 0 && raw_sign(a);
+	default: return false;
+	}
+}
+
+/* What the configuration asks for, and nothing else that might verify too. */
+static bool verify(struct answer *a)
+{
+	const uint32_t method = a->r->head.method;
+
+	switch (a->r->head.kind) {
+	case IPC_AUTH_BY_PSK: return method == KEYD_METHOD_PSK && psk_verify(a);
+	case IPC_AUTH_BY_CERTIFICATE: return is_signature(method) && cert_verify(a);
+	case IPC_AUTH_BY_RAW_KEY: return is_signature(method) && raw_verify(a);
+	default: return false;
+	}
+}
+
+static bool carry_out(struct answer *a, enum ipc_type type)
+{
+	switch ((int)type) {
+	case IPC_AUTH_SIGN: return sign(a);
+	case IPC_AUTH_VERIFY: return verify(a);
+	case IPC_PPK_MIX: return ppk_mix(a);
+	default: return false;
+	}
+}
+
+void keyd_answer(const struct keyd_store *s, const struct ike_crypto *crypto, enum ipc_type type,
+		 const uint8_t *body, size_t size, int64_t now, struct keyd_reply *reply)
+{
+	char text[2 * PKI_TEXT_SIZE];
+	struct request r = {0};
+	struct answer a = {
+		.r = &r,
+		.crypto = crypto,
+		.now = now,
+		.head = &reply->head,
+		.tail = wr_of(reply->tail, sizeof(reply->tail)),
+		.why = sb_of(text, sizeof(text)),
+	};
+
+	reply->head = (struct ipc_auth_result){0};
+	reply->size = 0;
+	if (!parse(body, size, type, &r))
+		return;
+	a.keys = keyd_store_get(s, r.head.tunnel);
+	if (carry_out(&a, type) && wr_ok(&a.tail)) {
+		reply->head.ok = 1;
+		reply->size = a.tail.n;
+		return;
+	}
+	/* A refusal brings its reason and nothing of what was made on the way. */
+	bytes_wipe(reply->tail, a.tail.n);
+	reply->head = (struct ipc_auth_result){.text_size = (uint32_t)a.why.n};
+	memcpy(reply->tail, text, a.why.n);
+	reply->size = a.why.n;
+}
+
+size_t keyd_trust(const char *tunnel, const struct keyd_keys *keys, uint8_t body[KEYD_TRUST_MAX])
+{
+	struct ipc_trust head = {0};
+	size_t n = sizeof(head);
+
+	memcpy(head.tunnel, tunnel, strnlen(tunnel, sizeof(head.tunnel) - 1));
+	for (size_t i = 0; keys && i < pki_certs_n(keys->cas); i++) {
+		/* A peer's own certificate, configured as its anchor, certifies nobody. */
+		if (!pki_certs_is_ca(keys->cas, i) || !pki_certs_key_hash(keys->cas, i, body + n))
+			continue;
+		n += PKI_HASH_SIZE;
+		head.n_cas++;
+	}
+	memcpy(body, &head, sizeof(head));
+	return n;
 }

@@ -61,6 +61,25 @@ void pki_certs_free(struct pki_certs *c)
 	free(c);
 }
 
+bool pki_certs_join(struct pki_certs **to, struct pki_certs *from)
+{
+	const size_t n = pki_certs_n(*to), more = pki_certs_n(from);
+
+	if (!*to) {
+		*to = from;
+		return true;
+	}
+	if (n + more > PKI_LIST_MAX || sk_X509_reserve((*to)->list, (int)more) != 1)
+		return false;
+	for (size_t i = 0; i < more; i++) {
+		(void)sk_X509_push((*to)->list, sk_X509_shift(from->list));
+		(*to)->der[n + i] = from->der[i];
+		from->der[i] = (struct pki_span){0};
+	}
+	pki_certs_free(from);
+	return true;
+}
+
 size_t pki_certs_n(const struct pki_certs *c)
 {
 	return c ? (size_t)sk_X509_num(c->list) : 0;

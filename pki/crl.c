@@ -53,6 +53,23 @@ void pki_crls_free(struct pki_crls *c)
 	free(c);
 }
 
+bool pki_crls_join(struct pki_crls **to, struct pki_crls *from)
+{
+	const int more = sk_X509_CRL_num(from->list);
+
+	if (!*to) {
+		*to = from;
+		return true;
+	}
+	if (sk_X509_CRL_num((*to)->list) + more > (int)PKI_LIST_MAX ||
+	    sk_X509_CRL_reserve((*to)->list, more) != 1)
+		return false;
+	for (int i = 0; i < more; i++)
+		(void)sk_X509_CRL_push((*to)->list, sk_X509_CRL_shift(from->list));
+	pki_crls_free(from);
+	return true;
+}
+
 const char *pki_reason_text(int reason)
 {
 	switch (reason) {

@@ -57,6 +57,25 @@ void pki_ocsps_free(struct pki_ocsps *o)
 	free(o);
 }
 
+bool pki_ocsps_join(struct pki_ocsps **to, struct pki_ocsps *from)
+{
+	struct pki_ocsps *t = *to;
+
+	if (!t) {
+		*to = from;
+		return true;
+	}
+	if (t->n + from->n > PKI_LIST_MAX)
+		return false;
+	for (size_t i = 0; i < from->n; i++, t->n++) {
+		t->basic[t->n] = from->basic[i];
+		t->der[t->n] = from->der[i];
+	}
+	from->n = 0;
+	pki_ocsps_free(from);
+	return true;
+}
+
 size_t pki_ocsps_n(const struct pki_ocsps *o)
 {
 	return o ? o->n : 0;

@@ -53,6 +53,14 @@ void pki_certs_free(struct pki_certs *c); /* NULL is fine, for all three */
 void pki_crls_free(struct pki_crls *c);
 void pki_ocsps_free(struct pki_ocsps *o);
 
+/*
+ * Moves the contents of `from` behind those of *to (NULL: nothing yet) and frees `from`. False, and
+ * nothing moved, when more than PKI_LIST_MAX would stand there.
+ */
+bool pki_certs_join(struct pki_certs **to, struct pki_certs *from);
+bool pki_crls_join(struct pki_crls **to, struct pki_crls *from);
+bool pki_ocsps_join(struct pki_ocsps **to, struct pki_ocsps *from);
+
 size_t pki_certs_n(const struct pki_certs *c); /* 0 for NULL */
 /* DER of certificate `i`; lives as long as the list. */
 struct pki_span pki_certs_der(const struct pki_certs *c, size_t i);

@@ -143,6 +143,8 @@ enum ipc_secret_kind {
 enum ipc_secret_flags {
 	/* With IPC_SECRET_CA: no certificate is good without a fresh CRL or OCSP response about it. */
 	IPC_SECRET_REVOCATION_STRICT = 1 << 0,
+	/* With a private key, a CA or a peer's key: RSA with SHA-1, for peers without RFC 7427. */
+	IPC_SECRET_SHA1 = 1 << 1,
 };
 
 /*
