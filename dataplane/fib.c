@@ -70,8 +70,8 @@ static bool program(struct dp_fib *f, const struct ip_prefix *p, uint32_t before
 		rc = nh ? rte_fib_add(f->v4, v4_of(&p->addr), p->len, nh)
 			: rte_fib_delete(f->v4, v4_of(&p->addr), p->len);
 	else
-		rc = nh ? rte_fib6_add(f->v6, p->addr.b, p->len, nh)
-			: rte_fib6_delete(f->v6, p->addr.b, p->len);
+		rc = nh ? rte_fib6_add(f->v6, DP_FIB6_ADDR(p->addr.b), p->len, nh)
+			: rte_fib6_delete(f->v6, DP_FIB6_ADDR(p->addr.b), p->len);
 	if (before)
 		f->freed = rte_rcu_qsbr_start(f->qsbr);
 	return rc == 0;
@@ -219,7 +219,7 @@ uint32_t dp_fib_lookup(const struct dp_fib *f, const struct ip_addr *a)
 		uint8_t ip[1][RTE_FIB6_IPV6_ADDR_SIZE];
 
 		memcpy(ip[0], a->b, sizeof(ip[0]));
-		rte_fib6_lookup_bulk(f->v6, ip, &nh, 1);
+		rte_fib6_lookup_bulk(f->v6, DP_FIB6_ADDR(ip), &nh, 1);
 	}
 	return (uint32_t)nh;
 }

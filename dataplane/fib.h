@@ -14,7 +14,16 @@
 #include <rte_fib.h>
 #include <rte_fib6.h>
 #include <rte_rcu_qsbr.h>
+#include <rte_version.h>
 #include "base/addr.h"
+
+/* The 16 bytes of an IPv6 address, or an array of such, as rte_fib6 takes them: since DPDK 24.11 as a
+ * struct with the same layout. */
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 11, 0, 0)
+#define DP_FIB6_ADDR(bytes) ((const struct rte_ipv6_addr *)(const void *)(bytes))
+#else
+#define DP_FIB6_ADDR(bytes) (bytes)
+#endif
 
 enum dp_nh_kind {
 	DP_NH_NONE = 0,

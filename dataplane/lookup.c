@@ -25,7 +25,7 @@ void dp_lookup(const struct dp_fib *fib, struct rte_mbuf *const *m, uint16_t n,
 		(void)rte_fib_lookup_bulk(fib->v4, dst4, out->nh, n4);
 	if (n6) {
 		memcpy(out->m + n4, v6, n6 * sizeof(v6[0]));
-		(void)rte_fib6_lookup_bulk(fib->v6, dst6, out->nh + n4, n6);
+		(void)rte_fib6_lookup_bulk(fib->v6, DP_FIB6_ADDR(dst6), out->nh + n4, n6);
 	}
 	out->n = n;
 }

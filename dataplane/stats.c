@@ -114,8 +114,7 @@ static void port_tick(struct dp *dp, struct dp_port *p, struct dp_stats_port *o)
 		put(&o->rx_errors, eth.ierrors + eth.rx_nombuf);
 		put(&o->tx_dropped, eth.oerrors);
 	}
-	(void)rte_eth_link_get_nowait(p->id, &link);
-	up = link.link_status == RTE_ETH_LINK_UP;
+	up = rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 	/* Drivers on a Linux interface are always up; their interface knows better. */
 	if (p->host_if[0])
 		up = dp_link_running(&dp->netlink, p->host_if);
