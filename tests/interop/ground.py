@@ -78,7 +78,7 @@ class Ground:
         self.b = Site("b", 2, Side(kernel=kernel), host_b, gw_b, [], [], 24, "198.51.100.254", wan, "to-b")
         self.wan = wan
         if kernel:
-            self.settle_peer(lambda lines: self._ip(gw_b, lines))
+            self._ip(gw_b, self.peer_addresses())
 
     @property
     def wires(self):
@@ -96,9 +96,6 @@ class Ground:
             lines.append(f"addr add 10.2.{p.n}.1/16 dev eth1")
             lines.append(f"addr add 2001:db8:2:{p.n:x}::1/48 dev eth1 nodad")
         return lines
-
-    def settle_peer(self, run):
-        run(self.peer_addresses())
 
     @staticmethod
     def _ip(ns, lines):

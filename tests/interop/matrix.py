@@ -5,12 +5,13 @@ algorithms that were configured on both sides, carries numbered UDP both ways in
 its IKE SA are rekeyed from either side, loses nothing, and is deleted on both sides; the wire is judged for anything in
 clear.
 
-usage: matrix.py [--full] [--list] [--json FILE] [NAME...]
+usage: matrix.py [--peer PEER] [--full] [--list] [--json FILE] [NAME...]
 
-NAME picks rows; * stands for anything. --full (or TWINBORE_FULL=1) takes the large table. --json writes one
+NAME picks rows; * stands for anything. --peer is who stands at the other end (peers.py). --full (or TWINBORE_FULL=1) takes the large table. --json writes one
 object a row. --list prints the table and the pairs that it does not cover (none)."""
 
 import argparse
+import collections
 import fnmatch
 import json
 import os
@@ -22,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lab import LabError, Tap, World, need, until, wire  # noqa: E402
 from lab.flows import Flow, reach  # noqa: E402
-from lab.strongswan import Charon  # noqa: E402
 from lab.twinbore import Twinbore  # noqa: E402
 
 import ground as grounds  # noqa: E402
 import rows as tables  # noqa: E402
+from peers import PEERS  # noqa: E402
 from steps import STEPS  # noqa: E402
 
 
@@ -142,19 +143,22 @@ class Seen:
         self.tail.__enter__()
         return self
 
-    def judge(self, n_packets):
-        """Nothing in clear since the last call, and the packets of the flows went by as ESP."""
-        classes = {}
+    def judge(self, n_packets, esp):
+        """Nothing in clear since the last call; the packets of the flows went by as `esp`, and nothing in
+        the other form of it."""
+        classes = collections.Counter()
 
         def all_there():
-            for k, v in wire.judge(self.tail.more(), patterns=grounds.INNER).items():
-                classes[k] = classes.get(k, 0) + v
-            return classes.get("esp", 0) + classes.get("esp-in-udp", 0) >= n_packets
+            classes.update(wire.judge(self.tail.more(), patterns=grounds.INNER))
+            return classes[esp] >= n_packets
 
         try:
             until("all packets of the flow on the wire", all_there, 5)
         except LabError as e:
-            raise LabError(f"{e}: {classes} of {n_packets}") from None
+            raise LabError(f"{e}: {dict(classes)}, to be {n_packets} {esp}") from None
+        for other in {"esp", "esp-in-udp"} - {esp}:
+            if classes[other]:
+                raise LabError(f"on the wire are {classes[other]} {other} where all is to be {esp}")
 
     def __exit__(self, *exc):
         return self.tail.__exit__(*exc)
@@ -164,17 +168,16 @@ def width(rows, column):
     return max(len(r.cells()[column]) for r in rows)
 
 
-def run_rows(tap, world, rows, out):
-    ground = grounds.Ground(world, rows)
-    tb, ss = Twinbore(ground.a), Charon(ground.b.gw, "b")
+def run_rows(tap, world, peer, rows, out):
+    ground = grounds.Ground(world, rows, kernel=peer.KERNEL)
+    tb = Twinbore(ground.a)
     grounds.configure_ours(tb, ground)
-    grounds.configure_theirs(ss, ground)
     widths = [max(width(rows, n), len(c)) for n, c in enumerate(tables.Row.COLUMNS)]
 
     def line(cells):
         return "  ".join(c.ljust(w) for c, w in zip(cells, widths))
 
-    with wire.Guard(*ground.wires), Seen(ground) as seen, ss, tb:
+    with wire.Guard(*ground.wires), Seen(ground) as seen, peer.serve(ground, grounds.configure_theirs) as ss, tb:
         tap.say("         " + line(tables.Row.COLUMNS))
         for row in rows:
             started = time.monotonic()
@@ -182,7 +185,7 @@ def run_rows(tap, world, rows, out):
             with tap.case(line(row.cells())) as say:
                 trial = Trial(ground, tb, ss, row, say)
                 trial.run()
-                seen.judge(trial.n_packets)
+                seen.judge(trial.n_packets, peer.esp_class(row))
             if not tap.last_ok:
                 trial.abandon()
             if out:
@@ -197,11 +200,13 @@ def run_rows(tap, world, rows, out):
 def main():
     options = argparse.ArgumentParser(description="Twinbore and strongSwan, one row a case.")
     options.add_argument("--full", action="store_true", default=bool(os.environ.get("TWINBORE_FULL")))
+    options.add_argument("--peer", choices=PEERS, default="userspace")
     options.add_argument("--list", action="store_true")
     options.add_argument("--json", metavar="FILE")
     options.add_argument("names", nargs="*", metavar="NAME")
     o = options.parse_args()
-    rows = tables.table(o.full)
+    rows = tables.table(o.peer, o.full)
+    peer = PEERS[o.peer]
     if o.names:
         rows = [r for r in rows if any(fnmatch.fnmatch(r.name, n) for n in o.names)]
     if o.list:
@@ -210,7 +215,7 @@ def main():
             print("  ".join(c.ljust(w) for c, w in zip(cells, widths)).rstrip())
         print(f"{len(rows)} rows")
         return 0
-    need("ip", "nft", "ethtool", "tcpdump", "charon-systemd", "swanctl")
+    need("ip", "nft", "ethtool", "tcpdump", *peer.NEEDS)
     tap = Tap()
     with open(o.json or os.devnull, "w") as out:
         for first in range(0, len(rows), grounds.MOST_ROWS):
@@ -218,7 +223,7 @@ def main():
             for n, row in enumerate(batch):
                 row.number = n
             with World("matrix") as tap.world:
-                run_rows(tap, tap.world, batch, out)
+                run_rows(tap, tap.world, peer, batch, out)
                 if tap.n_failed:
                     tap.say(f"logs: {tap.world.dir}")
     tap.world = None

@@ -193,5 +193,26 @@ def feature_rows():
     ]
 
 
-def table(full=False):
+def kernel_options():
+    """What only a peer with a kernel's ESP speaks: native ESP, extended sequence numbers."""
+    return {"esp": CIPHERS, "esn": (True, False), "pfs": (31, None), "path": PATHS, "family": FAMILIES,
+            "role": ROLES, "window": ("32", "1024"), "ender": ENDERS}
+
+
+def kernel_rows(strength):
+    rows = []
+    for n, r in enumerate(covering(kernel_options(), strength), 1):
+        rows.append(Row(f"k{n}", r["role"], "psk", esp=(*r["esp"], r["pfs"]), path=r["path"], family=r["family"], ender=r["ender"],
+                        esn=r["esn"], child={"replay_window": r["window"]}))
+    return rows + [
+        Row("k-udp-forced", esn=True, ours={"udp_encapsulation": "force"}),
+        Row("k-udp-forced-theirs", "responder", theirs={"encap": "yes"}),
+        Row("k-rekeys", esn=True, steps=("many-rekeys",)),
+        Row("k-rekeys-cbc", "responder", esp=("aes-256-cbc", "sha2-512", None), family="v6", steps=("many-rekeys",)),
+    ]
+
+
+def table(peer, full=False):
+    if peer == "kernel":
+        return kernel_rows(3 if full else 2)
     return suite_rows(3 if full else 2) + aws_rows(full) + feature_rows()

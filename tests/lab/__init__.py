@@ -15,7 +15,10 @@ Invariants
 
   world.py     World, Process          net.py        Namespace, link, router, NAT, cut
   topology.py  two sites and a WAN     twinbore.py   a Twinbore gateway
-  strongswan.py  a strongSwan gateway  stream.py     a numbered UDP stream: loss, gaps
+  strongswan.py  a strongSwan gateway  vici.py       its control socket
+  uml.py       a guest with its own kernel
+  stream.py    a numbered UDP stream: loss, gaps
+  flows.py     the same from sockets of the test itself, each direction for itself
   fetch.py     HTTP with a SHA-256     wire.py       capture, and what may be on the wire
   mutate.py    damaged packets         tap.py        test output
 """

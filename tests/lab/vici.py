@@ -84,6 +84,10 @@ class Vici:
     def __init__(self, connect, timeout=30):
         self.sock = connect()
         self.sock.settimeout(timeout)
+        self.tcp = self.sock.family != socket.AF_UNIX
+        if self.tcp:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.registered = set()
 
     @classmethod
     def at(cls, path, timeout=30):
@@ -104,6 +108,8 @@ class Vici:
     def _exactly(self, n):
         data = b""
         while len(data) < n:
+            if self.tcp:  # it writes in small pieces: an acknowledgement that waits costs 40 ms each
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             more = self.sock.recv(n - len(data))
             if not more:
                 raise LabError("strongSwan closed its control socket")
@@ -117,19 +123,17 @@ class Vici:
             return kind, rest[1 + rest[0]:]
         return kind, rest
 
-    def _register(self, event, kind):
-        self._send(kind, event)
-        got = self._receive()[0]
-        while got == EVENT:
-            got = self._receive()[0]
-        if got != EVENT_CONFIRM:
+    def _register(self, event):
+        self._send(EVENT_REGISTER, event)
+        if self._receive()[0] != EVENT_CONFIRM:
             raise LabError(f"strongSwan knows no event {event}")
+        self.registered.add(event)
 
     def call(self, command, _event=None, **params):
-        """A command and its answer; with `_event`, the list of what it streamed. Keywords use _ for -.
-        Raises LabError if strongSwan says that it failed."""
-        if _event:
-            self._register(_event, EVENT_REGISTER)
+        """A command and its answer; with `_event`, the list of what it streamed (by events that are sent
+        for a command only). Keywords use _ for -. Raises LabError if strongSwan says that it failed."""
+        if _event and _event not in self.registered:
+            self._register(_event)
         self._send(CMD_REQUEST, command, build({k.replace("_", "-"): v for k, v in params.items()}))
         streamed = []
         while True:
@@ -141,8 +145,6 @@ class Vici:
                 break
             else:
                 raise LabError(f"strongSwan knows no command {command}")
-        if _event:
-            self._register(_event, EVENT_UNREGISTER)
         if answer.get("success", "yes") != "yes":
             raise LabError(f"strongSwan could not {command} {params}: {answer.get('errmsg')}")
         return streamed if _event else answer

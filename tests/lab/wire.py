@@ -18,7 +18,7 @@ MARKER = b"TWINBORE-IN-CLEAR"
 
 # Everything that is not allowed, for the kernel's filter: a capture with it stays empty and cheap,
 # so it can run for the length of a test.
-FORBIDDEN = ("not arp and not (ip proto 50) and not (udp port 500 or udp port 4500) "
+FORBIDDEN = ("not arp and not (ip proto 50) and not (ip6 proto 50) and not (udp port 500 or udp port 4500) "
              "and not (icmp6 and ip6[40] >= 133 and ip6[40] <= 137) and not (ip6 proto 0)")
 
 

@@ -199,9 +199,13 @@ class World:
 
     # -------------------------------------------------------- contents
 
-    def spawn(self, argv, ns=None, name=None, env=None, cwd=None):
+    def serial(self):
+        """A number of its own for everything that wants one."""
         self._serial += 1
-        name = f"{self._serial:02d}-{name or Path(str(argv[0])).name}"
+        return self._serial
+
+    def spawn(self, argv, ns=None, name=None, env=None, cwd=None):
+        name = f"{self.serial():02d}-{name or Path(str(argv[0])).name}"
         p = Process(self, name, argv, ns, env, cwd)
         self.processes.append(p)
         return p

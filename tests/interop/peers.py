@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""peers: who stands at the other end of the matrix."""
+
+import contextlib
+
+from lab.strongswan import Charon
+from lab.uml import Guest, GuestCharon
+
+
+class Userspace:
+    """strongSwan 5.9 with its own ESP, which is always in UDP."""
+
+    NEEDS = ("charon-systemd", "swanctl")
+    KERNEL = True  # the namespace's Linux routes for it
+
+    @staticmethod
+    @contextlib.contextmanager
+    def serve(ground, configure):
+        charon = Charon(ground.b.gw, "b")
+        configure(charon, ground)
+        with charon:
+            yield charon
+
+    @staticmethod
+    def esp_class(row):
+        return "esp-in-udp"
+
+
+class Kernel:
+    """strongSwan 5.9 with the ESP of a Linux kernel, which runs as a process (lab/uml.py)."""
+
+    NEEDS = ("charon-systemd", "swanctl", "linux.uml")
+    KERNEL = False
+
+    @staticmethod
+    @contextlib.contextmanager
+    def serve(ground, configure):
+        with Guest(ground.b.gw, ("eth0", "eth1")) as guest:
+            guest.run("ip -batch -", stdin="\n".join(ground.peer_addresses()) + "\n")
+            charon = GuestCharon(guest, "b", ground.b.host, "10.2.0.1")
+            configure(charon, ground)
+            with charon:
+                yield charon
+
+    @staticmethod
+    def esp_class(row):
+        forced = row.ours.get("udp_encapsulation") == "force" or row.theirs.get("encap") == "yes"
+        return "esp-in-udp" if row.path != "direct" or forced else "esp"
+
+
+PEERS = {"userspace": Userspace, "kernel": Kernel}
