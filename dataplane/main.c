@@ -37,6 +37,7 @@
 #include <rte_lcore.h>
 #include "base/log.h"
 #include "base/secret.h"
+#include "dataplane/crypto_mem.h"
 #include "dataplane/dp.h"
 #include "dataplane/eal.h"
 #include "dataplane/manager.h"
@@ -331,6 +332,10 @@ int main(void)
 	dp.channel = IPC_CHANNEL_FD;
 	dp.now = mono_now();
 	dp.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (!dp_crypto_mem_init()) {
+		log_error("fault of this program: OpenSSL was used before its memory was chosen");
+		return EXIT_FAILURE;
+	}
 	if (!secret_init() || dp.epoll_fd < 0 || !dp_rings_init(&dp.rings)) {
 		log_error("not enough memory to start");
 		return EXIT_FAILURE;

@@ -128,12 +128,21 @@ static enum dp_status sa_parse(const struct dp *dp, const struct dp_sa *m, struc
 		if (!ts_parse(&m->ts[i], &cfg->ts[i]))
 			return DP_ERR_MALFORMED;
 	}
-	if (!esp_suite_init(&cfg->suite, m->encr, m->encr_key_bits, m->integ))
+	if (!esp_suite_init(&cfg->suite, m->encr, m->encr_key_bits, m->integ) ||
+	    !esp_thread_supports(&dp->esp, &cfg->suite))
 		return DP_ERR_UNSUPPORTED;
 	if (cfg->suite.encr_key_size > sizeof(m->encr_key) ||
 	    cfg->suite.integ_key_size > sizeof(m->integ_key))
 		return DP_ERR_UNSUPPORTED;
 	return DP_OK;
+}
+
+static enum dp_status no_memory(void)
+{
+	log_warn("an SA cannot be installed: no memory for its keys, or it cannot be locked "
+		 "(systemd's "
+		 "LimitMEMLOCK=, RLIMIT_MEMLOCK)");
+	return DP_ERR_RESOURCES;
 }
 
 enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
@@ -157,7 +166,7 @@ enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
 	in->esp = esp_in_new(&dp->esp, &cfg);
 	if (!in->esp) {
 		free(in);
-		return DP_ERR_UNSUPPORTED;
+		return no_memory();
 	}
 	in->spi = m->spi;
 	in->slot = m->slot;
@@ -195,10 +204,9 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 	o->path = calloc(1, sizeof(*o->path));
 	o->esp = o->path ? esp_out_new(&dp->esp, &cfg) : NULL;
 	if (!o->esp) {
-		rc = o->path ? DP_ERR_UNSUPPORTED : DP_ERR_RESOURCES;
 		free(o->path);
 		free(o);
-		return rc;
+		return no_memory();
 	}
 	o->spi = m->spi;
 	o->slot = m->slot;

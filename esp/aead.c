@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* aead: the list of backends. See aead.h. */
 #include <string.h>
-#include "esp/aead.h"
+#include "esp/esp_int.h"
 
 const struct esp_backend *const esp_backends[] = {
 	&esp_backend_ipsec_mb,
 	&esp_backend_openssl,
 	NULL,
 };
+
+bool esp_thread_supports(const struct esp_thread *t, const struct esp_suite *s)
+{
+	return esp_thread_pick(t, s) != NULL;
+}
 
 const struct esp_backend *esp_backend_by_name(const char *name)
 {

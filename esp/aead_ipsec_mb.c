@@ -10,7 +10,7 @@
  * ChaCha20-Poly1305 has jobs, too, but each is complete as soon as it is submitted.
  */
 #include <intel-ipsec-mb.h>
-#include <stdlib.h>
+#include "base/key_mem.h"
 #include "base/secret.h"
 #include "esp/aead_int.h"
 
@@ -76,25 +76,23 @@ static void mb_ctx_free(void *ctx)
 
 	if (!c)
 		return;
-	if (c->mgr) {
-		/* The manager's lanes hold pieces of packets and hash states. */
-		bytes_wipe(c->mgr, imb_get_mb_mgr_size());
-		free_mb_mgr(c->mgr);
-	}
-	bytes_wipe(c, sizeof(*c));
-	free(c);
+	/* The manager's lanes hold round keys, hash states and pieces of packets. */
+	key_mem_free(c->mgr);
+	key_mem_free(c);
 }
 
 static void *mb_ctx_new(void)
 {
-	struct mb_ctx *c = calloc(1, sizeof(*c));
+	struct mb_ctx *c = key_mem_alloc(sizeof(*c));
+	void *mgr;
 	IMB_ARCH arch;
 
 	if (!c)
 		return NULL;
-	c->mgr = alloc_mb_mgr(0);
-	if (!c->mgr)
+	mgr = key_mem_alloc(imb_get_mb_mgr_size());
+	if (!mgr)
 		goto fail;
+	c->mgr = imb_set_pointers_mb_mgr(mgr, 0, 1);
 	init_mb_mgr_auto(c->mgr, &arch);
 	if (imb_get_errno(c->mgr) != 0)
 		goto fail;
@@ -183,8 +181,7 @@ static void mb_key_free(struct esp_key *k)
 {
 	if (!k)
 		return;
-	bytes_wipe(k, sizeof(*k));
-	free(k);
+	key_mem_free(k);
 }
 
 static struct esp_key *mb_key_new(void *ctx, const struct esp_suite *s, bool esn,
@@ -195,10 +192,9 @@ static struct esp_key *mb_key_new(void *ctx, const struct esp_suite *s, bool esn
 
 	if (!mb_supports(s))
 		return NULL;
-	k = aligned_alloc(64, (sizeof(*k) + 63) & ~(size_t)63);
+	k = key_mem_alloc(sizeof(*k));
 	if (!k)
 		return NULL;
-	memset(k, 0, sizeof(*k));
 	k->kind = s->kind;
 	k->esn = esn;
 	k->icv_size = s->icv_size;

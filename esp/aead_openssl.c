@@ -3,13 +3,14 @@
  * aead_openssl: packets protected by OpenSSL's EVP: the reference, on every platform.
  *
  * Cipher and MAC contexts belong to the key and keep its schedule; a packet only sets its IV. So a
- * key serves one thread at a time, as an SA half does.
+ * key serves one thread at a time, as an SA half does. Where OpenSSL keeps them is for the program to
+ * say, once for all that OpenSSL allocates: the dataplane gives it key_mem.h's memory.
  */
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <stdlib.h>
-#include "base/secret.h"
+#include "base/key_mem.h"
 #include "esp/aead_int.h"
 
 struct esp_key {
@@ -109,8 +110,7 @@ static void ssl_key_free(struct esp_key *k)
 	EVP_CIPHER_CTX_free(k->enc);
 	EVP_CIPHER_CTX_free(k->dec);
 	EVP_MAC_CTX_free(k->mac);
-	bytes_wipe(k, sizeof(*k));
-	free(k);
+	key_mem_free(k);
 }
 
 static struct esp_key *ssl_key_new(void *ctx, const struct esp_suite *s, bool esn,
@@ -120,7 +120,7 @@ static struct esp_key *ssl_key_new(void *ctx, const struct esp_suite *s, bool es
 
 	if (!ssl_supports(s))
 		return NULL;
-	k = calloc(1, sizeof(*k));
+	k = key_mem_alloc(sizeof(*k));
 	if (!k)
 		return NULL;
 	k->kind = s->kind;

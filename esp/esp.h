@@ -121,6 +121,9 @@ struct esp_thread {
 	void *random_arg;
 };
 
+/* Whether one of the thread's backends protects packets so. */
+bool esp_thread_supports(const struct esp_thread *t, const struct esp_suite *s);
+
 struct esp_out *esp_out_new(struct esp_thread *t,
 			    const struct esp_sa_cfg *cfg); /* NULL: unsupported, no memory */
 void esp_out_free(struct esp_out *sa);                     /* wipes */

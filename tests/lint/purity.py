@@ -19,7 +19,7 @@ BASE = """
     heap_init heap_fini heap_set heap_remove heap_first heap_deadline
     sb_of sb_str sb_printf sb_hex sb_escaped
     secret_new secret_from secret_clone secret_free secret_size secret_data secret_data_mut
-    secret_equal secret_error bytes_equal_ct bytes_wipe
+    secret_equal secret_error key_mem_alloc key_mem_free bytes_equal_ct bytes_wipe
     sum_add sum_finish trace
 """.split()
 
