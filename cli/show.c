@@ -154,6 +154,8 @@ static void ike_sas(const json_t *list)
 		{"SUITE", .drop = 1},
 		{"LOCAL", .drop = 5},
 		{"REMOTE", .drop = 3},
+		{"PEER", .drop = 7},
+		{"AUTH", .drop = 8},
 		{"SPI (I, R)", .drop = 6},
 		{"AGE", .right = true, .drop = 2},
 		{"REKEY IN", .right = true},
@@ -173,6 +175,9 @@ static void ike_sas(const json_t *list)
 		cli_cell(t, CLI_PLAIN, cli_str(o, "local"));
 		cli_cellf(t, CLI_PLAIN, "%s%s", cli_str(o, "remote"),
 			  cli_bool(o, "natt") ? " (nat)" : "");
+		cli_cell(t, CLI_PLAIN, cli_str(o, "remote_id"));
+		cli_cellf(t, CLI_PLAIN, "%s %s%s", cli_str(o, "auth_local"),
+			  cli_str(o, "auth_remote"), cli_bool(o, "ppk") ? " +ppk" : "");
 		cli_cellf(t, CLI_PLAIN, "%s %s", cli_str(o, "spi_i"), cli_str(o, "spi_r"));
 		age_cell(t, o, "age_s");
 		age_cell(t, o, "rekey_in_s");

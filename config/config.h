@@ -4,7 +4,7 @@
  *
  * Pure: text in, struct or errors out; no file is opened here. Every error has line, column, what
  * was wrong and what to do; an unknown key names the nearest known one. All errors of a text are
- * collected, up to a bound, not only the first. Secrets are never in the text: `psk_file` names a
+ * collected, up to a bound, not only the first. Secrets are never in the text: `psk_file` and the like name a
  * file that the supervisor opens for keyd.
  */
 #ifndef CONFIG_CONFIG_H
@@ -43,6 +43,35 @@ enum config_df {
 	CONFIG_DF_SET,
 };
 
+enum config_auth {
+	CONFIG_AUTH_PSK,
+	CONFIG_AUTH_CERTIFICATE,
+	CONFIG_AUTH_RAW_KEY,
+};
+
+enum config_ppk {
+	CONFIG_PPK_NONE,
+	CONFIG_PPK_PREFER,
+	CONFIG_PPK_REQUIRE,
+};
+
+enum config_revocation {
+	CONFIG_REVOCATION_RELAXED,
+	CONFIG_REVOCATION_STRICT,
+};
+
+/* What a file is to the key process. */
+enum config_file_kind {
+	CONFIG_FILE_PSK,
+	CONFIG_FILE_PRIVATE_KEY,
+	CONFIG_FILE_CERT,
+	CONFIG_FILE_CA,
+	CONFIG_FILE_CRL,
+	CONFIG_FILE_OCSP,
+	CONFIG_FILE_PEER_KEY,
+	CONFIG_FILE_PPK,
+};
+
 struct config_port {
 	char name[CONFIG_NAME_SIZE]; /* also the mirror TAP's name, hence at most 15 characters */
 	bool is_pci;
@@ -72,14 +101,33 @@ enum config_pq {
 	CONFIG_PQ_REQUIRE,
 };
 
+#define CONFIG_MAX_FILES  32   /* of one tunnel */
+#define CONFIG_PATHS_SIZE 2048 /* of all their names together */
+#define CONFIG_ID_SIZE    256
+#define CONFIG_PPK_ID_MAX 64
+
+struct config_file {
+	uint8_t kind;  /* enum config_file_kind */
+	uint8_t index; /* among those of its kind; a private key has that of its certificate */
+	uint16_t at;   /* of the name in `paths` */
+	uint32_t line; /* where it stands, for messages */
+};
+
 struct config_tunnel {
 	char name[CONFIG_NAME_SIZE];
 	uint32_t index;               /* stable number, set by config_assign_indexes() */
 	struct ip_addr local, remote; /* outside addresses; remote may be IP_NONE (startup: add) */
-	char local_id[128], remote_id[128]; /* as written; "" = the outside address */
-	char interface[16];                 /* inside TUN's name; default "tb<index>" */
+	char local_id[CONFIG_ID_SIZE], remote_id[CONFIG_ID_SIZE]; /* "" = the outside address */
+	bool remote_id_wildcard;
+	enum config_auth local_auth, remote_auth;
+	enum config_revocation revocation;
+	enum config_ppk ppk;
+	char ppk_id[CONFIG_PPK_ID_MAX + 1];
+	struct config_file files[CONFIG_MAX_FILES];
+	size_t n_files;
+	char paths[CONFIG_PATHS_SIZE];
+	char interface[16];         /* inside TUN's name; default "tb<index>" */
 	struct ip_prefix inside[2]; /* our inside addresses, IPv4 and IPv6; family IP_NONE = none */
-	char psk_file[CONFIG_PATH_SIZE];
 
 	/* Any combination of the lists; integrity goes with ciphers that are no AEAD alone. */
 	struct config_alg_list ike_encr, ike_integ, ike_prf, ike_dh, ike_kem;
@@ -164,6 +212,10 @@ void config_free(struct config *c);
 bool config_assign_indexes(struct config *c, const struct config *old);
 const struct config_tunnel *config_tunnel_by_name(const struct config *c, const char *name,
 						  const struct config_connection **connection);
+
+/* The name of a tunnel's file, and how many it has of a kind. */
+const char *config_file_path(const struct config_tunnel *t, const struct config_file *f);
+size_t config_n_files(const struct config_tunnel *t, enum config_file_kind kind);
 
 /* The nearest of `n` words to `word` within a small edit distance, or NULL. */
 const char *config_nearest(const char *word, const char *const *words, size_t n);

@@ -104,9 +104,8 @@ static bool read_tunnel(struct config_parse *p, const struct config_node *item,
 		report_missing(p, item, "name");
 	if (!w->at_local)
 		report_missing(p, item, "local_address");
-	if (!w->at_psk_file)
-		report_missing(p, item, "psk_file");
-	ok = ok && w->at_name && w->at_local && w->at_psk_file && defaults_ok;
+	ok = config_auth_complete(p, item, w, ok && defaults_ok) && ok && w->at_name &&
+	     w->at_local && defaults_ok;
 	if (!ok)
 		return false;
 	complete_tunnel(w);
@@ -126,7 +125,7 @@ static void mark_tunnel(struct config_parse *p, const struct config_connection *
 		.remote = w->at_remote,
 		.interface = w->at_interface,
 		.inside = w->at_inside,
-		.psk_file = w->at_psk_file,
+		.psk_file = w->at_psk_file ? w->at_psk_file : w->at_psk_files,
 	};
 }
 

@@ -24,6 +24,8 @@ static const char *const startups[] = {"start", "add", NULL};
 static const char *const dpd_actions[] = {"clear", "none", "restart", NULL};
 static const char *const dfs[] = {"copy", "clear", "set", NULL};
 static const char *const pqs[] = {"off", "prefer", "require", NULL};
+static const char *const auths[] = {"psk", "certificate", "raw-key", NULL};
+static const char *const revocations[] = {"relaxed", "strict", NULL};
 static const char *const encaps[] = {"auto", "force", NULL};
 
 /* The words stand in the order of their enums. */
@@ -32,6 +34,8 @@ static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "log_formats");
 static_assert(CONFIG_HUGEPAGES_AUTO == 0 && CONFIG_HUGEPAGES_OFF == 2, "hugepages");
 static_assert(CONFIG_STARTUP_START == 0 && CONFIG_STARTUP_ADD == 1, "startups");
 static_assert(CONFIG_DPD_CLEAR == 0 && CONFIG_DPD_RESTART == 2, "dpd_actions");
+static_assert(CONFIG_AUTH_PSK == 0 && CONFIG_AUTH_RAW_KEY == 2, "auths");
+static_assert(CONFIG_REVOCATION_RELAXED == 0 && CONFIG_REVOCATION_STRICT == 1, "revocations");
 static_assert(CONFIG_DF_COPY == 0 && CONFIG_DF_SET == 2, "dfs");
 
 /* ------------------------------------------------------------------ gateway */
@@ -172,6 +176,25 @@ static const struct config_key dpd_keys[] = {
 };
 static const struct config_map dpd_map = MAP("'dpd'", dpd_keys);
 
+static const struct config_key certificate_keys[] = {
+	{"certificate", CONFIG_PATH, .required = true,
+	 .hint = "'certificate: /etc/twinbore/gw.crt'",
+	 CONFIG_FIELD(struct config_certificate_work, certificate),
+	 .at = offsetof(struct config_certificate_work, at_certificate)},
+	{"private_key", CONFIG_PATH, .required = true,
+	 .hint = "'private_key: /etc/twinbore/gw.key'",
+	 CONFIG_FIELD(struct config_certificate_work, private_key),
+	 .at = offsetof(struct config_certificate_work, at_private_key)},
+};
+const struct config_map config_certificate_map = MAP("a certificate", certificate_keys);
+
+static const struct config_key ppk_keys[] = {
+	{"id", CONFIG_TEXT, TUNNEL(t.ppk_id), TUNNEL_AT(at_ppk_id)},
+	{"file", CONFIG_CUSTOM, .handle = config_handle_one_path, TUNNEL_AT(at_ppk_file)},
+	{"required", CONFIG_BOOL, .def = "true", TUNNEL(ppk_required)},
+};
+static const struct config_map ppk_map = MAP("'ppk'", ppk_keys);
+
 /* The first rows are a tunnel's own; the others may stand in `defaults` too. */
 #define N_TUNNEL_ONLY 4
 static const struct config_key tunnel_keys[] = {
@@ -185,12 +208,28 @@ static const struct config_key tunnel_keys[] = {
 	{"local_address", CONFIG_ADDRESS, .required = true,
 	 .hint = "'local_address:' with an address of a port", TUNNEL(t.local),
 	 TUNNEL_AT(at_local)},
-	{"local_id", CONFIG_TEXT, TUNNEL(t.local_id), TUNNEL_AT(at_local_id)},
-	{"remote_id", CONFIG_TEXT, TUNNEL(t.remote_id), TUNNEL_AT(at_remote_id)},
-	{"psk_file", CONFIG_PATH, .required = true,
-	 .hint = "'psk_file: /etc/twinbore/NAME.psk' and make that file with 'twinbore genpsk "
-		 "--out'",
-	 TUNNEL(t.psk_file), TUNNEL_AT(at_psk_file)},
+	{"local_id", CONFIG_CUSTOM, .handle = config_handle_id, TUNNEL(t.local_id),
+	 TUNNEL_AT(at_local_id)},
+	{"remote_id", CONFIG_CUSTOM, .handle = config_handle_id, TUNNEL(t.remote_id),
+	 TUNNEL_AT(at_remote_id)},
+	{"remote_id_wildcard", CONFIG_BOOL, .def = "false", TUNNEL(t.remote_id_wildcard),
+	 TUNNEL_AT(at_wildcard)},
+	{"auth", CONFIG_WORD, .words = auths, .def = "psk", TUNNEL(auth)},
+	{"local_auth", CONFIG_WORD, .words = auths, TUNNEL(t.local_auth), TUNNEL_AT(at_local_auth)},
+	{"remote_auth", CONFIG_WORD, .words = auths, TUNNEL(t.remote_auth),
+	 TUNNEL_AT(at_remote_auth)},
+	{"psk_file", CONFIG_CUSTOM, .handle = config_handle_one_path, TUNNEL_AT(at_psk_file)},
+	{"psk_files", CONFIG_CUSTOM, .handle = config_handle_paths, TUNNEL_AT(at_psk_files)},
+	{"certificates", CONFIG_CUSTOM, .map = &config_certificate_map,
+	 .handle = config_handle_certificates, TUNNEL_AT(at_certificates)},
+	{"private_key", CONFIG_CUSTOM, .handle = config_handle_one_path, TUNNEL_AT(at_private_key)},
+	{"peer_public_key", CONFIG_CUSTOM, .handle = config_handle_one_path,
+	 TUNNEL_AT(at_peer_key)},
+	{"ca_files", CONFIG_CUSTOM, .handle = config_handle_paths, TUNNEL_AT(at_ca_files)},
+	{"crl_files", CONFIG_CUSTOM, .handle = config_handle_paths, TUNNEL_AT(at_crl_files)},
+	{"ocsp_file", CONFIG_CUSTOM, .handle = config_handle_one_path, TUNNEL_AT(at_ocsp_file)},
+	{"revocation", CONFIG_WORD, .words = revocations, .def = "relaxed", TUNNEL(t.revocation)},
+	{"ppk", CONFIG_MAP, .map = &ppk_map, TUNNEL_AT(at_ppk)},
 	{"startup", CONFIG_WORD, .words = startups, TUNNEL(t.startup), TUNNEL_AT(at_startup)},
 	{"ike", CONFIG_MAP, .map = &tunnel_ike_map, TUNNEL_AT(at_ike)},
 	{"esp", CONFIG_MAP, .map = &tunnel_esp_map, TUNNEL_AT(at_esp)},

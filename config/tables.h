@@ -13,6 +13,12 @@ struct config_tunnel_work {
 	struct config_tunnel t;
 	const struct config_node *at_name, *at_local, *at_remote, *at_interface, *at_inside;
 	const struct config_node *at_local_id, *at_remote_id, *at_psk_file, *at_startup;
+	/* Authentication: read into `t` by config_auth_complete(). */
+	enum config_auth auth;
+	bool ppk_required;
+	const struct config_node *at_psk_files, *at_local_auth, *at_remote_auth, *at_wildcard;
+	const struct config_node *at_certificates, *at_private_key, *at_peer_key, *at_ca_files;
+	const struct config_node *at_crl_files, *at_ocsp_file, *at_ppk, *at_ppk_id, *at_ppk_file;
 	const struct config_node *at_ike, *at_ike_lifetime;
 	const struct config_node *at_esp, *at_esp_lifetime, *at_pfs, *at_replay;
 	const struct config_node *at_margin, *at_dpd, *at_dpd_interval, *at_dpd_timeout;
@@ -42,9 +48,16 @@ struct config_root_work {
 	const struct config_node *at_cookie, *at_half_open_source;
 };
 
+/* An item of `certificates`. */
+struct config_certificate_work {
+	char certificate[CONFIG_PATH_SIZE], private_key[CONFIG_PATH_SIZE];
+	const struct config_node *at_certificate, *at_private_key;
+};
+
 extern const struct config_map config_root_map;
 extern const struct config_map config_port_map;
 extern const struct config_map config_device_map;
+extern const struct config_map config_certificate_map;
 extern const struct config_map config_connection_map;
 extern const struct config_map config_defaults_map; /* into config_tunnel_work */
 extern const struct config_map config_tunnel_map;   /* into config_tunnel_work */
@@ -64,11 +77,19 @@ void config_handle_later(struct config_parse *p, const struct config_node *n, vo
 void config_handle_inside(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_ike_encr(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_esp_encr(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_id(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_paths(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_one_path(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_certificates(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_integ(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_prf(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_dh(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_kem(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_pfs(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_esn(struct config_parse *p, const struct config_node *n, void *field);
+
+/* Gathers a tunnel's files and, if all went well so far, says what its authentication lacks. */
+bool config_auth_complete(struct config_parse *p, const struct config_node *at,
+			  struct config_tunnel_work *w, bool good);
 
 #endif

@@ -108,9 +108,13 @@ static int compare_identity(const void *va, const void *vb)
 	if (!d)
 		d = strcmp(identity(a->local_id, &a->local, x),
 			   identity(b->local_id, &b->local, y));
-	return d ? d
-		 : strcmp(identity(a->remote_id, &a->remote, x),
-			  identity(b->remote_id, &b->remote, y));
+	if (!d)
+		d = strcmp(identity(a->remote_id, &a->remote, x),
+			   identity(b->remote_id, &b->remote, y));
+	/* Tunnels with one pattern wait for as many peers. */
+	if (!d && a->remote_id_wildcard && b->remote_id_wildcard)
+		d = strcmp(a->name, b->name);
+	return d;
 }
 
 static void report_name(struct config_parse *p, const struct entry *first,
@@ -266,11 +270,16 @@ static void check_tunnels(struct config_parse *p, struct entries *l)
 				 &(struct entry){.key = m->tunnels[i].t, .at = m->tunnels[i].map});
 	report_doubles(p, l, compare_identity, report_identity);
 	for (i = 0; i < m->n_tunnels; i++)
-		if (m->tunnels[i].t->psk_file[0])
-			ok = ok && put(p, l,
-				       &(struct entry){.key = m->tunnels[i].t->psk_file,
+		for (size_t j = 0; j < m->tunnels[i].t->n_files; j++) {
+			const struct config_file *f = &m->tunnels[i].t->files[j];
+
+			if (f->kind == CONFIG_FILE_PSK)
+				ok = ok && put(p, l,
+					       &(struct entry){
+						       .key = config_file_path(m->tunnels[i].t, f),
 						       .at = m->tunnels[i].psk_file,
 						       .c = m->tunnels[i].c});
+		}
 	report_doubles(p, l, compare_text, report_psk);
 	(void)ok; /* reported */
 }

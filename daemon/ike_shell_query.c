@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/ike_shell.h"
+#include "ike/id.h"
 
 static void reply_json(struct ike_shell *s, uint64_t id, bool ok, json_t *o)
 {
@@ -182,6 +183,20 @@ static void add_child(json_t *o, const struct ike_show_sa *sa)
 	json_object_set_new(o, "remote_ts", selectors(sa->remote_ts, sa->n_remote_ts));
 }
 
+/* Who they are to each other, once it is proven. */
+static void add_auth(json_t *o, const struct ike_show_sa *sa)
+{
+	char text[IKE_TEXT_SIZE];
+	struct sb s = sb_of(text, sizeof(text));
+
+	if (sa->peer_id.type != IKE_ID_NONE)
+		ike_id_put(&s, sa->peer_id.type, rd_of(sa->peer_id.data, sa->peer_id.size));
+	json_object_set_new(o, "auth_local", json_string(sa->auth_local));
+	json_object_set_new(o, "auth_remote", json_string(sa->auth_remote));
+	json_object_set_new(o, "remote_id", json_string(text));
+	json_object_set_new(o, "ppk", json_boolean(sa->ppk));
+}
+
 static bool list_sa(void *ctx, const struct ike_show_sa *sa)
 {
 	struct listing *l = ctx;
@@ -210,6 +225,7 @@ static bool list_sa(void *ctx, const struct ike_show_sa *sa)
 	} else {
 		json_object_set_new(o, "spi_i", hex(sa->spi_i, 16));
 		json_object_set_new(o, "spi_r", hex(sa->spi_r, 16));
+		add_auth(o, sa);
 	}
 	json_array_append_new(l->array, o);
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sup_config: the configuration's file and the files of keys that it names. */
+/* sup_config: the configuration's file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -9,16 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "daemon/keyd_auth.h"
 #include "daemon/supervisor.h"
 #include "daemon/translate.h"
 
 #define CONFIG_TEXT_MAX (16u << 20)
 
 /* Appends one line; what does not fit is left out, the first lines matter most. */
-static void add(char *problems, size_t size, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static void add(char *problems, size_t size, const char *fmt, ...)
+void sup_problem(char *problems, size_t size, const char *fmt, ...)
 {
 	const size_t n = strlen(problems);
 	char line[SUP_PATH_SIZE + 512];
@@ -39,17 +36,19 @@ static char *read_text(const char *path, size_t *size, char *problems, size_t pr
 	size_t n = 0;
 
 	if (fd < 0) {
-		add(problems, problems_size,
-		    "%s: %s: write one as twinbore.yaml(5) says, or name another with --config",
-		    path, strerror(errno));
+		sup_problem(
+			problems, problems_size,
+			"%s: %s: write one as twinbore.yaml(5) says, or name another with --config",
+			path, strerror(errno));
 		return NULL;
 	}
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		add(problems, problems_size, "%s: not a regular file", path);
+		sup_problem(problems, problems_size, "%s: not a regular file", path);
 		goto out;
 	}
 	if (st.st_size <= 0 || (uint64_t)st.st_size > CONFIG_TEXT_MAX) {
-		add(problems, problems_size, "%s: the file is empty or larger than 16 MiB", path);
+		sup_problem(problems, problems_size, "%s: the file is empty or larger than 16 MiB",
+			    path);
 		goto out;
 	}
 	text = malloc((size_t)st.st_size);
@@ -63,7 +62,8 @@ static char *read_text(const char *path, size_t *size, char *problems, size_t pr
 		n += (size_t)r;
 	}
 	if (!text || n == 0) {
-		add(problems, problems_size, "%s: cannot be read: %s", path, strerror(errno));
+		sup_problem(problems, problems_size, "%s: cannot be read: %s", path,
+			    strerror(errno));
 		free(text);
 		text = NULL;
 	}
@@ -88,7 +88,7 @@ static bool check_tunnels(const char *path, const struct config *c, char *proble
 
 			if (translate_ike_tunnel(conn, t, cfg, why, sizeof(why)))
 				continue;
-			add(problems, size, "%s:%u:1: %s", path, t->line, why);
+			sup_problem(problems, size, "%s:%u:1: %s", path, t->line, why);
 			ok = false;
 		}
 	}
@@ -110,11 +110,11 @@ struct config *sup_config_load(const char *path, char **text, size_t *text_size,
 	}
 	c = config_parse(*text, *text_size, errors);
 	for (size_t i = 0; i < errors->n && i < CONFIG_MAX_ERRORS; i++)
-		add(problems, problems_size, "%s:%u:%u: %s", path, errors->errors[i].line,
-		    errors->errors[i].column, errors->errors[i].text);
+		sup_problem(problems, problems_size, "%s:%u:%u: %s", path, errors->errors[i].line,
+			    errors->errors[i].column, errors->errors[i].text);
 	if (errors->n > CONFIG_MAX_ERRORS)
-		add(problems, problems_size, "%s: and %zu more errors", path,
-		    errors->n - CONFIG_MAX_ERRORS);
+		sup_problem(problems, problems_size, "%s: and %zu more errors", path,
+			    errors->n - CONFIG_MAX_ERRORS);
 	for (size_t i = 0; c && i < errors->n_warnings && i < CONFIG_MAX_ERRORS; i++)
 		log_warn("%s:%u:%u: %s", path, errors->warnings[i].line, errors->warnings[i].column,
 			 errors->warnings[i].text);
@@ -123,98 +123,11 @@ struct config *sup_config_load(const char *path, char **text, size_t *text_size,
 		c = NULL;
 	}
 	if (!c && problems[0] == '\0')
-		add(problems, problems_size, "%s: out of memory", path);
+		sup_problem(problems, problems_size, "%s: out of memory", path);
 	if (!c) {
 		free(*text);
 		*text = NULL;
 	}
 	free(errors);
 	return c;
-}
-
-/* -------------------------------------------------------------------- PSKs */
-
-static int open_psk(const char *path, const struct config_tunnel *t, char *problems,
-		    size_t problems_size)
-{
-	const int fd = open(t->psk_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0) {
-		add(problems, problems_size, "%s:%u:1: PSK file '%s' of tunnel '%s': %s%s", path,
-		    t->line, t->psk_file, t->name, strerror(errno),
-		    errno == ENOENT ? ": make one with `twinbore genpsk`" : "");
-		return -1;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		add(problems, problems_size,
-		    "%s:%u:1: PSK file '%s' of tunnel '%s' is not a regular file", path, t->line,
-		    t->psk_file, t->name);
-	} else if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-		add(problems, problems_size,
-		    "%s:%u:1: PSK file '%s' of tunnel '%s' is open to other users (mode %04o): run "
-		    "`chmod 600 %s`",
-		    path, t->line, t->psk_file, t->name, (unsigned)(st.st_mode & 07777),
-		    t->psk_file);
-	} else if (st.st_uid != 0 && st.st_uid != geteuid()) {
-		add(problems, problems_size,
-		    "%s:%u:1: PSK file '%s' of tunnel '%s' belongs to another user: run `chown "
-		    "root %s`",
-		    path, t->line, t->psk_file, t->name, t->psk_file);
-	} else if (st.st_size < (off_t)KEYD_PSK_MIN) {
-		add(problems, problems_size,
-		    "%s:%u:1: PSK file '%s' of tunnel '%s' holds fewer than %u characters: make "
-		    "one with `twinbore genpsk`",
-		    path, t->line, t->psk_file, t->name, KEYD_PSK_MIN);
-	} else if (st.st_size > (off_t)KEYD_PSK_MAX + 2) {
-		add(problems, problems_size,
-		    "%s:%u:1: PSK file '%s' of tunnel '%s' holds more than %u characters: one line "
-		    "with the key is wanted",
-		    path, t->line, t->psk_file, t->name, KEYD_PSK_MAX);
-	} else {
-		return fd;
-	}
-	close(fd);
-	return -1;
-}
-
-bool sup_psks_open(const char *path, const struct config *c, struct sup_psks *out, char *problems,
-		   size_t problems_size)
-{
-	size_t n = 0;
-	bool ok = true;
-
-	problems[0] = '\0';
-	for (size_t i = 0; i < c->n_connections; i++)
-		n += c->connections[i].n_tunnels;
-	*out = (struct sup_psks){.items = calloc(n + 1, sizeof(*out->items))};
-	if (!out->items) {
-		add(problems, problems_size, "%s: out of memory", path);
-		return false;
-	}
-	for (size_t i = 0; i < c->n_connections; i++) {
-		for (size_t j = 0; j < c->connections[i].n_tunnels; j++) {
-			const struct config_tunnel *t = &c->connections[i].tunnels[j];
-			struct sup_psk *p = &out->items[out->n];
-
-			p->fd = open_psk(path, t, problems, problems_size);
-			if (p->fd < 0) {
-				ok = false;
-				continue;
-			}
-			memcpy(p->tunnel, t->name, sizeof(p->tunnel));
-			out->n++;
-		}
-	}
-	if (!ok)
-		sup_psks_close(out);
-	return ok;
-}
-
-void sup_psks_close(struct sup_psks *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		close(p->items[i].fd);
-	free(p->items);
-	*p = (struct sup_psks){0};
 }

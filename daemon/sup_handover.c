@@ -261,11 +261,11 @@ static size_t list_indexes(const struct config *c, struct ipc_index *out)
 
 static bool send_secrets(struct supervisor *s, struct sup_child *c)
 {
-	for (size_t i = 0; i < s->psks.n; i++) {
-		struct ipc_secret body;
+	for (size_t i = 0; i < s->secrets.n; i++) {
+		const struct sup_secret *secret = &s->secrets.items[i];
 
-		memcpy(body.tunnel, s->psks.items[i].tunnel, sizeof(body.tunnel));
-		if (!sup_child_send(s, c, IPC_SECRET, &body, sizeof(body), &s->psks.items[i].fd, 1))
+		if (!sup_child_send(s, c, IPC_SECRET, &secret->head, sizeof(secret->head),
+				    &secret->fd, 1))
 			return false;
 	}
 	return true;

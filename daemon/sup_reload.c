@@ -2,7 +2,7 @@
 /*
  * sup_reload: from the configuration in force to the file's present text.
  *
- * Nothing happens before the whole text, every PSK file and every limit were found good; then each
+ * Nothing happens before the whole text, every file of keys and every limit were found good; then each
  * child gets the new text and finds the difference by itself. The answer lists what changed, or
  * all that was wrong.
  */
@@ -34,6 +34,8 @@ static bool tunnels_equal(const struct config_tunnel *a, const struct config_tun
 
 	/* The place in the file does not matter; nor does the key file's content show here. */
 	x.line = y.line = 0;
+	for (size_t i = 0; i < CONFIG_MAX_FILES; i++)
+		x.files[i].line = y.files[i].line = 0;
 	return memcmp(&x, &y, sizeof(x)) == 0;
 }
 
@@ -198,7 +200,7 @@ static void send_all(struct supervisor *s)
 void sup_reload_begin(struct supervisor *s, bool asked, uint64_t id)
 {
 	struct config *new;
-	struct sup_psks psks = {0};
+	struct sup_secrets secrets = {0};
 	char problems[8192], *text;
 	size_t text_size;
 
@@ -225,7 +227,7 @@ void sup_reload_begin(struct supervisor *s, bool asked, uint64_t id)
 		snprintf(problems, sizeof(problems), "more than %zu tunnels\n",
 			 (size_t)SUP_MAX_INDEXES);
 	if (problems[0] != '\0' ||
-	    !sup_psks_open(s->options.config_path, new, &psks, problems, sizeof(problems))) {
+	    !sup_secrets_open(s->options.config_path, new, &secrets, problems, sizeof(problems))) {
 		config_free(new);
 		free(text);
 		refuse(s, asked, id, problems);
@@ -240,11 +242,11 @@ void sup_reload_begin(struct supervisor *s, bool asked, uint64_t id)
 	s->reload.changed = compare(s->config, new, &s->reload.n_unchanged);
 	config_free(s->config);
 	free(s->text);
-	sup_psks_close(&s->psks);
+	sup_secrets_close(&s->secrets);
 	s->config = new;
 	s->text = text;
 	s->text_size = text_size;
-	s->psks = psks;
+	s->secrets = secrets;
 	s->generation++;
 	log_set(new->log_level, new->log_format);
 	send_all(s);

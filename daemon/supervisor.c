@@ -120,8 +120,8 @@ static bool load(struct supervisor *s)
 			s->options.config_path, (size_t)SUP_MAX_INDEXES);
 		return false;
 	}
-	if (!sup_psks_open(s->options.config_path, s->config, &s->psks, problems,
-			   sizeof(problems))) {
+	if (!sup_secrets_open(s->options.config_path, s->config, &s->secrets, problems,
+			      sizeof(problems))) {
 		print_lines(problems);
 		return false;
 	}
@@ -185,7 +185,7 @@ static void fini(struct supervisor *s)
 	sup_control_attach(s, -1);
 	ipc_outq_fini(&s->to_control);
 	sup_handover_fini(s);
-	sup_psks_close(&s->psks);
+	sup_secrets_close(&s->secrets);
 	for (size_t i = 0; i < SUP_N_SOCKETS; i++) {
 		if (s->sockets[i].fd >= 0)
 			close(s->sockets[i].fd);

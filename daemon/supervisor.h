@@ -67,14 +67,14 @@ struct sup_socket {
 	enum ipc_socket_kind kind;
 };
 
-/* An open PSK file. */
-struct sup_psk {
-	char tunnel[DP_NAME_SIZE];
+/* An open file for keyd. */
+struct sup_secret {
+	struct ipc_secret head;
 	int fd;
 };
 
-struct sup_psks {
-	struct sup_psk *items;
+struct sup_secrets {
+	struct sup_secret *items;
 	size_t n;
 };
 
@@ -94,7 +94,7 @@ struct supervisor {
 	char *text; /* of the configuration that is in force */
 	size_t text_size;
 	uint64_t generation;
-	struct sup_psks psks;
+	struct sup_secrets secrets;
 	uid_t uid;
 	gid_t gid;
 
@@ -129,12 +129,16 @@ void sup_tell(struct supervisor *s, const char *kind, const char *text);
 /* sup_config.c. Problems are printed as FILE:LINE:COL: text, or returned one a line. */
 struct config *sup_config_load(const char *path, char **text, size_t *text_size, char *problems,
 			       size_t problems_size);
-/* Opens every tunnel's PSK file. */
-bool sup_psks_open(const char *path, const struct config *c, struct sup_psks *out, char *problems,
-		   size_t problems_size);
+/* Appends one line; what does not fit is left out, the first lines matter most. */
+void sup_problem(char *problems, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* True if the numbers of all tunnels fit into one message. */
 bool sup_config_fits(const struct config *c);
-void sup_psks_close(struct sup_psks *p);
+
+/* sup_secrets.c: opens every tunnel's files of keys and certificates. */
+bool sup_secrets_open(const char *path, const struct config *c, struct sup_secrets *out,
+		      char *problems, size_t problems_size);
+void sup_secrets_close(struct sup_secrets *s);
 
 /* sup_reload.c */
 void sup_reload_begin(struct supervisor *s, bool asked, uint64_t id);

@@ -4,35 +4,99 @@
 #include <stdio.h>
 #include <string.h>
 #include "daemon/translate.h"
+#include "ike/id.h"
 #include "ike/ts.h"
 
 static_assert(CONFIG_NAME_SIZE == IKE_NAME_SIZE, "names are copied whole");
 static_assert(CONFIG_NAME_SIZE == DP_NAME_SIZE, "names are copied whole");
 
+/* A type that the text itself names, as events print it: "fqdn:gw.example.net". */
+static const char *explicit_type(const char *text, uint8_t *type)
+{
+	static const struct {
+		const char *prefix;
+		uint8_t type;
+	} types[] = {
+		{"keyid:", IKE_ID_KEY_ID},      {"fqdn:", IKE_ID_FQDN},
+		{"email:", IKE_ID_RFC822_ADDR}, {"dn:", IKE_ID_DER_ASN1_DN},
+		{"ip:", IKE_ID_IPV4_ADDR},
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		const size_t n = strlen(types[i].prefix);
+
+		if (strncmp(text, types[i].prefix, n) != 0)
+			continue;
+		*type = types[i].type;
+		return text + n;
+	}
+	*type = IKE_ID_NONE;
+	return text;
+}
+
+static bool address_id(const struct ip_addr *a, struct ike_id *out)
+{
+	out->type = a->family == IP_V4 ? IKE_ID_IPV4_ADDR : IKE_ID_IPV6_ADDR;
+	out->size = (uint8_t)ip_size(a);
+	memcpy(out->data, a->b, out->size);
+	return out->size > 0;
+}
+
 bool translate_id(const char *text, const struct ip_addr *address, struct ike_id *out)
 {
-	static const char keyid[] = "keyid:";
 	struct ip_addr a = *address;
+	uint8_t type;
 	size_t size;
 
 	memset(out, 0, sizeof(*out));
-	if (text[0] == '\0' || ip_parse(text, &a)) {
-		out->type = a.family == IP_V4 ? IKE_ID_IPV4_ADDR : IKE_ID_IPV6_ADDR;
-		out->size = (uint8_t)ip_size(&a);
-		memcpy(out->data, a.b, out->size);
-		return out->size > 0;
+	if (text[0] == '\0' || ip_parse(text, &a))
+		return address_id(&a, out);
+	text = explicit_type(text, &type);
+	if (type == IKE_ID_IPV4_ADDR)
+		return ip_parse(text, &a) && address_id(&a, out);
+	if ((type == IKE_ID_NONE || type == IKE_ID_DER_ASN1_DN) && strchr(text, '=') &&
+	    ike_dn_encode(text, out->data, sizeof(out->data), &size)) {
+		out->type = IKE_ID_DER_ASN1_DN;
+		out->size = (uint8_t)size;
+		return true;
 	}
-	out->type = strchr(text, '@') ? IKE_ID_RFC822_ADDR : IKE_ID_FQDN;
-	if (strncmp(text, keyid, sizeof(keyid) - 1) == 0) {
-		out->type = IKE_ID_KEY_ID;
-		text += sizeof(keyid) - 1;
-	}
+	if (type == IKE_ID_DER_ASN1_DN)
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->type = type ? type : strchr(text, '@') ? IKE_ID_RFC822_ADDR : IKE_ID_FQDN;
 	size = strlen(text);
 	if (size == 0 || size > sizeof(out->data))
 		return false;
 	out->size = (uint8_t)size;
 	memcpy(out->data, text, size);
 	return true;
+}
+
+static enum ike_auth_kind auth_kind(enum config_auth a)
+{
+	switch (a) {
+	case CONFIG_AUTH_PSK: return IKE_AUTH_BY_PSK;
+	case CONFIG_AUTH_CERTIFICATE: return IKE_AUTH_BY_CERTIFICATE;
+	case CONFIG_AUTH_RAW_KEY: return IKE_AUTH_BY_RAW_KEY;
+	}
+	return IKE_AUTH_BY_CERTIFICATE;
+}
+
+static void authentication(const struct config_tunnel *t, struct ike_tunnel_cfg *out)
+{
+	static_assert(sizeof(t->ppk_id) <= sizeof(out->ppk_id) + 1, "the id fits");
+	out->local_auth = auth_kind(t->local_auth);
+	out->remote_auth = auth_kind(t->remote_auth);
+	out->n_psks = (uint8_t)config_n_files(t, CONFIG_FILE_PSK);
+	out->ppk = t->ppk == CONFIG_PPK_REQUIRE  ? IKE_PPK_REQUIRE
+		   : t->ppk == CONFIG_PPK_PREFER ? IKE_PPK_PREFER
+						 : IKE_PPK_NONE;
+	out->ppk_id_size = (uint8_t)strlen(t->ppk_id);
+	memcpy(out->ppk_id, t->ppk_id, out->ppk_id_size);
+	out->remote_id_wildcard = t->remote_id_wildcard;
+	/* A star alone: anybody whose certificate is good. */
+	if (t->remote_id_wildcard && strcmp(t->remote_id, "*") == 0)
+		memset(&out->remote_id, 0, sizeof(out->remote_id));
 }
 
 static bool networks(const struct ip_prefix *p, size_t n, struct ike_ts *ts, size_t *n_ts)
@@ -89,17 +153,20 @@ bool translate_ike_tunnel(const struct config_connection *c, const struct config
 	out->local = t->local;
 	out->remote = t->remote;
 	if (!translate_id(t->local_id, &t->local, &out->local_id)) {
-		snprintf(why, why_size, "tunnel '%s': local_id is longer than %u bytes", t->name,
+		snprintf(why, why_size,
+			 "tunnel '%s': local_id is no identity, or longer than %u bytes", t->name,
 			 IKE_ID_MAX);
 		return false;
 	}
 	if (!translate_id(t->remote_id, &t->remote, &out->remote_id)) {
 		snprintf(why, why_size,
-			 "tunnel '%s': remote_id is missing or longer than %u bytes: a tunnel "
-			 "without remote_address needs one",
+			 "tunnel '%s': remote_id is missing, no identity, or longer than %u bytes: "
+			 "a "
+			 "tunnel without remote_address needs one",
 			 t->name, IKE_ID_MAX);
 		return false;
 	}
+	authentication(t, out);
 	all_algs(t, out);
 	if (!networks(c->local_networks, c->n_local_networks, out->local_ts, &out->n_local_ts) ||
 	    !networks(c->remote_networks, c->n_remote_networks, out->remote_ts,

@@ -97,7 +97,7 @@ def case_psk_files():
     with new_gateway() as gw:
         place = "%s:%d:" % (gw.config_path,
                             [i for i, line in enumerate(gw.config().splitlines())
-                             if "name: t1" in line][0] + 1)
+                             if "psk_file:" in line][0] + 1)
         for mode in (0o640, 0o604, 0o660, 0o666):
             gw.write_psk("a pre-shared key for tests", mode)
             expect_failure(gw, 2, place, "open to other users (mode %04o)" % mode,

@@ -41,6 +41,17 @@ static void identities(void **state)
 		{"keyid:a@b", "", IKE_ID_KEY_ID, "a@b", 3},
 		{"keyid:192.0.2.1", "", IKE_ID_KEY_ID, "192.0.2.1", 9},
 		{"keyid:", "", 0, NULL, 0},
+		{"fqdn:a@b", "", IKE_ID_FQDN, "a@b", 3},
+		{"email:gw", "", IKE_ID_RFC822_ADDR, "gw", 2},
+		{"ip:192.0.2.1", "", IKE_ID_IPV4_ADDR, "\300\0\2\1", 4},
+		{"ip:gw", "", 0, NULL, 0},
+		{"CN=gw", "", IKE_ID_DER_ASN1_DN,
+		 "\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x03\x0c\x02gw", 15},
+		{"dn:CN=gw", "", IKE_ID_DER_ASN1_DN,
+		 "\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x03\x0c\x02gw", 15},
+		{"dn:gw", "", 0, NULL, 0},
+		{"dn:XX=gw", "", 0, NULL, 0},
+		{"a=b@example.net", "", IKE_ID_RFC822_ADDR, "a=b@example.net", 15},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
