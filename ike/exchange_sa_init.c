@@ -304,8 +304,8 @@ static struct ike_tunnel *select_tunnel(struct ike *ike, const struct ike_packet
 	struct ike_tunnel *t = NULL;
 
 	while ((t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t))) {
-		if (ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs, m->ke.dh, suite,
-					   proposal) == IKE_OK)
+		if (!t->unable && ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs,
+							 m->ke.dh, suite, proposal) == IKE_OK)
 			return t;
 	}
 	return NULL;
@@ -322,6 +322,10 @@ static void report_no_proposal(struct ike *ike, const struct ike_packet *p, cons
 	if (!ike_may_complain(ike))
 		return;
 	s = ike_event(ike, IKE_HAP_NO_PROPOSAL, t);
+	if (t->unable) {
+		sb_printf(&s, "refused: %s", t->unable);
+		return;
+	}
 	ike_proposal_explain(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs, why, sizeof(why));
 	sb_printf(&s, "IKE proposal: %s", why);
 }

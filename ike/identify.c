@@ -58,7 +58,7 @@ static enum stage look_at(const struct ike_sa *sa, const struct ike_tunnel *t,
 	/* The peer may leave out whom it wants to talk to. */
 	if (m->present & IKE_HAS_IDR && !ike_id_equal(m->idr.type, m->idr.data, &cfg->local_id))
 		return AT_IDR;
-	if (!ike_algs_permit(&t->cfg.ike_algs, &sa->suite))
+	if (t->unable || !ike_algs_permit(&t->cfg.ike_algs, &sa->suite))
 		return AT_SUITE;
 	if (!ike_proof_method_fits(cfg->remote_auth, m->auth.method))
 		return AT_METHOD;

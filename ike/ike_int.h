@@ -349,6 +349,7 @@ struct ike_tunnel {
 	size_t n_cas;
 	uint32_t psk;       /* which of the shared keys an initiator signs with */
 	uint16_t pfs_group; /* from INVALID_KE_PAYLOAD or the last answer, 0 = the first suite's */
+	const char *unable; /* why it cannot work here at all, for people; NULL: it can */
 	const char *phase;
 	struct mono since;
 	char reason[IKE_TEXT_SIZE];
@@ -494,6 +495,10 @@ void ike_child_request_delete(struct ike_child *c, const char *reason);
 void ike_child_moved(struct ike_child *c); /* its IKE SA's endpoints changed */
 void ike_child_lost(struct ike_child *c);  /* the dataplane forgot it */
 void ike_child_free(struct ike_child *c);
+
+/* ---- available.c */
+/* Leaves what can be computed here; if too little is left, returns why, as a static text. */
+const char *ike_restrict(const struct ike *ike, struct ike_tunnel_cfg *cfg);
 
 /* ---- tunnel.c */
 struct ike_tunnel *ike_tunnel_find(const struct ike *ike, uint32_t number);

@@ -178,6 +178,10 @@ void ike_tunnel_run(struct ike_tunnel *t)
 	/* Others are on their way in or out: their end calls again. */
 	if (!t->wanted || !TAILQ_EMPTY(&t->sas))
 		return;
+	if (t->unable) {
+		ike_tunnel_reason(t, t->unable);
+		return;
+	}
 	if (t->cfg.remote.family == IP_NONE) {
 		ike_tunnel_reason(t, "no remote address is configured: only the peer can initiate");
 		return;
@@ -353,6 +357,7 @@ static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 	if (restart)
 		shut(t, "its configuration changed", false);
 	t->cfg = *cfg;
+	t->unable = ike_restrict(t->ike, &t->cfg);
 	t->psk = 0;
 	t->pfs_group = 0;
 	ike_table_put(&t->ike->by_addresses, &t->by_addresses,
@@ -385,6 +390,7 @@ static struct ike_tunnel *create(struct ike *ike, const struct ike_tunnel_cfg *c
 	}
 	t->ike = ike;
 	t->cfg = *cfg;
+	t->unable = ike_restrict(ike, &t->cfg);
 	t->wanted = cfg->startup == IKE_STARTUP_START;
 	t->phase = "down";
 	t->since = ike->now;

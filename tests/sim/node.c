@@ -2,6 +2,7 @@
 /* node: one gateway: the core and its key process; dataplane.c is its other half. */
 #include <string.h>
 #include "ike/keys.h"
+#include "tests/sim/fake_kem.h"
 #include "tests/sim/world.h"
 
 static void answer_auth(struct sim_node *n, const struct ike_action *a)
@@ -132,11 +133,28 @@ void node_remove_tunnel(struct sim_node *n, size_t i)
 	carry_out_all(n);
 }
 
-bool node_power_on(struct sim_node *n)
+static bool no_kem(void *ctx, enum ike_dh method)
+{
+	(void)ctx;
+	return !ike_dh_desc(method)->kem;
+}
+
+struct ike_crypto node_crypto(struct sim_node *n)
 {
 	struct ike_crypto c;
 
 	ike_crypto_openssl(&c, rng_fill, &n->rng);
+	if (n->kem == SIM_KEM_FAKE)
+		fake_kem(&c);
+	else if (n->kem == SIM_KEM_NONE)
+		c.dh_available = no_kem;
+	return c;
+}
+
+bool node_power_on(struct sim_node *n)
+{
+	const struct ike_crypto c = node_crypto(n);
+
 	n->ike = ike_new(&n->limits, &c, &n->tracer);
 	if (!n->ike)
 		return false;

@@ -158,9 +158,8 @@ static void inventory(struct sim_node *n)
 
 bool process_start(struct sim_node *n)
 {
-	struct ike_crypto c;
+	const struct ike_crypto c = node_crypto(n);
 
-	ike_crypto_openssl(&c, rng_fill, &n->rng);
 	n->ike = ike_new(&n->limits, &c, &n->tracer);
 	if (!n->ike || !ike_resume(n->ike))
 		return false;

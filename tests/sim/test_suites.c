@@ -20,13 +20,23 @@ static const struct {
 	{IKE_ENCR_AES_CBC, 256, IKE_INTEG_HMAC_SHA2_256_128},
 	{IKE_ENCR_AES_CBC, 256, IKE_INTEG_HMAC_SHA2_384_192},
 	{IKE_ENCR_AES_CBC, 256, IKE_INTEG_HMAC_SHA2_512_256},
+	{IKE_ENCR_AES_CBC, 192, IKE_INTEG_HMAC_SHA1_96},
+	{IKE_ENCR_AES_GCM_16, 192, IKE_INTEG_NONE},
+	{IKE_ENCR_AES_GCM_12, 256, IKE_INTEG_NONE},
+	{IKE_ENCR_AES_GCM_8, 128, IKE_INTEG_NONE},
+	{IKE_ENCR_CHACHA20_POLY1305, 0, IKE_INTEG_NONE},
 };
 #define N_CIPHERS (sizeof(ciphers) / sizeof(ciphers[0]))
 
-static const uint16_t prfs[] = {IKE_PRF_HMAC_SHA2_256, IKE_PRF_HMAC_SHA2_384,
-				IKE_PRF_HMAC_SHA2_512};
-static const uint16_t groups[] = {IKE_DH_MODP_2048, IKE_DH_ECP_256, IKE_DH_ECP_384, IKE_DH_ECP_521,
-				  IKE_DH_CURVE25519};
+static const uint16_t prfs[] = {IKE_PRF_HMAC_SHA2_256, IKE_PRF_HMAC_SHA2_384, IKE_PRF_HMAC_SHA2_512,
+				IKE_PRF_HMAC_SHA1};
+static const uint16_t groups[] = {
+	IKE_DH_MODP_2048,     IKE_DH_ECP_256,       IKE_DH_ECP_384,       IKE_DH_ECP_521,
+	IKE_DH_CURVE25519,    IKE_DH_CURVE448,      IKE_DH_MODP_1024,     IKE_DH_MODP_1536,
+	IKE_DH_MODP_1024_160, IKE_DH_MODP_2048_224, IKE_DH_MODP_2048_256, IKE_DH_MODP_3072,
+	IKE_DH_MODP_4096,     IKE_DH_MODP_6144,     IKE_DH_MODP_8192,
+};
+#define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
 
 /* Connects with exactly one suite each, rekeys from both sides, compares what was agreed. */
 static void try(struct ike_suite ike, struct ike_suite esp, int initiator)
@@ -73,7 +83,7 @@ static void ike_ciphers(void **state)
 {
 	(void)state;
 	for (size_t c = 0; c < N_CIPHERS; c++) {
-		for (size_t p = 0; p < 3; p++) {
+		for (size_t p = 0; p < 4; p++) {
 			const struct ike_suite s = {ciphers[c].encr,  ciphers[c].bits,   prfs[p],
 						    ciphers[c].integ, IKE_DH_CURVE25519, 0};
 
@@ -86,12 +96,13 @@ static void ike_ciphers(void **state)
 static void ike_groups(void **state)
 {
 	(void)state;
-	for (size_t g = 0; g < 5; g++) {
+	for (size_t g = 0; g < N_GROUPS; g++) {
 		struct ike_suite s = plain_ike;
 
 		s.dh = groups[g];
-		try(s, plain_esp, 0);
-		try(s, plain_esp, 1);
+		try(s, plain_esp, g % 2);
+		if (ike_dh_desc(s.dh)->public_size <= 256)
+			try(s, plain_esp, !(g % 2));
 	}
 }
 
@@ -109,25 +120,32 @@ static void esp_ciphers(void **state)
 	}
 }
 
+/* No confidentiality, but a suite like others to IKE. */
+static void gmac(void **state)
+{
+	const struct ike_suite s = {IKE_ENCR_NULL_AUTH_AES_GMAC, 256, 0, 0, IKE_DH_CURVE25519, 1};
+
+	(void)state;
+	try(plain_ike, s, 0);
+}
+
 static void esp_groups(void **state)
 {
 	(void)state;
-	for (size_t g = 0; g < 5; g++) {
+	for (size_t g = 0; g < N_GROUPS; g++) {
 		struct ike_suite s = plain_esp;
 
 		/* The child of IKE_AUTH has no group of its own: only rekeys show this one. */
 		s.dh = groups[g];
-		try(plain_ike, s, 0);
-		try(plain_ike, s, 1);
+		try(plain_ike, s, g % 2);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ike_ciphers),
-		cmocka_unit_test(ike_groups),
-		cmocka_unit_test(esp_ciphers),
+		cmocka_unit_test(ike_ciphers), cmocka_unit_test(ike_groups),
+		cmocka_unit_test(esp_ciphers), cmocka_unit_test(gmac),
 		cmocka_unit_test(esp_groups),
 	};
 

@@ -52,6 +52,13 @@ struct sim_faults {
 	bool cut_one; /* nothing passes from node 0 to node 1 */
 };
 
+/* ML-KEM: as libcrypto has it, the stand-in of fake_kem.h, not at all. */
+enum sim_kem {
+	SIM_KEM_AS_IS,
+	SIM_KEM_FAKE,
+	SIM_KEM_NONE,
+};
+
 struct sim_node {
 	struct world *w;
 	int index;
@@ -64,6 +71,7 @@ struct sim_node {
 	bool crashed;
 	bool resuming;       /* the records are being loaded */
 	unsigned generation; /* of the process */
+	enum sim_kem kem;    /* when it is powered on */
 	struct tracer tracer;
 	struct ip_addr addr;
 	struct ike_tunnel_cfg cfg[SIM_TUNNELS];
@@ -193,6 +201,7 @@ void node_receive(struct sim_node *n, struct sim_item *item);
 void node_event(struct sim_node *n, enum ike_event_type type, uint32_t tunnel);
 void node_set_tunnel(struct sim_node *n, size_t i);
 void node_remove_tunnel(struct sim_node *n, size_t i);
+struct ike_crypto node_crypto(struct sim_node *n);
 bool node_power_on(struct sim_node *n);  /* a new core, an empty dataplane */
 void node_power_off(struct sim_node *n); /* without a word */
 
