@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <openssl/bn.h>
+#include <openssl/evp.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/secret.h"
@@ -117,43 +120,95 @@ static void refused(enum ike_dh dh, const uint8_t *peer, bool ok)
 	c.dh_free(c.ctx, k);
 }
 
-/* RFC 6989 2.1 (and CVE-2015-3240): 0, 1, p - 1, p and above are refused, their neighbours are not. */
+/* ---- every group of integers */
+
+static void group_numbers(enum ike_dh dh, BIGNUM **p, BIGNUM **g)
+{
+	static const struct {
+		enum ike_dh dh;
+		BIGNUM *(*prime)(BIGNUM *out);
+		const char *name;
+	} rows[] = {
+		{IKE_DH_MODP_1024, BN_get_rfc2409_prime_1024, NULL},
+		{IKE_DH_MODP_1536, BN_get_rfc3526_prime_1536, NULL},
+		{IKE_DH_MODP_2048, BN_get_rfc3526_prime_2048, NULL},
+		{IKE_DH_MODP_3072, BN_get_rfc3526_prime_3072, NULL},
+		{IKE_DH_MODP_4096, BN_get_rfc3526_prime_4096, NULL},
+		{IKE_DH_MODP_6144, BN_get_rfc3526_prime_6144, NULL},
+		{IKE_DH_MODP_8192, BN_get_rfc3526_prime_8192, NULL},
+		{IKE_DH_MODP_1024_160, NULL, "dh_1024_160"},
+		{IKE_DH_MODP_2048_224, NULL, "dh_2048_224"},
+		{IKE_DH_MODP_2048_256, NULL, "dh_2048_256"},
+	};
+	EVP_PKEY_CTX *ctx;
+	EVP_PKEY *pkey = NULL;
+	size_t i = 0;
+
+	while (rows[i].dh != dh)
+		i++;
+	*p = *g = NULL;
+	if (rows[i].prime) {
+		*p = rows[i].prime(NULL);
+		assert_true(*p && BN_dec2bn(g, "2"));
+		return;
+	}
+	ctx = EVP_PKEY_CTX_new_from_name(NULL, "DHX", NULL);
+	assert_true(ctx && EVP_PKEY_paramgen_init(ctx) == 1 &&
+		    EVP_PKEY_CTX_set_group_name(ctx, rows[i].name) == 1 &&
+		    EVP_PKEY_paramgen(ctx, &pkey) == 1 &&
+		    EVP_PKEY_get_bn_param(pkey, "p", p) == 1 &&
+		    EVP_PKEY_get_bn_param(pkey, "g", g) == 1);
+	EVP_PKEY_free(pkey);
+	EVP_PKEY_CTX_free(ctx);
+}
+
+/* p * sign + offset, sign 0 or 1 */
+static void refused_number(enum ike_dh dh, const BIGNUM *p, int offset, bool ok)
+{
+	uint8_t peer[IKE_DH_MAX];
+	BIGNUM *y = p ? BN_dup(p) : BN_new();
+
+	assert_true(offset < 0 ? BN_sub_word(y, (BN_ULONG)-offset)
+			       : BN_add_word(y, (BN_ULONG)offset));
+	assert_true(BN_bn2binpad(y, peer, ike_dh_desc(dh)->public_size) > 0);
+	refused(dh, peer, ok);
+	BN_free(y);
+}
+
+/*
+ * RFC 6989 2.1 (and CVE-2015-3240): 0, 1, p - 1, p and above are refused, their neighbours are not; of
+ * the groups of RFC 5114 (2.2) nothing outside the subgroup is taken, whose generator is g.
+ */
 static void modp_values(void **state)
 {
-	static const uint8_t p_head[] = {0xff, 0xff, 0xff, 0xff, 0xff,
-					 0xff, 0xff, 0xff, 0xc9, 0x0f};
-	uint8_t peer[256] = {0}, p[256];
-	size_t n;
-
 	(void)state;
-	/* The end of the modulus of RFC 3526 3: ... 15728E5A 8AACAA68 FFFFFFFF FFFFFFFF. */
-	n = unhex("FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22"
-		  "514A0879"
-		  "8E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9"
-		  "A637ED6B"
-		  "0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05"
-		  "98DA4836"
-		  "1C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB9ED529077096966D670C354E"
-		  "4ABC9804"
-		  "F1746C08CA18217C32905E462E36CE3BE39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9"
-		  "DE2BCBF6"
-		  "955817183995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF",
-		  p, sizeof(p));
-	assert_int_equal(n, 256);
-	assert_memory_equal(p, p_head, sizeof(p_head));
+	for (size_t i = 0; i < N_GROUPS; i++) {
+		const enum ike_dh dh = groups[i];
+		const bool subgroup = dh >= IKE_DH_MODP_1024_160 && dh <= IKE_DH_MODP_2048_256;
+		uint8_t peer[IKE_DH_MAX];
+		BIGNUM *p, *g, *minus_g;
 
-	refused(IKE_DH_MODP_2048, peer, false); /* 0 */
-	peer[255] = 1;
-	refused(IKE_DH_MODP_2048, peer, false);
-	peer[255] = 2;
-	refused(IKE_DH_MODP_2048, peer, true);
-	refused(IKE_DH_MODP_2048, p, false);
-	p[255] = 0xfe; /* p - 1 */
-	refused(IKE_DH_MODP_2048, p, false);
-	p[255] = 0xfd; /* p - 2 */
-	refused(IKE_DH_MODP_2048, p, true);
-	memset(p, 0xff, sizeof(p)); /* above p */
-	refused(IKE_DH_MODP_2048, p, false);
+		if (!subgroup && dh > IKE_DH_MODP_8192)
+			continue;
+		group_numbers(dh, &p, &g);
+		refused_number(dh, NULL, 0, false);
+		refused_number(dh, NULL, 1, false);
+		refused_number(dh, p, -1, false);
+		refused_number(dh, p, 0, false);
+		refused_number(dh, p, 1, false);
+		memset(peer, 0xff, sizeof(peer));
+		refused(dh, peer, false);
+		refused_number(dh, NULL, 2, !subgroup);
+		refused_number(dh, p, -2, !subgroup);
+		refused_number(dh, g, 0, true);
+		/* -g has the order 2q. */
+		minus_g = BN_new();
+		assert_true(minus_g && BN_sub(minus_g, p, g));
+		refused_number(dh, minus_g, 0, !subgroup);
+		BN_free(minus_g);
+		BN_free(p);
+		BN_free(g);
+	}
 }
 
 /* RFC 6989 2.3: points off the curve, coordinates at or above the prime, the point at infinity. */
@@ -211,6 +266,27 @@ static void ecp_not_reduced(void **state)
 	c.dh_free(c.ctx, k);
 }
 
+/* RFC 8031 5, RFC 7748 6.2: likewise of Curve448: 0, 1, p - 1, p, p + 1. */
+static void curve448_values(void **state)
+{
+	uint8_t peer[56] = {5};
+
+	(void)state;
+	refused(IKE_DH_CURVE448, peer, true);
+	peer[0] = 0;
+	refused(IKE_DH_CURVE448, peer, false);
+	peer[0] = 1;
+	refused(IKE_DH_CURVE448, peer, false);
+	memset(peer, 0xff, sizeof(peer)); /* p = 2^448 - 2^224 - 1 */
+	peer[28] = 0xfe;
+	refused(IKE_DH_CURVE448, peer, false);
+	peer[0] = 0xfe;
+	refused(IKE_DH_CURVE448, peer, false);
+	memset(peer, 0, 28); /* p + 1 = 2^448 - 2^224 */
+	memset(peer + 28, 0xff, 28);
+	refused(IKE_DH_CURVE448, peer, false);
+}
+
 /* RFC 8031 5, RFC 7748 6.1: points of small order give an all-zero secret. */
 static void curve25519_values(void **state)
 {
@@ -234,6 +310,109 @@ static void curve25519_values(void **state)
 		peer[31] |= 0x80;
 		refused(IKE_DH_CURVE25519, peer, false);
 	}
+}
+
+/* libsodium and libcrypto compute the same, wherever both can. */
+static void two_libraries(void **state)
+{
+	struct test_random r;
+	const struct ike_crypto c = test_crypto(&r, 77);
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++) {
+		uint8_t ours[32], theirs[32], secret[32], want[32], sk[32], out[300], aad[20];
+		uint8_t key[32], nonce[12], text[300], boxed[316], tag[16];
+		struct ike_dh_key *k = c.dh_new(c.ctx, IKE_DH_CURVE25519, ours);
+		unsigned long long n;
+		EVP_PKEY *a, *b;
+		EVP_PKEY_CTX *ctx;
+		size_t size = 32;
+
+		test_random(&r, sk, sizeof(sk));
+		a = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, sk, 32);
+		assert_int_equal(EVP_PKEY_get_raw_public_key(a, theirs, &size), 1);
+		b = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, ours, 32);
+		ctx = EVP_PKEY_CTX_new(a, NULL);
+		assert_true(EVP_PKEY_derive_init(ctx) == 1 &&
+			    EVP_PKEY_derive_set_peer(ctx, b) == 1 &&
+			    EVP_PKEY_derive(ctx, want, &size) == 1);
+		assert_true(c.dh_shared(c.ctx, k, theirs, 32, secret));
+		assert_memory_equal(secret, want, 32);
+		EVP_PKEY_CTX_free(ctx);
+		EVP_PKEY_free(a);
+		EVP_PKEY_free(b);
+		c.dh_free(c.ctx, k);
+
+		test_random(&r, key, sizeof(key));
+		test_random(&r, nonce, sizeof(nonce));
+		test_random(&r, aad, sizeof(aad));
+		test_random(&r, text, sizeof(text));
+		memcpy(out, text, sizeof(text));
+		assert_true(c.aead_seal(c.ctx, IKE_ENCR_CHACHA20_POLY1305, key, 32, nonce, aad,
+					i % 20, out, 4 * i, tag));
+		crypto_aead_chacha20poly1305_ietf_encrypt(boxed, &n, text, 4 * i, aad, i % 20, NULL,
+							  nonce, key);
+		assert_memory_equal(out, boxed, 4 * i);
+		assert_memory_equal(tag, boxed + 4 * i, 16);
+	}
+}
+
+/* RFC 4106 6: a shorter tag is the long one's beginning, and no bit of it may differ. */
+static void short_tags(void **state)
+{
+	static const enum ike_encr encrs[] = {IKE_ENCR_AES_GCM_8, IKE_ENCR_AES_GCM_12};
+	struct test_random r;
+	const struct ike_crypto c = test_crypto(&r, 1);
+	const uint8_t key[32] = {1}, nonce[12] = {2};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const size_t size = ike_encr_desc(encrs[i])->icv_size;
+		uint8_t data[40] = {3}, full_data[40] = {3}, tag[17], full[16];
+
+		assert_int_equal(size, i ? 12 : 8);
+		memset(tag, 0xee, sizeof(tag));
+		assert_true(c.aead_seal(c.ctx, encrs[i], key, 32, nonce, key, 9, data, 40, tag));
+		assert_true(c.aead_seal(c.ctx, IKE_ENCR_AES_GCM_16, key, 32, nonce, key, 9,
+					full_data, 40, full));
+		assert_memory_equal(data, full_data, 40);
+		assert_memory_equal(tag, full, size);
+		assert_int_equal(tag[size], 0xee);
+		for (size_t bit = 0; bit < 8 * size; bit++) {
+			memcpy(data, full_data, 40);
+			tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			assert_false(c.aead_open(c.ctx, encrs[i], key, 32, nonce, key, 9, data, 40,
+						 tag));
+			tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		}
+		memcpy(data, full_data, 40);
+		assert_true(c.aead_open(c.ctx, encrs[i], key, 32, nonce, key, 9, data, 40, tag));
+	}
+	/* AES-GMAC encrypts nothing: IKE has no use for it. */
+	assert_false(c.aead_seal(c.ctx, IKE_ENCR_NULL_AUTH_AES_GMAC, key, 32, nonce, NULL, 0,
+				 (uint8_t[16]){0}, 16, (uint8_t[16]){0}));
+}
+
+/* CVE-2014-9221: every group number there is; nothing but the known ones makes a key. */
+static void all_group_numbers(void **state)
+{
+	struct test_random r;
+	const struct ike_crypto c = test_crypto(&r, 1);
+	static uint8_t public[IKE_DH_MAX];
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned dh = 0; dh < 65536; dh++) {
+		struct ike_dh_key *k;
+
+		if (dh && ike_dh_desc((uint16_t)dh) && ike_dh_desc((uint16_t)dh)->public_size > 256)
+			continue; /* slow, and had above */
+		k = c.dh_new(c.ctx, (enum ike_dh)dh, public);
+		n += k != NULL;
+		assert_true(!k || ike_dh_desc((uint16_t)dh));
+		c.dh_free(c.ctx, k);
+	}
+	assert_int_equal(n, 11);
 }
 
 static bool random_fails(void *ctx, uint8_t *out, size_t size)
@@ -351,6 +530,8 @@ int main(void)
 		cmocka_unit_test(two_sides_agree),    cmocka_unit_test(repeatable),
 		cmocka_unit_test(public_value_sizes), cmocka_unit_test(modp_values),
 		cmocka_unit_test(ecp_values),         cmocka_unit_test(ecp_not_reduced),
+		cmocka_unit_test(curve448_values),    cmocka_unit_test(two_libraries),
+		cmocka_unit_test(short_tags),         cmocka_unit_test(all_group_numbers),
 		cmocka_unit_test(curve25519_values),  cmocka_unit_test(random_failure),
 		cmocka_unit_test(ecp_private_range),  cmocka_unit_test(default_random),
 		cmocka_unit_test(sha1_pieces),        cmocka_unit_test(failures_wipe),

@@ -14,14 +14,14 @@ import os
 import struct
 import sys
 
-from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-HASH = {5: "sha256", 6: "sha384", 7: "sha512"}  # prf number -> hash
-INTEG = {12: ("sha256", 16), 13: ("sha384", 24), 14: ("sha512", 32)}
-SIZE = {5: 32, 6: 48, 7: 64}
+HASH = {2: "sha1", 5: "sha256", 6: "sha384", 7: "sha512"}  # prf number -> hash
+INTEG = {2: ("sha1", 12), 12: ("sha256", 16), 13: ("sha384", 24), 14: ("sha512", 32)}
+SIZE = {2: 20, 5: 32, 6: 48, 7: 64}
 
 
 def h(text):
@@ -68,7 +68,8 @@ class File:
 def hmac_file():
     f = File("hmac.txt", "HMAC-SHA-2 as PRF: RFC 4231 4.2 to 4.8 (case 5, truncated, is left out).",
              "A case gives the full outputs of PRFs 5, 6 and 7; INTEG 12, 13 and 14 are their first halves",
-             "(RFC 4868 2.3), where the key has the size that INTEG asks for.")
+             "(RFC 4868 2.3), where the key has the size that INTEG asks for. HMAC-SHA-1: RFC 2202 3; INTEG 2 is",
+             "its first 12 bytes (RFC 2404).")
     cases = [
         ("4.2 case 1", b"\x0b" * 20, b"Hi There",
          "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
@@ -99,9 +100,18 @@ def hmac_file():
             assert want is None or got == h(want), title
         f.case("RFC 4231 " + title, key=key, data=data, prf5=out[0], prf6=out[1], prf7=out[2])
     for integ, (name, icv) in INTEG.items():
-        key, data = stream("integ key", {12: 32, 13: 48, 14: 64}[integ]), stream("integ data", 99)
+        key, data = stream("integ key", {2: 20, 12: 32, 13: 48, 14: 64}[integ]), stream("integ data", 99)
         f.case("integ %d" % integ, integ=integ, key=key, data=data,
                icv=hmac.new(key, data, name).digest()[:icv])
+    for n, key, data, mac in ((1, b"\x0b" * 20, b"Hi There",
+                               "b617318655057264e28bc0b6fb378c8ef146be00"),
+                              (2, b"Jefe", b"what do ya want for nothing?",
+                               "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+                              (6, b"\xaa" * 80,
+                               b"Test Using Larger Than Block-Size Key - Hash Key First",
+                               "aa4ae5e15272d00e95705637ce8a3b55ed402112")):
+        assert prf(2, key, data) == h(mac)
+        f.case("RFC 2202 3 case %d" % n, key=key, data=data, prf2=h(mac))
     f.case("empty key and data", key=b"", data=b"", prf5=prf(5, b"", b""), prf6=prf(6, b"", b""),
            prf7=prf(7, b"", b""))
     return f
@@ -124,13 +134,88 @@ def pi_scaled(bits):
     return (4 * (4 * arctan_inverse(5) - arctan_inverse(239))) >> extra
 
 
+def modp_prime(bits, addend):
+    """RFC 7296 B, RFC 3526: 2^n - 2^(n-64) - 1 + 2^64 * (floor(2^(n-130) pi) + addend)"""
+    p = 2**bits - 2**(bits - 64) - 1 + 2**64 * (pi_scaled(bits - 130) + addend)
+    assert pow(2, p - 1, p) == 1 and pow(2, (p - 1) // 2, p) == 1
+    return p
+
+
+# RFC 5114 2.1 to 2.3: p, g, q
+RFC_5114 = {
+    22: ("B10B8F96A080E01DDE92DE5EAE5D54EC52C99FBCFB06A3C69A6A9DCA52D23B616073E286"
+         "75A23D189838EF1E2EE652C013ECB4AEA906112324975C3CD49B83BFACCBDD7D90C4BD70"
+         "98488E9C219A73724EFFD6FAE5644738FAA31A4FF55BCCC0A151AF5F0DC8B4BD45BF37DF"
+         "365C1A65E68CFDA76D4DA708DF1FB2BC2E4A4371",
+         "A4D1CBD5C3FD34126765A442EFB99905F8104DD258AC507FD6406CFF14266D31266FEA1E"
+         "5C41564B777E690F5504F213160217B4B01B886A5E91547F9E2749F4D7FBD7D3B9A92EE1"
+         "909D0D2263F80A76A6A24C087A091F531DBF0A0169B6A28AD662A4D18E73AFA32D779D59"
+         "18D08BC8858F4DCEF97C2A24855E6EEB22B3B2E5",
+         "F518AA8781A8DF278ABA4E7D64B7CB9D49462353"),
+    23: ("AD107E1E9123A9D0D660FAA79559C51FA20D64E5683B9FD1B54B1597B61D0A75E6FA141D"
+         "F95A56DBAF9A3C407BA1DF15EB3D688A309C180E1DE6B85A1274A0A66D3F8152AD6AC212"
+         "9037C9EDEFDA4DF8D91E8FEF55B7394B7AD5B7D0B6C12207C9F98D11ED34DBF6C6BA0B2C"
+         "8BBC27BE6A00E0A0B9C49708B3BF8A317091883681286130BC8985DB1602E714415D9330"
+         "278273C7DE31EFDC7310F7121FD5A07415987D9ADC0A486DCDF93ACC44328387315D75E1"
+         "98C641A480CD86A1B9E587E8BE60E69CC928B2B9C52172E413042E9B23F10B0E16E79763"
+         "C9B53DCF4BA80A29E3FB73C16B8E75B97EF363E2FFA31F71CF9DE5384E71B81C0AC4DFFE"
+         "0C10E64F",
+         "AC4032EF4F2D9AE39DF30B5C8FFDAC506CDEBE7B89998CAF74866A08CFE4FFE3A6824A4E"
+         "10B9A6F0DD921F01A70C4AFAAB739D7700C29F52C57DB17C620A8652BE5E9001A8D66AD7"
+         "C17669101999024AF4D027275AC1348BB8A762D0521BC98AE247150422EA1ED409939D54"
+         "DA7460CDB5F6C6B250717CBEF180EB34118E98D119529A45D6F834566E3025E316A330EF"
+         "BB77A86F0C1AB15B051AE3D428C8F8ACB70A8137150B8EEB10E183EDD19963DDD9E263E4"
+         "770589EF6AA21E7F5F2FF381B539CCE3409D13CD566AFBB48D6C019181E1BCFE94B30269"
+         "EDFE72FE9B6AA4BD7B5A0F1C71CFFF4C19C418E1F6EC017981BC087F2A7065B384B890D3"
+         "191F2BFA",
+         "801C0D34C58D93FE997177101F80535A4738CEBCBF389A99B36371EB"),
+    24: ("87A8E61DB4B6663CFFBBD19C651959998CEEF608660DD0F25D2CEED4435E3B00E00DF8F1"
+         "D61957D4FAF7DF4561B2AA3016C3D91134096FAA3BF4296D830E9A7C209E0C6497517ABD"
+         "5A8A9D306BCF67ED91F9E6725B4758C022E0B1EF4275BF7B6C5BFC11D45F9088B941F54E"
+         "B1E59BB8BC39A0BF12307F5C4FDB70C581B23F76B63ACAE1CAA6B7902D52526735488A0E"
+         "F13C6D9A51BFA4AB3AD8347796524D8EF6A167B5A41825D967E144E5140564251CCACB83"
+         "E6B486F6B3CA3F7971506026C0B857F689962856DED4010ABD0BE621C3A3960A54E710C3"
+         "75F26375D7014103A4B54330C198AF126116D2276E11715F693877FAD7EF09CADB094AE9"
+         "1E1A1597",
+         "3FB32C9B73134D0B2E77506660EDBD484CA7B18F21EF205407F4793A1A0BA12510DBC150"
+         "77BE463FFF4FED4AAC0BB555BE3A6C1B0C6B47B1BC3773BF7E8C6F62901228F8C28CBB18"
+         "A55AE31341000A650196F931C77A57F2DDF463E5E9EC144B777DE62AAAB8A8628AC376D2"
+         "82D6ED3864E67982428EBC831D14348F6F2F9193B5045AF2767164E1DFC967C1FB3F2E55"
+         "A4BD1BFFE83B9C80D052B985D182EA0ADB2A3B7313D3FE14C8484B1E052588B9B7D2BBD2"
+         "DF016199ECD06E1557CD0915B3353BBB64E0EC377FD028370DF92B52C7891428CDC67EB6"
+         "184B523D1DB246C32F63078490F00EF8D647D148D47954515E2327CFEF98C582664B4C0F"
+         "6CC41659",
+         "8CF83642A709A097B447997640129DA299B1A47D1EB3750BA308B0FE64F5FBD3"),
+}
+# A.1: xA, xB, Z
+RFC_5114_A1 = ("B9A3B3AE8FEFC1A2930496507086F8455D48943E", "9392C9F9EB6A7A6A9022F7D83E7223C6835BBDDA",
+               "5C804F454D30D9C4DF85271F93528C91DF6B48AB5F80B3B59CAAC1B28F8ACBA9CD3E39F3CB614525"
+               "D9521D2E644C53B807B810F340062F257D7D6FBFE8D5E8F072E9B6E9AFDA9413EAFB2E8B0699B1FB"
+               "5A0CACEDDEAEAD7E9CFBB36AE2B420835BD83A19FB0B5E96BF8FA4D09E345525167ECD9155416F46"
+               "F408ED31B63C6E6D")
+
+
+def x448_cases(f):
+    """RFC 7748 6.2"""
+    a = h("9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28dd9c9baf574a9419744897391"
+          "006382a6f127ab1d9ac2d8c0a598726b")
+    b = h("1c306a7ac2a0e2e0990b294470cba339e6453772b075811d8fad0d1d6927c120bb5ee8972b0d3e21"
+          "374c9c921b09d1b0366f10b65173992d")
+    keys = [x448.X448PrivateKey.from_private_bytes(x) for x in (a, b)]
+    publics = [k.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for k in keys]
+    shared = keys[0].exchange(keys[1].public_key())
+    assert shared == h("07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282bb60c0b56fd2464c3"
+                       "35543936521c24403085d59a449a5037514a879d")
+    f.case("group 32, RFC 7748 6.2", dh=32, a=a, b=b, A=publics[0], B=publics[1], shared=shared)
+
+
 def dh_file():
     f = File("dh.txt", "Key agreement. `a` and `b` are private values, `A` and `B` what KE payloads carry.",
-             "Group 14 (RFC 3526 3): no published exchange; the modulus is derived from its formula",
-             "2^2048 - 2^1984 - 1 + 2^64 * (floor(2^1918 pi) + 124476), the rest by Python's pow().",
-             "Groups 19, 20, 21: RFC 5903 8.1, 8.2, 8.3. Group 31: RFC 7748 6.1.")
-    p = 2**2048 - 2**1984 - 1 + 2**64 * (pi_scaled(1918) + 124476)
-    assert pow(2, p - 1, p) == 1 and pow(2, (p - 1) // 2, p) == 1
+             "Groups 2, 5, 14 to 18 (RFC 7296 B, RFC 3526): no published exchanges; the moduli are derived",
+             "from their formulas (group 14: 2^2048 - 2^1984 - 1 + 2^64 * (floor(2^1918 pi) + 124476)), the",
+             "rest is Python's pow(). Groups 22, 23, 24: numbers of RFC 5114 2, an exchange of its A.1 and two",
+             "by pow(). Groups 19, 20, 21: RFC 5903 8.1, 8.2, 8.3. Groups 31, 32: RFC 7748 6.1, 6.2.")
+    p = modp_prime(2048, 124476)
     a, b = (int.from_bytes(stream("modp " + x, 40), "big") for x in "ab")
     # A pair whose shared secret begins with zeros, which must stay (RFC 7296 2.14).
     short = b
@@ -140,6 +225,29 @@ def dh_file():
         f.case(title, dh=14, a=a.to_bytes(40, "big"), b=b.to_bytes(40, "big"),
                A=pow(2, a, p).to_bytes(256, "big"), B=pow(2, b, p).to_bytes(256, "big"),
                shared=pow(2, a * b, p).to_bytes(256, "big"))
+
+    for dh, bits, addend, size in ((2, 1024, 129093, 32), (5, 1536, 741804, 32),
+                                   (15, 3072, 1690314, 53), (16, 4096, 240904, 60),
+                                   (17, 6144, 929484, 68), (18, 8192, 4743158, 78)):
+        q = modp_prime(bits, addend)
+        x, y = (int.from_bytes(stream("modp %d %s" % (bits, n), size), "big") for n in "ab")
+        f.case("group %d" % dh, dh=dh, a=x.to_bytes(size, "big"), b=y.to_bytes(size, "big"),
+               A=pow(2, x, q).to_bytes(bits // 8, "big"), B=pow(2, y, q).to_bytes(bits // 8, "big"),
+               shared=pow(2, x * y, q).to_bytes(bits // 8, "big"))
+    for dh, numbers in RFC_5114.items():
+        q, g, order = (int(n, 16) for n in numbers)
+        assert pow(g, order, q) == 1 and (q - 1) % order == 0
+        size, width = len(numbers[2]) // 2, len(numbers[0]) // 2
+        x, y = (1 + int.from_bytes(stream("group %d %s" % (dh, n), size), "big") % (order - 1)
+                for n in "ab")
+        if dh == 22:
+            x, y = (int(n, 16) for n in RFC_5114_A1[:2])
+            assert pow(g, x * y, q) == int(RFC_5114_A1[2], 16)
+        f.case("group %d%s" % (dh, ", RFC 5114 A.1" if dh == 22 else ""), dh=dh,
+               a=x.to_bytes(size, "big"), b=y.to_bytes(size, "big"),
+               A=pow(g, x, q).to_bytes(width, "big"), B=pow(g, y, q).to_bytes(width, "big"),
+               shared=pow(g, x * y, q).to_bytes(width, "big"))
+    x448_cases(f)
 
     curves = [
         (19, ec.SECP256R1(), "8.1",
@@ -186,8 +294,9 @@ def dh_file():
 
 def cipher_file():
     f = File("cipher.txt", "AES-GCM: McGrew and Viega, The Galois/Counter Mode of Operation, appendix B,",
-             "test cases 2, 4, 14 and 16 (the ones that NIST's validation took over).",
-             "AES-CBC: RFC 3602 4, cases 1 and 2; NIST SP 800-38A F.2.1 and F.2.5.")
+             "test cases 2, 4, 10, 14 and 16 (the ones that NIST's validation took over).",
+             "ChaCha20-Poly1305: RFC 8439 2.8.2.",
+             "AES-CBC: RFC 3602 4, cases 1 and 2; NIST SP 800-38A F.2.1, F.2.3 and F.2.5.")
     key, key256 = "feffe9928665731c6d6a8f9467308308", "feffe9928665731c6d6a8f9467308308" * 2
     plain = ("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
              "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39")
@@ -208,6 +317,20 @@ def cipher_file():
         assert AESGCM(h(k)).encrypt(h(iv), h(p), h(a)) == h(c) + h(t), title
         f.case("AES-GCM " + title, mode="gcm", key=h(k), iv=h(iv), aad=h(a), plain=h(p), cipher=h(c),
                tag=h(t))
+    # 192-bit keys: McGrew and Viega, case 10
+    key192 = h("feffe9928665731c6d6a8f9467308308feffe9928665731c")
+    text = AESGCM(key192).encrypt(h("cafebabefacedbaddecaf888"), h(plain), h(aad))
+    assert text[-16:] == h("2519498e80f1478f37ba55bd6d27618c")
+    f.case("AES-GCM case 10", mode="gcm", key=key192, iv=h("cafebabefacedbaddecaf888"), aad=h(aad),
+           plain=h(plain), cipher=text[:-16], tag=text[-16:])
+    sunscreen = (b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the "
+                 b"future, sunscreen would be it.")
+    key = bytes(range(0x80, 0xa0))
+    nonce, header = h("070000004041424344454647"), h("50515253c0c1c2c3c4c5c6c7")
+    text = ChaCha20Poly1305(key).encrypt(nonce, sunscreen, header)
+    assert text[-16:] == h("1ae10b594f09e26a7e902ecbd0600691")
+    f.case("ChaCha20-Poly1305, RFC 8439 2.8.2", mode="chacha20-poly1305", key=key, iv=nonce, aad=header,
+           plain=sunscreen, cipher=text[:-16], tag=text[-16:])
     sp = ("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
           "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710")
     for title, k, iv, p, c in [
@@ -221,6 +344,10 @@ def cipher_file():
              "000102030405060708090a0b0c0d0e0f", sp,
              "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
              "73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7"),
+            ("SP 800-38A F.2.3", "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+             "000102030405060708090a0b0c0d0e0f", sp,
+             "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a"
+             "571b242012fb7ae07fa9baac3df102e008b0e27988598881d920a9e64f5615cd"),
             ("SP 800-38A F.2.5", "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
              "000102030405060708090a0b0c0d0e0f", sp,
              "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"
@@ -232,7 +359,9 @@ def cipher_file():
 
 
 def key_sizes(encr, bits, integ):
-    return bits // 8 + (4 if encr == 20 else 0), 0 if encr == 20 else {12: 32, 13: 48, 14: 64}[integ]
+    if encr == 12:
+        return bits // 8, {2: 20, 12: 32, 13: 48, 14: 64}[integ]
+    return (bits or 256) // 8 + 4, 0
 
 
 def split(data, *sizes):
@@ -247,17 +376,17 @@ def split(data, *sizes):
 def keys_file():
     f = File("keys.txt", "prf+, SKEYSEED, key material of IKE SAs and CHILD_SAs, AUTH by shared key",
              "(RFC 7296 2.13 to 2.18), computed from the formulas with Python's hmac: see generate.py.")
-    for number in (5, 6, 7):
+    for number in (2, 5, 6, 7):
         for size in (1, SIZE[number], SIZE[number] + 1, 255 * SIZE[number]):
             key, seed = stream("prf+ key", SIZE[number]), stream("prf+ seed %d" % size, 77)
             out = prf_plus(number, key, seed, size)
             f.case("prf+ %d, %d bytes" % (number, size), kind="prf+", prf=number, key=key, seed=seed,
                    size=size, sha256=hashlib.sha256(out).digest())
     suites = [(20, 256, 6, 0, 48), (20, 128, 5, 0, 32), (12, 256, 7, 14, 256), (12, 128, 5, 12, 66),
-              (12, 256, 5, 13, 32)]
+              (12, 256, 5, 13, 32), (28, 0, 7, 0, 32), (12, 192, 2, 2, 1024), (18, 192, 2, 0, 56)]
     for n, (encr, bits, p, integ, shared_size) in enumerate(suites):
         label = "suite %d" % n
-        ni, nr = stream(label + " Ni", (32, 48, 256, 16, 33)[n]), stream(label + " Nr", 32)
+        ni, nr = stream(label + " Ni", (32, 48, 256, 16, 33, 32, 20, 32)[n]), stream(label + " Nr", 32)
         shared = stream(label + " shared", shared_size)
         spis = stream(label + " SPIs", 16)
         e, a = key_sizes(encr, bits, integ)
@@ -270,7 +399,7 @@ def keys_file():
         f.case("IKE SA, initial, " + label, kind="initial", spi_i=spis[:8], spi_r=spis[8:], **common,
                **dict(zip(names, keys)))
 
-        for old in (5, 6, 7):
+        for old in (2, 5, 6, 7):
             old_d = stream(label + " old SK_d", SIZE[old])
             skeyseed = prf(old, old_d, shared + ni + nr)
             keys = split(prf_plus(p, skeyseed, ni + nr + spis, sum(sizes)), *sizes)
@@ -293,27 +422,30 @@ def keys_file():
 
 
 def sk_file():
-    f = File("sk.txt", "Whole protected messages (RFC 7296 3.14, RFC 5282), sealed by python3-cryptography:",
+    f = File("sk.txt", "Whole protected messages (RFC 7296 3.14, RFC 5282, RFC 7634 2), sealed by python3-cryptography:",
              "see generate.py. `outer` is a payload in front of SK; `pad` counts the padding bytes.")
     header = h("0123456789abcdef fedcba9876543210")
     inner = h("00000008 01000000")  # a Delete of the IKE SA
-    for encr, bits, integ in ((20, 128, 0), (20, 256, 0), (12, 128, 12), (12, 256, 13), (12, 256, 14)):
+    for encr, bits, integ in ((20, 128, 0), (20, 256, 0), (12, 128, 12), (12, 256, 13), (12, 256, 14),
+                              (12, 192, 2), (20, 192, 0), (19, 256, 0), (18, 128, 0), (28, 0, 0)):
         e, a = key_sizes(encr, bits, integ)
         key, akey = stream("SK_e %d" % bits, e), stream("SK_a %d" % integ, a)
-        block = 1 if encr == 20 else 16
+        block = 16 if encr == 12 else 1
         for first, text, outer, extra in ((42, inner, b"", 0), (0, b"", b"", 0), (42, inner, b"", 15),
                                           (42, inner, h("2e000008") + b"text", 0)):
             pad = -(len(text) + 1) % block + extra * block
             # Any padding will do for a receiver: this one counts down from 0xff.
             plain = text + bytes(255 - i % 256 for i in range(pad)) + bytes([pad])
-            iv = stream("iv %d %d" % (encr, pad), 8 if encr == 20 else 16)
-            icv_size = 16 if encr == 20 else INTEG[integ][1]
+            iv = stream("iv %d %d" % (encr, pad), 16 if encr == 12 else 8)
+            icv_size = INTEG[integ][1] if encr == 12 else {18: 8, 19: 12}.get(encr, 16)
             sk_size = 4 + len(iv) + len(plain) + icv_size
             total = 28 + len(outer) + sk_size
             before = header + bytes([43 if outer else 46, 0x20, 37, 0x08]) + struct.pack(">II", 7, total)
             before += outer + bytes([first, 0]) + struct.pack(">H", sk_size)
-            if encr == 20:
-                message = before + iv + AESGCM(key[:-4]).encrypt(key[-4:] + iv, plain, before)
+            if encr != 12:
+                aead = (ChaCha20Poly1305 if encr == 28 else AESGCM)(key[:-4])
+                sealed = aead.encrypt(key[-4:] + iv, plain, before)
+                message = before + iv + sealed[:len(plain) + icv_size]
             else:
                 enc = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
                 message = before + iv + enc.update(plain) + enc.finalize()
