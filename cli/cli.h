@@ -27,6 +27,11 @@ enum cli_option {
 	CLI_OPT_WAIT = 1 << 5,
 	CLI_OPT_OUT = 1 << 6,
 	CLI_OPT_ALL = 1 << 7,
+	CLI_OPT_NAME = 1 << 8,
+	CLI_OPT_TYPE = 1 << 9,
+	CLI_OPT_SAN = 1 << 10,
+	CLI_OPT_DAYS = 1 << 11,
+	CLI_OPT_REASON = 1 << 12,
 };
 
 struct cli_args {
@@ -36,7 +41,9 @@ struct cli_args {
 	unsigned count;
 	double interval_s, wait_s;
 	const char *out;
-	const char *words[4]; /* after the command's name */
+	const char *name, *type, *san, *reason; /* pki; NULL: not given */
+	unsigned days;                          /* likewise; 0 */
+	const char *words[4];                   /* after the command's name */
 	size_t n_words;
 };
 
@@ -50,6 +57,7 @@ int cli_reload(const struct cli_args *a);
 int cli_events(const struct cli_args *a);
 int cli_check(const struct cli_args *a);
 int cli_genpsk(const struct cli_args *a);
+int cli_pki(const struct cli_args *a);
 
 /* "twinbore: text" on standard error; with --json also {"error": ...} on standard output. */
 int cli_fail(const struct cli_args *a, const char *code, const char *fmt, ...)

@@ -4,8 +4,8 @@
  *
  * Nearly every command is one request on the control socket (docs/control-protocol.md) and one way
  * to show its result: for people as aligned tables, for programs (--json) as the result itself.
- * `check` and `genpsk` need no gateway. Nothing here needs privileges but the right to use the
- * socket, and no secret passes through but the one that genpsk makes.
+ * `check`, `genpsk` and `pki` need no gateway. Nothing here needs privileges but the right to use the
+ * socket, and no secrets pass through but those that genpsk and pki make.
  *
  * Exit codes are part of the interface: 0 done, 1 failed, 2 wrong usage, 3 the gateway works but is
  * degraded (status).
@@ -45,6 +45,15 @@ static const struct command {
 	 cli_events},
 	{"check", "FILE", "check a configuration file", 0, 1, 1, cli_check},
 	{"genpsk", "[--out FILE]", "make a pre-shared key", CLI_OPT_OUT, 0, 0, cli_genpsk},
+	{"pki",
+	 "init DIR [--name DN] [--type TYPE] [--days N]\n"
+	 "      issue DIR --name DN [--san NAME,...] [--type TYPE] [--days N] -o PREFIX\n"
+	 "      revoke DIR CERTIFICATE|SERIAL [--reason REASON] [--days N]\n"
+	 "      crl DIR [--days N]\n"
+	 "      list DIR",
+	 "a small CA: make it, issue and revoke certificates, renew its revocation list",
+	 CLI_OPT_NAME | CLI_OPT_TYPE | CLI_OPT_SAN | CLI_OPT_DAYS | CLI_OPT_REASON | CLI_OPT_OUT, 2,
+	 3, cli_pki},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -65,6 +74,11 @@ static const struct option {
 	{"--wait", CLI_OPT_WAIT, true},
 	{"--out", CLI_OPT_OUT, true},
 	{"--all", CLI_OPT_ALL, false},
+	{"--name", CLI_OPT_NAME, true},
+	{"--type", CLI_OPT_TYPE, true},
+	{"--san", CLI_OPT_SAN, true},
+	{"--days", CLI_OPT_DAYS, true},
+	{"--reason", CLI_OPT_REASON, true},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -154,6 +168,20 @@ static int take_value(struct cli_args *a, const struct option *o, const char *va
 		a->socket = value;
 	} else if (o->bit == CLI_OPT_OUT) {
 		a->out = value;
+	} else if (o->bit == CLI_OPT_NAME) {
+		a->name = value;
+	} else if (o->bit == CLI_OPT_TYPE) {
+		a->type = value;
+	} else if (o->bit == CLI_OPT_SAN) {
+		a->san = value;
+	} else if (o->bit == CLI_OPT_REASON) {
+		a->reason = value;
+	} else if (o->bit == CLI_OPT_DAYS) {
+		errno = 0;
+		n = strtoul(value, &end, 10);
+		if (errno || *end || end == value || *value == '-' || !n || n > 36500)
+			return cli_usage("--days wants a number from 1 to 36500, not '%s'", value);
+		a->days = (unsigned)n;
 	} else if (o->bit == CLI_OPT_WAIT) {
 		if (!parse_seconds(value, &a->wait_s))
 			return cli_usage("--wait wants a number of seconds, not '%s'", value);
@@ -191,7 +219,7 @@ static int unknown_option(const char *arg)
 /* One argument that begins with "--"; may take the next one. */
 static int parse_option(struct cli_args *a, struct parsed *p, char **argv, int *i)
 {
-	const char *arg = argv[*i], *eq = strchr(arg, '=');
+	const char *arg = strcmp(argv[*i], "-o") == 0 ? "--out" : argv[*i], *eq = strchr(arg, '=');
 	const size_t size = eq ? (size_t)(eq - arg) : strlen(arg);
 	const struct option *o = NULL;
 	const char *value;

@@ -111,7 +111,7 @@ class Output(Case):
     def test_help(self):
         code, out, _ = run("--help")
         self.assertEqual(code, 0)
-        for word in "status show up down rekey reload events check genpsk --socket".split():
+        for word in "status show up down rekey reload events check genpsk pki --socket".split():
             self.assertIn(word, out)
         self.assertEqual(run("rekey", "--help")[0], 0)
         self.assertIn("--ike", run("rekey", "-h")[1])
