@@ -206,7 +206,8 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 		goto out;
 	}
 	ike_terms_check(sa->tunnel, m, false, &terms);
-	if (!terms.error && terms.suite.dh != o->group)
+	/* The peer may have chosen one of ours without PFS, whatever we sent for the others. */
+	if (!terms.error && terms.suite.dh != IKE_DH_NONE && terms.suite.dh != o->group)
 		terms.error = IKE_N_NO_PROPOSAL_CHOSEN;
 	if (terms.error) {
 		ike_terms_report(sa->tunnel, m, &terms, false);

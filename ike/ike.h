@@ -292,7 +292,7 @@ enum ike_action_type {
 	/*
 	 * Keep this record of an IKE SA in place of any earlier one, or forget it. Stands ahead of the
 	 * step's other actions: it must be kept before they are carried out, so that what the peer has
-	 * seen is never ahead of what is kept.
+	 * seen is never ahead of what is kept. The records of one step belong together.
 	 */
 	IKE_ACT_SAVE,
 };
@@ -366,6 +366,7 @@ struct ike_action {
 			uint64_t spi;        /* ours: what the record is kept by */
 			const uint8_t *data; /* NULL: forget; borrowed until the reset; secret */
 			size_t size;
+			bool last; /* of the step; a step's records are kept all or none */
 		} save;
 		struct {
 			enum ike_happening what;

@@ -277,6 +277,8 @@ void ike_saves_flush(struct ike *ike, size_t from)
 	/* A successor is written down before what it succeeds is forgotten. */
 	for (sa = ike->dead_sas; sa; sa = sa->next_dead)
 		ok &= forget(sa);
+	if (out->n > mid)
+		out->actions[out->n - 1].save.last = true;
 	bring_forward(out, from, mid);
 	if (!ok)
 		drop_messages(out, from);

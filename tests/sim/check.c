@@ -153,7 +153,7 @@ static bool count_one(void *ctx, const struct ike_show_sa *s)
 		k->c.ike_initiator = s->initiator;
 	}
 	if (!mono_is_never(s->expires_at) &&
-	    mono_before(mono_add(s->expires_at, span_s(40)), k->n->w->now))
+	    mono_before(mono_add(s->expires_at, span_s(40)), node_now(k->n)))
 		fail_world(k->n->w, "node %d: an IKE SA outlived its hard lifetime", k->n->index);
 	return true;
 }
@@ -185,6 +185,26 @@ void check_node(struct sim_node *n)
 	}
 	if (ike_counter_get(n->ike, IKE_CNT_ACTION_OVERFLOW))
 		fail_world(n->w, "node %d: actions overflowed", n->index);
+}
+
+static bool digest_one(void *ctx, const struct ike_show_sa *s)
+{
+	uint64_t *h = ctx;
+	const uint64_t facts[] = {s->is_child,   s->tunnel,      s->spi_i,        s->spi_r,
+				  s->spi_in,     s->spi_out,     s->remote.port,  s->current_out,
+				  s->created.ns, s->rekey_at.ns, s->expires_at.ns};
+
+	*h = hash(*h, (const uint8_t *)facts, sizeof(facts));
+	*h = hash(*h, (const uint8_t *)s->state, strlen(s->state));
+	return true;
+}
+
+uint64_t check_digest(struct sim_node *n)
+{
+	uint64_t h = 1;
+
+	ike_show_sas(n->ike, digest_one, &h);
+	return h;
 }
 
 bool both_up(struct world *w)

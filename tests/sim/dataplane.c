@@ -130,7 +130,7 @@ static void apply(struct sim_node *n, const struct ike_action *a)
 void dp_done(struct sim_node *n, struct sim_item *item)
 {
 	const struct ike_action *a = &item->dp.act;
-	struct ike_event ev = {.type = IKE_EV_DP_RESULT, .now = n->w->now};
+	struct ike_event ev = {.type = IKE_EV_DP_RESULT, .now = node_now(n)};
 
 	if (item->dp.epoch != n->dp_epoch)
 		return; /* for a dataplane that is no more */
@@ -165,13 +165,18 @@ void dp_drain(struct sim_node *n)
 	}
 }
 
-void dp_restart(struct sim_node *n)
+void dp_lose(struct sim_node *n)
 {
-	const struct ike_event ev = {.type = IKE_EV_DP_RESTARTED, .now = n->w->now};
-
 	dp_clear(n);
 	for (size_t t = 0; t < SIM_TUNNELS; t++)
 		n->down_at[t] = n->w->now;
+}
+
+void dp_restart(struct sim_node *n)
+{
+	const struct ike_event ev = {.type = IKE_EV_DP_RESTARTED, .now = node_now(n)};
+
+	dp_lose(n);
 	node_step(n, &ev);
 	node_tick(n);
 }
@@ -294,7 +299,7 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 void dp_report_traffic(struct sim_node *n)
 {
 	for (uint32_t t = 0; t < n->n_tunnels; t++) {
-		struct ike_event ev = {.type = IKE_EV_TRAFFIC, .now = n->w->now};
+		struct ike_event ev = {.type = IKE_EV_TRAFFIC, .now = node_now(n)};
 
 		if (!n->traffic_in[t] && !n->traffic_out[t])
 			continue;

@@ -59,6 +59,45 @@ static void say(struct world *w, int sender, const uint8_t *d, size_t size, cons
 		(unsigned)d[20] << 24 | (unsigned)d[21] << 16 | (unsigned)d[22] << 8 | d[23], fate);
 }
 
+static struct sim_item *put_ike(struct world *w, int sender, const struct ike_action *a)
+{
+	struct sim_item *item = queue_new(w, SIM_IKE, -1, delay(w));
+
+	item->from = a->send.local;
+	item->to = a->send.remote;
+	translate(w, &item->from);
+	item->ike.sender = sender;
+	item->ike.size = a->send.size;
+	item->ike.data = malloc(a->send.size);
+	if (!item->ike.data)
+		abort();
+	memcpy(item->ike.data, a->send.data, a->send.size);
+	return item;
+}
+
+/* By somebody without the keys, who may be anywhere. IKE_SA_INIT is anybody's to send. */
+static void forge(struct world *w, struct sim_item *item)
+{
+	uint8_t *d = item->ike.data;
+
+	if (d[18] == 34)
+		return;
+	item->ike.forged = true;
+	if (rng_chance(&w->rng, 50))
+		item->from.port ^= (uint16_t)rng_u64(&w->rng);
+	if (rng_chance(&w->rng, 20)) {
+		item->ike.size = rng_below(&w->rng, item->ike.size);
+		return;
+	}
+	for (size_t at = 0, n = 1 + rng_below(&w->rng, 3); n && at < item->ike.size; n--) {
+		/* Forward, so that no change undoes another one. */
+		at += 1 + rng_below(&w->rng, item->ike.size - at);
+		d[at - 1] ^= (uint8_t)(1 + rng_below(&w->rng, 255));
+	}
+	if (d[18] == 34)
+		d[18] = 99;
+}
+
 void net_send_ike(struct world *w, int sender, const struct ike_action *a)
 {
 	unsigned copies = 1;
@@ -73,19 +112,10 @@ void net_send_ike(struct world *w, int sender, const struct ike_action *a)
 	say(w, sender, a->send.data, a->send.size, "");
 	if (rng_chance(&w->rng, w->faults.duplicate))
 		copies = 2;
-	while (copies--) {
-		struct sim_item *item = queue_new(w, SIM_IKE, -1, delay(w));
-
-		item->from = a->send.local;
-		item->to = a->send.remote;
-		translate(w, &item->from);
-		item->ike.sender = sender;
-		item->ike.size = a->send.size;
-		item->ike.data = malloc(a->send.size);
-		if (!item->ike.data)
-			abort();
-		memcpy(item->ike.data, a->send.data, a->send.size);
-	}
+	while (copies--)
+		put_ike(w, sender, a);
+	if (w->faults.forge && rng_chance(&w->rng, w->faults.forge))
+		forge(w, put_ike(w, sender, a));
 }
 
 void net_send_esp(struct world *w, const struct sim_item *packet, int sender)

@@ -5,6 +5,24 @@
 #include "tests/sim/fake_kem.h"
 #include "tests/sim/world.h"
 
+struct mono node_now(const struct sim_node *n)
+{
+	const uint64_t ns = n->w->now.ns;
+
+	return (struct mono){ns + n->clock_ahead_ns + ns / 1000000 * n->clock_fast_ppm};
+}
+
+struct mono node_deadline(const struct sim_node *n)
+{
+	const struct mono at = ike_deadline(n->ike);
+	uint64_t wait;
+
+	if (mono_is_never(at))
+		return at;
+	wait = mono_since(at, node_now(n)).ns;
+	return mono_add(n->w->now, span_ns(wait - wait / 1000000 * n->clock_fast_ppm));
+}
+
 static void answer_auth(struct sim_node *n, const struct ike_action *a)
 {
 	struct sim_item *item = queue_new(n->w, SIM_KEY, n->index, n->key_delay_us);
@@ -58,6 +76,8 @@ static void carry_out(struct sim_node *n, const struct ike_action *a)
 	case IKE_ACT_SEND:
 		if (a->send.natt != (a->send.local.port == 4500))
 			fail_world(n->w, "node %d: marker and port do not fit", n->index);
+		if (a->send.size > 19 && a->send.data[18] == 34 && a->send.data[19] & 0x20)
+			n->unproven_sent += a->send.size;
 		net_send_ike(n->w, n->index, a);
 		break;
 	case IKE_ACT_KEEPALIVE: n->n_keepalive++; break;
@@ -100,10 +120,10 @@ void node_step(struct sim_node *n, const struct ike_event *ev)
 
 void node_tick(struct sim_node *n)
 {
-	const struct ike_event ev = {.type = IKE_EV_TICK, .now = n->w->now};
+	const struct ike_event ev = {.type = IKE_EV_TICK, .now = node_now(n)};
 	unsigned rounds = 0;
 
-	while (n->ike && !n->crashed && mono_reached(n->w->now, ike_deadline(n->ike))) {
+	while (n->ike && !n->crashed && mono_reached(node_now(n), ike_deadline(n->ike))) {
 		node_step(n, &ev);
 		if (++rounds > 100) {
 			fail_world(n->w, "node %d: its deadline does not move", n->index);
@@ -114,7 +134,7 @@ void node_tick(struct sim_node *n)
 
 void node_event(struct sim_node *n, enum ike_event_type type, uint32_t tunnel)
 {
-	struct ike_event ev = {.type = type, .now = n->w->now};
+	struct ike_event ev = {.type = type, .now = node_now(n)};
 
 	ev.tunnel.tunnel = tunnel;
 	node_step(n, &ev);
@@ -122,14 +142,14 @@ void node_event(struct sim_node *n, enum ike_event_type type, uint32_t tunnel)
 
 void node_set_tunnel(struct sim_node *n, size_t i)
 {
-	if (!ike_tunnel_set(n->ike, &n->cfg[i], n->w->now, &n->out))
+	if (!ike_tunnel_set(n->ike, &n->cfg[i], node_now(n), &n->out))
 		fail_world(n->w, "ike_tunnel_set failed");
 	carry_out_all(n);
 }
 
 void node_remove_tunnel(struct sim_node *n, size_t i)
 {
-	ike_tunnel_remove(n->ike, n->cfg[i].tunnel, n->w->now, &n->out);
+	ike_tunnel_remove(n->ike, n->cfg[i].tunnel, node_now(n), &n->out);
 	carry_out_all(n);
 }
 
@@ -181,9 +201,38 @@ void node_power_off(struct sim_node *n)
 	}
 }
 
+/* Whatever an outsider sends: nothing happens. */
+static void forged_packet(struct sim_node *n, const struct ike_event *ev)
+{
+	uint64_t before;
+
+	if (!n->ike || n->crashed)
+		return;
+	before = check_digest(n);
+	ike_step(n->ike, ev, &n->out);
+	/* RFC 7296 2.5: a higher version is answered, by no more than it came with. */
+	if (n->out.n == 1 && n->out.actions[0].type == IKE_ACT_SEND &&
+	    n->out.actions[0].send.size <= ev->packet.size && ev->packet.data[17] >> 4 > 2)
+		ike_out_reset(&n->out);
+	if (n->out.n || before != check_digest(n))
+		fail_world(n->w, "node %d: a forged message of %zu bytes had an effect", n->index,
+			   ev->packet.size);
+	carry_out_all(n);
+}
+
+/* RFC 7296 2.6, 2.1: who has not proven his address makes us send no more than he sends. */
+static void node_packet(struct sim_node *n, const struct ike_event *ev)
+{
+	n->unproven_sent = 0;
+	node_step(n, ev);
+	if (n->unproven_sent > ev->packet.size && !n->w->lies)
+		fail_world(n->w, "node %d answered %zu bytes by %zu", n->index, ev->packet.size,
+			   n->unproven_sent);
+}
+
 void node_receive(struct sim_node *n, struct sim_item *item)
 {
-	struct ike_event ev = {.now = n->w->now};
+	struct ike_event ev = {.now = node_now(n)};
 
 	if (n->off)
 		return;
@@ -194,7 +243,10 @@ void node_receive(struct sim_node *n, struct sim_item *item)
 		ev.packet.remote = item->from;
 		ev.packet.data = item->ike.data;
 		ev.packet.size = item->ike.size;
-		node_step(n, &ev);
+		if (item->ike.forged)
+			forged_packet(n, &ev);
+		else
+			node_packet(n, &ev);
 		break;
 	case SIM_ESP: dp_packet(n, item); break;
 	case SIM_KEY:

@@ -16,11 +16,11 @@ static struct sim_record *find(struct sim_node *n, uint64_t spi)
 	return NULL;
 }
 
-void process_keep(struct sim_node *n, const struct ike_action *a)
+static void commit(struct sim_node *n, struct sim_record *s)
 {
-	struct sim_record *r = find(n, a->save.spi);
+	struct sim_record *r = find(n, s->spi);
 
-	if (!a->save.data) {
+	if (!s->data) {
 		if (!r) {
 			fail_world(n->w, "node %d: forgets a record that is not kept", n->index);
 			return;
@@ -35,19 +35,46 @@ void process_keep(struct sim_node *n, const struct ike_action *a)
 			return;
 		}
 		r = &n->records[n->n_records++];
-		*r = (struct sim_record){.spi = a->save.spi};
+		*r = (struct sim_record){0};
 	}
 	free(r->data);
-	r->data = malloc(a->save.size);
-	if (!r->data)
-		abort();
-	memcpy(r->data, a->save.data, a->save.size);
-	r->size = a->save.size;
-	r->at = n->w->now;
+	*r = *s;
+}
+
+/* All records of a step or none. */
+void process_keep(struct sim_node *n, const struct ike_action *a)
+{
+	struct sim_record *s = &n->staged[n->n_staged];
+
+	if (n->n_staged == SIM_STAGED) {
+		fail_world(n->w, "node %d: too many records in one step", n->index);
+		return;
+	}
+	*s = (struct sim_record){.spi = a->save.spi, .at = n->w->now};
+	if (a->save.data) {
+		s->data = malloc(a->save.size);
+		if (!s->data)
+			abort();
+		memcpy(s->data, a->save.data, a->save.size);
+		s->size = a->save.size;
+	}
+	n->n_staged++;
+	if (!a->save.last)
+		return;
+	for (size_t i = 0; i < n->n_staged; i++)
+		commit(n, &n->staged[i]);
+	n->n_staged = 0;
+}
+
+static void forget_staged(struct sim_node *n)
+{
+	while (n->n_staged)
+		free(n->staged[--n->n_staged].data);
 }
 
 void process_forget_all(struct sim_node *n)
 {
+	forget_staged(n);
 	while (n->n_records)
 		free(n->records[--n->n_records].data);
 }
@@ -72,7 +99,7 @@ static bool check_one(void *ctx, const struct ike_show_sa *s)
 
 	if (s->is_child)
 		return true;
-	size = ike_save(n->ike, spi, n->w->now, buf, sizeof(buf));
+	size = ike_save(n->ike, spi, node_now(n), buf, sizeof(buf));
 	if (!size)
 		return true;
 	k->n_saved++;
@@ -103,6 +130,7 @@ void process_end(struct sim_node *n)
 	n->crashed = false;
 	n->crash_in = 0;
 	n->generation++;
+	forget_staged(n);
 	ike_out_reset(&n->out);
 	for (size_t t = 0; t < SIM_TUNNELS; t++)
 		n->up[t] = false;
@@ -112,8 +140,8 @@ static void load_records(struct sim_node *n)
 {
 	for (size_t i = 0; i < n->n_records; i++) {
 		struct sim_record *r = &n->records[i];
-		const enum ike_load result =
-			ike_load(n->ike, r->data, r->size, mono_since(n->w->now, r->at), n->w->now);
+		const enum ike_load result = ike_load(n->ike, r->data, r->size,
+						      mono_since(n->w->now, r->at), node_now(n));
 
 		if (result == IKE_LOAD_OK)
 			continue;
@@ -129,7 +157,7 @@ static void load_records(struct sim_node *n)
 static void inventory(struct sim_node *n)
 {
 	struct ike_dp_slot slots[3];
-	struct ike_event ev = {.type = IKE_EV_DP_INVENTORY, .now = n->w->now};
+	struct ike_event ev = {.type = IKE_EV_DP_INVENTORY, .now = node_now(n)};
 
 	ev.inventory.slots = slots;
 	for (uint32_t i = 0; i < SIM_SLOTS; i++) {

@@ -122,7 +122,7 @@ static struct mono next_thing(const struct world *w)
 
 	for (int i = 0; i < SIM_NODES; i++) {
 		if (w->node[i].ike)
-			at = mono_min(at, ike_deadline(w->node[i].ike));
+			at = mono_min(at, node_deadline(&w->node[i]));
 	}
 	if (w->esp_period_us)
 		at = mono_min(at, mono_min(w->next_esp, w->next_traffic));

@@ -20,6 +20,7 @@
 #define SIM_KEYS    8192
 #define SIM_NONE    UINT32_MAX
 #define SIM_RECORDS 64
+#define SIM_STAGED  32
 
 struct world;
 
@@ -46,6 +47,7 @@ struct sim_record {
 
 struct sim_faults {
 	unsigned loss, duplicate; /* percent of IKE and ESP datagrams */
+	unsigned forge;           /* percent of IKE datagrams that a changed copy follows */
 	uint64_t delay_us, jitter_us;
 	size_t mtu;   /* longer IP datagrams that carry IKE are lost; 0 = any length */
 	bool cut;     /* nothing passes */
@@ -67,6 +69,8 @@ struct sim_node {
 	struct rng rng;
 	struct sim_record records[SIM_RECORDS];
 	size_t n_records;
+	struct sim_record staged[SIM_STAGED]; /* of a step that is not carried out yet */
+	size_t n_staged;
 	unsigned crash_in; /* the process ends before so many more actions; 0 = it does not */
 	bool crashed;
 	bool resuming;       /* the records are being loaded */
@@ -74,6 +78,8 @@ struct sim_node {
 	enum sim_kem kem;    /* when it is powered on */
 	struct tracer tracer;
 	struct ip_addr addr;
+	uint64_t clock_ahead_ns; /* of the world's */
+	unsigned clock_fast_ppm;
 	struct ike_tunnel_cfg cfg[SIM_TUNNELS];
 	size_t n_tunnels;
 	struct ike_limits limits;
@@ -100,7 +106,8 @@ struct sim_node {
 	uint64_t n_esp_sent, n_esp_received, n_esp_excused, n_keepalive;
 	unsigned n_events[IKE_HAP_END];
 	char last_event[IKE_HAP_END][IKE_TEXT_SIZE];
-	uint64_t overflowed; /* the counter's last value */
+	uint64_t overflowed;  /* the counter's last value */
+	size_t unproven_sent; /* bytes of IKE_SA_INIT responses since the last datagram came */
 };
 
 enum sim_item_kind {
@@ -124,6 +131,7 @@ struct sim_item {
 			uint8_t *data;
 			size_t size;
 			int sender;
+			bool forged;
 		} ike;
 		struct {
 			uint32_t spi, tunnel;
@@ -195,6 +203,8 @@ void world_run(struct world *w, struct mono_span d);
 bool world_until(struct world *w, bool (*done)(struct world *w), struct mono_span limit);
 
 /* node.c */
+struct mono node_now(const struct sim_node *n);      /* by its own clock */
+struct mono node_deadline(const struct sim_node *n); /* by the world's */
 void node_step(struct sim_node *n, const struct ike_event *ev);
 void node_tick(struct sim_node *n);
 void node_receive(struct sim_node *n, struct sim_item *item);
@@ -216,6 +226,7 @@ void process_restart(struct sim_node *n);
 /* dataplane.c */
 void dp_drain(struct sim_node *n); /* what the former process had asked for is done */
 void dp_clear(struct sim_node *n);
+void dp_lose(struct sim_node *n); /* nobody has heard of it yet */
 void dp_request(struct sim_node *n, const struct ike_action *a);
 void dp_done(struct sim_node *n, struct sim_item *item);
 void dp_restart(struct sim_node *n);
@@ -242,6 +253,7 @@ void fail_world(struct world *w, const char *fmt, ...) __attribute__((format(pri
 void check_key(struct world *w, uint64_t key);
 void check_message(struct world *w, int sender, const uint8_t *data, size_t size);
 void check_node(struct sim_node *n);
+uint64_t check_digest(struct sim_node *n); /* of all that ike_show_*() shows */
 bool both_up(struct world *w);
 bool both_down(struct world *w);
 bool both_empty(struct world *w); /* not one SA */

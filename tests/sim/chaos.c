@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chaos: what a seed does to two gateways: their configuration, faults and commands. */
+#include <string.h>
+#include "tests/sim/chaos.h"
+
+static uint64_t pick(struct world *w, uint64_t n)
+{
+	return rng_below(&w->rng, n);
+}
+
+/* ------------------------------------------------------------- configuration */
+
+static const struct ike_suite ike_suites[] = {
+	{IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_384, 0, IKE_DH_CURVE25519, 0, {0}},
+	{IKE_ENCR_AES_GCM_16, 128, IKE_PRF_HMAC_SHA2_256, 0, IKE_DH_ECP_256, 0, {0}},
+	{IKE_ENCR_AES_CBC,
+	 256,
+	 IKE_PRF_HMAC_SHA2_256,
+	 IKE_INTEG_HMAC_SHA2_256_128,
+	 IKE_DH_CURVE25519,
+	 0,
+	 {0}},
+	{IKE_ENCR_AES_CBC,
+	 128,
+	 IKE_PRF_HMAC_SHA2_512,
+	 IKE_INTEG_HMAC_SHA2_512_256,
+	 IKE_DH_CURVE25519,
+	 0,
+	 {0}},
+};
+
+static const struct ike_suite esp_suites[] = {
+	{IKE_ENCR_AES_GCM_16, 256, 0, 0, IKE_DH_CURVE25519, IKE_ESN_YES, {0}},
+	{IKE_ENCR_AES_GCM_16, 128, 0, 0, IKE_DH_NONE, IKE_ESN_NO, {0}},
+	{IKE_ENCR_AES_CBC, 256, 0, IKE_INTEG_HMAC_SHA2_256_128, IKE_DH_NONE, IKE_ESN_YES, {0}},
+	{IKE_ENCR_AES_CBC, 128, 0, IKE_INTEG_HMAC_SHA2_384_192, IKE_DH_ECP_256, IKE_ESN_NO, {0}},
+};
+#define N_SUITES (sizeof(ike_suites) / sizeof(ike_suites[0]))
+
+/* Each end has two of them, in its own order, and one in common. */
+static void draw_suites(struct world *w)
+{
+	const size_t ike = pick(w, N_SUITES), esp = pick(w, N_SUITES);
+
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct ike_tunnel_cfg *c = &w->node[i].cfg[0];
+		const bool first = pick(w, 2);
+		struct ike_suite ours[2];
+
+		ours[!first] = ike_suites[ike];
+		ours[first] = ike_suites[pick(w, N_SUITES)];
+		c->ike_algs = ike_algs_of(ours, 2);
+		ours[!first] = esp_suites[esp];
+		ours[first] = esp_suites[pick(w, N_SUITES)];
+		c->esp_algs = ike_algs_of(ours, 2);
+	}
+}
+
+static void draw_timing(struct world *w, struct sim_node *n, bool short_lives, bool quick_dpd)
+{
+	struct ike_tunnel_cfg *c = &n->cfg[0];
+
+	if (short_lives) {
+		c->ike_lifetime = span_s(20 + pick(w, 100));
+		c->child_lifetime = span_s(10 + pick(w, 60));
+		c->rekey_margin = span_s(3 + pick(w, 10));
+	}
+	if (quick_dpd) {
+		c->dpd_interval = span_ms(500 + pick(w, 2000));
+		c->dpd_timeout = span_ms(c->dpd_interval.ns / 1000000 + 2000 + pick(w, 5000));
+	}
+	n->dp_delay_us = pick(w, 3) ? 200 : pick(w, 200000);
+	n->dp_jitter_us = n->dp_delay_us;
+	n->key_delay_us = pick(w, 5) ? 500 : pick(w, 300000);
+	if (pick(w, 3) == 0)
+		n->clock_ahead_ns = pick(w, 1000000) * 1000000000;
+	if (pick(w, 3) == 0)
+		n->clock_fast_ppm = (unsigned)pick(w, 1000);
+}
+
+static void second_tunnel(struct sim_node *n)
+{
+	n->n_tunnels = 2;
+	n->cfg[1] = n->cfg[0];
+	n->cfg[1].tunnel = 1;
+	memcpy(n->cfg[1].name, "bore-2", 7);
+	n->cfg[1].local_id.data[0] = n->cfg[1].remote_id.data[0] = 'h';
+}
+
+void chaos_configure(struct world *w)
+{
+	const bool short_lives = pick(w, 2), quick_dpd = pick(w, 3) == 0;
+	const uint64_t starters = 1 + pick(w, 3);
+
+	if (pick(w, 2))
+		draw_suites(w);
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct ike_tunnel_cfg *c = &w->node[i].cfg[0];
+
+		c->startup = starters >> i & 1 ? IKE_STARTUP_START : IKE_STARTUP_ADD;
+		draw_timing(w, &w->node[i], short_lives, quick_dpd);
+		if (pick(w, 8) == 0)
+			c->encap = IKE_ENCAP_FORCE;
+		if (pick(w, 4) == 0)
+			c->dpd_action = short_lives && pick(w, 2) ? IKE_DPD_NONE : IKE_DPD_CLEAR;
+	}
+	if (pick(w, 4) == 0) {
+		net_use_nat(w);
+		w->node[0].cfg[0].startup = IKE_STARTUP_START;
+		w->node[1].cfg[0].startup = IKE_STARTUP_ADD;
+		w->node[1].cfg[0].remote = (struct ip_addr){0};
+	}
+	if (pick(w, 4) == 0) {
+		for (int i = 0; i < SIM_NODES; i++)
+			second_tunnel(&w->node[i]);
+	}
+	if (pick(w, 5) == 0)
+		w->node[pick(w, 2)].limits.cookie_threshold = 0;
+	w->esp_period_us = 25000;
+}
+
+/* ------------------------------------------------------------------- trouble */
+
+static void some_faults(struct world *w)
+{
+	w->faults = (struct sim_faults){.delay_us = 500 + pick(w, 20000)};
+	if (pick(w, 2))
+		w->faults.loss = (unsigned)pick(w, 40);
+	if (pick(w, 2))
+		w->faults.duplicate = (unsigned)pick(w, 30);
+	if (pick(w, 2))
+		w->faults.jitter_us = pick(w, 200000);
+	if (pick(w, 2))
+		w->faults.forge = (unsigned)pick(w, 30);
+	w->faults.cut = pick(w, 12) == 0;
+	w->faults.cut_one = pick(w, 16) == 0;
+}
+
+static void power_cycle(struct world *w, struct sim_node *n)
+{
+	node_power_off(n);
+	if (pick(w, 2))
+		world_run(w, span_ms(pick(w, 20000)));
+	node_power_on(n);
+}
+
+/* The process ends; another takes up its records, here or on a gateway that stands by. */
+static void restart(struct world *w, struct sim_node *n)
+{
+	switch (pick(w, 4)) {
+	case 0: process_restart(n); break;
+	case 1: n->crash_in = 1 + (unsigned)pick(w, 30); break;
+	case 2:
+		process_end(n);
+		world_run(w, span_ms(pick(w, 10000)));
+		process_restart(n);
+		break;
+	case 3: /* another machine: another clock, an empty dataplane */
+		process_end(n);
+		dp_lose(n);
+		world_run(w, span_ms(pick(w, 3000)));
+		n->clock_ahead_ns = n->clock_ahead_ns / 2 + pick(w, 1000) * 1000000000;
+		process_restart(n);
+		break;
+	default: break;
+	}
+}
+
+static void rekey_both(struct world *w, uint32_t t)
+{
+	const bool ike = pick(w, 2);
+
+	node_event(&w->node[0], ike ? IKE_EV_REKEY_IKE : IKE_EV_REKEY_CHILD, t);
+	if (pick(w, 3) == 0)
+		world_run(w, span_us(pick(w, 30000)));
+	node_event(&w->node[1], ike && pick(w, 2) ? IKE_EV_REKEY_IKE : IKE_EV_REKEY_CHILD, t);
+}
+
+void chaos_command(struct world *w)
+{
+	struct sim_node *n = &w->node[pick(w, 2)];
+	const uint32_t t = (uint32_t)pick(w, n->n_tunnels);
+
+	switch (pick(w, 18)) {
+	case 0:
+	case 1:
+	case 2: node_event(n, IKE_EV_REKEY_CHILD, t); break;
+	case 3:
+	case 4: node_event(n, IKE_EV_REKEY_IKE, t); break;
+	case 5:
+	case 6: rekey_both(w, t); break;
+	case 7: node_event(n, IKE_EV_INITIATE, t); break;
+	case 8:
+		if (pick(w, 3) == 0)
+			node_event(n, IKE_EV_TERMINATE, t);
+		break;
+	case 9:
+		if (n->ike)
+			dp_restart(n);
+		break;
+	case 10:
+		if (!n->off && pick(w, 3) == 0)
+			power_cycle(w, n);
+		break;
+	case 11: net_rebind_nat(w); break;
+	case 12: n->dp_fails = true; break;
+	case 13: n->dp_deaf = !n->dp_deaf && pick(w, 4) == 0; break;
+	case 14:
+	case 15:
+		if (n->ike)
+			restart(w, n);
+		break;
+	default: some_faults(w); break;
+	}
+}
+
+void chaos_end(struct world *w)
+{
+	w->faults = (struct sim_faults){.delay_us = 1000};
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct sim_node *n = &w->node[i];
+
+		n->dp_fails = n->dp_deaf = false;
+		n->crash_in = 0;
+		if (!n->ike)
+			process_restart(n);
+	}
+}
+
+void chaos_bring_up(struct world *w)
+{
+	for (uint32_t t = 0; t < w->node[0].n_tunnels; t++) {
+		if (!w->node[0].up[t])
+			node_event(&w->node[0], IKE_EV_INITIATE, t);
+	}
+}
