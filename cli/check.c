@@ -150,6 +150,8 @@ int cli_check(const struct cli_args *a)
 	}
 	c = config_parse(text, size, errors);
 	r = c ? CLI_OK : CLI_ERROR;
+	if (c)
+		cli_check_kem(text, size, c, errors);
 	if (a->json)
 		cli_print_json(json_pack("{s:i, s:s, s:b, s:o, s:o}", "version", 1, "file", file,
 					 "ok", c != NULL, "errors",

@@ -56,6 +56,10 @@ int cli_rekey(const struct cli_args *a);
 int cli_reload(const struct cli_args *a);
 int cli_events(const struct cli_args *a);
 int cli_check(const struct cli_args *a);
+/* check_kem.c: appends warnings. */
+struct config;
+struct config_errors;
+void cli_check_kem(const char *text, size_t size, const struct config *c, struct config_errors *e);
 int cli_genpsk(const struct cli_args *a);
 int cli_pki(const struct cli_args *a);
 

@@ -8,6 +8,8 @@ What is printed is compared with the files in snapshots/; UPDATE=1 writes them a
 """
 
 import copy
+import ctypes
+import ctypes.util
 import json
 import os
 import pty
@@ -437,6 +439,23 @@ class Check(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertIn(": warning: without PFS", out)
         self.assertIn(": ok: ", out)
+
+    def test_ml_kem(self):
+        """A file that asks for it is told, before the tunnel is, where libcrypto has none."""
+        libcrypto = ctypes.CDLL(ctypes.util.find_library("crypto"))
+        libcrypto.EVP_KEYMGMT_fetch.restype = ctypes.c_void_p
+        has = libcrypto.EVP_KEYMGMT_fetch(None, b"ML-KEM-768", None) is not None
+        for pq, what in (("require", "the tunnel would stay down"), ("prefer", "it goes without"),
+                         ("off", None)):
+            with open(os.path.join(ROOT, "docs/examples/site-a.yaml"), encoding="utf-8") as f:
+                text = f.read().replace("      ike:\n", "      ike:\n        pq: %s\n" % pq, 1)
+            line = 1 + text[:text.index("pq: ")].count("\n")
+            code, out, _ = self.check(text)
+            self.assertEqual(code, 0)
+            self.assertEqual("FILE:%d:1: warning:" % line in out, bool(what) and not has, out)
+            self.assertEqual("ML-KEM is not available" in out, bool(what) and not has)
+            if what and not has:
+                self.assertIn(what, out)
 
     def test_json(self):
         code, out, _ = self.check("version: 2\n", "--json")
