@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node: one gateway: the core and its key process; dataplane.c is its other half. */
+/* node: one gateway: the core; keys.c and dataplane.c are its other halves. */
 #include <string.h>
-#include "ike/keys.h"
 #include "tests/sim/fake_kem.h"
 #include "tests/sim/world.h"
 
@@ -21,22 +20,6 @@ struct mono node_deadline(const struct sim_node *n)
 		return at;
 	wait = mono_since(at, node_now(n)).ns;
 	return mono_add(n->w->now, span_ns(wait - wait / 1000000 * n->clock_fast_ppm));
-}
-
-static void answer_auth(struct sim_node *n, const struct ike_action *a)
-{
-	struct sim_item *item = queue_new(n->w, SIM_KEY, n->index, n->key_delay_us);
-	struct ike_crypto c;
-
-	ike_crypto_openssl(&c, rng_fill, &n->rng);
-	item->key.request = a->request;
-	item->key.auth_size = ike_prf_desc(a->auth.prf)->size;
-	item->key.ok =
-		ike_auth_psk(&c, (enum ike_prf)a->auth.prf, (const uint8_t *)n->psk, strlen(n->psk),
-			     a->auth.octets, a->auth.octets_size, item->key.auth);
-	if (a->type == IKE_ACT_AUTH_VERIFY)
-		item->key.ok &= a->auth.auth_size == item->key.auth_size &&
-				!memcmp(item->key.auth, a->auth.auth, item->key.auth_size);
 }
 
 static void tunnel_up(struct sim_node *n, uint32_t t)
@@ -83,7 +66,7 @@ static void carry_out(struct sim_node *n, const struct ike_action *a)
 	case IKE_ACT_KEEPALIVE: n->n_keepalive++; break;
 	case IKE_ACT_AUTH_SIGN:
 	case IKE_ACT_AUTH_VERIFY:
-	case IKE_ACT_PPK_MIX: answer_auth(n, a); break;
+	case IKE_ACT_PPK_MIX: keys_request(n, a); break;
 	case IKE_ACT_CHILD_ADD_IN:
 	case IKE_ACT_CHILD_ADD_OUT:
 	case IKE_ACT_CHILD_SWITCH:
@@ -250,14 +233,8 @@ void node_receive(struct sim_node *n, struct sim_item *item)
 		break;
 	case SIM_ESP: dp_packet(n, item); break;
 	case SIM_KEY:
-		if (item->generation != n->generation)
-			break;
-		ev.type = IKE_EV_AUTH_RESULT;
-		ev.auth.request = item->key.request;
-		ev.auth.ok = item->key.ok;
-		ev.auth.auth = item->key.auth;
-		ev.auth.auth_size = item->key.auth_size;
-		node_step(n, &ev);
+		if (item->generation == n->generation)
+			keys_answer(n, item);
 		break;
 	case SIM_DP: dp_done(n, item); break;
 	case SIM_DP_EVENT:

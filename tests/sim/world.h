@@ -61,6 +61,20 @@ enum sim_kem {
 	SIM_KEM_NONE,
 };
 
+/* What a node's certificate and its key process are about, by words; see keys.c. */
+struct sim_pki {
+	char ca[32], id[64], key[32]; /* of its own certificate */
+	char trusts[32];              /* a CA, or the peer's raw key */
+	unsigned n_chain;             /* links behind its certificate */
+	bool no_cert;
+};
+
+struct sim_cert {
+	uint8_t encoding;
+	uint8_t data[160];
+	size_t size;
+};
+
 struct sim_node {
 	struct world *w;
 	int index;
@@ -83,7 +97,10 @@ struct sim_node {
 	struct ike_tunnel_cfg cfg[SIM_TUNNELS];
 	size_t n_tunnels;
 	struct ike_limits limits;
-	char psk[32];
+	char psk[32], psk_old[32], ppk[48];
+	struct sim_pki pki;
+	uint16_t hashes_seen; /* in the last request to sign */
+	size_t n_cas_seen;
 	uint64_t dp_delay_us, dp_jitter_us, key_delay_us;
 	bool dp_fails;       /* the next ADD_IN is refused */
 	bool dp_deaf;        /* answers nothing */
@@ -143,8 +160,12 @@ struct sim_item {
 		struct {
 			uint64_t request;
 			bool ok;
-			uint8_t auth[64];
+			uint8_t auth[192], method;
 			size_t auth_size;
+			uint32_t which; /* of the shared keys */
+			struct sim_cert certs[IKE_MAX_CERTS + 1];
+			size_t n_certs;
+			char reason[64];
 		} key;
 		struct {
 			struct ike_action act;
@@ -222,6 +243,10 @@ void process_check(struct sim_node *n);
 void process_end(struct sim_node *n); /* without a word; the dataplane goes on */
 bool process_start(struct sim_node *n);
 void process_restart(struct sim_node *n);
+
+/* keys.c */
+void keys_request(struct sim_node *n, const struct ike_action *a);
+void keys_answer(struct sim_node *n, const struct sim_item *item);
 
 /* dataplane.c */
 void dp_drain(struct sim_node *n); /* what the former process had asked for is done */
