@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
+#define MAX_CHOICES 16 /* tunnels of one pair of addresses that have a say in the suite */
+
 /* ------------------------------------------------------------------ initiator */
 
 static bool draw_dh(struct ike_sa *sa, uint16_t group, uint8_t public[IKE_DH_MAX])
@@ -296,19 +298,47 @@ static void answer(struct ike *ike, const struct ike_packet *p, const struct ike
 		ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, buf, size);
 }
 
-/* The first configured tunnel of these addresses that can agree; IKE_AUTH settles which it is. */
+/*
+ * Which tunnel is meant shows in IKE_AUTH only, and the suite must be one of its own then. So of what the
+ * tunnels of these addresses would choose, that is taken which most of them permit; the first of equals.
+ */
 static struct ike_tunnel *select_tunnel(struct ike *ike, const struct ike_packet *p,
 					const struct ike_msg *m, struct ike_suite *suite,
 					const struct ike_proposal **proposal)
 {
+	struct choice {
+		struct ike_tunnel *t;
+		struct ike_suite suite;
+		const struct ike_proposal *proposal;
+	} choices[MAX_CHOICES];
 	struct ike_tunnel *t = NULL;
+	size_t n = 0, best = 0;
+	unsigned best_votes = 0;
 
-	while ((t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t))) {
-		if (!t->unable && ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs,
-							 m->ke.dh, suite, proposal) == IKE_OK)
-			return t;
+	while (n < MAX_CHOICES &&
+	       (t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t))) {
+		struct choice *c = &choices[n];
+
+		if (!t->unable &&
+		    ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs, m->ke.dh,
+					   &c->suite, &c->proposal) == IKE_OK)
+			choices[n++].t = t;
 	}
-	return NULL;
+	for (size_t i = 0; i < n; i++) {
+		unsigned votes = 0;
+
+		for (size_t k = 0; k < n; k++)
+			votes += ike_algs_permit(&choices[k].t->cfg.ike_algs, &choices[i].suite);
+		if (votes > best_votes) {
+			best = i;
+			best_votes = votes;
+		}
+	}
+	if (!n)
+		return NULL;
+	*suite = choices[best].suite;
+	*proposal = choices[best].proposal;
+	return choices[best].t;
 }
 
 static void report_no_proposal(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m)

@@ -100,7 +100,8 @@ class Pair:
 
 class CertSwan(StrongSwan):
     auth = "psk"
-    more = {}
+    more, theirs = {}, {}
+    names = None
     ppk = None
 
     def certify(self, ca, key, cert):
@@ -108,18 +109,28 @@ class CertSwan(StrongSwan):
             for old in (self.dir / "swanctl" / folder).iterdir():
                 old.unlink()
             (self.dir / "swanctl" / folder / path.name).write_bytes(path.read_bytes())
-        self.auth, self.more = "pubkey", {"certs": cert.name}
+        self.auth, self.more, self.theirs = "pubkey", {"certs": cert.name}, {}
+        self.load()
+
+    def by_raw_key(self, key, own, peer):
+        for folder in ("x509", "x509ca", "private", "pubkey"):
+            for old in (self.dir / "swanctl" / folder).iterdir():
+                old.unlink()
+        for folder, path in (("private", key), ("pubkey", own), ("pubkey", peer)):
+            (self.dir / "swanctl" / folder / path.name).write_bytes(path.read_bytes())
+        self.auth, self.more, self.theirs = "pubkey", {"pubkeys": own.name}, {"pubkeys": peer.name}
         self.load()
 
     def by_psk(self, psk, **connection):
-        self.auth, self.more, self.psk = "psk", {}, psk
+        self.auth, self.more, self.theirs, self.psk = "psk", {}, {}, psk
         self.connection.update(connection)
         self.load()
 
     def load(self):
+        ours, theirs = (f'"{n}"' for n in self.names) if self.names else (self.site.identity, self.peer.identity)
         self.connections["lab"] = {**self.connection,
-                                   "local": {"auth": self.auth, "id": self.site.identity, **self.more},
-                                   "remote": {"auth": self.auth, "id": self.peer.identity},
+                                   "local": {"auth": self.auth, "id": ours, **self.more},
+                                   "remote": {"auth": self.auth, "id": theirs, **self.theirs},
                                    "children": {"net": self.child}}
         self.secrets = {"ike-1": {"id-1": self.site.identity, "id-2": self.peer.identity, "secret": f'"{self.psk}"'}}
         if self.ppk:
@@ -176,6 +187,61 @@ def failures(tap, p, world):
         assert "pre-shared key" in text and "certificate" in text, text
 
 
+def identities(tap, p, world):
+    """Other names than a host's, and peers that the configuration knows by a pattern only."""
+    ca = Authority(world, "ecdsa", "names")
+    names = [f"C=DE, O=Lab, CN={s.identity}" for s in (p.a, p.b)]
+    for we_begin in (True, False):
+        with tap.case(f"distinguished names, {'initiator' if we_begin else 'responder'}") as say:
+            p.ss.names = names[::-1]
+            p.certify(ca, local_id=names[0], remote_id=names[1])
+            sa = p.connect(we_begin)
+            say(sa["remote_id"])
+            assert sa["remote_id"] == f"dn:{names[1]}", sa
+            p.disconnect()
+    p.ss.names = None
+    with tap.case("a peer of any address, known by a pattern") as say:
+        p.certify(ca, remote_id="*." + p.b.identity.split(".", 1)[1], remote_id_wildcard=True)
+        tunnel = p.tb.config["connections"][0]["tunnels"][0]
+        remote = tunnel.pop("remote_address")
+        p.tb.reload()
+        sa = p.connect(False)
+        say(sa["remote_id"])
+        assert sa["remote_id"] == f"fqdn:{p.b.identity}", sa
+        tunnel["remote_address"] = remote
+        p.disconnect()
+
+
+def raw_keys(tap, p, world):
+    ca = Authority(world, "ecdsa", "raw")
+    key, _ = ca.issue(p.a.identity)
+    their_key, _ = ca.issue(p.b.identity)
+    for we_begin in (True, False):
+        with tap.case(f"raw public keys, {'initiator' if we_begin else 'responder'}") as say:
+            p.ss.by_raw_key(their_key, ca.dir / f"{p.b.identity}.pub", ca.dir / f"{p.a.identity}.pub")
+            p.configure(auth="raw-key", private_key=str(key), peer_public_key=str(ca.dir / f"{p.b.identity}.pub"))
+            sa = p.connect(we_begin)
+            say(f"{sa['auth_local']}, {sa['auth_remote']}")
+            p.disconnect()
+
+
+def reload(tap, p, world):
+    with tap.case("a new certificate is used next time, and what stands is not disturbed"):
+        ca = Authority(world, "ecdsa", "renewed")
+        p.certify(ca)
+        p.connect(True)
+        before = p.tb.ids(TUNNEL), p.tb.ids(TUNNEL, "ike")
+        key, cert = Authority.issue(ca, p.a.identity)
+        again = [{"certificate": str(cert), "private_key": str(key)}]
+        p.tunnel["certificates"] = again
+        p.tb.reload()
+        assert ping(p.a.host, p.a.host4, p.b.host4)
+        assert before == (p.tb.ids(TUNNEL), p.tb.ids(TUNNEL, "ike"))
+        p.disconnect()
+        p.connect(True)
+        p.disconnect()
+
+
 def rotation(tap, p):
     new, old = new_psk(), new_psk()
     files = [p.tb.psk("new", new), p.tb.psk("old", old)]
@@ -223,6 +289,9 @@ def main():
         p = Pair(sites)
         with p.tb, p.ss:
             certificates(tap, p, world)
+            identities(tap, p, world)
+            raw_keys(tap, p, world)
+            reload(tap, p, world)
             failures(tap, p, world)
             rotation(tap, p)
             ppk(tap, p)

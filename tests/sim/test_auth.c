@@ -463,6 +463,26 @@ static void the_same_peer_comes_back(struct world *w)
 	must(w, B->n_events[IKE_HAP_AUTH_FAILED] == 0, "refused");
 }
 
+/* The peer's tunnel is the second of its address: what both permit is agreed, not the first's favourite. */
+static void suites_of_all_candidates(struct world *w)
+{
+	struct ike_tunnel_cfg *other = &B->cfg[1];
+
+	B->cfg[1] = B->cfg[0];
+	B->n_tunnels = 2;
+	memcpy(other->name, "bore-2", 7);
+	other->tunnel = 1;
+	other->ike_algs.by_type[IKE_TRANSFORM_ENCR] =
+		(struct ike_alg_list){1, {{IKE_ENCR_AES_CBC, 256}}};
+	other->ike_algs.by_type[IKE_TRANSFORM_INTEG] =
+		(struct ike_alg_list){1, {{IKE_INTEG_HMAC_SHA2_256_128, 0}}};
+	B->cfg[0].remote_id.data[3] = 'x';
+	must(w, world_start(w), "no start");
+	world_run(w, span_s(5));
+	must(w, A->up[0] && !B->up[0] && B->up[1], "not the second tunnel");
+	must(w, count_sas(A, 0).ike_suite.encr == IKE_ENCR_AES_CBC, "not what both permit");
+}
+
 static const struct scenario {
 	const char *name;
 	void (*run)(struct world *w);
@@ -506,6 +526,7 @@ static const struct scenario {
 	SCENARIO(wildcard_of_others),
 	SCENARIO(one_peer_at_a_time),
 	SCENARIO(the_same_peer_comes_back),
+	SCENARIO(suites_of_all_candidates),
 };
 #define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
