@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "ike/proposal.h"
+#include "ike/proposal_int.h"
 #include "tests/ike/util.h"
 
 struct word {
@@ -674,6 +675,91 @@ static void answers_come_back(void **state)
 	}
 }
 
+/* CVE-2016-5391's field: an offer and an answer without any one of the types that it needs. */
+static void each_type_missing(void **state)
+{
+	static const struct {
+		uint8_t protocol;
+		const char *ours;
+		uint32_t needed; /* types, as bits */
+	} cases[] = {
+		{IKE, GCM20, 1 << 1 | 1 << 2 | 1 << 4},
+		{IKE, CBC14, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4},
+		{IKE, CBC14 " ke1-768", 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6},
+		{ESP, "aes-256-gcm-16 dh-20 esn", 1 << 1 | 1 << 4 | 1 << 5},
+		{ESP, "aes-256-cbc sha2-256 dh-20 esn ke1-768",
+		 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6},
+	};
+	static struct ike_msg msg;
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		const struct ike_algs ours = algs_of(cases[i].ours);
+
+		for (uint8_t type = 0; type <= 8; type++) {
+			const bool ok = !(cases[i].needed >> type & 1);
+			const struct ike_proposal *p;
+			struct ike_proposal *o = &msg.sa.proposals[0];
+			struct ike_suite s;
+			char text[200];
+			uint8_t n = 0;
+
+			sa_build(cases[i].protocol, &ours, false, 0, &msg);
+			for (uint8_t t = 0; t < o->n_transforms; t++)
+				if (o->transforms[t].type != type)
+					o->transforms[n++] = o->transforms[t];
+			o->n_transforms = n;
+			assert_int_equal(ike_proposal_select(&msg.sa, cases[i].protocol, &ours,
+							     false, &s, &p) == IKE_OK,
+					 ok);
+			assert_int_equal(ike_proposal_check(&msg.sa, cases[i].protocol, &ours,
+							    false, &s, &p) == IKE_OK,
+					 ok);
+			ike_proposal_explain(&msg.sa, cases[i].protocol, &ours, text, sizeof(text));
+			assert_int_equal(strstr(text, "no difference") != NULL, ok);
+		}
+	}
+}
+
+/* CVE-2014-9221's field: every number of every type in an offer, with and without a key length. */
+static void every_number(void **state)
+{
+	static struct ike_msg msg;
+	const struct ike_algs ours = algs_of(GCM20 " aes-256-cbc chacha sha2-256 dh-14 dh-32 "
+						   "ke1-768 ke1-20 no-ke1 ke2-1024 no-ke2");
+
+	(void)state;
+	for (uint8_t type = 1; type <= 8; type++) {
+		for (unsigned id = 0; id < 65536; id++) {
+			struct ike_transform *t;
+			const struct ike_proposal *p;
+			struct ike_suite s;
+
+			if (id == 0)
+				offer_parse("1 " GCM20, IKE, &msg);
+			t = &msg.sa.proposals[0].transforms[msg.sa.proposals[0].n_transforms - 1];
+			if (id == 0) {
+				msg.sa.proposals[0].n_transforms++;
+				t++;
+			}
+			*t = (struct ike_transform){type, (uint16_t)id, 0, false};
+			if (ike_proposal_select(&msg.sa, IKE, &ours, false, &s, &p) == IKE_OK)
+				assert_true(ike_algs_permit(&ours, &s));
+			else
+				assert_true(type == IKE_TRANSFORM_INTEG ||
+					    type >= IKE_TRANSFORM_ESN);
+			/* RFC 7296 3.3.5: any key length but the three of AES is no AES. */
+			if (type != IKE_TRANSFORM_ENCR)
+				continue;
+			*t = (struct ike_transform){1, IKE_ENCR_AES_CBC, (uint16_t)id, false};
+			assert_int_equal(ike_transform_usable(t),
+					 id == 128 || id == 192 || id == 256);
+			t->id = IKE_ENCR_CHACHA20_POLY1305;
+			assert_int_equal(ike_transform_usable(t), id == 0);
+		}
+	}
+}
+
 static void suite_facts(void **state)
 {
 	static const struct {
@@ -719,6 +805,7 @@ int main(void)
 		cmocka_unit_test(select_cases),      cmocka_unit_test(group_cases),
 		cmocka_unit_test(check_cases),       cmocka_unit_test(explain_cases),
 		cmocka_unit_test(offer_cases),       cmocka_unit_test(offers_say_what_we_mean),
+		cmocka_unit_test(each_type_missing), cmocka_unit_test(every_number),
 		cmocka_unit_test(answers_come_back), cmocka_unit_test(suite_facts),
 	};
 
