@@ -148,6 +148,7 @@ static void refused(struct ike_sa *sa)
 	const bool psk = t->cfg.local_auth == IKE_AUTH_BY_PSK;
 	const struct ike_announced *a = &sa->hs->announced;
 	const unsigned bit = psk ? IKE_AUTH_METHOD_SHARED_KEY : IKE_AUTH_METHOD_DIGITAL_SIGNATURE;
+	struct ike_mismatch mismatch = {.layer = IKE_LAYER_NONE};
 	char text[IKE_TEXT_SIZE];
 	struct sb s = sb_of(text, sizeof(text));
 
@@ -170,6 +171,8 @@ static void refused(struct ike_sa *sa)
 			      : "it does not believe our certificate or key");
 	}
 	auth_failed_event(sa, text);
+	ike_mismatch_auth(&t->cfg, IKE_ID_NONE, rd_of(NULL, 0), text, &mismatch);
+	ike_mismatch_note(t, &mismatch);
 }
 
 void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
@@ -231,6 +234,17 @@ static struct rd their_id(const struct ike_sa *sa)
 	return rd_skip(&id, 4) ? id : rd_of(NULL, 0);
 }
 
+/* Their identity beside the one that we want, for who asks what is wrong. */
+static void note_mismatch(const struct ike_sa *sa, const char *text)
+{
+	struct ike_mismatch mismatch = {.layer = IKE_LAYER_NONE};
+
+	if (sa->tunnel->up)
+		return;
+	ike_mismatch_auth(&sa->tunnel->cfg, sa->hs->theirs.id_type, their_id(sa), text, &mismatch);
+	ike_mismatch_note(sa->tunnel, &mismatch);
+}
+
 /* They are who they say: what follows from it for both roles. */
 static void believe(struct ike_sa *sa)
 {
@@ -253,6 +267,7 @@ static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_even
 
 		/* RFC 7296 2.21.2: the peer has the SA; it is told in an exchange of its own. */
 		explain_failure(sa, ev, &s);
+		note_mismatch(sa, text);
 		auth_failed_event(sa, text);
 		ike_timer_initiation_failed(t);
 		ike_handshake_free(sa);
@@ -413,8 +428,8 @@ static void responder_signed(struct ike_sa *sa)
 
 static void responder_failed(struct ike_sa *sa, const struct ike_event *ev)
 {
-	char at[IP_ENDPOINT_STRLEN];
-	struct sb s;
+	char at[IP_ENDPOINT_STRLEN], text[IKE_TEXT_SIZE];
+	struct sb s, t = sb_of(text, sizeof(text));
 
 	ike_count(sa->ike, IKE_CNT_AUTH_FAILED);
 	if (ike_may_complain(sa->ike)) {
@@ -422,7 +437,9 @@ static void responder_failed(struct ike_sa *sa, const struct ike_event *ev)
 		if (!sa->hs->known)
 			sb_printf(&s, "a peer at %s was refused: ",
 				  ip_endpoint_format(&sa->remote, at));
-		explain_failure(sa, ev, &s);
+		explain_failure(sa, ev, &t);
+		sb_str(&s, text);
+		note_mismatch(sa, text);
 	}
 	ike_response_error(sa, IKE_N_AUTHENTICATION_FAILED, NULL, 0);
 	ike_sa_close(sa, "ike-auth", "authentication failed");

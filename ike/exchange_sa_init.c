@@ -158,6 +158,10 @@ static void refused(struct ike_sa *sa, const struct ike_notify_payload *n)
 
 	sb_printf(&reason, "the peer answers IKE_SA_INIT with %s", ike_notify_name(n->type));
 	if (n->type == IKE_N_NO_PROPOSAL_CHOSEN) {
+		struct ike_mismatch mismatch = {.layer = IKE_LAYER_NONE};
+
+		ike_mismatch_proposal(IKE_PROTO_IKE, NULL, &t->cfg.ike_algs, &mismatch);
+		ike_mismatch_note(t, &mismatch);
 		ike_count(sa->ike, IKE_CNT_NO_PROPOSAL);
 		sb_str(&reason, ": none of our IKE proposals is configured there");
 	}
@@ -258,6 +262,7 @@ void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 	const struct ike_notify_payload *n = ike_msg_error(m);
 	const struct ike_notify_payload *cookie = ike_msg_notify(m, IKE_N_COOKIE);
 
+	sa->tunnel->heard = sa->ike->now;
 	if ((m->present & need) == need)
 		accept_response(sa, p, m);
 	else if (cookie)
@@ -345,7 +350,7 @@ static void report_no_proposal(struct ike *ike, const struct ike_packet *p, cons
 {
 	struct ike_tunnel *t =
 		ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, NULL);
-	char why[120];
+	bool told = false;
 	struct sb s;
 
 	ike_count(ike, IKE_CNT_NO_PROPOSAL);
@@ -356,8 +361,19 @@ static void report_no_proposal(struct ike *ike, const struct ike_packet *p, cons
 		sb_printf(&s, "refused: %s", t->unable);
 		return;
 	}
-	ike_proposal_explain(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs, why, sizeof(why));
-	sb_printf(&s, "IKE proposal: %s", why);
+	sb_str(&s, "IKE proposal: ");
+	/* Whose request it was is not known yet: each tunnel of these addresses is told. */
+	for (; t; t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t)) {
+		struct ike_mismatch mismatch = {.layer = IKE_LAYER_NONE};
+
+		ike_mismatch_proposal(IKE_PROTO_IKE, &m->sa, &t->cfg.ike_algs, &mismatch);
+		if (!told)
+			sb_str(&s, mismatch.differs);
+		told = true;
+		t->heard = ike->now;
+		if (!t->up)
+			ike_mismatch_note(t, &mismatch);
+	}
 }
 
 static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct ike_suite *suite,

@@ -507,6 +507,33 @@ size_t ike_save(struct ike *ike, uint64_t spi, struct mono now, uint8_t *out, si
 
 /* -------------------------------------------------------------------- show */
 
+/* Where a tunnel's trouble lies, from the lowest layer up. */
+enum ike_layer {
+	IKE_LAYER_NONE,  /* it is up */
+	IKE_LAYER_ADMIN, /* it is down because nobody wants it up */
+	IKE_LAYER_PATH,  /* the peer was not heard */
+	IKE_LAYER_IKE,   /* IKE_SA_INIT: no common proposal */
+	IKE_LAYER_AUTH,  /* IKE_AUTH: identities, credentials */
+	IKE_LAYER_CHILD, /* the CHILD_SA: proposal, traffic selectors */
+	IKE_LAYER_DATAPLANE,
+	IKE_LAYER_END,
+};
+const char *ike_layer_name(enum ike_layer l); /* "none", "admin", "path", ... */
+
+/* What kept the two ends from agreeing, side by side, in the words of configurations. */
+struct ike_mismatch {
+	struct mono at;
+	enum ike_layer layer; /* IKE, AUTH or CHILD */
+	bool by_peer;         /* the peer refused: its side is not known */
+	const char *what;     /* "IKE proposal", "ESP proposal", "traffic selectors", "identity" */
+	char ours[400], theirs[400];
+	char differs[200];
+	const char *key; /* of a tunnel's configuration that would have to change; NULL: unclear */
+	char add[64];    /* what to add to its list, or to set it to */
+};
+/* The last one of a tunnel that is not up since then, or NULL. Valid until the next step. */
+const struct ike_mismatch *ike_explain(const struct ike *ike, uint32_t tunnel);
+
 struct ike_show_tunnel {
 	char name[IKE_NAME_SIZE];
 	uint32_t tunnel;
@@ -515,6 +542,8 @@ struct ike_show_tunnel {
 	char reason[IKE_TEXT_SIZE]; /* why it is down, for people; "" if up */
 	struct ip_endpoint local, remote;
 	struct mono since; /* of `phase` */
+	enum ike_layer layer;
+	struct mono heard; /* when the peer's last message for this tunnel came; 0 = never */
 };
 
 struct ike_show_sa {

@@ -143,6 +143,7 @@ struct ike_complaint {
 	enum ike_happening what;
 	const char *reason; /* the tunnel's, while it is down */
 	char text[IKE_TEXT_SIZE];
+	struct ike_mismatch mismatch; /* layer NONE: nothing to show side by side */
 };
 
 /* What a side shows to prove who it is; the spans point into `copy`, or are borrowed if that is NULL. */
@@ -353,6 +354,8 @@ struct ike_tunnel {
 	const char *phase;
 	struct mono since;
 	char reason[IKE_TEXT_SIZE];
+	struct mono heard;             /* of a message for this tunnel; 0 = never */
+	struct ike_mismatch *mismatch; /* NULL: none since it was up */
 	struct ike_timer t_retry, t_settle, t_dp_lost;
 
 	bool touched; /* by this step: its SAs may have to be saved */
@@ -674,6 +677,19 @@ void ike_settle_tunnel(struct ike_tunnel *t);
 void ike_initial_contact(struct ike_sa *sa);
 /* The best child to send by other than `but`, or NULL. */
 struct ike_child *ike_best_child(struct ike_tunnel *t, const struct ike_child *but);
+
+/* ---- mismatch.c */
+/* Keeps it; the last one wins. */
+void ike_mismatch_note(struct ike_tunnel *t, const struct ike_mismatch *m);
+void ike_mismatch_clear(struct ike_tunnel *t);
+/* Fill a record. `offer` NULL, or the payloads NULL: the peer refused ours. */
+void ike_mismatch_proposal(uint8_t protocol, const struct ike_sa_payload *offer,
+			   const struct ike_algs *ours, struct ike_mismatch *out);
+void ike_mismatch_ts(const struct ike_tunnel_cfg *cfg, const struct ike_ts_payload *our_side,
+		     const struct ike_ts_payload *their_side, struct ike_mismatch *out);
+/* `id_type` IKE_ID_NONE: the peer refused us. */
+void ike_mismatch_auth(const struct ike_tunnel_cfg *cfg, uint8_t id_type, struct rd id,
+		       const char *text, struct ike_mismatch *out);
 
 /* ---- timer.c: all policy of time */
 void ike_timers_run(struct ike *ike);

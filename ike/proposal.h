@@ -32,6 +32,21 @@ enum ike_err ike_proposal_check(const struct ike_sa_payload *answer, uint8_t pro
 				const struct ike_algs *offered, bool skip_ke, struct ike_suite *out,
 				const struct ike_proposal **proposal);
 
+/* How the closest offer differs from what we take. */
+struct ike_difference {
+	char text[200];    /* "closest offer 1: differs in DH: they 14, we 19,20" */
+	uint8_t only_type; /* the one transform type that differs, 0 where it is not one */
+	char add[64];      /* a value of theirs for our list of that type; "" if we know none */
+};
+void ike_proposal_compare(const struct ike_sa_payload *offer, uint8_t protocol,
+			  const struct ike_algs *ours, struct ike_difference *out);
+/* Both sides in the words of configurations: "encryption aes-256-gcm-16; PRF sha2-384; DH 31". */
+struct sb;
+void ike_proposal_put_ours(uint8_t protocol, const struct ike_algs *ours, struct sb *out);
+void ike_proposal_put_theirs(const struct ike_sa_payload *offer, struct sb *out);
+/* The key of a tunnel's configuration that lists this type's values: "ike.dh"; NULL: none. */
+const char *ike_proposal_config_key(uint8_t protocol, uint8_t type);
+
 /* For people: the closest offer and where it differs: "differs in DH: they 14, we 19,20". */
 void ike_proposal_explain(const struct ike_sa_payload *offer, uint8_t protocol,
 			  const struct ike_algs *ours, char *buf, size_t size);

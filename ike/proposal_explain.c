@@ -159,15 +159,15 @@ static void unknown_types_format(const struct ike_proposal *p, struct sb *out)
 	sb_str(out, "its SPI or its set of transform types is not valid for the protocol");
 }
 
-void ike_proposal_explain(const struct ike_sa_payload *offer, uint8_t protocol,
-			  const struct ike_algs *ours, char *buf, size_t size)
+/* The offer with the fewest differences; *aead: by our AEADs or by our other ciphers. */
+static const struct ike_proposal *find_closest(const struct ike_sa_payload *offer, uint8_t protocol,
+					       const struct ike_algs *ours, bool *aead,
+					       unsigned *least)
 {
 	const struct ike_proposal *closest = NULL;
-	struct sb out = sb_of(buf, size);
-	unsigned least = UINT8_MAX;
-	const char *separator = "";
-	bool aead = true;
 
+	*least = UINT8_MAX;
+	*aead = true;
 	for (size_t i = 0; i < 2 * offer->n_proposals; i++) {
 		const struct ike_proposal *p = &offer->proposals[i / 2];
 		unsigned n;
@@ -177,35 +177,129 @@ void ike_proposal_explain(const struct ike_sa_payload *offer, uint8_t protocol,
 		/* One that is broken as a whole is the closest only if there is no other. */
 		n = n_differences(p, protocol, ours, i % 2 == 0) +
 		    (ike_proposal_frame_ok(p, protocol) ? 0 : IKE_N_ALG_LISTS);
-		if (n < least) {
-			least = n;
+		if (n < *least) {
+			*least = n;
 			closest = p;
-			aead = i % 2 == 0;
+			*aead = i % 2 == 0;
 		}
 	}
+	return closest;
+}
+
+/* The first of their values that a configuration of ours can name; "" if there is none. */
+static void nameable(const struct ike_proposal *p, uint8_t type, struct sb *out)
+{
+	for (size_t i = 0; i < p->n_transforms && out->n == 0; i++) {
+		const struct ike_transform *t = &p->transforms[i];
+		const bool known = type == IKE_TRANSFORM_ENCR    ? ike_encr_desc(t->id) != NULL
+				   : type == IKE_TRANSFORM_PRF   ? ike_prf_desc(t->id) != NULL
+				   : type == IKE_TRANSFORM_INTEG ? ike_integ_desc(t->id) != NULL
+				   : type == IKE_TRANSFORM_DH    ? ike_dh_desc(t->id) != NULL
+								 : false;
+
+		if (t->type == type && known && ike_transform_usable(t))
+			value_format(type, t->id, t->key_bits, out);
+	}
+}
+
+void ike_proposal_compare(const struct ike_sa_payload *offer, uint8_t protocol,
+			  const struct ike_algs *ours, struct ike_difference *out)
+{
+	struct sb text = sb_of(out->text, sizeof(out->text));
+	struct sb add = sb_of(out->add, sizeof(out->add));
+	const char *separator = "";
+	unsigned least;
+	bool aead;
+	const struct ike_proposal *closest = find_closest(offer, protocol, ours, &aead, &least);
+
+	out->only_type = 0;
 	if (!closest) {
-		sb_printf(&out, "none of the %zu offers is for %s", offer->n_proposals,
+		sb_printf(&text, "none of the %zu offers is for %s", offer->n_proposals,
 			  protocol == IKE_PROTO_IKE ? "IKE" : "ESP");
 		return;
 	}
-	sb_printf(&out, "closest offer %u: ", closest->number);
+	sb_printf(&text, "closest offer %u: ", closest->number);
 	if (!ike_proposal_frame_ok(closest, protocol)) {
-		unknown_types_format(closest, &out);
+		unknown_types_format(closest, &text);
 		return;
 	}
 	if (least == 0) {
-		sb_str(&out, "no difference");
+		sb_str(&text, "no difference");
 		return;
 	}
-	sb_str(&out, "differs in ");
+	sb_str(&text, "differs in ");
 	for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++) {
 		if (agrees(closest, protocol, ours, type, aead))
 			continue;
-		sb_str(&out, separator);
+		sb_str(&text, separator);
 		separator = "; ";
-		sb_printf(&out, "%s: they ", type_name(type));
-		theirs_format(closest, type, &out);
-		sb_str(&out, ", we ");
-		ours_format(ours, type, aead, &out);
+		sb_printf(&text, "%s: they ", type_name(type));
+		theirs_format(closest, type, &text);
+		sb_str(&text, ", we ");
+		ours_format(ours, type, aead, &text);
+		if (least == 1) {
+			out->only_type = type;
+			nameable(closest, type, &add);
+		}
+	}
+}
+
+void ike_proposal_explain(const struct ike_sa_payload *offer, uint8_t protocol,
+			  const struct ike_algs *ours, char *buf, size_t size)
+{
+	struct sb out = sb_of(buf, size);
+	struct ike_difference d;
+
+	ike_proposal_compare(offer, protocol, ours, &d);
+	sb_str(&out, d.text);
+}
+
+void ike_proposal_put_ours(uint8_t protocol, const struct ike_algs *ours, struct sb *out)
+{
+	const char *separator = "";
+
+	for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++) {
+		if (!ours->by_type[type].n ||
+		    (type == IKE_TRANSFORM_PRF && protocol != IKE_PROTO_IKE) ||
+		    (type == IKE_TRANSFORM_ESN && protocol == IKE_PROTO_IKE))
+			continue;
+		sb_printf(out, "%s%s ", separator, type_name(type));
+		ours_format(ours, type, false, out);
+		separator = "; ";
+	}
+}
+
+void ike_proposal_put_theirs(const struct ike_sa_payload *offer, struct sb *out)
+{
+	for (size_t i = 0; i < offer->n_proposals; i++) {
+		const struct ike_proposal *p = &offer->proposals[i];
+		const char *separator = "";
+
+		sb_printf(out, "%s%u: ", i ? " | " : "", p->number);
+		for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++) {
+			bool there = false;
+
+			for (size_t j = 0; j < p->n_transforms; j++)
+				there = there || p->transforms[j].type == type;
+			if (!there)
+				continue;
+			sb_printf(out, "%s%s ", separator, type_name(type));
+			theirs_format(p, type, out);
+			separator = "; ";
+		}
+	}
+}
+
+const char *ike_proposal_config_key(uint8_t protocol, uint8_t type)
+{
+	const bool ike = protocol == IKE_PROTO_IKE;
+
+	switch (type) {
+	case IKE_TRANSFORM_ENCR: return ike ? "ike.encryption" : "esp.encryption";
+	case IKE_TRANSFORM_PRF: return "ike.prf";
+	case IKE_TRANSFORM_INTEG: return ike ? "ike.integrity" : "esp.integrity";
+	case IKE_TRANSFORM_DH: return ike ? "ike.dh" : "esp.pfs";
+	case IKE_TRANSFORM_ESN: return "esp.esn";
+	default: return NULL;
 	}
 }

@@ -135,6 +135,7 @@ bool ike_sa_claim(struct ike_sa *sa, struct ike_tunnel *t)
 	}
 	TAILQ_REMOVE(&sa->ike->half_open, sa, entry);
 	sa->tunnel = t;
+	t->heard = sa->ike->now;
 	TAILQ_INSERT_TAIL(&t->sas, sa, entry);
 	t->n_sas++;
 	return true;

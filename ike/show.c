@@ -2,6 +2,45 @@
 /* show: what the core holds, for people and for the simulator's checks. */
 #include "ike/ike_int.h"
 
+const char *ike_layer_name(enum ike_layer l)
+{
+	static const char *const names[IKE_LAYER_END] = {
+		[IKE_LAYER_NONE] = "none",           [IKE_LAYER_ADMIN] = "admin",
+		[IKE_LAYER_PATH] = "path",           [IKE_LAYER_IKE] = "ike",
+		[IKE_LAYER_AUTH] = "auth",           [IKE_LAYER_CHILD] = "child",
+		[IKE_LAYER_DATAPLANE] = "dataplane",
+	};
+
+	return l < IKE_LAYER_END ? names[l] : "?";
+}
+
+/* The lowest layer that is not in order. */
+static enum ike_layer trouble_of(const struct ike_tunnel *t)
+{
+	const struct ike_sa *sa = ike_tunnel_sa(t);
+	const struct ike_child *c;
+
+	if (t->up)
+		return IKE_LAYER_NONE;
+	if (t->dp_lost)
+		return IKE_LAYER_DATAPLANE;
+	if (t->mismatch)
+		return t->mismatch->layer;
+	TAILQ_FOREACH(c, &t->children, entry)
+	{
+		if (ike_child_live(c))
+			return IKE_LAYER_DATAPLANE; /* agreed on, not installed */
+	}
+	if (sa)
+		return IKE_LAYER_CHILD;
+	TAILQ_FOREACH(sa, &t->sas, entry)
+	{
+		if (ike_sa_connecting(sa) && sa->state != IKE_ST_INIT_SENT)
+			return IKE_LAYER_AUTH;
+	}
+	return t->wanted && t->cfg.remote.family != IP_NONE ? IKE_LAYER_PATH : IKE_LAYER_ADMIN;
+}
+
 void ike_show_tunnels(const struct ike *ike, bool (*fn)(void *ctx, const struct ike_show_tunnel *t),
 		      void *ctx)
 {
@@ -17,6 +56,8 @@ void ike_show_tunnels(const struct ike *ike, bool (*fn)(void *ctx, const struct 
 			.local = {t->cfg.local, IKE_PORT},
 			.remote = {t->cfg.remote, IKE_PORT},
 			.since = t->since,
+			.layer = trouble_of(t),
+			.heard = t->heard,
 		};
 
 		if (t->removed)

@@ -123,53 +123,45 @@ void ike_terms_answer_ts(struct ike_builder *b, const struct ike_terms *terms)
 	ike_build_ts(b, IKE_PL_TSR, terms->local_ts, terms->n_local_ts);
 }
 
-static void put_ts(struct sb *s, const struct ike_ts *ts, size_t n)
-{
-	char one[IKE_TS_STRLEN];
-
-	for (size_t i = 0; i < n; i++) {
-		sb_str(s, i ? "," : "");
-		sb_str(s, ike_ts_format(&ts[i], one));
-	}
-	if (!n)
-		sb_str(s, "none");
-}
-
 /* Why a child could not be agreed, for people. `m`: the message that carries the peer's side. */
 void ike_terms_explain(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
 		       bool responder, struct ike_complaint *out)
 {
 	const struct ike_tunnel_cfg *cfg = &t->cfg;
 	struct sb s = sb_of(out->text, sizeof(out->text));
-	char why[120];
+	const bool ts = m->present & IKE_HAS_TSI && m->present & IKE_HAS_TSR;
+	struct ike_algs algs = cfg->esp_algs;
 
+	out->mismatch = (struct ike_mismatch){.layer = IKE_LAYER_NONE};
 	if (terms->error == IKE_N_TS_UNACCEPTABLE) {
 		out->what = IKE_HAP_TS_UNACCEPTABLE;
 		out->reason = "traffic selectors do not match the peer's";
-		sb_str(&s, "ours ");
-		put_ts(&s, cfg->local_ts, cfg->n_local_ts);
-		sb_str(&s, " to ");
-		put_ts(&s, cfg->remote_ts, cfg->n_remote_ts);
-		if (m->present & IKE_HAS_TSI && m->present & IKE_HAS_TSR) {
-			sb_str(&s, "; the peer's ");
-			put_ts(&s, responder ? m->tsi.ts : m->tsr.ts,
-			       responder ? m->tsi.n : m->tsr.n);
-			sb_str(&s, " to ");
-			put_ts(&s, responder ? m->tsr.ts : m->tsi.ts,
-			       responder ? m->tsr.n : m->tsi.n);
-		} else {
-			sb_str(&s, "; the peer has no such networks");
-		}
+		ike_mismatch_ts(cfg,
+				!ts         ? NULL
+				: responder ? &m->tsr
+					    : &m->tsi,
+				!ts         ? NULL
+				: responder ? &m->tsi
+					    : &m->tsr,
+				&out->mismatch);
+		sb_printf(&s, "ours %s; ", out->mismatch.ours);
+		if (ts)
+			sb_printf(&s, "the peer's %s", out->mismatch.theirs);
+		else
+			sb_str(&s, "the peer has no such networks");
 	} else if (terms->error == IKE_N_NO_PROPOSAL_CHOSEN) {
 		out->what = IKE_HAP_NO_PROPOSAL;
 		out->reason = "no common ESP proposal";
-		if (responder && m->present & IKE_HAS_SA) {
-			ike_proposal_explain(&m->sa, IKE_PROTO_ESP, &cfg->esp_algs, why,
-					     sizeof(why));
-			sb_printf(&s, "ESP proposal: %s", why);
-		} else {
-			sb_str(&s, "ESP proposal: none of ours is configured at the peer");
+		/* RFC 7296 1.2: no key exchange for a child in IKE_AUTH. */
+		for (uint8_t type = IKE_TRANSFORM_DH;
+		     m->h.exchange == IKE_AUTH && type < IKE_N_ALG_LISTS; type++) {
+			if (type != IKE_TRANSFORM_ESN)
+				algs.by_type[type].n = 0;
 		}
+		ike_mismatch_proposal(IKE_PROTO_ESP,
+				      responder && m->present & IKE_HAS_SA ? &m->sa : NULL, &algs,
+				      &out->mismatch);
+		sb_printf(&s, "ESP proposal: %s", out->mismatch.differs);
 	} else {
 		out->what = IKE_HAP_CHILD_DOWN;
 		out->reason = "the peer refused the child";
@@ -188,6 +180,8 @@ void ike_terms_complain(struct ike_tunnel *t, const struct ike_complaint *c)
 	s = ike_event(t->ike, c->what, t);
 	sb_str(&s, c->text);
 	ike_tunnel_reason(t, c->reason);
+	if (c->mismatch.layer != IKE_LAYER_NONE && !t->up)
+		ike_mismatch_note(t, &c->mismatch);
 }
 
 void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,

@@ -147,7 +147,7 @@ static bool watches(const struct ike_sa *sa)
 
 void ike_timer_sign_of_life(struct ike_sa *sa)
 {
-	sa->last_life = sa->ike->now;
+	sa->last_life = sa->tunnel->heard = sa->ike->now;
 	sa->dpd_reported = false;
 	/* While idle the timer looks at last_life when it fires; that spares a heap operation. */
 	if (sa->probing || !sa->t_dpd.node.index) {

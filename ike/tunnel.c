@@ -118,6 +118,7 @@ void ike_tunnel_up(struct ike_tunnel *t)
 		return;
 	t->up = true;
 	ike_tunnel_reason(t, "");
+	ike_mismatch_clear(t);
 	trace(t->ike->tracer, LOG_LEVEL_INFO, "%s[%08x] tunnel: down -> up (usable pair)",
 	      t->cfg.name, t->current->spi_in);
 	ike_act(t->ike, IKE_ACT_TUNNEL_UP, t->cfg.tunnel);
@@ -471,6 +472,7 @@ void ike_tunnel_free(struct ike_tunnel *t)
 	struct ike_child *c;
 	struct ike_sa *sa;
 
+	ike_mismatch_clear(t);
 	while ((c = TAILQ_FIRST(&t->children))) {
 		TAILQ_REMOVE(&t->children, c, entry);
 		ike_child_free(c);
