@@ -50,6 +50,8 @@ struct cli_args {
 /* Commands: each returns an enum cli_exit. */
 int cli_status(const struct cli_args *a);
 int cli_show(const struct cli_args *a);
+int cli_explain(const struct cli_args *a);
+int cli_doctor(const struct cli_args *a);
 int cli_up(const struct cli_args *a);
 int cli_down(const struct cli_args *a);
 int cli_rekey(const struct cli_args *a);

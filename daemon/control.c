@@ -19,17 +19,41 @@
  * client is in work at a time, so that answers come in order.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "config/tree.h"
 #include "daemon/control_int.h"
 #include "daemon/role.h"
 
+/* A copy of the configuration's text: the descriptor goes to who parses it. */
+static char *copy_text(const struct ipc_msg *msg, size_t *size)
+{
+	struct ipc_config head;
+	char *text;
+
+	*size = 0;
+	if (msg->n_fds == 0 || msg->h.size < sizeof(head))
+		return NULL;
+	memcpy(&head, msg->body, sizeof(head));
+	text = head.size > 0 && head.size <= CONFIG_TEXT_MAX ? malloc(head.size) : NULL;
+	if (text && pread(msg->fds[0], text, head.size, 0) != (ssize_t)head.size) {
+		free(text);
+		text = NULL;
+	}
+	*size = text ? head.size : 0;
+	return text;
+}
+
 static void take_config(struct control *c, struct ipc_msg *msg)
 {
+	size_t size;
+	char *text = copy_text(msg, &size);
 	struct config *config = child_config(msg, NULL);
 
 	if (!config) {
+		free(text);
 		if (c->child.started)
 			child_reloaded(&c->child,
 				       "the control process could not read the configuration");
@@ -37,6 +61,9 @@ static void take_config(struct control *c, struct ipc_msg *msg)
 	}
 	config_free(c->config);
 	c->config = config;
+	free(c->text);
+	c->text = text;
+	c->text_size = size;
 	if (c->child.started)
 		child_reloaded(&c->child, "");
 }
@@ -152,6 +179,7 @@ static void fini(struct control *c)
 	control_events_fini(&c->events);
 	control_stats_fini(&c->stats);
 	config_free(c->config);
+	free(c->text);
 	if (c->listen_fd >= 0)
 		close(c->listen_fd);
 }

@@ -191,6 +191,10 @@ json_t *control_show_sas(struct control_request *r);
 json_t *control_show_routes(struct control_request *r);
 json_t *control_show_counters(struct control_request *r);
 
+/* (control_explain.c) */
+json_t *control_explain_tunnel(struct control_request *r);
+json_t *control_doctor(struct control_request *r);
+
 /* A JSON string of bytes that need not be UTF-8. */
 json_t *control_text(const char *s, size_t max);
 json_t *control_count(uint64_t n);
@@ -201,6 +205,8 @@ json_t *control_seconds(struct mono_span d);
 struct control {
 	struct child child;
 	struct config *config; /* NULL before the first IPC_CONFIG */
+	char *text;            /* that it was read from, for what names its lines; may be NULL */
+	size_t text_size;
 	struct mono started;
 	int listen_fd;
 	struct control_peer peers[IPC_ROLE_END]; /* ike, route and supervisor are used */

@@ -216,6 +216,17 @@ static void begin_counters(struct control_request *r)
 	control_ask(r, 0, IPC_ROLE_IKE, IPC_QUERY_IKE_COUNTERS, "", QUERY_TIMEOUT);
 }
 
+static void begin_explain(struct control_request *r)
+{
+	begin_command(r, IPC_QUERY_EXPLAIN);
+}
+
+static void begin_doctor(struct control_request *r)
+{
+	control_ask(r, 0, IPC_ROLE_SUPERVISOR, IPC_QUERY_PROCESSES, "", QUERY_TIMEOUT);
+	control_ask(r, 1, IPC_ROLE_IKE, IPC_QUERY_EXPLAIN, "", QUERY_TIMEOUT);
+}
+
 static void begin_nothing(struct control_request *r)
 {
 }
@@ -252,6 +263,8 @@ const struct control_method control_methods[] = {
 	{"show.routes", begin_routes, control_show_routes},
 	{"show.ports", begin_nothing, finish_ports},
 	{"show.counters", begin_counters, control_show_counters},
+	{"explain", begin_explain, control_explain_tunnel},
+	{"doctor", begin_doctor, control_doctor},
 	{"up", begin_up, finish_command},
 	{"down", begin_down, finish_command},
 	{"rekey", begin_rekey, finish_command},

@@ -3,6 +3,7 @@
 #ifndef DAEMON_IKE_SHELL_H
 #define DAEMON_IKE_SHELL_H
 
+#include <jansson.h>
 #include "base/log.h"
 #include "config/config.h"
 #include "daemon/child.h"
@@ -155,5 +156,10 @@ void ike_shell_forget_tunnels(struct ike_shell *s);
 
 /* ike_shell_query.c */
 void ike_shell_query(struct ike_shell *s, const struct ipc_msg *msg);
+/* Answers `id` with JSON text; takes `o`, NULL is told as a lack of memory. */
+void ike_shell_reply(struct ike_shell *s, uint64_t id, bool ok, json_t *o);
+
+/* ike_shell_explain.c: every tunnel, or the one that is named, with what is wrong with it. */
+json_t *ike_shell_explain(struct ike_shell *s, const char *name);
 
 #endif

@@ -8,7 +8,7 @@
 #include "daemon/ike_shell.h"
 #include "ike/id.h"
 
-static void reply_json(struct ike_shell *s, uint64_t id, bool ok, json_t *o)
+void ike_shell_reply(struct ike_shell *s, uint64_t id, bool ok, json_t *o)
 {
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	static const char none[] =
@@ -32,7 +32,7 @@ static void reply_error(struct ike_shell *s, uint64_t id, const char *code, cons
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	reply_json(s, id, false, json_pack("{ssss}", "code", code, "message", text));
+	ike_shell_reply(s, id, false, json_pack("{ssss}", "code", code, "message", text));
 }
 
 static double seconds(struct mono_span d)
@@ -166,7 +166,7 @@ static void reply_tunnels(struct ike_shell *s, uint64_t id)
 		ike_show_sas(s->core, note_natt, &l);
 		ike_show_tunnels(s->core, list_tunnel, &l);
 	}
-	reply_json(s, id, true, l.array);
+	ike_shell_reply(s, id, true, l.array);
 	free(l.natt);
 }
 
@@ -237,7 +237,7 @@ static void reply_sas(struct ike_shell *s, uint64_t id)
 
 	if (l.array)
 		ike_show_sas(s->core, list_sa, &l);
-	reply_json(s, id, true, l.array);
+	ike_shell_reply(s, id, true, l.array);
 }
 
 static void reply_counters(struct ike_shell *s, uint64_t id)
@@ -255,7 +255,7 @@ static void reply_counters(struct ike_shell *s, uint64_t id)
 			json_integer((json_int_t)ike_counter_get(s->core, (enum ike_counter)c)));
 	for (int c = 0; o && c < IKE_SHELL_CNT_END; c++)
 		json_object_set_new(o, names[c], json_integer((json_int_t)s->counters[c]));
-	reply_json(s, id, true, o);
+	ike_shell_reply(s, id, true, o);
 }
 
 /* ---------------------------------------------------------------- commands */
@@ -293,7 +293,7 @@ static void command(struct ike_shell *s, uint64_t id, enum ipc_query_op op, cons
 	}
 	ev.tunnel.tunnel = t->cfg.tunnel;
 	ike_shell_step(s, &ev);
-	reply_json(s, id, true, json_object());
+	ike_shell_reply(s, id, true, json_object());
 }
 
 void ike_shell_query(struct ike_shell *s, const struct ipc_msg *msg)
@@ -313,6 +313,12 @@ void ike_shell_query(struct ike_shell *s, const struct ipc_msg *msg)
 	case IPC_QUERY_TUNNELS: reply_tunnels(s, msg->h.id); return;
 	case IPC_QUERY_SAS: reply_sas(s, msg->h.id); return;
 	case IPC_QUERY_IKE_COUNTERS: reply_counters(s, msg->h.id); return;
+	case IPC_QUERY_EXPLAIN:
+		if (*arg != '\0' && !ike_shell_tunnel_named(s, arg))
+			reply_error(s, msg->h.id, "no-such-tunnel", "no tunnel is named '%s'", arg);
+		else
+			ike_shell_reply(s, msg->h.id, true, ike_shell_explain(s, arg));
+		return;
 	case IPC_QUERY_UP:
 	case IPC_QUERY_DOWN:
 	case IPC_QUERY_REKEY: command(s, msg->h.id, (enum ipc_query_op)head.op, arg); return;

@@ -74,6 +74,36 @@ PORTS = {"version": 1, "aead_backend": "ipsec-mb", "eal": "no hugepages, 2 lcore
 COUNTERS = {"version": 1, "ike": {"rx-messages": 12, "rx-truncated": 0},
             "dataplane": {"no-route": 0, "replayed": 3}}
 
+EXPLAIN = {
+    "version": 1, "tunnel": "site-b-2", "connection": "site-b", "up": False, "phase": "backoff",
+    "reason": "no common IKE proposal", "since_s": 75.0, "local": "192.0.2.1:500",
+    "remote": "198.51.100.2:500", "broken": "ike",
+    "layers": [
+        {"layer": "port", "state": "ok", "text": "wan, link up"},
+        {"layer": "path", "state": "ok", "text": "the peer was heard 0.4 s ago"},
+        {"layer": "ike", "state": "failed",
+         "text": "IKE proposal: closest offer 1: differs in DH: they 14, we 19,20"},
+        {"layer": "auth", "state": "unknown", "text": ""},
+        {"layer": "child", "state": "unknown", "text": ""},
+        {"layer": "dataplane", "state": "unknown", "text": ""},
+        {"layer": "traffic", "state": "unknown", "text": ""}],
+    "mismatch": {"age_s": 2.0, "layer": "ike", "what": "IKE proposal", "by_peer": False,
+                 "ours": "encryption aes-256-gcm-16; PRF sha2-384; DH 19,20",
+                 "theirs": "1: encryption aes-256-gcm-16; PRF sha2-384; DH 14",
+                 "differs": "closest offer 1: differs in DH: they 14, we 19,20",
+                 "key": "ike.dh", "add": "14"},
+    "fix": {"line": 41, "key": "ike.dh", "instead": "dh: [19, 20, 14]",
+            "text": "line 41: dh: [19, 20, 14]"},
+}
+
+DOCTOR = {"version": 1, "tunnels": 2, "findings": [
+    {"severity": "error", "subject": "lan", "layer": "port", "text": "no link", "fix": None},
+    {"severity": "error", "subject": "site-b-2", "layer": "ike",
+     "text": "IKE proposal: differs in DH: they 14, we 19,20", "fix": EXPLAIN["fix"]},
+    {"severity": "warning", "subject": "ike", "layer": "process",
+     "text": "it was restarted 1 times: \x1b[2Jthe log says why", "fix": None},
+]}
+
 EVENTS = {"version": 1, "events": [
     {"time": "2026-01-01T00:00:00.000Z", "kind": "tunnel-up", "process": "ike",
      "tunnel": "site-b-1", "text": "the tunnel can carry traffic"},
@@ -92,6 +122,8 @@ ANSWERS = {
     "show.ports": PORTS,
     "show.counters": COUNTERS,
     "events": EVENTS,
+    "explain": EXPLAIN,
+    "doctor": DOCTOR,
     "up": {"version": 1},
     "down": {"version": 1},
     "rekey": {"version": 1},

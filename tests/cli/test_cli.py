@@ -24,7 +24,7 @@ import threading
 import time
 import unittest
 
-from fake import ANSWERS, Error, EVENTS, FakeGateway, STATUS, TUNNELS
+from fake import DOCTOR, EXPLAIN, ANSWERS, Error, EVENTS, FakeGateway, STATUS, TUNNELS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -98,6 +98,19 @@ class Output(Case):
 
     def test_events(self):
         self.shows("events", "events")
+
+    def test_explain(self):
+        self.shows("explain", "explain", "site-b-2", code=3)
+        self.assertEqual(self.gw.asked, [("explain", {"tunnel": "site-b-2"})])
+        self.assertEqual(json.loads(self.run_cli("--json", "explain", "site-b-2")[1]), EXPLAIN)
+        self.gw.answers["explain"] = dict(EXPLAIN, broken=None, mismatch=None, fix=None, up=True)
+        self.assertEqual(self.run_cli("explain", "site-b-2")[0], 0)
+
+    def test_doctor(self):
+        self.shows("doctor", "doctor", code=3)
+        self.gw.answers["doctor"] = dict(DOCTOR, findings=[])
+        self.assertEqual(self.run_cli("doctor"),
+                         (0, "2 tunnels, ports and processes: nothing is wrong\n", ""))
 
     def test_commands(self):
         self.assertEqual(self.run_cli("up", "site-b-1"), (0, "site-b-1: coming up\n", ""))

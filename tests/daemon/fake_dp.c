@@ -191,6 +191,9 @@ static void show_stats(struct ipc_msg *msg)
 	s = shm.map;
 	s->version = DP_STATS_VERSION;
 	s->n_workers = 1;
+	s->n_ports = 1;
+	memcpy(s->ports[0].name, "wan", sizeof("wan"));
+	s->ports[0].link_up = 1;
 	s->pid = (uint32_t)getpid();
 	__atomic_store_n(&s->magic, DP_STATS_MAGIC, __ATOMIC_RELEASE);
 }

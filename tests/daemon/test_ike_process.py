@@ -219,6 +219,66 @@ def case_wrong_psk():
         pair.stop()
 
 
+# What a and b say more, whose view, the layer, a part of what differs, of the line that mends it.
+DISAGREEMENTS = (
+    ("ike: {dh: [14]}", "ike: {dh: [19, 20]}", "b", "ike", "differs in DH: they 14, we 19,20",
+     "dh: [19, 20, 14]"),
+    ("ike: {dh: [14]}", "ike: {dh: [19, 20]}", "a", "ike", "the peer accepts none of ours", None),
+    ("esp: {encryption: [aes-128-cbc], integrity: [sha2-256]}",
+     "esp: {encryption: [aes-256-cbc], integrity: [sha2-256]}", "b", "child",
+     "differs in encryption: they aes-128-cbc, we aes-256-cbc",
+     "encryption: [aes-256-cbc, aes-128-cbc]"),
+    ("local_id: x.example.net", "", "b", "auth", "x.example.net", "remote_id: x.example.net"),
+)
+
+
+def case_explain():
+    for a_more, b_more, side, layer, differs, fix in DISAGREEMENTS:
+        more = ["        %s\n" % x if x else "" for x in (a_more, b_more)]
+        with Pair(a_more=more[0], b_more=more[1]) as pair:
+            gw = pair.a if side == "a" else pair.b
+
+            def told(gw=gw):
+                return gw.ask("explain", tunnel="t1")["mismatch"]
+
+            wait_for("the disagreement", told, 10)
+            answer = gw.ask("explain", tunnel="t1")
+            assert answer["broken"] == layer and answer["mismatch"]["layer"] == layer, answer
+            assert differs in answer["mismatch"]["differs"], answer
+            assert not answer["up"]
+            states = {x["layer"]: x["state"] for x in answer["layers"]}
+            assert states["path"] == "ok" and states[layer] == "failed", states
+            assert states["traffic"] == "unknown", states
+            assert (answer["fix"] or {}).get("text", "").endswith(fix or ""), answer
+            assert (answer["fix"] is None) == (fix is None), answer
+            if fix:
+                # The line is the one of the text, where the key stands there.
+                with open(gw.config_path, encoding="utf-8") as f:
+                    line = f.read().splitlines()[answer["fix"]["line"] - 1]
+                assert fix.split(":")[0] in line or "name: t1" in line, (line, answer)
+            found = [f for f in gw.ask("doctor")["findings"] if f["subject"] == "t1"]
+            assert [f["layer"] for f in found] == [layer], found
+            pair.stop()
+
+
+def case_explain_path():
+    """Nobody there; then all is well."""
+    pair = Pair()
+    with pair.a:
+        pair.a.start()
+        wait_for("no answer", lambda: pair.a.ask("explain", tunnel="t1")["broken"] == "path", 20)
+        found = pair.a.ask("doctor")["findings"]
+        assert [f["layer"] for f in found if f["subject"] == "t1"] == ["path"], found
+        assert pair.a.stop() == 0
+    with Pair() as pair:
+        pair.up()
+        answer = pair.a.ask("explain", tunnel="t1")
+        assert answer["broken"] is None and answer["mismatch"] is None, answer
+        assert [x["state"] for x in answer["layers"]] == ["ok"] * 7, answer
+        found = [f for f in pair.a.ask("doctor")["findings"] if f["severity"] == "error"]
+        assert found == [], found
+
+
 def case_crashes():
     with Pair() as pair:
         pair.up()
