@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto_openssl_ecp: the NIST curves (RFC 5903). */
+/* crypto_openssl_ecp: the NIST curves (RFC 5903); what nettle multiplies faster is its part. */
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/objects.h>
+#include "ike/crypto_nettle_ecp.h"
 #include "ike/crypto_openssl_int.h"
 
 /* Public parameters, made once and then only read. */
@@ -14,6 +15,7 @@ static void load(void)
 	groups[0] = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
 	groups[1] = EC_GROUP_new_by_curve_name(NID_secp384r1);
 	groups[2] = EC_GROUP_new_by_curve_name(NID_secp521r1);
+	ike_nettle_load();
 }
 
 bool ike_openssl_ecp_load(void)
@@ -58,12 +60,15 @@ bool ike_openssl_ecp_new(struct ike_openssl *o, struct ike_dh_key *key, uint8_t 
 	const size_t size = key->desc->shared_size;
 
 	key->private = secret_new(size);
-	return key->private &&
-	       ike_openssl_private_below(o, EC_GROUP_get0_order(group), key->private) &&
-	       multiply(group, NULL, key->private, size, true, public);
+	if (!key->private ||
+	    !ike_openssl_private_below(o, EC_GROUP_get0_order(group), key->private))
+		return false;
+	if (key->desc->id == IKE_DH_ECP_384)
+		return ike_nettle_p384(key->private, NULL, true, public);
+	return multiply(group, NULL, key->private, size, true, public);
 }
 
-bool ike_openssl_ecp_shared(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared)
+static bool shared_openssl(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared)
 {
 	const EC_GROUP *group = group_of(key);
 	const size_t size = key->desc->shared_size;
@@ -85,4 +90,11 @@ bool ike_openssl_ecp_shared(const struct ike_dh_key *key, const uint8_t *peer, u
 	EC_POINT_free(point);
 	BN_CTX_free(bn);
 	return ok;
+}
+
+bool ike_openssl_ecp_shared(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared)
+{
+	if (key->desc->id == IKE_DH_ECP_384)
+		return ike_nettle_p384(key->private, peer, false, shared);
+	return shared_openssl(key, peer, shared);
 }

@@ -50,7 +50,8 @@ RULES = {
     "ike": Rule(),
     # The primitives behind ike/crypto.h: made to be replaced, and the place where keys are drawn.
     # Its lock keeps two threads' tests from sharing one context.
-    "ike_openssl": Rule(cores=("ike",), libraries=("libcrypto.so",), but_not=r"^BIO_",
+    "ike_openssl": Rule(cores=("ike",), libraries=("libcrypto.so", "libhogweed.so", "libgmp.so"),
+                        but_not=r"^BIO_",
                         extra=("pthread_mutex_lock", "pthread_mutex_unlock",
                                "crypto_scalarmult_curve25519",
                                "crypto_scalarmult_curve25519_base")),

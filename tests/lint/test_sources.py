@@ -28,6 +28,7 @@ PURE_HEADERS = {"assert.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "
 LIBRARY_HEADERS = [
     # path of the file, header
     (r"^ike/crypto_openssl\w*\.[ch]$", r"^(openssl/.*|pthread\.h|sodium\.h)$"),
+    (r"^ike/crypto_nettle\w*\.[ch]$", r"^(nettle/.*|gmp\.h)$"),
     (r"^esp/aead\w*\.[ch]$", r"^(openssl/.*|intel-ipsec-mb\.h)$"),
     (r"^config/\w+\.[ch]$", r"^yaml\.h$"),
     (r"^pki/\w+\.[ch]$", r"^openssl/.*$"),
