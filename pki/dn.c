@@ -77,10 +77,11 @@ static bool value(struct scan *s, char out[DN_VALUE_MAX])
 		if (quoted || escaped || out[n - 1] != ' ')
 			keep = n;
 	}
-	if (quoted && *s->p++ != '"') {
+	if (quoted && *s->p != '"') {
 		sb_str(s->why, "has a quotation mark without its partner");
 		return false;
 	}
+	s->p += quoted;
 	while (quoted && *s->p == ' ')
 		s->p++;
 	if (*s->p != '\0' && *s->p != ',') {
@@ -107,10 +108,11 @@ static ASN1_OBJECT *type(struct scan *s)
 	while (n > 0 && name[n - 1] == ' ')
 		n--;
 	name[n] = '\0';
-	if (*s->p++ != '=') {
+	if (*s->p != '=') {
 		sb_str(s->why, "is not of the form \"CN=..., O=...\"");
 		return NULL;
 	}
+	s->p++;
 	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
 		if (strcasecmp(name, other[i].name) == 0)
 			memcpy(name, other[i].short_name, strlen(other[i].short_name) + 1);
@@ -129,47 +131,18 @@ static ASN1_OBJECT *type(struct scan *s)
 	return object;
 }
 
-static int string_type(const ASN1_OBJECT *object)
-{
-	switch (OBJ_obj2nid(object)) {
-	case NID_countryName:
-	case NID_serialNumber:
-	case NID_dnQualifier: return V_ASN1_PRINTABLESTRING;
-	case NID_pkcs9_emailAddress:
-	case NID_domainComponent: return V_ASN1_IA5STRING;
-	default: return V_ASN1_UTF8STRING;
-	}
-}
-
-static bool utf8_ok(const char *text)
-{
-	const uint8_t *p = (const uint8_t *)text;
-	int left = (int)strlen(text);
-	unsigned long c;
-
-	while (left > 0) {
-		const int n = UTF8_getc(p, left, &c);
-
-		if (n <= 0)
-			return false;
-		p += n;
-		left -= n;
-	}
-	return true;
-}
-
 static bool attribute(struct scan *s, X509_NAME *name)
 {
 	char text[DN_VALUE_MAX];
 	ASN1_OBJECT *object = type(s);
 	bool ok;
 
-	while (*s->p == ' ')
+	while (object && *s->p == ' ')
 		s->p++;
 	ok = object && value(s, text);
-	if (ok &&
-	    (!utf8_ok(text) || X509_NAME_add_entry_by_OBJ(name, object, string_type(object),
-							  (const uint8_t *)text, -1, -1, 0) != 1)) {
+	/* libcrypto knows which string type and length each attribute may have (RFC 5280 A). */
+	if (ok && X509_NAME_add_entry_by_OBJ(name, object, MBSTRING_UTF8, (const uint8_t *)text, -1,
+					     -1, 0) != 1) {
 		sb_str(s->why, "has a value that its attribute cannot hold");
 		ok = false;
 	}

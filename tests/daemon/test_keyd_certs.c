@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keyd with certificates and raw keys: two gateways prove themselves to each other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/wr.h"
+#include "daemon/keyd_auth.h"
+#include "ike/wire.h"
+#include "tests/pki/maker.h"
+
+#define CA_USE "critical,keyCertSign,cRLSign"
+
+static struct ike_crypto crypto;
+static EVP_PKEY *k_ca, *k_other, *k_a, *k_a2, *k_b;
+static struct made ca, other_ca, a, a_new, a_old, a_other, b;
+static struct keyd_store store;
+static char problem[KEYD_PROBLEM_MAX];
+static struct keyd_reply reply;
+
+static void note(void *ctx, const char *text)
+{
+	snprintf(problem, sizeof(problem), "%s", text);
+}
+
+static struct made gateway(const char *subject, EVP_PKEY *key, const struct made *issuer,
+			   int64_t from, int64_t until, const char *san)
+{
+	return make_cert(&(struct recipe){.subject = subject,
+					  .key = key,
+					  .issuer = issuer,
+					  .from = from,
+					  .until = until,
+					  .use = "digitalSignature",
+					  .san = san});
+}
+
+static int setup(void **state)
+{
+	if (!secret_init())
+		return -1;
+	ike_crypto_openssl(&crypto, NULL, NULL);
+	k_ca = key_ec("P-384");
+	k_other = key_ec("P-256");
+	k_a = key_ec("P-256");
+	k_a2 = key_other("ED25519");
+	k_b = key_rsa(2048, 65537);
+	ca = make_cert(&(struct recipe){
+		.subject = "CN=CA", .key = k_ca, .basic = "critical,CA:TRUE", .use = CA_USE});
+	other_ca = make_cert(&(struct recipe){
+		.subject = "CN=Other", .key = k_other, .basic = "critical,CA:TRUE", .use = CA_USE});
+	a = gateway("CN=a", k_a, &ca, NOW - 10 * DAY, NOW + 20 * DAY, "DNS:a.example");
+	a_new = gateway("CN=a new", k_a2, &ca, NOW - DAY, NOW + 30 * DAY, "DNS:a.example");
+	a_old = gateway("CN=a old", k_a, &ca, NOW - YEAR, NOW - DAY, "DNS:a.example");
+	a_other = gateway("CN=a", k_a, &other_ca, NOW - 30 * DAY, NOW + DAY, "DNS:a.example");
+	b = gateway("CN=b", k_b, &ca, 0, 0, "DNS:b.example");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct made *const all[] = {&ca, &other_ca, &a, &a_new, &a_old, &a_other, &b};
+	EVP_PKEY *const keys[] = {k_ca, k_other, k_a, k_a2, k_b};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		made_free(all[i]);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		EVP_PKEY_free(keys[i]);
+	return 0;
+}
+
+static int fresh(void **state)
+{
+	keyd_store_fini(&store);
+	problem[0] = '\0';
+	return 0;
+}
+
+/* ---------------------------------------------------------------- delivery */
+
+static bool deliver(const char *tunnel, uint32_t kind, uint32_t index, uint32_t flags,
+		    struct bytes file)
+{
+	struct sb why = sb_of(problem, sizeof(problem));
+	struct ipc_secret head = {.kind = kind, .index = index, .flags = flags};
+	bool ok;
+
+	strncpy(head.tunnel, tunnel, sizeof(head.tunnel) - 1);
+	ok = keyd_take(keyd_store_pending(&store, tunnel), &head, file.data, file.size, NULL, &why);
+	free(file.data);
+	return ok;
+}
+
+static void deliver_cert(const char *tunnel, uint32_t index, const struct made *cert,
+			 const struct made *chain)
+{
+	const struct made *list[2] = {cert, chain};
+
+	assert_true(deliver(tunnel, IPC_SECRET_PRIVATE_KEY, index, 0, key_pem(cert->key, NULL)));
+	assert_true(deliver(tunnel, IPC_SECRET_CERT, index, 0, certs_pem(list, chain ? 2 : 1)));
+}
+
+static void deliver_ca(const char *tunnel, const struct made *cert, uint32_t flags)
+{
+	assert_true(deliver(tunnel, IPC_SECRET_CA, 0, flags, certs_pem(&cert, 1)));
+}
+
+static void commit(void)
+{
+	const struct ipc_index names[2] = {{.name = "a"}, {.name = "b"}};
+
+	problem[0] = '\0';
+	keyd_store_commit(&store, (const uint8_t *)names, 2, NOW, note, NULL);
+}
+
+/* ---------------------------------------------------------------- requests */
+
+struct proof {
+	uint32_t method;
+	uint8_t auth[PKI_SIG_MAX];
+	size_t auth_size;
+	uint8_t certs[KEYD_TAIL_MAX];
+	size_t certs_size;
+	uint32_t n_certs;
+};
+
+static uint8_t body[65536];
+static int64_t at = NOW;
+
+static size_t request(const struct ipc_auth *head, const void *octets, const void *auth,
+		      const void *id, const void *cas, const void *certs)
+{
+	struct wr w = wr_of(body, sizeof(body));
+
+	wr_bytes(&w, head, sizeof(*head));
+	wr_bytes(&w, octets, head->octets_size);
+	wr_bytes(&w, auth, head->auth_size);
+	wr_bytes(&w, id, head->id_size);
+	wr_bytes(&w, cas, head->cas_size);
+	wr_bytes(&w, certs, head->certs_size);
+	assert_true(wr_ok(&w));
+	return w.n;
+}
+
+static bool ask(enum ipc_type type, size_t size)
+{
+	/* Exactly as large: a sanitizer sees any read beyond. */
+	uint8_t *copy = malloc(size ? size : 1);
+
+	memcpy(copy, body, size);
+	keyd_answer(&store, &crypto, type, copy, size, at, &reply);
+	free(copy);
+	assert_true(reply.size <= sizeof(reply.tail));
+	assert_int_equal(reply.size,
+			 reply.head.auth_size + reply.head.certs_size + reply.head.text_size);
+	if (!reply.head.ok) {
+		/* A reason and nothing else. */
+		assert_int_equal(reply.size, reply.head.text_size);
+		assert_true(reply.size < sizeof(problem));
+		memcpy(problem, reply.tail, reply.size);
+		problem[reply.size] = '\0';
+	}
+	return reply.head.ok == 1;
+}
+
+static bool sign(const char *tunnel, enum ipc_auth_kind kind, uint32_t hashes, const uint8_t *cas,
+		 size_t n_cas, struct proof *p)
+{
+	struct ipc_auth head = {.prf = 5,
+				.octets_size = 6,
+				.kind = kind,
+				.hashes = hashes,
+				.cas_size = (uint32_t)(n_cas * PKI_HASH_SIZE)};
+
+	strncpy(head.tunnel, tunnel, sizeof(head.tunnel) - 1);
+	if (!ask(IPC_AUTH_SIGN, request(&head, "octets", NULL, NULL, cas, NULL)))
+		return false;
+	p->method = reply.head.method;
+	p->auth_size = reply.head.auth_size;
+	p->n_certs = reply.head.n_certs;
+	p->certs_size = reply.head.certs_size;
+	memcpy(p->auth, reply.tail, p->auth_size);
+	memcpy(p->certs, reply.tail + p->auth_size, p->certs_size);
+	return true;
+}
+
+static size_t verify_request(const char *tunnel, enum ipc_auth_kind kind, const struct proof *p,
+			     const char *id)
+{
+	struct ipc_auth head = {.prf = 5,
+				.method = p->method,
+				.octets_size = 6,
+				.auth_size = (uint32_t)p->auth_size,
+				.id_type = PKI_ID_FQDN,
+				.id_size = (uint32_t)strlen(id),
+				.certs_size = (uint32_t)p->certs_size,
+				.n_certs = p->n_certs,
+				.kind = kind};
+
+	strncpy(head.tunnel, tunnel, sizeof(head.tunnel) - 1);
+	return request(&head, "octets", p->auth, id, NULL, p->certs);
+}
+
+static bool verify(const char *tunnel, enum ipc_auth_kind kind, const struct proof *p,
+		   const char *id)
+{
+	return ask(IPC_AUTH_VERIFY, verify_request(tunnel, kind, p, id));
+}
+
+#define CERT IPC_AUTH_BY_CERTIFICATE
+#define RAW  IPC_AUTH_BY_RAW_KEY
+
+/* -------------------------------------------------------------------- cases */
+
+static void two_gateways(void **state)
+{
+	struct proof p;
+
+	deliver_cert("a", 0, &a, &ca);
+	deliver_ca("a", &ca, 0);
+	deliver_cert("b", 0, &b, NULL);
+	deliver_ca("b", &ca, 0);
+	commit();
+	assert_string_equal(problem, "");
+	for (int legacy = 0; legacy < 2; legacy++) {
+		assert_true(sign("a", CERT, legacy ? 0 : PKI_HASHES, NULL, 0, &p));
+		assert_int_equal(p.method, legacy ? 9 : 14);
+		/* The root does not travel. */
+		assert_int_equal(p.n_certs, 1);
+		assert_true(verify("b", CERT, &p, "a.example"));
+		assert_int_equal(reply.head.valid_s, 20 * DAY);
+		assert_false(verify("b", CERT, &p, "b.example"));
+		assert_non_null(strstr(problem, "does not name the identity b.example"));
+		assert_false(verify("b", RAW, &p, "a.example"));
+		assert_false(verify("b", IPC_AUTH_BY_PSK, &p, "a.example"));
+		p.auth[p.auth_size - 1] ^= 1;
+		assert_false(verify("b", CERT, &p, "a.example"));
+		assert_non_null(strstr(problem, "the signature is not by the key"));
+	}
+	assert_true(sign("b", CERT, PKI_HASHES, NULL, 0, &p));
+	assert_true(verify("a", CERT, &p, "b.example"));
+	/* The same proof when the certificate has ended. */
+	at = NOW + 2 * YEAR;
+	assert_false(verify("a", CERT, &p, "b.example"));
+	assert_non_null(strstr(problem, "expired on 2028-01-15"));
+	assert_false(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	assert_non_null(strstr(problem, "our own certificate of CN=a expired on 2027-02-04"));
+	at = NOW;
+	assert_false(sign("nobody", CERT, PKI_HASHES, NULL, 0, &p));
+	/* RSA and a peer without RFC 7427: only where SHA-1 is allowed. */
+	assert_false(sign("b", CERT, 0, NULL, 0, &p));
+	assert_non_null(strstr(problem, "RFC 7427"));
+	assert_true(deliver("b", IPC_SECRET_PRIVATE_KEY, 0, IPC_SECRET_SHA1, key_pem(k_b, NULL)));
+	assert_true(deliver("b", IPC_SECRET_CERT, 0, 0, certs_pem(&(const struct made *){&b}, 1)));
+	commit();
+	assert_true(sign("b", CERT, 0, NULL, 0, &p));
+	assert_int_equal(p.method, 1);
+	assert_false(verify("a", CERT, &p, "b.example"));
+	assert_non_null(strstr(problem, "SHA-1"));
+}
+
+/* The certificate that was sent, by its subject. */
+static void assert_sent(const struct proof *p, const struct made *cert)
+{
+	assert_true(p->certs_size >= sizeof(struct ipc_cert) + cert->der.size);
+	assert_memory_equal(p->certs + sizeof(struct ipc_cert), cert->der.data, cert->der.size);
+}
+
+static void rotation(void **state)
+{
+	uint8_t hash[2 * PKI_HASH_SIZE];
+	struct pki_certs *cas;
+	struct proof p;
+
+	deliver_cert("a", 0, &a, NULL);
+	deliver_cert("a", 1, &a_new, NULL);
+	deliver_cert("a", 2, &a_old, NULL);
+	deliver_cert("a", 3, &a_other, NULL);
+	assert_true(deliver("a", IPC_SECRET_CA, 0, 0,
+			    certs_pem((const struct made *[]){&ca, &other_ca}, 2)));
+	commit();
+	assert_string_equal(problem, "");
+	/* The newest that is valid, the one of the same index as its key. */
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	assert_sent(&p, &a_new);
+	assert_true(verify("a", CERT, &p, "a.example"));
+	at = NOW - 2 * DAY;
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	assert_sent(&p, &a);
+	at = NOW;
+	/* RFC 7296 3.7: below a CA that the peer asks for, if there is one. */
+	cas = parsed((const struct made *[]){&ca, &other_ca}, 2);
+	assert_true(pki_certs_key_hash(cas, 0, hash));
+	assert_true(pki_certs_key_hash(cas, 1, hash + PKI_HASH_SIZE));
+	pki_certs_free(cas);
+	assert_true(sign("a", CERT, PKI_HASHES, hash + PKI_HASH_SIZE, 1, &p));
+	assert_sent(&p, &a_other);
+	assert_true(sign("a", CERT, PKI_HASHES, hash, 2, &p));
+	assert_sent(&p, &a_new);
+	memset(hash, 0, sizeof(hash));
+	assert_true(sign("a", CERT, PKI_HASHES, hash, 2, &p));
+	assert_sent(&p, &a_new);
+}
+
+static void files_that_do_not_fit(void **state)
+{
+	struct proof p;
+
+	deliver_cert("a", 0, &a, NULL);
+	commit();
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	/* The key of another: nothing changes. */
+	assert_true(deliver("a", IPC_SECRET_PRIVATE_KEY, 0, 0, key_pem(k_b, NULL)));
+	assert_true(deliver("a", IPC_SECRET_CERT, 0, 0, certs_pem(&(const struct made *){&a}, 1)));
+	commit();
+	assert_non_null(strstr(problem, "tunnel 'a': the private key (RSA) is not the one"));
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	assert_sent(&p, &a);
+	assert_true(deliver("a", IPC_SECRET_CERT, 0, 0, certs_pem(&(const struct made *){&a}, 1)));
+	commit();
+	assert_non_null(strstr(problem, "has no private key"));
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+
+	assert_false(deliver("a", IPC_SECRET_PRIVATE_KEY, 0, 0, key_pem(k_a, "secret")));
+	assert_non_null(strstr(problem, "is encrypted"));
+	assert_false(deliver("a", IPC_SECRET_CERT, 0, 0, key_pem(k_a, NULL)));
+	assert_non_null(strstr(problem, "holds \"PRIVATE KEY\" where certificates are wanted"));
+	assert_null(strstr(problem, "MI")); /* nothing of the key itself */
+	assert_false(deliver("a", IPC_SECRET_CA, 0, 0, public_pem(k_a)));
+	assert_false(deliver("a", IPC_SECRET_CRL, 0, 0, public_pem(k_a)));
+	assert_false(deliver("a", IPC_SECRET_OCSP, 0, 0, public_pem(k_a)));
+	assert_false(deliver("a", IPC_SECRET_PRIVATE_KEY, 0, 0, public_pem(k_a)));
+}
+
+static void strict_revocation(void **state)
+{
+	struct bytes crl = make_crl(&(struct crl_recipe){.issuer = &ca});
+	struct bytes copy = {malloc(crl.size), crl.size};
+	struct proof p;
+
+	memcpy(copy.data, crl.data, crl.size);
+	OPENSSL_free(crl.data);
+	deliver_cert("a", 0, &a, NULL);
+	deliver_ca("b", &ca, IPC_SECRET_REVOCATION_STRICT);
+	commit();
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	assert_false(verify("b", CERT, &p, "a.example"));
+	assert_non_null(strstr(problem, "may be revoked"));
+	deliver_ca("b", &ca, IPC_SECRET_REVOCATION_STRICT);
+	assert_true(deliver("b", IPC_SECRET_CRL, 0, 0, copy));
+	commit();
+	assert_true(verify("b", CERT, &p, "a.example"));
+	at = NOW + 2 * DAY;
+	assert_false(verify("b", CERT, &p, "a.example"));
+	assert_non_null(strstr(problem, "newest CRL ended"));
+	at = NOW;
+}
+
+/* RFC 4806: our stapled response travels with the certificate. */
+static void stapled_response(void **state)
+{
+	struct bytes ocsp =
+		make_ocsp(&(struct ocsp_recipe){.subject = &a, .issuer = &ca, .until = NOW + DAY});
+	struct bytes copy = {malloc(ocsp.size), ocsp.size};
+	struct proof p;
+
+	memcpy(copy.data, ocsp.data, ocsp.size);
+	OPENSSL_free(ocsp.data);
+	deliver_cert("a", 0, &a, NULL);
+	assert_true(deliver("a", IPC_SECRET_OCSP, 0, 0, copy));
+	deliver_ca("b", &ca, IPC_SECRET_REVOCATION_STRICT);
+	commit();
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	assert_int_equal(p.n_certs, 2);
+	assert_true(verify("b", CERT, &p, "a.example"));
+	at = NOW + 2 * DAY;
+	assert_false(verify("b", CERT, &p, "a.example"));
+	at = NOW;
+}
+
+static void raw_keys(void **state)
+{
+	struct proof p;
+
+	assert_true(deliver("a", IPC_SECRET_PRIVATE_KEY, 0, 0, key_pem(k_a, NULL)));
+	assert_true(deliver("b", IPC_SECRET_PEER_KEY, 0, 0, public_pem(k_b)));
+	assert_true(deliver("b", IPC_SECRET_PEER_KEY, 1, 0, public_pem(k_a)));
+	commit();
+	assert_true(sign("a", RAW, PKI_HASHES, NULL, 0, &p));
+	assert_int_equal(p.n_certs, 1);
+	assert_true(verify("b", RAW, &p, "any.example"));
+	assert_false(verify("a", RAW, &p, "any.example"));
+	assert_non_null(strstr(problem, "has no public key of its peer"));
+	/* Without the payload the configured keys are tried; another one is never taken. */
+	p.certs_size = p.n_certs = 0;
+	assert_true(verify("b", RAW, &p, "any.example"));
+	assert_true(deliver("b", IPC_SECRET_PEER_KEY, 0, 0, public_pem(k_b)));
+	commit();
+	assert_false(verify("b", RAW, &p, "any.example"));
+	assert_true(sign("a", RAW, PKI_HASHES, NULL, 0, &p));
+	assert_false(verify("b", RAW, &p, "any.example"));
+	assert_non_null(strstr(problem, "is not the configured one"));
+}
+
+static void trust(void **state)
+{
+	uint8_t out[KEYD_TRUST_MAX], hash[PKI_HASH_SIZE];
+	struct ipc_trust head;
+	struct pki_certs *cas = parsed((const struct made *[]){&ca}, 1);
+
+	/* The peer's own certificate may be an anchor too, and is no CA. */
+	assert_true(
+		deliver("a", IPC_SECRET_CA, 0, 0, certs_pem((const struct made *[]){&ca, &b}, 2)));
+	commit();
+	assert_true(store.tunnels[0]->trust_untold);
+	assert_int_equal(keyd_trust("a", keyd_store_get(&store, "a"), out),
+			 sizeof(head) + PKI_HASH_SIZE);
+	memcpy(&head, out, sizeof(head));
+	assert_string_equal(head.tunnel, "a");
+	assert_int_equal(head.n_cas, 1);
+	assert_true(pki_certs_key_hash(cas, 0, hash));
+	assert_memory_equal(out + sizeof(head), hash, PKI_HASH_SIZE);
+	assert_int_equal(keyd_trust("x", NULL, out), sizeof(head));
+	pki_certs_free(cas);
+	/* Only a change is told. */
+	store.tunnels[0]->trust_untold = false;
+	assert_true(
+		deliver("a", IPC_SECRET_CA, 0, 0, certs_pem((const struct made *[]){&ca, &b}, 2)));
+	commit();
+	assert_false(store.tunnels[0]->trust_untold);
+	deliver_ca("a", &other_ca, 0);
+	commit();
+	assert_true(store.tunnels[0]->trust_untold);
+}
+
+/* Every length, and lengths inside that lie. */
+static void hostile_requests(void **state)
+{
+	static const uint32_t values[] = {
+		0, 1, 19, 20, 21, 255, 256, 4096, 65535, 0x7fffffff, UINT32_MAX - 7, UINT32_MAX};
+	struct proof p;
+	size_t size;
+
+	deliver_cert("a", 0, &a, NULL);
+	deliver_ca("b", &ca, 0);
+	commit();
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	size = verify_request("b", CERT, &p, "a.example");
+	assert_true(ask(IPC_AUTH_VERIFY, size));
+	for (size_t n = 0; n < size; n++)
+		assert_false(ask(IPC_AUTH_VERIFY, n));
+	assert_false(ask(IPC_AUTH_VERIFY, size + 1));
+	assert_false(ask(IPC_AUTH_SIGN, size));
+	assert_false(ask(IPC_PPK_MIX, size));
+	assert_false(ask(IPC_QUERY, size));
+	for (size_t field = DP_NAME_SIZE; field < sizeof(struct ipc_auth); field += 4) {
+		for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+			uint32_t was;
+
+			memcpy(&was, body + field, 4);
+			memcpy(body + field, &values[i], 4);
+			/* hashes and key say nothing when verifying; prf is none of ours here. */
+			if (ask(IPC_AUTH_VERIFY, size) && values[i] != was)
+				assert_true(field == offsetof(struct ipc_auth, hashes) ||
+					    field == offsetof(struct ipc_auth, key));
+			memcpy(body + field, &was, 4);
+		}
+	}
+	/* A certificate that reaches beyond the rest. */
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		memcpy(body + size - p.certs_size + offsetof(struct ipc_cert, size), &values[i], 4);
+		assert_false(ask(IPC_AUTH_VERIFY, size));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(two_gateways, fresh),
+		cmocka_unit_test_setup(rotation, fresh),
+		cmocka_unit_test_setup(files_that_do_not_fit, fresh),
+		cmocka_unit_test_setup(strict_revocation, fresh),
+		cmocka_unit_test_setup(stapled_response, fresh),
+		cmocka_unit_test_setup(raw_keys, fresh),
+		cmocka_unit_test_setup(trust, fresh),
+		cmocka_unit_test_setup_teardown(hostile_requests, fresh, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
