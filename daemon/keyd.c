@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "daemon/child.h"
 #include "daemon/keyd_auth.h"
-#include "daemon/keyd_heap.h"
 #include "daemon/role.h"
 #include "ipc/outq.h"
 
@@ -61,9 +60,10 @@ static void note_problem(void *ctx, const char *text)
 static void file_problem(struct keyd *k, const struct ipc_secret *head, const char *what)
 {
 	char text[KEYD_PROBLEM_MAX];
+	struct sb s = sb_of(text, sizeof(text));
 
-	snprintf(text, sizeof(text), "the %s file of tunnel '%s' %s", keyd_kind_name(head->kind),
-		 head->tunnel, what);
+	sb_printf(&s, "the %s file of tunnel '%s' %s", keyd_kind_name(head->kind), head->tunnel,
+		  what);
 	note_problem(k, text);
 }
 
@@ -307,11 +307,8 @@ int keyd_main(void)
 		.turn = keyd_turn,
 	};
 	static struct keyd k = {.ike = -1, .limit = {.per_s = 1}};
-	const char *problem;
 	int status;
 
-	if (!keyd_heap_init(&problem))
-		log_warn("%s", problem);
 	ike_crypto_openssl(&k.crypto, NULL, NULL);
 	ipc_outq_init(&k.answers, ANSWERS_MAX_BYTES);
 	status = child_run(&k.child, IPC_ROLE_KEYD, &ops, &k);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/secret.h"
+#include "daemon/keyd_heap.h"
 #include "daemon/privilege.h"
 #include "daemon/role.h"
 #include "daemon/supervisor.h"
@@ -112,13 +113,15 @@ static int role_main(const struct role_options *r)
 	static const struct {
 		const char *name;
 		int (*main)(void);
+		bool (*before)(const char **problem); /* before libcrypto is used at all */
 	} roles[] = {
-		{"keyd", keyd_main},
+		{"keyd", keyd_main, keyd_heap_init},
 		{"ike", ike_main},
 		{"route", route_main},
 		{"control", control_main},
 	};
 	char why[256], name[16];
+	const char *problem;
 
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
 		if (strcmp(roles[i].name, r->role) != 0)
@@ -126,6 +129,8 @@ static int role_main(const struct role_options *r)
 		log_init(roles[i].name, (enum log_level)r->level, (enum log_format)r->format);
 		snprintf(name, sizeof(name), "tb-%s", roles[i].name);
 		(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+		if (roles[i].before && !roles[i].before(&problem))
+			log_warn("%s", problem);
 		/* Libraries read their files now: afterwards there are none. */
 		if (!secret_init() || OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) != 1) {
 			log_error("the crypto libraries cannot start");

@@ -131,6 +131,9 @@ def case_up():
         kinds = [e["kind"] for e in pair.a.ask("events")["events"]]
         for kind in ("ike-up", "child-up", "tunnel-up", "switched", "process-started"):
             assert kind in kinds, (kind, kinds)
+        # Nothing to warn of in the processes: memory is locked, libcrypto's heap is keyd's own.
+        for gw in (pair.a, pair.b):
+            assert not re.search("warn (keyd|ike|route|control):", gw.log()), gw.log()
         pair.stop()
 
 
