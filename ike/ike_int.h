@@ -445,8 +445,9 @@ bool ike_slots_init(struct ike *ike);
 void ike_slots_fini(struct ike *ike);
 bool ike_slot_alloc(struct ike *ike, uint32_t *slot, uint32_t *spi);
 void ike_slot_free(struct ike *ike, uint32_t slot);
-void ike_slots_resume(struct ike *ike, const uint8_t *used); /* one bit a slot */
-uint64_t ike_spi_new(struct ike *ike);                       /* 0 on failure */
+/* One bit a slot: those in use, and those that were until now and are to rest. */
+void ike_slots_resume(struct ike *ike, const uint8_t *used, const uint8_t *rest);
+uint64_t ike_spi_new(struct ike *ike); /* 0 on failure */
 
 /* ---- sa.c: IKE SAs */
 struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator);

@@ -18,26 +18,9 @@ struct ike_resume {
 	struct ike_resume_sa *sas;
 	struct ike_resume_child *children;
 	size_t n_sas, n_children;
-	uint8_t *used; /* slots, one bit each */
+	uint8_t *used;    /* slots, one bit each: of children, of offers */
+	uint8_t *orphans; /* likewise: in the dataplane, and of nobody */
 };
-
-bool ike_resume(struct ike *ike)
-{
-	struct ike_resume *r;
-
-	if (ike->resume || !TAILQ_EMPTY(&ike->tunnels) || !TAILQ_EMPTY(&ike->half_open))
-		return false;
-	r = calloc(1, sizeof(*r));
-	if (r)
-		r->used = calloc(ike->limits.max_children / 8 + 1, 1);
-	if (!r || !r->used) {
-		ike_count(ike, IKE_CNT_RESOURCES);
-		free(r);
-		return false;
-	}
-	ike->resume = r;
-	return true;
-}
 
 void ike_resume_free(struct ike *ike)
 {
@@ -48,8 +31,28 @@ void ike_resume_free(struct ike *ike)
 	free(r->sas);
 	free(r->children);
 	free(r->used);
+	free(r->orphans);
 	free(r);
 	ike->resume = NULL;
+}
+
+bool ike_resume(struct ike *ike)
+{
+	struct ike_resume *r;
+
+	if (ike->resume || !TAILQ_EMPTY(&ike->tunnels) || !TAILQ_EMPTY(&ike->half_open))
+		return false;
+	r = calloc(1, sizeof(*r));
+	if (r) {
+		r->used = calloc(ike->limits.max_children / 8 + 1, 1);
+		r->orphans = calloc(ike->limits.max_children / 8 + 1, 1);
+	}
+	ike->resume = r;
+	if (r && r->used && r->orphans)
+		return true;
+	ike_count(ike, IKE_CNT_RESOURCES);
+	ike_resume_free(ike);
+	return false;
 }
 
 bool ike_resume_slot_used(const struct ike *ike, uint32_t slot)
@@ -151,6 +154,8 @@ static void note_slot(struct ike *ike, const struct ike_dp_slot *s)
 		c->missed_hard = s->hard;
 		return;
 	}
+	if (!c && s->slot < ike->limits.max_children)
+		ike->resume->orphans[s->slot / 8] |= (uint8_t)(1 << s->slot % 8);
 	if (s->out)
 		take_out(ike, IKE_ACT_CHILD_DEL_OUT, s);
 	if (s->in)
@@ -168,7 +173,7 @@ void ike_resume_inventory(struct ike *ike, const struct ike_dp_slot *slots, size
 	if (!last)
 		return;
 	link_all(ike);
-	ike_slots_resume(ike, ike->resume->used);
+	ike_slots_resume(ike, ike->resume->used, ike->resume->orphans);
 	ike_resume_free(ike);
 	TAILQ_FOREACH(t, &ike->tunnels, entry)
 	{

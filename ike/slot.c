@@ -58,17 +58,25 @@ void ike_slot_free(struct ike *ike, uint32_t slot)
 	ike->n_free++;
 }
 
-void ike_slots_resume(struct ike *ike, const uint8_t *used)
+static bool bit(const uint8_t *bits, uint32_t i)
 {
-	const uint32_t max = ike->limits.max_children;
-	uint32_t n = max;
+	return bits[i / 8] & 1 << i % 8;
+}
 
-	while (n && !(used[(n - 1) / 8] & 1 << (n - 1) % 8))
+void ike_slots_resume(struct ike *ike, const uint8_t *used, const uint8_t *rest)
+{
+	uint32_t n = ike->limits.max_children;
+
+	while (n && !bit(used, n - 1) && !bit(rest, n - 1))
 		n--;
 	ike->n_fresh = n;
 	ike->n_free = ike->free_head = 0;
 	for (uint32_t slot = 0; slot < n; slot++) {
-		if (!(used[slot / 8] & 1 << slot % 8))
+		if (!bit(used, slot) && !bit(rest, slot))
+			ike->free_slots[ike->n_free++] = slot;
+	}
+	for (uint32_t slot = 0; slot < n; slot++) {
+		if (!bit(used, slot) && bit(rest, slot))
 			ike->free_slots[ike->n_free++] = slot;
 	}
 }

@@ -5,7 +5,7 @@
  * tunnel, within 165 seconds; and when both are told to end them, nothing is left. Every 150th seed
  * lives for a day.
  *
- * TWINBORE_SEEDS says how many, one process a CPU; `--seed N` replays one and tells all.
+ * TWINBORE_SEEDS says how many, from TWINBORE_FIRST_SEED, one process a CPU; `--seed N` replays one and tells all.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@
 #define MAX_WORKERS   64
 
 /* Seeds that have found something. */
-static const uint64_t past[] = {93, 262, 377};
+static const uint64_t past[] = {93, 262, 377, 1659};
 #define N_PAST (sizeof(past) / sizeof(past[0]))
 
 static struct world w;
@@ -137,11 +137,11 @@ struct result {
 	char failure[sizeof(w.failure)];
 };
 
-static uint64_t n_seeds;
+static uint64_t first_seed, n_seeds;
 
 static uint64_t seed_of(uint64_t i)
 {
-	return i <= n_seeds ? i : past[i - n_seeds - 1];
+	return i <= n_seeds ? first_seed + i - 1 : past[i - n_seeds - 1];
 }
 
 /* Takes every `step`th seed from `first`. */
@@ -216,6 +216,8 @@ int main(int argc, char **argv)
 	bool ok;
 
 	n_seeds = env ? strtoull(env, NULL, 0) : DEFAULT_SEEDS;
+	env = getenv("TWINBORE_FIRST_SEED");
+	first_seed = env ? strtoull(env, NULL, 0) : 1;
 	if (argc != 3 || strcmp(argv[1], "--seed") != 0)
 		return run_all(argv[0]);
 	if (!secret_init())
