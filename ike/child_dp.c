@@ -104,6 +104,10 @@ void ike_child_switch(struct ike_child *c, const char *reason)
 		return;
 	trace(t->ike->tracer, LOG_LEVEL_INFO, "%s[%08x] child-switch: %08x -> %08x (%s)",
 	      t->cfg.name, c->spi_in, t->current ? t->current->spi_in : 0, c->spi_in, reason);
+	/* There is no better one any more, and nobody may think that it is about to go. */
+	if (c->redundant)
+		ike_timer_child_revived(c);
+	c->redundant = false;
 	ike_timer_child_installing(c);
 	t->current = c;
 	ike_await(t->ike, &c->pending, IKE_PEND_SWITCH, c, a);

@@ -715,6 +715,7 @@ void ike_timer_child_switched(struct ike_child *c);
 void ike_timer_child_rekey_failed(struct ike_child *c, bool temporary);
 void ike_timer_child_rekey_later(struct ike_child *c);
 void ike_timer_child_replaced(struct ike_child *c, bool by_peer);
+void ike_timer_child_revived(struct ike_child *c); /* not redundant any more */
 void ike_timer_child_lingers(struct ike_child *c);
 void ike_timer_child_resumed(struct ike_child *c);
 void ike_timer_child_stop(struct ike_child *c);

@@ -110,11 +110,11 @@ static bool child_ok(const struct loaded_child *l)
 	switch (c->state) {
 	case IKE_CH_ADDING_IN:
 	case IKE_CH_ADDING_OUT:
-	case IKE_CH_DELETING:
 	case IKE_CH_LINGER:
 		if (l->x.current)
 			return false;
 		break;
+	case IKE_CH_DELETING: /* sends until its Delete is answered */
 	case IKE_CH_INSTALLED: break;
 	case IKE_CH_NEW:
 	case IKE_CH_GONE:

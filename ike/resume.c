@@ -234,12 +234,14 @@ void ike_tunnel_resume(struct ike_tunnel *t)
 		next = TAILQ_NEXT(c, entry);
 		resume_child(c);
 	}
-	if (t->current && t->current == current) {
+	if (t->current && t->current == current && current->state == IKE_CH_INSTALLED) {
 		t->current = NULL;
 		ike_child_switch(current, "resumed");
-	} else if (!t->current && (c = ike_best_child(t, NULL))) {
-		ike_child_switch(c, "resumed");
+	} else if (t->current && !t->current->has_out) {
+		t->current = NULL; /* the dataplane has lost what was about to be deleted */
 	}
+	if (!t->current && (c = ike_best_child(t, NULL)))
+		ike_child_switch(c, "resumed");
 	for (sa = TAILQ_FIRST(&t->sas); sa; sa = next_sa) {
 		next_sa = TAILQ_NEXT(sa, entry);
 		resume_sa(sa);

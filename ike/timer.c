@@ -386,6 +386,11 @@ void ike_timer_child_replaced(struct ike_child *c, bool by_peer)
 		ike_timer_stop(ike, &c->t_rekey);
 }
 
+void ike_timer_child_revived(struct ike_child *c)
+{
+	set(c->tunnel->ike, &c->t_rekey, c->rekey_at);
+}
+
 void ike_timer_child_lingers(struct ike_child *c)
 {
 	arm(c->tunnel->ike, &c->t_step, LINGER);
