@@ -3,34 +3,10 @@
  * A control process that ends, and another that takes up what it left. The dataplane goes on with
  * the SAs that it has; the peer must not notice more than it would of lost messages.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "ike/record.h"
-#include "tests/sim/world.h"
-
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("seed %llu: %s %s", (unsigned long long)w->seed, what, w->failure);
-}
-
-static void must_settle(struct world *w, unsigned seconds)
-{
-	must(w, world_until(w, settled, span_s(seconds)), "not settled;");
-}
-
-static void connect_pair(struct world *w)
-{
-	must(w, world_start(w), "no start");
-	must_settle(w, 10);
-}
+#include "tests/sim/scenario.h"
 
 /* At rest: nobody outside notices, and the SAs are the same. */
 static void at_rest(struct world *w)
@@ -311,10 +287,7 @@ static void later_versions(struct world *w)
 
 /* ----------------------------------------------------------------------- table */
 
-static const struct scenario {
-	const char *name;
-	void (*run)(struct world *w);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
 	{"at rest", at_rest},
 	{"time goes on", while_down},
 	{"with the dataplane", with_the_dataplane},
@@ -325,37 +298,9 @@ static const struct scenario {
 	{"refused records", refusals},
 	{"records of later versions", later_versions},
 };
-#define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
-
-static struct world the_world;
-
-static void run(void **state)
-{
-	const struct scenario *s = *state;
-
-	world_init(&the_world, 42);
-	the_world.verbose = getenv("SIM_VERBOSE") != NULL;
-	s->run(&the_world);
-	must(&the_world, true, s->name);
-}
-
-static int clean_up(void **state)
-{
-	(void)state;
-	world_fini(&the_world);
-	return 0;
-}
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[N_SCENARIOS];
-
-	if (!secret_init())
-		return 1;
-	for (size_t i = 0; i < N_SCENARIOS; i++)
-		tests[i] = (struct CMUnitTest){scenarios[i].name, run, NULL, clean_up,
-					       (void *)(uintptr_t)&scenarios[i]};
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("resume", tests, NULL, NULL);
+	return run_scenarios("resume", scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc,
+			     argv);
 }

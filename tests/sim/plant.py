@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks the simulator: plants known faults in a copy of the sources, one at a time, and shows which
+of its programs finds each. A fault that none finds is a hole in the checks.
+
+    tests/sim/plant.py [--seeds N] [FAULT...]      a few minutes for all; --list names them
+
+The product itself has no code for this: a fault is a piece of its text and another one in its place,
+so a fault whose text is gone must be written anew. Each fault is one that other implementations had,
+or one that a section of an RFC warns of.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ('scenarios', 'rekey', 'resume', 'input', 'limits', 'ladders', 'random')
+
+
+class Fault(NamedTuple):
+    name: str
+    why: str
+    path: str
+    text: str
+    fault: str
+
+
+FAULTS = (
+    Fault('iv-reused', 'RFC 5282 3.1: an IV must be unique for its key', 'ike/sk.c',
+          '(*iv_counter)++', '*iv_counter + (*iv_counter == 0)'),
+    Fault('iv-after-restart', 'RFC 5282 3.1, after a restart', 'ike/load.c',
+          'sa->iv_counter += IV_JUMP;', 'sa->iv_counter = 1;'),
+    Fault('record-too-late', 'a peer has seen what no record knows', 'ike/save.c',
+          '	bring_forward(out, from, mid);\n', ''),
+    Fault('record-incomplete', 'RFC 7296 2.1: a request repeated after a restart gets its response',
+          'ike/save.c', '	if (sa->response) {\n', '	if (sa->response && sa->busy) {\n'),
+    Fault('switch-too-early', 'RFC 7296 2.8: the responder sends before the peer can receive',
+          'ike/child_dp.c', 'if (first || (c->initiator && !c->redundant)) {',
+          'if (first || !c->redundant) {'),
+    Fault('no-linger', 'RFC 7296 2.8: the old inbound SA must take what is on its way',
+          'ike/child_dp.c', 'if (c->has_in && !keep_in &&', 'if (c->has_in &&'),
+    Fault('no-outbound-left', 'strongSwan #1896: a lost packet and a collision leave no outbound SA',
+          'ike/settle.c', 'if (!best || !but || trust(best) == 3)\n		return best;',
+          'if (but)\n		return NULL;\n	if (!best || trust(best) == 3)\n		return best;'),
+    Fault('collision-by-role', 'RFC 7296 2.8.1: the lowest nonce decides, not who asks',
+          'ike/settle.c', 'if (ike_rank_cmp(&ours->rank, &theirs->rank) < 0) {',
+          'if (ours->spi_in < theirs->spi_in) {'),
+    Fault('delete-before-response', 'strongSwan #1458: a Delete overtakes the response it is about',
+          'ike/exchange_create_child.c', 'if (sa->doomed[i] == spi_out)', 'if (sa->doomed[i] == 1)'),
+    Fault('rekeyed-twice', 'strongSwan #2945: the peer rekeys the same child twice',
+          'ike/exchange_create_child.c', 'old->rekeyed_by_peer || old->rekeyed_by_us ||', ''),
+    Fault('delete-other-spi', 'RFC 7296 3.11: a Delete names what its sender receives on',
+          'ike/exchange_informational.c', 'wr_u32(&w, c->spi_in); /* 3.11', 'wr_u32(&w, c->spi_out); /* 3.11'),
+    Fault('children-stay-behind', 'RFC 7296 2.8: a rekeyed IKE SA inherits the children',
+          'ike/sa.c', '		c->sa = to;\n', ''),
+    Fault('request-done-again', 'RFC 7296 2.1, 2.3: a repeated request gets the same response',
+          'ike/dispatch.c', '} else if (mid + 1 == sa->rx_mid) {\n		ike_response_repeat(sa, p, false);',
+          '} else if (mid + 1 == sa->rx_mid) {\n		sa->rx_mid--;\n'
+          '		take_request(sa, p, m, ike_msg_parse_inner(m->sk_next_payload, inner, m));'),
+    Fault('moves-unproven', 'RFC 7296 2.23, OpenIKED baf0c8e: a peer is followed before it is proven',
+          'ike/dispatch.c', '	if (sa->keys.ei && m->present & IKE_HAS_SKF) {',
+          '	if (sa->tunnel)\n		sa->remote = p->remote;\n'
+          '	if (sa->keys.ei && m->present & IKE_HAS_SKF) {'),
+    Fault('outlives-its-life', 'RFC 7296 2.8: no SA lives beyond its hard lifetime', 'ike/timer.c',
+          'static void ike_expired(struct ike_sa *sa)\n{\n',
+          'static void ike_expired(struct ike_sa *sa)\n{\n	if (!sa->mute)\n		return;\n'),
+    Fault('leak-per-rekey', 'VPP 7e6ffba6, f0ff20d4: memory is lost with each rekey', 'ike/child.c',
+          '	ike_child_keys_free(&c->keys);\n	free(c);', '	ike_child_keys_free(&c->keys);'),
+)
+
+
+def run(command, **kwargs):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', check=False, **kwargs)
+
+
+class Copy:
+    """The sources and their build, in a folder that vanishes."""
+
+    def __init__(self, folder: Path, seeds: int):
+        self.source = folder / 'source'
+        self.build = folder / 'build'
+        self.seeds = seeds
+        shutil.copytree(ROOT, self.source, ignore=self.ignored)
+        done = run(['meson', 'setup', self.build, self.source, '-Db_sanitize=address,undefined'])
+        if done.returncode:
+            sys.exit(done.stdout)
+
+    @staticmethod
+    def ignored(folder, names):
+        """Builds are not sources."""
+        return [n for n in names if n == '.git' or (Path(folder) / n / 'build.ninja').exists()]
+
+    def programs(self):
+        return [name for name in PROGRAMS if (self.source / f'tests/sim/test_{name}.c').exists()]
+
+    def make(self):
+        done = run(['ninja', '-j', str(os.cpu_count()), '-C', self.build, *[f'tests/sim/sim_{n}' for n in self.programs()]])
+        if done.returncode:
+            sys.exit(done.stdout[-4000:])
+
+    def complaint(self, name: str):
+        """What the program says, or None if it is content."""
+        command = [self.build / f'tests/sim/sim_{name}']
+        if name == 'ladders':
+            command.append(self.source / 'tests/sim/ladders')
+        env = dict(os.environ, TWINBORE_SEEDS=str(self.seeds))
+        try:
+            done = run(command, env=env, timeout=600)
+        except subprocess.TimeoutExpired:
+            return 'does not end'
+        if done.returncode == 0:
+            return None
+        for line in done.stdout.splitlines():
+            for mark in ('ERROR: ', 'not ok ', '# want ', 'Assertion ', 'runtime error', 'SUMMARY: '):
+                if mark in line:
+                    return line.strip()[:110]
+        return f'exit status {done.returncode}'
+
+    def try_fault(self, fault: Fault):
+        """The first program that finds it, and its words; None if none does."""
+        path = self.source / fault.path
+        text = path.read_text()
+        if text.count(fault.text) != 1:
+            sys.exit(f'{fault.name}: its text is not (once) in {fault.path}: write it anew')
+        path.write_text(text.replace(fault.text, fault.fault))
+        try:
+            self.make()
+            for name in self.programs():
+                words = self.complaint(name)
+                if words:
+                    return name, words
+        finally:
+            path.write_text(text)
+        return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--seeds', type=int, default=300, help='random worlds for each fault')
+    parser.add_argument('--list', action='store_true', help='name the faults')
+    parser.add_argument('fault', nargs='*', help='only these')
+    args = parser.parse_args()
+    unknown = set(args.fault) - {f.name for f in FAULTS}
+    if unknown:
+        parser.error(f'no such fault: {", ".join(sorted(unknown))}')
+    chosen = [f for f in FAULTS if not args.fault or f.name in args.fault]
+    if args.list:
+        for fault in chosen:
+            print(f'{fault.name:24} {fault.why}')
+        return 0
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix='twinbore-plant-') as folder:
+        copy = Copy(Path(folder), args.seeds)
+        copy.make()
+        for name in copy.programs():
+            words = copy.complaint(name)
+            if words:
+                sys.exit(f'without any fault, sim_{name} says: {words}')
+        for fault in chosen:
+            start = time.monotonic()
+            found = copy.try_fault(fault)
+            missed += not found
+            where, words = found or ('-', 'NOT FOUND')
+            print(f'{fault.name:24} {where:10} {time.monotonic() - start:5.0f} s  {words}',
+                  flush=True)
+    print(f'{len(chosen) - missed} of {len(chosen)} faults found')
+    return 1 if missed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scenario: what the files of scenarios share. */
+#include <stdlib.h>
+#include "base/secret.h"
+#include "tests/sim/scenario.h"
+
+#define MAX_SCENARIOS 64
+
+static struct world the_world;
+
+void must(struct world *w, bool ok, const char *what)
+{
+	if (!ok || w->failure[0])
+		fail_msg("seed %llu: %s %s", (unsigned long long)w->seed, what, w->failure);
+}
+
+void must_settle(struct world *w, unsigned seconds)
+{
+	must(w, world_until(w, settled, span_s(seconds)), "not settled;");
+}
+
+void connect_pair(struct world *w)
+{
+	must(w, world_start(w), "no start");
+	must_settle(w, 10);
+}
+
+uint64_t count(const struct sim_node *n, enum ike_counter c)
+{
+	return ike_counter_get(n->ike, c);
+}
+
+static void run(void **state)
+{
+	const struct scenario *s = *state;
+
+	world_init(&the_world, 42);
+	the_world.verbose = getenv("SIM_VERBOSE") != NULL;
+	s->run(&the_world);
+	must(&the_world, true, s->name);
+}
+
+static int clean_up(void **state)
+{
+	(void)state;
+	world_fini(&the_world);
+	return 0;
+}
+
+int run_scenarios(const char *group, const struct scenario *scenarios, size_t n, int argc,
+		  char **argv)
+{
+	struct CMUnitTest tests[MAX_SCENARIOS];
+
+	if (!secret_init() || n > MAX_SCENARIOS)
+		return 1;
+	for (size_t i = 0; i < n; i++)
+		tests[i] = (struct CMUnitTest){scenarios[i].name, run, NULL, clean_up,
+					       (void *)(uintptr_t)&scenarios[i]};
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+}
