@@ -5,6 +5,7 @@
  * scalars pass through it.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <gmp.h>
 #include <nettle/ecc-curve.h>
 #include <nettle/ecc.h>
