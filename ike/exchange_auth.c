@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
+#define VALID_MAX    (10ull * 365 * 86400) /* beyond it, nobody waits for a certificate to end */
 #define PPK_ID_FIXED 2 /* RFC 8784 5.1: a name that both sides have configured */
 
 /* Why it failed, for people; strangers may not cause too many events. */
@@ -246,10 +247,12 @@ static void note_mismatch(const struct ike_sa *sa, const char *text)
 }
 
 /* They are who they say: what follows from it for both roles. */
-static void believe(struct ike_sa *sa)
+static void believe(struct ike_sa *sa, uint64_t valid_s)
 {
 	const struct ike_proof *p = &sa->hs->theirs;
 
+	if (valid_s > 0 && valid_s < VALID_MAX)
+		sa->auth_until = mono_add(sa->ike->now, span_s(valid_s));
 	sa->auth_remote = (uint8_t)ike_auth_alg_of(p->method, p->auth);
 	ike_tunnel_hold(sa->tunnel, p->id_type, their_id(sa));
 	ike_proof_commit_ppk(sa);
@@ -276,7 +279,7 @@ static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_even
 		ike_sa_run(sa);
 		return;
 	}
-	believe(sa);
+	believe(sa, ev->auth.valid_s);
 	if (!sa->hs->terms.error && !sa->want_delete)
 		c = make_child(sa);
 	ike_handshake_free(sa);
@@ -464,7 +467,7 @@ static void responder_verified(struct ike_sa *sa, bool ok, const struct ike_even
 	if (sa->tunnel->cfg.local_auth == IKE_AUTH_BY_PSK &&
 	    sa->tunnel->cfg.remote_auth == IKE_AUTH_BY_PSK)
 		hs->key = ev->auth.key;
-	believe(sa);
+	believe(sa, ev->auth.valid_s);
 	ike_sa_set_state(sa, IKE_ST_SIGN, "ike-auth", "verified");
 	ike_proof_sign(sa, hs->with_ppk);
 }

@@ -250,6 +250,7 @@ struct ike_sa {
 	struct ike_pending pending;      /* SIGN, VERIFY, PPK */
 	uint8_t auth_local, auth_remote; /* enum ike_auth_alg; of the line's first SA */
 	bool ppk;                        /* likewise: a PPK is mixed into SK_d */
+	struct mono auth_until;          /* likewise: when the peer's chain of certificates ends */
 
 	/* Our requests: window 1 (2.3). */
 	uint32_t tx_mid;

@@ -274,6 +274,7 @@ void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
 	codec_u8(c, &sa->auth_local);
 	codec_u8(c, &sa->auth_remote);
 	codec_bool(c, &sa->ppk);
+	codec_time(c, &sa->auth_until);
 
 	codec_u32(c, &sa->tx_mid);
 	codec_u32(c, &sa->rx_mid);

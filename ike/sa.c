@@ -113,7 +113,7 @@ struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator)
 	sa->ike = ike;
 	sa->initiator = sa->origin_initiator = initiator;
 	sa->created = sa->last_life = sa->last_tx = ike->now;
-	sa->rekey_at = sa->expires_at = MONO_NEVER;
+	sa->rekey_at = sa->expires_at = sa->auth_until = MONO_NEVER;
 	*(initiator ? &sa->spi_i : &sa->spi_r) = spi;
 	ike_sa_init_timers(sa);
 	ike_table_put(&ike->by_spi, &sa->by_spi, spi);

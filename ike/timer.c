@@ -239,7 +239,8 @@ void ike_timer_established(struct ike_sa *sa)
 
 	ike_timer_stop(ike, &sa->t_half_open);
 	sa->rekey_at = mono_add(ike->now, soft_life(ike, cfg, life));
-	sa->expires_at = mono_add(ike->now, life);
+	/* No IKE SA outlives what it was believed for, however often it is rekeyed. */
+	sa->expires_at = mono_min(mono_add(ike->now, life), sa->auth_until);
 	set(ike, &sa->t_rekey, sa->rekey_at);
 	set(ike, &sa->t_expire, sa->mute ? ike->now : sa->expires_at);
 	sa->probing = false;
@@ -285,7 +286,10 @@ void ike_timer_response_failed(struct ike_sa *sa)
 
 static void ike_expired(struct ike_sa *sa)
 {
-	const char *reason = sa->mute ? "a response could not be made" : "hard lifetime";
+	const char *reason = sa->mute ? "a response could not be made"
+			     : mono_reached(sa->ike->now, sa->auth_until)
+				     ? "the peer's certificate has ended"
+				     : "hard lifetime";
 
 	if (sa->state == IKE_ST_DELETING) {
 		ike_sa_close(sa, "ike-expire", reason);

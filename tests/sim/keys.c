@@ -176,5 +176,6 @@ void keys_answer(struct sim_node *n, const struct sim_item *item)
 	ev.auth.n_certs = item->key.n_certs;
 	ev.auth.reason = item->key.reason;
 	ev.auth.key = item->key.which;
+	ev.auth.valid_s = n->pki.valid_s;
 	node_step(n, &ev);
 }

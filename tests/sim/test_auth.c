@@ -483,6 +483,21 @@ static void suites_of_all_candidates(struct world *w)
 	must(w, count_sas(A, 0).ike_suite.encr == IKE_ENCR_AES_CBC, "not what both permit");
 }
 
+/* No rekey takes an IKE SA beyond the end of the certificate that it stands on. */
+static void certificates_end(struct world *w)
+{
+	both_certified(w);
+	B->pki.valid_s = 60;
+	must(w, world_start(w), "no start");
+	must_settle(w, 10);
+	node_event(A, IKE_EV_REKEY_IKE, 0);
+	world_run(w, span_s(40));
+	must(w, A->n_events[IKE_HAP_IKE_UP] == 1 && B->n_up[0] == 1, "ended too early");
+	world_run(w, span_s(30));
+	must(w, A->n_events[IKE_HAP_IKE_UP] == 2 && B->n_up[0] == 2, "did not prove itself again");
+	must_settle(w, 10);
+}
+
 static const struct scenario {
 	const char *name;
 	void (*run)(struct world *w);
@@ -527,6 +542,7 @@ static const struct scenario {
 	SCENARIO(one_peer_at_a_time),
 	SCENARIO(the_same_peer_comes_back),
 	SCENARIO(suites_of_all_candidates),
+	SCENARIO(certificates_end),
 };
 #define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 

@@ -67,6 +67,7 @@ struct sim_pki {
 	char trusts[32];              /* a CA, or the peer's raw key */
 	unsigned n_chain;             /* links behind its certificate */
 	bool no_cert;
+	uint64_t valid_s; /* of certificates that it verifies */
 };
 
 struct sim_cert {
