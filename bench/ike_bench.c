@@ -25,6 +25,8 @@
 #include "base/secret.h"
 #include "ike/ike.h"
 #include "ike/keys.h"
+#include "pki/issue.h"
+#include "pki/pki.h"
 
 #define LOAD       8 /* establishments under way at a time */
 #define N_MAX      20000
@@ -34,6 +36,7 @@
 struct mode {
 	const char *name;
 	struct ike_suite ike, esp;
+	bool certificates; /* ECDSA P-256 under a CA with the same; else a shared key */
 };
 
 static const struct mode modes[] = {
@@ -46,6 +49,10 @@ static const struct mode modes[] = {
 	{"psk-p384",
 	 {IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_384, 0, IKE_DH_ECP_384, 0},
 	 {IKE_ENCR_AES_GCM_16, 256, 0, 0, 0, IKE_ESN_YES}},
+	{"ecdsa-x25519",
+	 {IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_384, 0, IKE_DH_CURVE25519, 0},
+	 {IKE_ENCR_AES_GCM_16, 256, 0, 0, 0, IKE_ESN_YES},
+	 .certificates = true},
 	{"psk-modp2048",
 	 {IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_384, 0, IKE_DH_MODP_2048, 0},
 	 {IKE_ENCR_AES_GCM_16, 256, 0, 0, 0, IKE_ESN_YES}},
@@ -57,14 +64,23 @@ struct answer {
 	enum ike_event_type type;
 	uint64_t request;
 	bool ok;
-	uint8_t auth[IKE_PRF_MAX];
+	uint8_t auth[PKI_SIG_MAX];
 	size_t auth_size;
+	uint8_t method;
+	struct ike_cert cert; /* size 0: none */
+};
+
+/* What the key process of one side holds. */
+struct identity {
+	struct pki_key *key;
+	struct pki_certs *cert, *cas;
 };
 
 /* One gateway, or all of the sites. */
 struct end {
 	struct ike *ike;
 	struct ike_crypto crypto;
+	struct identity own;
 	struct answer answers[64];
 	size_t n_answers;
 	struct ike_out out;
@@ -158,11 +174,57 @@ static struct answer *answer_new(struct end *e, enum ike_event_type type, uint64
 	return a;
 }
 
+static void sign(struct end *e, const struct ike_action *act, struct answer *a)
+{
+	const struct pki_span octets = {act->auth.octets, act->auth.octets_size};
+	const struct pki_span der = pki_certs_der(e->own.cert, 0);
+	char text[PKI_TEXT_SIZE];
+	struct sb why = sb_of(text, sizeof(text));
+	uint32_t method = 0;
+
+	a->auth_size =
+		pki_sign(e->own.key, act->auth.hashes, false, octets, a->auth, &method, &why);
+	a->ok = a->auth_size > 0;
+	a->method = (uint8_t)method;
+	a->cert = (struct ike_cert){IKE_CERT_X509_SIGNATURE, der.data, der.size};
+}
+
+static void verify(struct end *e, const struct ike_action *act, struct answer *a)
+{
+	const struct pki_span octets = {act->auth.octets, act->auth.octets_size};
+	const struct pki_trust trust = {.anchors = e->own.cas, .now = time(NULL)};
+	const struct pki_id id = {act->auth.id.type, {act->auth.id.data, act->auth.id.size}};
+	struct pki_offer offers[IKE_MAX_CERTS];
+	char text[PKI_TEXT_SIZE];
+	struct sb why = sb_of(text, sizeof(text));
+	struct pki_pub *pub = NULL;
+	int64_t until;
+
+	for (size_t i = 0; i < act->auth.n_certs; i++)
+		offers[i] = (struct pki_offer){
+			act->auth.certs[i].encoding,
+			{act->auth.certs[i].data, act->auth.certs[i].size},
+		};
+	a->ok = pki_verify_peer(&trust, offers, act->auth.n_certs, &id, &pub, &until, &why) &&
+		pki_verify(pub, act->auth.method, false, octets,
+			   (struct pki_span){act->auth.auth, act->auth.auth_size}, &why);
+	pki_pub_free(pub);
+}
+
 /* The key process: its work belongs to the establishment. */
 static void answer_auth(struct end *e, const struct ike_action *act)
 {
 	struct answer *a = answer_new(e, IKE_EV_AUTH_RESULT, act->request);
 
+	a->method = IKE_AUTH_METHOD_SHARED_KEY;
+	if (e->own.key && act->type == IKE_ACT_AUTH_SIGN) {
+		sign(e, act, a);
+		return;
+	}
+	if (e->own.key) {
+		verify(e, act, a);
+		return;
+	}
 	a->auth_size = ike_prf_desc(act->auth.prf)->size;
 	a->ok = ike_auth_psk(&e->crypto, (enum ike_prf)act->auth.prf, (const uint8_t *)PSK,
 			     strlen(PSK), act->auth.octets, act->auth.octets_size, a->auth);
@@ -224,7 +286,9 @@ static void step(struct end *e, const struct ike_event *ev)
 			late.auth.ok = a.ok;
 			late.auth.auth = a.auth;
 			late.auth.auth_size = a.auth_size;
-			late.auth.method = IKE_AUTH_METHOD_SHARED_KEY;
+			late.auth.method = a.method;
+			late.auth.certs = &a.cert;
+			late.auth.n_certs = a.cert.size > 0;
 		}
 		ike_step(e->ike, &late, &e->out);
 		carry_out_all(e);
@@ -267,6 +331,15 @@ static struct ike_id id_of(const struct ip_addr *a)
 	return id;
 }
 
+static struct ike_id name_of(bool site)
+{
+	struct ike_id id = {.type = IKE_ID_FQDN};
+
+	id.size = (uint8_t)snprintf((char *)id.data, sizeof(id.data), "%s.bench.example",
+				    site ? "site" : "hub");
+	return id;
+}
+
 static struct ike_tunnel_cfg tunnel_cfg(const struct mode *m, uint32_t i, bool initiator)
 {
 	const struct ip_addr hub = ip_v4(192, 0, 2, 1), site = site_addr(i);
@@ -294,7 +367,72 @@ static struct ike_tunnel_cfg tunnel_cfg(const struct mode *m, uint32_t i, bool i
 	c.ike_algs = ike_algs_of(&m->ike, 1);
 	c.esp_algs = ike_algs_of(&m->esp, 1);
 	c.local_ts[0] = c.remote_ts[0] = any;
+	if (m->certificates) {
+		c.local_auth = c.remote_auth = IKE_AUTH_BY_CERTIFICATE;
+		c.local_id = name_of(initiator);
+		c.remote_id = name_of(!initiator);
+	}
 	return c;
+}
+
+static void no_pki(const char *why)
+{
+	fprintf(stderr, "ike_bench: %s\n", why);
+	exit(1);
+}
+
+static struct pki_certs *issue(const char *name, const char *san, const struct pki_key *key,
+			       const struct pki_key *ca_key, const struct pki_certs *ca)
+{
+	static uint8_t serial[PKI_SERIAL_SIZE] = {1};
+	const struct pki_request request = {
+		.subject = name,
+		.key = key,
+		.san = san,
+		.ca = !ca,
+		.from = time(NULL) - 3600,
+		.until = time(NULL) + 86400,
+		.serial = serial,
+		.issuer_key = ca_key,
+		.issuer = ca,
+	};
+	char text[PKI_TEXT_SIZE];
+	struct sb why = sb_of(text, sizeof(text));
+	struct pki_certs *cert = NULL;
+	struct pki_span der;
+
+	serial[PKI_SERIAL_SIZE - 1]++;
+	if (pki_issue(&request, &der, &why)) {
+		cert = pki_certs_parse(der.data, der.size, &why);
+		free((void *)(uintptr_t)der.data);
+	}
+	if (!cert)
+		no_pki(text);
+	return cert;
+}
+
+/* A CA and a certificate for each side. Made before the sites' process is: it has the same CA. */
+static struct identity identities[2]; /* hub, sites */
+
+static void make_identities(void)
+{
+	char text[PKI_TEXT_SIZE];
+	struct sb why = sb_of(text, sizeof(text));
+	struct pki_key *ca_key = pki_key_generate("ecdsa-p256", &why);
+	struct pki_certs *ca = ca_key ? issue("CN=ca", NULL, ca_key, NULL, NULL) : NULL;
+
+	for (int i = 0; i < 2; i++) {
+		struct identity *id = &identities[i];
+
+		id->key = pki_key_generate("ecdsa-p256", &why);
+		if (!ca || !id->key)
+			no_pki(text);
+		id->cas = ca;
+		id->cert = issue(i ? "CN=site" : "CN=hub",
+				 i ? "dns:site.bench.example" : "dns:hub.bench.example", id->key,
+				 ca_key, ca);
+	}
+	pki_key_free(ca_key);
 }
 
 static void end_new(struct end *e, const struct mode *m, uint32_t n, bool initiator)
@@ -307,6 +445,8 @@ static void end_new(struct end *e, const struct mode *m, uint32_t n, bool initia
 	};
 
 	*e = (struct end){.sock = -1, .initiator = initiator};
+	if (m->certificates)
+		e->own = identities[initiator];
 	ike_crypto_openssl(&e->crypto, NULL, NULL);
 	e->ike = ike_new(&limits, &e->crypto, NULL);
 	for (uint32_t i = 0; e->ike && i < n; i++) {
@@ -606,6 +746,7 @@ int main(int argc, char **argv)
 		fputs("ike_bench: libsodium cannot be used\n", stderr);
 		return 1;
 	}
+	make_identities();
 	if (!json)
 		printf("%-9s  %-16s %7s %9s %12s %12s %12s %9s\n", "transport", "mode", "n",
 		       "per s", "initiator us", "responder us", "resp. /s/core", "B per SA");
