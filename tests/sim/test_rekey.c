@@ -251,8 +251,55 @@ static void delete_overtakes(struct world *w, unsigned k)
 	world_run(w, span_s(30));
 }
 
+static struct {
+	uint8_t data[IKE_MESSAGE_MAX];
+	size_t size;
+} held;
+
+/* B's response to CREATE_CHILD_SA. */
+static bool hold_response(struct world *w, int from, const uint8_t *data, size_t size)
+{
+	(void)w;
+	if (from != 1 || data[18] != IKE_CREATE_CHILD_SA || !(data[19] & IKE_FLAG_RESPONSE))
+		return false;
+	memcpy(held.data, data, size);
+	held.size = size;
+	return true;
+}
+
+/* What is deleted before it was made is not made. */
+static void deleted_before_it_was_made(struct world *w)
+{
+	struct ike_event ev = {.type = IKE_EV_PACKET};
+	uint64_t made;
+
+	connect_pair(w);
+	w->filter = hold_response;
+	node_event(A, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_ms(5));
+	must(w, held.size != 0, "no response");
+	w->filter = NULL;
+	dp_restart(B);             /* deletes its children one by one */
+	world_run(w, span_ms(10)); /* and makes a new one */
+	w->faults.cut = true;
+	ev.now = node_now(A);
+	ev.packet.local = (struct ip_endpoint){A->addr, 500};
+	ev.packet.remote = (struct ip_endpoint){B->addr, 500};
+	ev.packet.data = held.data;
+	ev.packet.size = held.size;
+	made = count(A, IKE_CNT_CHILD_ESTABLISHED) + count(A, IKE_CNT_CHILD_REKEYED);
+	node_step(A, &ev);
+	world_run(w, span_ms(20));
+	must(w, count(A, IKE_CNT_CHILD_ESTABLISHED) + count(A, IKE_CNT_CHILD_REKEYED) == made,
+	     "a child that the peer has deleted");
+	w->faults.cut = false;
+	must_settle(w, 60);
+}
+
 static void response_after_delete(struct world *w)
 {
+	deleted_before_it_was_made(w);
+
 	in_each_weather(w, 16, delete_overtakes);
 }
 
