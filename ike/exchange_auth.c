@@ -10,6 +10,7 @@
  *	responder: request -> [mix PPK] verify, sign, install the child -> response
  */
 #include <stdlib.h>
+#include "ike/id.h"
 #include "ike/ike_int.h"
 
 #define VALID_MAX    (10ull * 365 * 86400) /* beyond it, nobody waits for a certificate to end */
@@ -60,7 +61,30 @@ static struct ike_child *make_child(struct ike_sa *sa)
 
 /* ------------------------------------------------------------------ initiator */
 
-/* RFC 7296 2.4: true as long as we have no other IKE SA with this peer. */
+static bool same_id(const struct ike_id *a, const struct ike_id *b)
+{
+	return ike_id_equal(a->type, rd_of(a->data, a->size), b);
+}
+
+/* Another tunnel with the same two identities: the second bore of a connection, as a rule. */
+static bool has_twin(const struct ike_tunnel *t)
+{
+	const struct ike_tunnel *other;
+
+	TAILQ_FOREACH(other, &t->ike->tunnels, entry)
+	{
+		if (other != t && !TAILQ_EMPTY(&other->sas) &&
+		    same_id(&t->cfg.remote_id, &other->cfg.remote_id) &&
+		    same_id(&t->cfg.local_id, &other->cfg.local_id))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * RFC 7296 2.4: true as long as this is the only IKE SA between the two identities. A peer that is told
+ * so deletes every other one; those of other tunnels count even while they are being made.
+ */
 static bool first_contact(const struct ike_sa *sa)
 {
 	struct ike_sa *other;
@@ -70,7 +94,7 @@ static bool first_contact(const struct ike_sa *sa)
 		if (other != sa && !(other->initiator && ike_sa_connecting(other)))
 			return false;
 	}
-	return true;
+	return !has_twin(sa->tunnel);
 }
 
 static void build_ppk_identity(const struct ike_tunnel_cfg *cfg, struct ike_builder *b)
