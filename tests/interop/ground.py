@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from lab.net import Namespace, link
 from lab.strongswan import PSK
 from lab.topology import Site, Sites, Side
+import keys as kinds
 from rows import proposal
 
 FIRST = 10  # N of the first row: what is below are routers and gateways
@@ -47,7 +48,7 @@ def places(row):
         our_hosts=(f"10.1.{n}.10", f"2001:db8:1:{n:x}::10"), their_hosts=(f"10.2.{n}.10", f"2001:db8:2:{n:x}::10"),
         our_networks=[f"10.1.{n}.0/24", f"2001:db8:1:{n:x}::/64"],
         their_networks=[f"10.2.{n}.0/24", f"2001:db8:2:{n:x}::/64"],
-        our_id="gw-a.example.net", their_id=f"{row.name}.example.net")
+        our_id=kinds.OUR_ID, their_id=kinds.their_id(kinds.of(row)) if kinds.of(row) else f"{row.name}.example.net")
 
 
 class Ground:
@@ -128,7 +129,7 @@ class Ground:
 
 # ------------------------------------------------------------ configurations
 
-def configure_ours(tb, ground):
+def configure_ours(tb, ground, keys):
     """The gateway's ports and one connection a row."""
     tb.config["ports"] = [
         {"name": "wan", "device": tb.config["ports"][0]["device"],
@@ -146,22 +147,26 @@ def configure_ours(tb, ground):
                   "esp": {"encryption": [esp_encr], **({"integrity": [esp_integ]} if esp_integ else {}),
                           "pfs": [pfs] if pfs else "none", "esn": [row.esn]},
                   "dpd": {"interval": "10s", "timeout": "40s", "action": "clear"}}
+        if kinds.of(row):
+            tunnel.update(keys.ours(row))
         for k, v in row.ours.items():
             tunnel[k] = {**tunnel[k], **v} if isinstance(v, dict) and k in tunnel else v
         tb.config["connections"].append({"name": row.name, "local_networks": p.our_networks,
                                          "remote_networks": p.their_networks, "tunnels": [tunnel]})
 
 
-def configure_theirs(charon, ground):
+def configure_theirs(charon, ground, keys):
+    keys.install(charon)
     charon.secrets["ike-matrix"] = {"secret": f'"{PSK}"'}
     for row in ground.rows:
         p = places(row)
         esp_encr, esp_integ, pfs = row.esp
+        local, remote = keys.theirs(row) if kinds.of(row) else ({"auth": "psk"}, {"auth": "psk"})
         charon.connections[row.name] = {
             "version": "2", "mobike": "no", "dpd_delay": "0s", "rekey_time": "0s", "reauth_time": "0s",
             "keyingtries": "1", "local_addrs": p.their_local, "remote_addrs": p.our_public,
             "proposals": proposal(*row.ike), **row.theirs,
-            "local": {"auth": "psk", "id": p.their_id}, "remote": {"auth": "psk", "id": p.our_id},
+            "local": {**local, "id": p.their_id}, "remote": {**remote, "id": p.our_id},
             "children": {row.name: {
                 "local_ts": ",".join(p.their_networks), "remote_ts": ",".join(p.our_networks), "mode": "tunnel",
                 "rekey_time": "0s", "start_action": "none", "dpd_action": "clear",

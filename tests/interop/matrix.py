@@ -15,6 +15,7 @@ import collections
 import fnmatch
 import json
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -27,8 +28,14 @@ from lab.twinbore import Twinbore  # noqa: E402
 
 import ground as grounds  # noqa: E402
 import rows as tables  # noqa: E402
+from keys import Keys, of as kind_of  # noqa: E402
 from peers import PEERS  # noqa: E402
 from steps import STEPS  # noqa: E402
+
+# Kinds of certificates as `show sas` begins to name their signatures.
+AUTH_SHOWN = {"rsa": "rsa", "rsa-4096": "rsa", "rsa-pss": "rsa-pss", "ecdsa": "ecdsa-sha2-256", "ecdsa-384": "ecdsa-sha2-384",
+              "ecdsa-521": "ecdsa-sha2-512", "chain": "ecdsa-sha2-256", "raw-ecdsa": "ecdsa-sha2-256",
+              "raw-ed25519": "ed25519", "raw-rsa": "rsa"}
 
 
 class Trial:
@@ -40,6 +47,9 @@ class Trial:
         a, b = ground.a.host, ground.b.host
         self.pairs = [((a, x), (b, y)) for x, y in zip(self.places.our_hosts, self.places.their_hosts)]
         self.n_packets = 0
+
+    def sibling(self, row):
+        return Trial(self.ground, self.tb, self.ss, row, self.say)
 
     # ------------------------------------------------------------ acts
 
@@ -81,6 +91,8 @@ class Trial:
             self.tb.call("down", tunnel=self.row.name)
         else:
             self.ss.terminate(name=self.row.name)
+            until("Twinbore's tunnel is down", lambda: not self.tb.tunnel(self.row.name)["up"])
+            self.tb.call("down", tunnel=self.row.name)  # else it would try again and again
         self.ss.wait_down(name=self.row.name)
         until("Twinbore holds no SA of it", self.nothing_here)
 
@@ -104,6 +116,9 @@ class Trial:
         child, = (s for s in self.tb.sas(name, "child") if s["state"] != "lingering")
         self.same("Twinbore's IKE SA", ike, {"suite": tables.shown_by_us(*row.ike)})
         self.same("Twinbore's child", child, {"suite": tables.shown_by_us(*esp, row.esn)})
+        for side, wanted in (("auth_local", row.auth), ("auth_remote", row.their_auth or row.auth)):
+            if not ike[side].startswith(AUTH_SHOWN.get(wanted, wanted)):
+                raise LabError(f"{side} is {ike[side]!r} where it is to be {wanted}")
         sa, = self.ss.sas(name)
         self.same("strongSwan's IKE SA", sa, tables.shown_by_strongswan(*row.ike))
         theirs, = (c for c in sa["child-sas"].values() if c["state"] == "INSTALLED")
@@ -138,18 +153,27 @@ class Seen:
 
     def __init__(self, ground):
         self.tail = wire.Tail(*ground.a.wire)
+        self.ours = {socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a) for a in ground.a.outside}
 
     def __enter__(self):
         self.tail.__enter__()
         return self
 
-    def judge(self, n_packets, esp):
+    def judge(self, n_packets, esp, row=None):
         """Nothing in clear since the last call; the packets of the flows went by as `esp`, and nothing in
-        the other form of it."""
+        the other form of it; long messages of IKE were cut by those that the row names."""
         classes = collections.Counter()
+        cut = {"ours": 0, "theirs": 0}
+
+        def watched():
+            for p in self.tail.more():
+                source, message = wire.ike_message(p.data)
+                if message and message[16] == wire.SKF:
+                    cut["ours" if source in self.ours else "theirs"] += 1
+                yield p
 
         def all_there():
-            classes.update(wire.judge(self.tail.more(), patterns=grounds.INNER))
+            classes.update(wire.judge(watched(), patterns=grounds.INNER))
             return classes[esp] >= n_packets
 
         try:
@@ -159,6 +183,10 @@ class Seen:
         for other in {"esp", "esp-in-udp"} - {esp}:
             if classes[other]:
                 raise LabError(f"on the wire are {classes[other]} {other} where all is to be {esp}")
+        if row and row.fragments:
+            for side, n in cut.items():
+                if (n > 0) != (row.fragments in (side, "both")):
+                    raise LabError(f"{n} fragments of IKE messages by {side}, where it is to be {row.fragments}")
 
     def __exit__(self, *exc):
         return self.tail.__exit__(*exc)
@@ -171,13 +199,15 @@ def width(rows, column):
 def run_rows(tap, world, peer, rows, out):
     ground = grounds.Ground(world, rows, kernel=peer.KERNEL)
     tb = Twinbore(ground.a)
-    grounds.configure_ours(tb, ground)
+    keys = Keys(world, sorted({k for k in map(kind_of, rows) if k}))
+    grounds.configure_ours(tb, ground, keys)
     widths = [max(width(rows, n), len(c)) for n, c in enumerate(tables.Row.COLUMNS)]
 
     def line(cells):
         return "  ".join(c.ljust(w) for c, w in zip(cells, widths))
 
-    with wire.Guard(*ground.wires), Seen(ground) as seen, peer.serve(ground, grounds.configure_theirs) as ss, tb:
+    with wire.Guard(*ground.wires), Seen(ground) as seen, \
+            peer.serve(ground, lambda ss, g: grounds.configure_theirs(ss, g, keys)) as ss, tb:
         tap.say("         " + line(tables.Row.COLUMNS))
         for row in rows:
             started = time.monotonic()
@@ -185,7 +215,7 @@ def run_rows(tap, world, peer, rows, out):
             with tap.case(line(row.cells())) as say:
                 trial = Trial(ground, tb, ss, row, say)
                 trial.run()
-                seen.judge(trial.n_packets, peer.esp_class(row))
+                seen.judge(trial.n_packets, peer.esp_class(row), row)
             if not tap.last_ok:
                 trial.abandon()
             if out:
@@ -215,7 +245,7 @@ def main():
             print("  ".join(c.ljust(w) for c, w in zip(cells, widths)).rstrip())
         print(f"{len(rows)} rows")
         return 0
-    need("ip", "nft", "ethtool", "tcpdump", *peer.NEEDS)
+    need("ip", "nft", "ethtool", "tcpdump", "openssl", *peer.NEEDS)
     tap = Tap()
     with open(o.json or os.devnull, "w") as out:
         for first in range(0, len(rows), grounds.MOST_ROWS):

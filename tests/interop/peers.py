@@ -6,6 +6,8 @@ import contextlib
 from lab.strongswan import Charon
 from lab.uml import Guest, GuestCharon
 
+OPTIONS = {"fragment_size": "600"}
+
 
 class Userspace:
     """strongSwan 5.9 with its own ESP, which is always in UDP."""
@@ -16,7 +18,7 @@ class Userspace:
     @staticmethod
     @contextlib.contextmanager
     def serve(ground, configure):
-        charon = Charon(ground.b.gw, "b")
+        charon = Charon(ground.b.gw, "b", OPTIONS)
         configure(charon, ground)
         with charon:
             yield charon
@@ -37,7 +39,7 @@ class Kernel:
     def serve(ground, configure):
         with Guest(ground.b.gw, ("eth0", "eth1")) as guest:
             guest.run("ip -batch -", stdin="\n".join(ground.peer_addresses()) + "\n")
-            charon = GuestCharon(guest, "b", ground.b.host, "10.2.0.1")
+            charon = GuestCharon(guest, "b", ground.b.host, "10.2.0.1", OPTIONS)
             configure(charon, ground)
             with charon:
                 yield charon

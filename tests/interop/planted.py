@@ -13,6 +13,7 @@ from lab.twinbore import Twinbore  # noqa: E402
 
 import ground as grounds  # noqa: E402
 import rows as tables  # noqa: E402
+from keys import Keys  # noqa: E402
 from matrix import Seen, Trial  # noqa: E402
 from rows import Row  # noqa: E402
 
@@ -53,8 +54,9 @@ def main():
             r.number = n
         ground = grounds.Ground(world, rows)
         tb, ss = Twinbore(ground.a), Charon(ground.b.gw, "b")
-        grounds.configure_ours(tb, ground)
-        grounds.configure_theirs(ss, ground)
+        keys = Keys(world, [])
+        grounds.configure_ours(tb, ground, keys)
+        grounds.configure_theirs(ss, ground, keys)
         # strongSwan takes no PFS group in the other row, though the table says that there is one.
         ss.connections["other"]["children"]["other"]["esp_proposals"] = "aes256gcm16"
         tb.config["connections"][1]["tunnels"][0]["esp"]["pfs"] = "none"

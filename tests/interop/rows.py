@@ -14,10 +14,10 @@ DH_NAMES = {2: "modp1024", 5: "modp1536", 14: "modp2048", 15: "modp3072", 16: "m
 
 # A cipher with its integrity algorithm, for IKE and for ESP.
 CIPHERS = (("aes-128-gcm-16", None), ("aes-256-gcm-16", None), ("aes-128-cbc", "sha2-256"),
-           ("aes-256-cbc", "sha2-384"), ("aes-256-cbc", "sha2-512"))
+           ("aes-256-cbc", "sha2-384"), ("aes-256-cbc", "sha2-512"), ("chacha20-poly1305", None))
 PRF_OF_AEAD = {"aes-128-gcm-16": "sha2-256", "aes-256-gcm-16": "sha2-384", "chacha20-poly1305": "sha2-512"}
-GROUPS = (14, 19, 20, 21, 31)
-AUTHS = ("psk",)
+GROUPS = (14, 15, 16, 19, 20, 21, 31)
+AUTHS = ("psk", "rsa", "ecdsa", "ed25519")
 PATHS = ("direct", "nat-ours", "nat-theirs")
 FAMILIES = ("v4", "v6")
 ROLES = ("initiator", "responder")
@@ -25,14 +25,16 @@ ENDERS = ("ours", "theirs")  # who deletes at the end
 
 # The option space of the best known cloud's tunnels. With GCM the phase 1 integrity names the PRF.
 AWS_ENCRYPTION = ("aes-128-cbc", "aes-256-cbc", "aes-128-gcm-16", "aes-256-gcm-16")
-AWS_INTEGRITY = ("sha2-256", "sha2-384", "sha2-512")
-AWS_GROUPS_1 = (14, 19, 20, 21)
-AWS_GROUPS_2 = (14, 19, 20, 21)
+AWS_INTEGRITY = ("sha1", "sha2-256", "sha2-384", "sha2-512")
+AWS_GROUPS_1 = (2, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24)
+AWS_GROUPS_2 = (2, 5) + AWS_GROUPS_1[1:]
 
 
 @dataclass
 class Row:
-    """One tunnel. `role`: whether Twinbore initiates. `ours`: keys of our tunnel; `theirs` and
+    """One tunnel. `role`: whether Twinbore initiates. `auth`: how Twinbore authenticates, and strongSwan too
+    unless `their_auth` says otherwise. `fragments`: who must cut long messages, `ours`, `theirs`, `both`
+    or `none`; empty: whoever wants to. `ours`: keys of our tunnel; `theirs` and
     `child`: of strongSwan's connection and its child. `steps`: names of further acts (steps.py)."""
 
     name: str
@@ -44,6 +46,8 @@ class Row:
     family: str = "v4"
     ender: str = "ours"
     esn: bool = False
+    their_auth: str = ""
+    fragments: str = ""
     ours: dict = field(default_factory=dict)
     theirs: dict = field(default_factory=dict)
     child: dict = field(default_factory=dict)
@@ -53,8 +57,10 @@ class Row:
     COLUMNS = ("row", "role", "auth", "ike", "esp", "path", "outer", "delete", "more")
 
     def cells(self):
-        return (self.name, self.role, self.auth, proposal(*self.ike), proposal(self.esp[0], self.esp[1], None, self.esp[2]) +
-                ("-esn" if self.esn else ""), self.path, self.family, self.ender, " ".join(self.steps))
+        auth = self.auth + (f"/{self.their_auth}" if self.their_auth else "")
+        more = list(self.steps) + ([f"fragments:{self.fragments}"] if self.fragments else [])
+        return (self.name, self.role, auth, proposal(*self.ike), proposal(self.esp[0], self.esp[1], None, self.esp[2]) +
+                ("-esn" if self.esn else ""), self.path, self.family, self.ender, " ".join(more))
 
 
 # ------------------------------------------------------------ in strongSwan's words
@@ -177,6 +183,45 @@ def aws_rows(full):
     return rows
 
 
+def algorithm_rows():
+    """Values that the pairs do not hold."""
+    rows = [Row(f"ike-{encr}", ("initiator", "responder")[n % 2], ike=(encr, None, "sha2-256", 19))
+            for n, encr in enumerate(f"aes-{bits}-gcm-{tag}" for bits in (128, 192, 256) for tag in (8, 12, 16))]
+    rows += [Row(f"esp-{encr}", ("responder", "initiator")[n % 2], esp=(encr, None, 19))
+             for n, encr in enumerate(f"aes-{bits}-gcm-{tag}" for bits in (128, 192, 256) for tag in (8, 12, 16))]
+    rows += [Row("aes-192-cbc", ike=("aes-192-cbc", "sha2-256", "sha2-256", 31), esp=("aes-192-cbc", "sha2-256", 31)),
+             Row("sha1", "responder", ike=("aes-128-cbc", "sha1", "sha1", 14), esp=("aes-128-cbc", "sha1", 14)),
+             Row("x448", ike=("aes-256-gcm-16", None, "sha2-512", 32), esp=("aes-256-gcm-16", None, 32))]
+    return rows
+
+
+def auth_rows():
+    """Kinds of keys and chains that the pairs do not hold, and what may be on one side alone."""
+    rows = [Row(f"{kind}-{role}", role, kind, family=family)
+            for kind in ("rsa-4096", "rsa-pss", "ecdsa-384", "ecdsa-521", "ed448", "chain", "raw-ecdsa", "raw-ed25519", "raw-rsa")
+            for role, family in zip(ROLES, FAMILIES)]
+    return rows + [
+        Row("psk-by-us", "initiator", "psk", their_auth="ecdsa"),
+        Row("psk-by-them", "responder", "rsa", their_auth="psk"),
+        Row("twins", "initiator", "ecdsa", steps=("twin",)),
+        Row("twins-nat", "initiator", "ed25519", path="nat-ours", steps=("twin",)),
+        Row("certificate-nat", "initiator", "rsa", path="nat-ours", family="v6"),
+    ]
+
+
+def fragment_rows():
+    """strongSwan cuts at 600 bytes in all rows; ours cuts at 1280 unless the row says otherwise."""
+    return [
+        Row("fragments-rsa", auth="rsa-4096", fragments="both"),
+        Row("fragments-rsa-theirs", "responder", "rsa-4096", path="nat-ours", fragments="both"),
+        Row("fragments-small", auth="ecdsa", ours={"fragment_size": 256}, family="v6", fragments="both"),
+        Row("fragments-ours", "responder", ours={"fragment_size": 256}, fragments="ours"),
+        Row("no-fragments", auth="ecdsa", ours={"fragmentation": False}, theirs={"send_certreq": "no"}, fragments="none"),
+        Row("no-fragments-theirs", "responder", "ecdsa", ours={"fragment_size": 256},
+            theirs={"fragmentation": "no", "send_certreq": "no"}, fragments="none"),
+    ]
+
+
 def feature_rows():
     return [
         Row("no-pfs", esp=("aes-256-gcm-16", None, None)),
@@ -215,4 +260,5 @@ def kernel_rows(strength):
 def table(peer, full=False):
     if peer == "kernel":
         return kernel_rows(3 if full else 2)
-    return suite_rows(3 if full else 2) + aws_rows(full) + feature_rows()
+    return (suite_rows(3 if full else 2) + aws_rows(full) + algorithm_rows() + auth_rows() + fragment_rows() +
+            feature_rows())

@@ -39,4 +39,17 @@ def many_rekeys(t):
         t.say(f"{flow.lossless()} packets over 30 rekeys")
 
 
-STEPS = {"dead-peer": dead_peer, "child-delete-theirs": child_delete_theirs, "many-rekeys": many_rekeys}
+def twin(t):
+    """A second tunnel between the same identities: neither end may take it for the first one come again (RFC 7296
+    2.4), whichever was first."""
+    other = t.sibling(next(r for r in t.ground.rows if r.auth == t.row.auth and not r.steps and r.role == "initiator"))
+    ours, theirs = t.tb.ids(t.row.name, "ike"), t.ss.ids("ike", t.row.name)
+    other.begin()
+    other.reach()
+    t.reach()
+    assert t.tb.ids(t.row.name, "ike") == ours and t.ss.ids("ike", t.row.name) == theirs, "the first tunnel was replaced"
+    other.end()
+    t.reach()
+
+
+STEPS = {"twin": twin, "dead-peer": dead_peer, "child-delete-theirs": child_delete_theirs, "many-rekeys": many_rekeys}

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 from .world import LabError
 
+SKF = 53  # the next payload of a fragment, RFC 7383 2.5
 MARKER = b"TWINBORE-IN-CLEAR"
 
 # Everything that is not allowed, for the kernel's filter: a capture with it stays empty and cheap,
@@ -138,6 +139,20 @@ def classify(frame):
     if v == 6 and protocol == 0 and len(body) >= 9 and body[8] in (130, 131, 132, 143):
         return "mld", None
     return "other", f"IPv{v} protocol {protocol}"
+
+
+def ike_message(frame):
+    """Source address and bytes of an IKE message; (None, None) for anything else."""
+    if classify(frame)[0] != "ike":
+        return None, None
+    if frame[12:14] == b"\x08\x00":
+        source, body = frame[26:30], frame[14 + (frame[14] & 15) * 4:]
+    else:
+        source, body = frame[22:38], frame[54:]
+    message = body[8:]
+    if 4500 in struct.unpack_from("!HH", body):
+        message = message[4:]
+    return (source, message) if len(message) >= 28 else (None, None)
 
 
 def judge(packets, inner=(), patterns=()):
