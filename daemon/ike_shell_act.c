@@ -28,7 +28,8 @@ static bool network_may_repeat(enum ike_happening h)
 	case IKE_HAP_NO_PROPOSAL:
 	case IKE_HAP_TS_UNACCEPTABLE:
 	case IKE_HAP_COOKIES_ON:
-	case IKE_HAP_COOKIES_OFF: return true;
+	case IKE_HAP_COOKIES_OFF:
+	case IKE_HAP_IKEV1_DECLINED: return true;
 	case IKE_HAP_IKE_UP:
 	case IKE_HAP_IKE_DOWN:
 	case IKE_HAP_IKE_REKEYED:

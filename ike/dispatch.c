@@ -11,6 +11,7 @@
  */
 #include "ike/ike_int.h"
 
+#define VERSION_AT     17 /* within the header */
 #define IN(state)      (1u << IKE_ST_##state)
 #define ANY_TOLERATED  (IKE_HAS_VENDOR | IKE_HAS_CP | IKE_HAS_CERT | IKE_HAS_CERTREQ)
 #define CHILD_PAYLOADS (IKE_HAS_SA | IKE_HAS_TSI | IKE_HAS_TSR)
@@ -362,6 +363,24 @@ static void answer_version(struct ike *ike, const struct ike_packet *p)
 		ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, buf, size);
 }
 
+/*
+ * An answer would be in another protocol; but a peer that is set to IKEv1 is a frequent reason for a
+ * tunnel that never comes up. Told only of addresses that a tunnel names, and not too often.
+ */
+static void decline_ikev1(struct ike *ike, const struct ike_packet *p)
+{
+	const struct ike_tunnel *t =
+		ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, NULL);
+	char at[IP_ENDPOINT_STRLEN];
+	struct sb s;
+
+	if (!t || p->data[VERSION_AT] >> 4 != 1 || !ike_may_complain(ike))
+		return;
+	s = ike_event(ike, IKE_HAP_IKEV1_DECLINED, t->cfg.remote.family == IP_NONE ? NULL : t);
+	sb_printf(&s, "IKEv1 from %s is declined: set the peer to IKEv2",
+		  ip_endpoint_format(&p->remote, at));
+}
+
 static void take_init(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
 		      struct ike_sa *sa)
 {
@@ -407,6 +426,8 @@ void ike_dispatch(struct ike *ike, const struct ike_packet *p)
 		ike_count(ike, ike_counter_of(err));
 		if (err == IKE_ERR_VERSION)
 			answer_version(ike, p);
+		else if (err == IKE_ERR_IKEV1)
+			decline_ikev1(ike, p);
 		return;
 	}
 	/* The Initiator flag is the sender's: the other SPI is ours (3.1). */

@@ -328,6 +328,7 @@ enum ike_happening {
 	IKE_HAP_PEER_MOVED,
 	IKE_HAP_COOKIES_ON,
 	IKE_HAP_COOKIES_OFF,
+	IKE_HAP_IKEV1_DECLINED,
 	IKE_HAP_END,
 };
 const char *ike_happening_name(enum ike_happening h); /* "ike-up", ... */

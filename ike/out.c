@@ -199,6 +199,7 @@ const char *ike_happening_name(enum ike_happening h)
 		[IKE_HAP_PEER_MOVED] = "peer-moved",
 		[IKE_HAP_COOKIES_ON] = "cookies-on",
 		[IKE_HAP_COOKIES_OFF] = "cookies-off",
+		[IKE_HAP_IKEV1_DECLINED] = "ikev1-declined",
 	};
 
 	return (unsigned)h < IKE_HAP_END ? names[h] : "?";

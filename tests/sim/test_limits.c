@@ -128,6 +128,44 @@ static void no_room_for_octets(void **state)
 	assert_true(enough > n / 4 && enough < n);
 }
 
+/* ------------------------------------------------------------------------ IKEv1 */
+
+/* A first Main Mode message: declined, and said so, but only of a peer's address and not too often. */
+static void ikev1(void **state)
+{
+	struct world *w = &the_world;
+	uint8_t main_mode[60] = {1, 2, 3,        4,           5,        6,
+				 7, 8, [16] = 1, [17] = 0x10, [18] = 2, [27] = 60};
+	struct ike_event ev = {.type = IKE_EV_PACKET};
+	unsigned sent = 0;
+
+	(void)state;
+	world_init(w, 5);
+	w->esp_period_us = 0;
+	A->cfg[0].startup = IKE_STARTUP_ADD;
+	must(w, world_start(w), "no start");
+	ev.now = w->now;
+	ev.packet.local = (struct ip_endpoint){B->addr, IKE_PORT};
+	ev.packet.data = main_mode;
+	ev.packet.size = sizeof(main_mode);
+	for (unsigned i = 0; i < 100; i++) {
+		ev.packet.remote = (struct ip_endpoint){i & 1 ? A->addr : ip_v4(10, 9, 8, 7), 500};
+		main_mode[17] = i % 3 ? 0x10 : 0;
+		ike_step(B->ike, &ev, &B->out);
+		for (size_t k = 0; k < B->out.n; k++)
+			sent += B->out.actions[k].type == IKE_ACT_SEND;
+		ev.type = IKE_EV_TICK;
+		node_step(B, &ev); /* carries the actions out */
+		ev.type = IKE_EV_PACKET;
+	}
+	assert_int_equal(sent, 0);
+	assert_int_equal(count(B, IKE_CNT_RX_IKEV1), 100);
+	assert_in_range(B->n_events[IKE_HAP_IKEV1_DECLINED], 1, 10);
+	assert_non_null(strstr(B->last_event[IKE_HAP_IKEV1_DECLINED], "192.0.2.1"));
+	assert_int_equal(count_sas(B, 0).ike, 0);
+	world_fini(w);
+}
+
 /* ------------------------------------------------------------- no way to answer */
 
 /* RFC 5282 3.1: the counter of IVs is used up, so that nothing can be sealed any more. */
@@ -363,11 +401,9 @@ static void wrong_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_room_for_octets),
-		cmocka_unit_test(no_response),
-		cmocka_unit_test(strangers_are_answered_little),
-		cmocka_unit_test(repetitions),
-		cmocka_unit_test(wrong_keys),
+		cmocka_unit_test(ikev1),       cmocka_unit_test(no_room_for_octets),
+		cmocka_unit_test(no_response), cmocka_unit_test(strangers_are_answered_little),
+		cmocka_unit_test(repetitions), cmocka_unit_test(wrong_keys),
 	};
 
 	if (!secret_init())
