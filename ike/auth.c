@@ -5,7 +5,7 @@
 
 size_t ike_auth_octets(const struct ike_crypto *c, enum ike_prf prf, struct rd message,
 		       struct rd other_nonce, const struct secret *sk_p, struct rd id_body,
-		       uint8_t *out, size_t size)
+		       struct rd int_auth, uint8_t *out, size_t size)
 {
 	const struct ike_prf_desc *d = ike_prf_desc(prf);
 	const struct ike_iov in = {id_body.p, id_body.size};
@@ -20,7 +20,9 @@ size_t ike_auth_octets(const struct ike_crypto *c, enum ike_prf prf, struct rd m
 	mac = wr_reserve(&w, d->size);
 	if (!mac || !c->prf(c->ctx, prf, secret_data(sk_p), secret_size(sk_p), &in, 1, mac))
 		return 0;
-	return w.n;
+	/* RFC 9242 3.3.2: ... | IntAuth. */
+	wr_bytes(&w, int_auth.p, int_auth.size);
+	return wr_ok(&w) ? w.n : 0;
 }
 
 bool ike_auth_psk(const struct ike_crypto *c, enum ike_prf prf, const uint8_t *psk, size_t psk_size,

@@ -104,6 +104,18 @@ struct ike_child *ike_child_by_spi_out(struct ike_tunnel *t, uint32_t spi_out)
 	return NULL;
 }
 
+struct ike_child *ike_child_by_spi_in(struct ike_tunnel *t, uint32_t spi_in)
+{
+	struct ike_child *c;
+
+	TAILQ_FOREACH(c, &t->children, entry)
+	{
+		if (c->spi_in == spi_in)
+			return c;
+	}
+	return NULL;
+}
+
 struct ike_child *ike_child_by_slot(struct ike *ike, uint32_t slot)
 {
 	return slot < ike->limits.max_children ? ike->slots[slot] : NULL;

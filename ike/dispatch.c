@@ -18,10 +18,12 @@
 
 /* What a request is about, as far as the payloads tell. */
 enum subject {
+	ABOUT_INTERMEDIATE,
 	ABOUT_AUTH,
 	ABOUT_NEW_CHILD,
 	ABOUT_REKEY_CHILD,
 	ABOUT_REKEY_IKE,
+	ABOUT_FOLLOWUP,
 	ABOUT_INFO,
 };
 
@@ -37,6 +39,8 @@ struct transition {
 };
 
 static const struct transition requests[] = {
+	{"ike-intermediate", IN(INIT_DONE), IKE_INTERMEDIATE, ABOUT_INTERMEDIATE, 0, UINT32_MAX,
+	 ike_intermediate_request, IN(INIT_DONE) | IN(GONE)},
 	{"ike-auth", IN(INIT_DONE), IKE_AUTH, ABOUT_AUTH, IKE_HAS_IDI | IKE_HAS_AUTH,
 	 IKE_HAS_IDR | CHILD_PAYLOADS | ANY_TOLERATED, ike_auth_request, IN(VERIFY) | IN(GONE)},
 	{"child-create", IN(ESTABLISHED), IKE_CREATE_CHILD_SA, ABOUT_NEW_CHILD,
@@ -48,6 +52,10 @@ static const struct transition requests[] = {
 	{"ike-rekey", IN(ESTABLISHED), IKE_CREATE_CHILD_SA, ABOUT_REKEY_IKE,
 	 IKE_HAS_SA | IKE_HAS_NONCE | IKE_HAS_KE, ANY_TOLERATED, ike_rekey_request,
 	 IN(ESTABLISHED) | IN(REPLACED)},
+	{"followup-ke", IN(ESTABLISHED), IKE_FOLLOWUP_KE, ABOUT_FOLLOWUP, 0, UINT32_MAX,
+	 ike_follow_take, IN(ESTABLISHED) | IN(REPLACED)},
+	{"refuse", IN(REPLACED) | IN(DELETING), IKE_FOLLOWUP_KE, ABOUT_FOLLOWUP, 0, UINT32_MAX,
+	 ike_refuse_request, IN(REPLACED) | IN(DELETING)},
 	{"refuse", IN(REPLACED) | IN(DELETING), IKE_CREATE_CHILD_SA, ABOUT_NEW_CHILD, 0, UINT32_MAX,
 	 ike_refuse_request, IN(REPLACED) | IN(DELETING)},
 	{"refuse", IN(REPLACED) | IN(DELETING), IKE_CREATE_CHILD_SA, ABOUT_REKEY_CHILD, 0,
@@ -60,6 +68,8 @@ static const struct transition requests[] = {
 };
 
 static const struct transition responses[] = {
+	{"ike-intermediate", IN(INTERMEDIATE), IKE_INTERMEDIATE, IKE_TASK_INTERMEDIATE, 0,
+	 UINT32_MAX, ike_intermediate_response, IN(INTERMEDIATE) | IN(SIGN) | IN(GONE)},
 	{"ike-auth", IN(AUTH_SENT), IKE_AUTH, IKE_TASK_AUTH, IKE_HAS_IDR | IKE_HAS_AUTH,
 	 CHILD_PAYLOADS | ANY_TOLERATED, ike_auth_response, IN(VERIFY) | IN(GONE)},
 	{"child-create", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_CREATE_CHILD_SA,
@@ -71,6 +81,14 @@ static const struct transition responses[] = {
 	{"ike-rekey", IN(ESTABLISHED) | IN(DELETING), IKE_CREATE_CHILD_SA, IKE_TASK_REKEY_IKE,
 	 IKE_HAS_SA | IKE_HAS_NONCE | IKE_HAS_KE, ANY_TOLERATED, ike_rekey_response,
 	 IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING)},
+	{"child-create", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_FOLLOWUP_KE,
+	 IKE_TASK_NEW_CHILD, 0, UINT32_MAX, ike_follow_response,
+	 IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING)},
+	{"child-rekey", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_FOLLOWUP_KE,
+	 IKE_TASK_REKEY_CHILD, 0, UINT32_MAX, ike_follow_response,
+	 IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING)},
+	{"ike-rekey", IN(ESTABLISHED) | IN(DELETING), IKE_FOLLOWUP_KE, IKE_TASK_REKEY_IKE, 0,
+	 UINT32_MAX, ike_follow_response, IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING)},
 	{"ike-delete", IN(DELETING), IKE_INFORMATIONAL, IKE_TASK_DELETE_IKE, 0, UINT32_MAX,
 	 ike_info_response, IN(GONE)},
 	{"child-delete", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_INFORMATIONAL,
@@ -94,8 +112,12 @@ static const struct transition *find(const struct transition *table, size_t n,
 
 static unsigned subject_of(const struct ike_msg *m)
 {
+	if (m->h.exchange == IKE_INTERMEDIATE)
+		return ABOUT_INTERMEDIATE;
 	if (m->h.exchange == IKE_AUTH)
 		return ABOUT_AUTH;
+	if (m->h.exchange == IKE_FOLLOWUP_KE)
+		return ABOUT_FOLLOWUP;
 	if (m->h.exchange != IKE_CREATE_CHILD_SA)
 		return ABOUT_INFO;
 	if (m->present & IKE_HAS_SA && m->sa.n_proposals &&
@@ -207,6 +229,11 @@ static void take_request(struct ike_sa *sa, const struct ike_packet *p, struct i
 		refuse_syntax(sa, m, err != IKE_OK ? err : IKE_ERR_MISSING);
 		return;
 	}
+	/* RFC 9370 2.2.2: all that was agreed on, before anybody is believed. */
+	if (m->h.exchange == IKE_AUTH && !ike_intermediate_complete(sa)) {
+		refuse_syntax(sa, m, IKE_ERR_MISSING);
+		return;
+	}
 	if (m->present & ~(t->required | t->optional | IKE_HAS_SK)) {
 		refuse_syntax(sa, m, IKE_ERR_SYNTAX);
 		return;
@@ -216,6 +243,30 @@ static void take_request(struct ike_sa *sa, const struct ike_packet *p, struct i
 		ike_count(sa->ike, IKE_CNT_RX_STATE);
 	if (sa->state != IKE_ST_GONE)
 		ike_sa_run(sa);
+}
+
+/* ----------------------------------------------------------------- decryption */
+
+/*
+ * A request that is repeated comes under the keys of the first time, and those are not the present ones
+ * after an exchange that has changed them (RFC 9370 2.2.2).
+ */
+static enum ike_err open_message(struct ike_sa *sa, const struct ike_packet *p,
+				 const struct ike_msg *m, uint8_t plain[IKE_MESSAGE_MAX],
+				 struct rd *inner)
+{
+	const struct ike_sa_keys *last = sa->hs ? &sa->hs->last_keys : NULL;
+	enum ike_err err = ike_sk_open(&sa->ike->crypto, &sa->suite, ike_sa_rx_keys(sa), p->data,
+				       p->size, m, plain, IKE_MESSAGE_MAX, inner);
+
+	if (err == IKE_ERR_ICV && last && last->ei && !(m->h.flags & IKE_FLAG_RESPONSE) &&
+	    m->h.message_id + 1 == sa->rx_mid)
+		err = ike_sk_open(&sa->ike->crypto, &sa->suite,
+				  (struct ike_sk_dir){last->ei, last->ai}, p->data, p->size, m,
+				  plain, IKE_MESSAGE_MAX, inner);
+	if (err != IKE_OK)
+		ike_count(sa->ike, ike_counter_of(err));
+	return err;
 }
 
 /* ------------------------------------------------------------------ fragments */
@@ -268,20 +319,12 @@ static void take_joined(struct ike_sa *sa, const struct ike_packet *p, struct ik
 
 static void take_fragment(struct ike_sa *sa, const struct ike_packet *p, struct ike_msg *m)
 {
-	struct ike *ike = sa->ike;
 	uint8_t plain[IKE_MESSAGE_MAX];
 	struct ike_joined joined;
 	struct rd inner;
-	enum ike_err err;
 
-	if (!fragment_fits(sa, m))
+	if (!fragment_fits(sa, m) || open_message(sa, p, m, plain, &inner) != IKE_OK)
 		return;
-	err = ike_sk_open(&ike->crypto, &sa->suite, ike_sa_rx_keys(sa), p->data, p->size, m, plain,
-			  sizeof(plain), &inner);
-	if (err != IKE_OK) {
-		ike_count(ike, ike_counter_of(err));
-		return;
-	}
 	if (!(m->h.flags & IKE_FLAG_RESPONSE) && m->h.message_id != sa->rx_mid) {
 		ike_response_repeat(sa, p, true);
 	} else if (ike_reassembly_add(sa, m, inner, p->size, &joined)) {
@@ -302,7 +345,6 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 	const uint32_t mid = m->h.message_id;
 	uint8_t plain[IKE_MESSAGE_MAX];
 	struct rd inner;
-	enum ike_err err;
 
 	if (sa->tunnel && sa->tunnel->resuming) { /* it will be repeated */
 		ike_count(ike, IKE_CNT_RX_STATE);
@@ -316,12 +358,8 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 		ike_count(ike, IKE_CNT_RX_STATE);
 		return;
 	}
-	err = ike_sk_open(&ike->crypto, &sa->suite, ike_sa_rx_keys(sa), p->data, p->size, m, plain,
-			  sizeof(plain), &inner);
-	if (err != IKE_OK) {
-		ike_count(ike, ike_counter_of(err));
+	if (open_message(sa, p, m, plain, &inner) != IKE_OK)
 		return;
-	}
 	if (response) {
 		if (!sa->req.data || sa->req.mid != mid || sa->req.exchange != m->h.exchange) {
 			ike_count(ike, IKE_CNT_RX_MESSAGE_ID);

@@ -3,33 +3,19 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
-/* g^ir of an exchange with PFS; size 0 without. */
-struct shared {
-	uint8_t b[IKE_DH_MAX];
-	size_t size;
-};
-
-static bool agree(const struct ike_crypto *c, struct ike_dh_key *dh, const struct ike_suite *suite,
-		  const struct ike_msg *m, struct shared *out)
+static struct rd secret_rd(const struct secret *s)
 {
-	*out = (struct shared){0};
-	if (suite->dh == IKE_DH_NONE)
-		return true;
-	if (!dh || !(m->present & IKE_HAS_KE) || m->ke.dh != suite->dh ||
-	    !c->dh_shared(c->ctx, dh, m->ke.data.p, m->ke.data.size, out->b))
-		return false;
-	out->size = ike_dh_desc(suite->dh)->shared_size;
-	return true;
+	return s ? rd_of(secret_data(s), secret_size(s)) : rd_of(NULL, 0);
 }
 
 /* Keys and object; unless IKE_OK nothing was made. */
 static enum ike_err make_child(struct ike_sa *sa, bool initiator, uint32_t slot, uint32_t spi_in,
 			       const struct ike_terms *terms, const struct ike_nonces *n,
-			       const struct shared *shared, struct ike_child **out)
+			       struct rd shared, struct ike_child **out)
 {
 	struct ike_child_keys keys = {0};
 	enum ike_err err = ike_keys_child(&sa->ike->crypto, (enum ike_prf)sa->suite.prf, sa->keys.d,
-					  &terms->suite, n, shared->b, shared->size, &keys);
+					  &terms->suite, n, shared.p, shared.size, &keys);
 
 	if (err != IKE_OK)
 		return err;
@@ -184,53 +170,28 @@ static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child
 	failed(sa, old, false);
 }
 
-void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
-			       const struct ike_msg *m)
+/* All secrets are there: the child, or the end of it. Takes the offer. */
+void ike_create_child_conclude(struct ike_sa *sa, struct ike_child *old, bool rekey,
+			       struct ike_offer *o, const struct ike_terms *terms,
+			       const struct ike_nonces *n, const struct secret *shared)
 {
-	struct ike_offer *o = sa->req.offer;
-	struct ike_child *old = sa->req.child, *c = NULL;
-	const bool rekey = sa->req.task == IKE_TASK_REKEY_CHILD;
-	const struct ike_notify_payload *error = ike_msg_error(m);
-	struct ike_nonces n;
-	struct ike_terms terms;
-	struct shared shared = {0};
-	enum ike_err err = IKE_ERR_KE;
+	struct ike_child *c = NULL;
+	const enum ike_err err =
+		make_child(sa, true, o->slot, o->spi_in, terms, n, secret_rd(shared), &c);
 
-	(void)p;
-	sa->req.offer = NULL;
-	sa->req.child = NULL;
-	if (sa->state != IKE_ST_ESTABLISHED && sa->state != IKE_ST_REPLACED)
-		goto out; /* on its way out, and the child with it */
-	if (error) {
-		refused(sa, m, old, error);
-		goto out;
-	}
-	ike_terms_check(sa->tunnel, m, false, &terms);
-	/* The peer may have chosen one of ours without PFS, whatever we sent for the others. */
-	if (!terms.error && terms.suite.dh != IKE_DH_NONE && terms.suite.dh != o->group)
-		terms.error = IKE_N_NO_PROPOSAL_CHOSEN;
-	if (terms.error) {
-		ike_terms_report(sa->tunnel, m, &terms, false);
-		failed(sa, old, false);
-		c = disown(sa, o, &terms);
-		goto out;
-	}
-	n = (struct ike_nonces){rd_of(o->nonce, sizeof(o->nonce)), m->nonce};
-	if (agree(&sa->ike->crypto, o->dh, &terms.suite, m, &shared))
-		err = make_child(sa, true, o->slot, o->spi_in, &terms, &n, &shared, &c);
 	if (err != IKE_OK) {
 		ike_count(sa->ike, ike_counter_of(err));
-		failed(sa, old, false);
-		c = disown(sa, o, &terms);
-		goto out;
+		ike_create_child_abandon(sa, old, o, terms);
+		return;
 	}
-	if (terms.suite.dh)
-		sa->tunnel->pfs_group = terms.suite.dh;
+	if (terms->suite.dh)
+		sa->tunnel->pfs_group = terms->suite.dh;
+	ike_offer_free(sa->ike, o, true);
 	if (doomed(sa, c->spi_out)) {
 		/* The peer's Delete was faster than its response: it is gone already. */
 		failed(sa, old, false);
 		ike_child_gone(c, "child-create", "deleted before it was made");
-		goto out;
+		return;
 	}
 	if (old && old->state < IKE_CH_DELETING) {
 		c->replaces = old;
@@ -242,29 +203,83 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 		      old ? old->spi_in : 0, c->spi_in, "the old one is gone already");
 	}
 	ike_child_install(c);
-out:
-	bytes_wipe(&shared, sizeof(shared));
-	ike_offer_free(sa->ike, o, c != NULL);
+}
+
+/* What the peer has, or believes to have, we cannot have. Takes the offer. */
+void ike_create_child_abandon(struct ike_sa *sa, struct ike_child *old, struct ike_offer *o,
+			      const struct ike_terms *terms)
+{
+	failed(sa, old, false);
+	ike_offer_free(sa->ike, o, disown(sa, o, terms) != NULL);
+}
+
+/* Nothing came of it at either end. Takes the offer. */
+void ike_create_child_failed(struct ike_sa *sa, struct ike_child *old, struct ike_offer *o,
+			     bool temporary)
+{
+	failed(sa, old, temporary);
+	ike_offer_free(sa->ike, o, false);
+}
+
+void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
+			       const struct ike_msg *m)
+{
+	struct ike_offer *o = sa->req.offer;
+	struct ike_child *old = sa->req.child;
+	const bool rekey = sa->req.task == IKE_TASK_REKEY_CHILD;
+	const struct ike_notify_payload *error = ike_msg_error(m);
+	struct secret *shared = NULL;
+	struct ike_nonces n;
+	struct ike_terms terms;
+
+	(void)p;
+	sa->req.offer = NULL;
+	sa->req.child = NULL;
+	if (sa->state != IKE_ST_ESTABLISHED && sa->state != IKE_ST_REPLACED) {
+		ike_offer_free(sa->ike, o, false); /* on its way out, and the child with it */
+		return;
+	}
+	if (error) {
+		refused(sa, m, old, error);
+		ike_offer_free(sa->ike, o, false);
+		return;
+	}
+	ike_terms_check(sa->tunnel, m, false, &terms);
+	/* The peer may have chosen one of ours without PFS, whatever we sent for the others. */
+	if (!terms.error && terms.suite.dh != IKE_DH_NONE && terms.suite.dh != o->group)
+		terms.error = IKE_N_NO_PROPOSAL_CHOSEN;
+	if (terms.error) {
+		ike_terms_report(sa->tunnel, m, &terms, false);
+		ike_create_child_abandon(sa, old, o, &terms);
+		return;
+	}
+	if (terms.suite.dh != IKE_DH_NONE && m->present & IKE_HAS_KE)
+		shared = ike_ke_finish(sa->ike, o->dh, terms.suite.dh, &m->ke);
+	if (terms.suite.dh != IKE_DH_NONE && !shared) {
+		ike_count(sa->ike, IKE_CNT_RX_KE);
+		ike_create_child_abandon(sa, old, o, &terms);
+		return;
+	}
+	n = (struct ike_nonces){rd_of(o->nonce, sizeof(o->nonce)), m->nonce};
+	if (ike_ke_additional(&terms.suite)) {
+		o->follow = ike_follow_of_child(&terms, &n, shared);
+		ike_follow_request(sa, old, o, m);
+		return;
+	}
+	ike_create_child_conclude(sa, old, rekey, o, &terms, &n, shared);
+	secret_free(shared);
 }
 
 /* ------------------------------------------------------------------ responder */
 
-/* Held until the inbound half stands: the peer may send the moment it reads this. */
-static bool hold_response(struct ike_sa *sa, const struct ike_child *c,
-			  const struct ike_terms *terms, const uint8_t *nonce,
-			  const uint8_t *public)
+static void build_answer(struct ike_builder *b, const struct ike_terms *terms, uint32_t spi_in,
+			 const uint8_t *nonce, const uint8_t *value, size_t value_size)
 {
-	uint8_t buf[IKE_MESSAGE_MAX];
-	struct ike_builder b;
-
-	ike_build_open_inner(&b, buf, sizeof(buf));
-	ike_terms_answer_sa(&b, terms, c->spi_in);
-	ike_build_nonce(&b, nonce, IKE_NONCE_SIZE);
+	ike_terms_answer_sa(b, terms, spi_in);
+	ike_build_nonce(b, nonce, IKE_NONCE_SIZE);
 	if (terms->suite.dh != IKE_DH_NONE)
-		ike_build_ke(&b, terms->suite.dh, public,
-			     ike_dh_desc(terms->suite.dh)->public_size);
-	ike_terms_answer_ts(&b, terms);
-	return ike_response_send(sa, &b, true);
+		ike_build_ke(b, terms->suite.dh, value, value_size);
+	ike_terms_answer_ts(b, terms);
 }
 
 static void refuse(struct ike_sa *sa, uint16_t notify)
@@ -274,18 +289,50 @@ static void refuse(struct ike_sa *sa, uint16_t notify)
 	ike_response_error(sa, notify, NULL, 0);
 }
 
+/*
+ * All secrets are there. The answer is held until the inbound half stands: the peer may send the moment
+ * it reads it. The slot is the child's, or free.
+ */
+void ike_create_child_accept(struct ike_sa *sa, struct ike_child *old, uint32_t slot,
+			     uint32_t spi_in, const struct ike_terms *terms,
+			     const struct ike_nonces *n, const struct secret *shared,
+			     struct ike_builder *answer)
+{
+	struct ike_child *c = NULL;
+	const enum ike_err err =
+		make_child(sa, false, slot, spi_in, terms, n, secret_rd(shared), &c);
+
+	if (err != IKE_OK) {
+		ike_slot_free(sa->ike, slot);
+		ike_count(sa->ike, ike_counter_of(err));
+		ike_response_error(
+			sa, err == IKE_ERR_NONCE ? IKE_N_INVALID_SYNTAX : IKE_N_TEMPORARY_FAILURE,
+			NULL, 0);
+		return;
+	}
+	if (!ike_response_send(sa, answer, true)) {
+		ike_child_gone(c, "child-create", "out of resources");
+		return;
+	}
+	if (old) {
+		c->replaces = old;
+		old->rekeyed_by_peer = c;
+		ike_timer_child_replaced(old, true);
+	}
+	c->reply_held = true;
+	ike_child_install(c);
+}
+
 static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ike_child *old)
 {
 	struct ike *ike = sa->ike;
-	const struct ike_crypto *crypto = &ike->crypto;
-	uint8_t nonce[IKE_NONCE_SIZE], public[IKE_DH_MAX];
-	struct ike_dh_key *dh = NULL;
-	struct shared shared = {0};
-	struct ike_child *c = NULL;
+	uint8_t nonce[IKE_NONCE_SIZE], value[IKE_DH_MAX], buf[IKE_MESSAGE_MAX];
+	struct secret *shared = NULL;
+	size_t value_size = 0;
 	uint32_t slot, spi_in;
+	struct ike_builder b;
 	struct ike_terms terms;
 	struct ike_nonces n;
-	enum ike_err err;
 
 	ike_terms_answer(sa->tunnel, m, false, &terms);
 	if (terms.error) {
@@ -305,45 +352,42 @@ static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ik
 		refuse(sa, IKE_N_NO_ADDITIONAL_SAS);
 		return;
 	}
-	if (terms.suite.dh != IKE_DH_NONE)
-		dh = crypto->dh_new(crypto->ctx, (enum ike_dh)terms.suite.dh, public);
-	if (!agree(crypto, dh, &terms.suite, m, &shared)) {
-		ike_count(ike, IKE_CNT_RX_KE);
-		refuse(sa, IKE_N_INVALID_SYNTAX);
-		goto out;
+	if (terms.suite.dh != IKE_DH_NONE) {
+		shared = ike_ke_answer(ike, terms.suite.dh, &m->ke, value, &value_size);
+		if (!shared) {
+			ike_count(ike, IKE_CNT_RX_KE);
+			refuse(sa, IKE_N_INVALID_SYNTAX);
+			return;
+		}
 	}
 	if (!ike_slot_alloc(ike, &slot, &spi_in)) {
 		refuse(sa, IKE_N_NO_ADDITIONAL_SAS);
-		goto out;
+		secret_free(shared);
+		return;
 	}
 	n = (struct ike_nonces){m->nonce, rd_of(nonce, sizeof(nonce))};
-	err = make_child(sa, false, slot, spi_in, &terms, &n, &shared, &c);
-	if (err != IKE_OK) {
-		ike_slot_free(ike, slot);
-		ike_count(ike, ike_counter_of(err));
-		ike_response_error(
-			sa, err == IKE_ERR_NONCE ? IKE_N_INVALID_SYNTAX : IKE_N_TEMPORARY_FAILURE,
-			NULL, 0);
-		goto out;
+	ike_build_open_inner(&b, buf, sizeof(buf));
+	build_answer(&b, &terms, spi_in, nonce, value, value_size);
+	if (ike_ke_additional(&terms.suite)) {
+		struct ike_follow *f = ike_follow_of_child(&terms, &n, shared);
+
+		if (f) {
+			f->slot = slot;
+			f->spi_in = spi_in;
+			f->rekey = old != NULL;
+			f->old_spi_in = old ? old->spi_in : 0;
+		} else {
+			ike_slot_free(ike, slot);
+		}
+		ike_follow_await(sa, f, &b);
+		return;
 	}
-	if (!hold_response(sa, c, &terms, nonce, public)) {
-		ike_child_gone(c, "child-create", "out of resources");
-		goto out;
-	}
-	if (old) {
-		c->replaces = old;
-		old->rekeyed_by_peer = c;
-		ike_timer_child_replaced(old, true);
-	}
-	c->reply_held = true;
-	ike_child_install(c);
-out:
-	bytes_wipe(&shared, sizeof(shared));
-	crypto->dh_free(crypto->ctx, dh);
+	ike_create_child_accept(sa, old, slot, spi_in, &terms, &n, shared, &b);
+	secret_free(shared);
 }
 
 /* RFC 7296 2.25.2: no child is made while the IKE SA is being rekeyed or closed. */
-static bool ike_sa_in_change(const struct ike_sa *sa)
+bool ike_sa_in_change(const struct ike_sa *sa)
 {
 	return (sa->req.data && sa->req.task == IKE_TASK_REKEY_IKE) || sa->redundant ||
 	       sa->state != IKE_ST_ESTABLISHED || sa->rekeyed_by_peer || sa->rekeyed_by_us;
@@ -357,6 +401,13 @@ void ike_create_child_request(struct ike_sa *sa, const struct ike_packet *p,
 		refuse(sa, IKE_N_TEMPORARY_FAILURE);
 	else
 		accept_request(sa, m, NULL);
+}
+
+/* Not being closed, nor rekeyed by the peer already, or by us and that is finished (2.25.1). */
+bool ike_child_rekeyable(const struct ike_child *old, const struct ike_sa *sa)
+{
+	return old->state == IKE_CH_INSTALLED && !old->rekeyed_by_peer && !old->rekeyed_by_us &&
+	       !old->redundant && old->sa == sa; /* or not handed to this IKE SA yet */
 }
 
 void ike_rekey_child_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
@@ -398,9 +449,7 @@ void ike_rekey_child_request(struct ike_sa *sa, const struct ike_packet *p, cons
 		ike_response_send(sa, &b, false);
 		return;
 	}
-	/* Being closed, rekeyed by the peer already, or by us and that is finished (2.25.1). */
-	if (old->state != IKE_CH_INSTALLED || old->rekeyed_by_peer || old->rekeyed_by_us ||
-	    old->redundant || old->sa != sa) { /* or not handed to this IKE SA yet */
+	if (!ike_child_rekeyable(old, sa)) {
 		refuse(sa, IKE_N_TEMPORARY_FAILURE);
 		return;
 	}

@@ -21,20 +21,13 @@ static uint64_t spi_of(const struct ike_proposal *p)
 	return p->spi_size == IKE_SPI_SIZE && rd_u64(&r, &spi) ? spi : 0;
 }
 
-static enum ike_err derive(const struct ike_sa *old, struct ike_dh_key *dh, struct rd peer_public,
-			   const struct ike_suite *suite, const struct ike_nonces *n,
-			   uint64_t spi_i, uint64_t spi_r, struct ike_sa_keys *keys)
+/* RFC 7296 2.18: with the old SA's prf and SK_d. */
+static enum ike_err derive(const struct ike_sa *old, const struct ike_suite *suite,
+			   const struct ike_nonces *n, const struct secret *shared, uint64_t spi_i,
+			   uint64_t spi_r, struct ike_sa_keys *keys)
 {
-	const struct ike_crypto *c = &old->ike->crypto;
-	uint8_t shared[IKE_DH_MAX];
-	enum ike_err err = IKE_ERR_KE;
-
-	/* RFC 7296 2.18: with the old SA's prf and SK_d. */
-	if (c->dh_shared(c->ctx, dh, peer_public.p, peer_public.size, shared))
-		err = ike_keys_rekey(c, (enum ike_prf)old->suite.prf, old->keys.d, suite, n, shared,
-				     ike_dh_desc(suite->dh)->shared_size, spi_i, spi_r, keys);
-	bytes_wipe(shared, sizeof(shared));
-	return err;
+	return ike_keys_rekey(&old->ike->crypto, (enum ike_prf)old->suite.prf, old->keys.d, suite,
+			      n, secret_data(shared), secret_size(shared), spi_i, spi_r, keys);
 }
 
 /* What the new SA takes from its line. The object exists and has its SPIs and keys. */
@@ -140,17 +133,53 @@ static void refused(struct ike_sa *sa, const struct ike_notify_payload *error)
 	}
 }
 
-void ike_rekey_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
+/* All secrets are there: the new SA, or the end of it. Takes the offer. */
+void ike_rekey_conclude(struct ike_sa *sa, struct ike_offer *o, const struct ike_suite *suite,
+			const struct ike_nonces *n, uint64_t spi_r, const struct secret *shared)
 {
 	struct ike *ike = sa->ike;
+	struct ike_sa_keys keys = {0};
+	const enum ike_err err = derive(sa, suite, n, shared, o->spi, spi_r, &keys);
+	struct ike_sa *fresh = err == IKE_OK ? ike_sa_new(ike, sa->tunnel, true) : NULL;
+
+	if (!fresh) {
+		if (err != IKE_OK)
+			ike_count(ike, ike_counter_of(err));
+		ike_sa_keys_free(&keys);
+		ike_rekey_failed(sa, o, false);
+		return;
+	}
+	fresh->spi_i = o->spi;
+	ike_table_put(&ike->by_spi, &fresh->by_spi, o->spi);
+	fresh->spi_r = spi_r;
+	fresh->suite = *suite;
+	fresh->keys = keys;
+	fresh->rank = ike_rank_of(n->ni.p, n->ni.size, n->nr.p, n->nr.size);
+	ike_offer_free(ike, o, false);
+	succeed(fresh, sa, "by us");
+	if (sa->state == IKE_ST_DELETING) {
+		ike_sa_delete(fresh, sa->delete_reason); /* the whole line was to go */
+		return;
+	}
+	sa->rekeyed_by_us = fresh;
+	ike_settle_ike_rekey(sa);
+}
+
+void ike_rekey_failed(struct ike_sa *sa, struct ike_offer *o, bool temporary)
+{
+	ike_offer_free(sa->ike, o, false);
+	failed(sa, temporary);
+}
+
+void ike_rekey_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
+{
 	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
 	struct ike_offer *o = sa->req.offer;
 	const struct ike_notify_payload *error = ike_msg_error(m);
 	const struct ike_proposal *proposal = NULL;
-	struct ike_sa_keys keys = {0};
+	struct secret *shared = NULL;
 	struct ike_suite suite;
 	struct ike_nonces n;
-	struct ike_sa *fresh = NULL;
 	enum ike_err err;
 	uint64_t spi_r = 0;
 
@@ -158,49 +187,35 @@ void ike_rekey_response(struct ike_sa *sa, const struct ike_packet *p, const str
 	sa->req.offer = NULL;
 	if (error) {
 		refused(sa, error);
-		goto out;
+		ike_offer_free(sa->ike, o, false);
+		return;
 	}
 	n = (struct ike_nonces){rd_of(o->nonce, sizeof(o->nonce)), m->nonce};
 	err = ike_proposal_check(&m->sa, IKE_PROTO_IKE, &cfg->ike_algs, false, &suite, &proposal);
 	if (err == IKE_OK && !(spi_r = spi_of(proposal)))
 		err = IKE_ERR_NO_PROPOSAL;
-	if (err == IKE_OK && (suite.dh != o->group || m->ke.dh != o->group))
+	if (err == IKE_OK && suite.dh == o->group)
+		shared = ike_ke_finish(sa->ike, o->dh, suite.dh, &m->ke);
+	if (err == IKE_OK && !shared)
 		err = IKE_ERR_KE;
-	if (err == IKE_OK)
-		err = derive(sa, o->dh, m->ke.data, &suite, &n, o->spi, spi_r, &keys);
 	if (err != IKE_OK) {
-		ike_count(ike, ike_counter_of(err));
-		ike_sa_keys_free(&keys);
-		failed(sa, false);
-		goto out;
+		ike_count(sa->ike, ike_counter_of(err));
+		ike_rekey_failed(sa, o, false);
+		return;
 	}
-	fresh = ike_sa_new(ike, sa->tunnel, true);
-	if (!fresh) {
-		ike_sa_keys_free(&keys);
-		failed(sa, false);
-		goto out;
+	if (ike_ke_additional(&suite)) {
+		o->follow = ike_follow_of_ike(&suite, &n, o->spi, spi_r, shared);
+		ike_follow_request(sa, NULL, o, m);
+		return;
 	}
-	fresh->spi_i = o->spi;
-	ike_table_put(&ike->by_spi, &fresh->by_spi, o->spi);
-	fresh->spi_r = spi_r;
-	fresh->suite = suite;
-	fresh->keys = keys;
-	fresh->rank = ike_rank_of(n.ni.p, n.ni.size, n.nr.p, n.nr.size);
-	succeed(fresh, sa, "by us");
-	if (sa->state == IKE_ST_DELETING) {
-		ike_sa_delete(fresh, sa->delete_reason); /* the whole line was to go */
-		goto out;
-	}
-	sa->rekeyed_by_us = fresh;
-	ike_settle_ike_rekey(sa);
-out:
-	ike_offer_free(ike, o, false);
+	ike_rekey_conclude(sa, o, &suite, &n, spi_r, shared);
+	secret_free(shared);
 }
 
 /* ------------------------------------------------------------------ responder */
 
 /* RFC 7296 2.25.2: not while a child is being made, rekeyed or closed, nor this SA itself. */
-static bool in_change(const struct ike_sa *sa)
+bool ike_rekey_in_change(const struct ike_sa *sa)
 {
 	const struct ike_child *c;
 
@@ -216,18 +231,15 @@ static bool in_change(const struct ike_sa *sa)
 	return sa->rekeyed_by_peer || sa->redundant || sa->state != IKE_ST_ESTABLISHED;
 }
 
-static bool send_response(struct ike_sa *sa, const struct ike_sa *fresh, uint8_t number,
-			  const uint8_t *nonce, const uint8_t *public)
+static void build_answer(struct ike_builder *b, const struct ike_suite *suite, uint8_t number,
+			 uint64_t spi_r, const uint8_t *nonce, const uint8_t *value, size_t size)
 {
-	uint8_t buf[IKE_MESSAGE_MAX], spi[IKE_SPI_SIZE];
-	struct ike_builder b;
+	uint8_t spi[IKE_SPI_SIZE];
 
-	put_spi(spi, fresh->spi_r);
-	ike_build_open_inner(&b, buf, sizeof(buf));
-	ike_build_sa_chosen(&b, number, IKE_PROTO_IKE, spi, sizeof(spi), &fresh->suite);
-	ike_build_nonce(&b, nonce, IKE_NONCE_SIZE);
-	ike_build_ke(&b, fresh->suite.dh, public, ike_dh_desc(fresh->suite.dh)->public_size);
-	return ike_response_send(sa, &b, false);
+	put_spi(spi, spi_r);
+	ike_build_sa_chosen(b, number, IKE_PROTO_IKE, spi, sizeof(spi), suite);
+	ike_build_nonce(b, nonce, IKE_NONCE_SIZE);
+	ike_build_ke(b, suite->dh, value, size);
 }
 
 static void refuse(struct ike_sa *sa, uint16_t notify, enum ike_counter counter)
@@ -236,22 +248,56 @@ static void refuse(struct ike_sa *sa, uint16_t notify, enum ike_counter counter)
 	ike_response_error(sa, notify, NULL, 0);
 }
 
+/* All secrets are there: the new SA and the answer that tells of it, or an error. */
+void ike_rekey_accept(struct ike_sa *sa, const struct ike_suite *suite, const struct ike_nonces *n,
+		      uint64_t spi_i, uint64_t spi_r, const struct secret *shared,
+		      struct ike_builder *answer)
+{
+	struct ike *ike = sa->ike;
+	struct ike_sa_keys keys = {0};
+	const enum ike_err err = derive(sa, suite, n, shared, spi_i, spi_r, &keys);
+	struct ike_sa *fresh = err == IKE_OK ? ike_sa_new(ike, sa->tunnel, false) : NULL;
+
+	if (!fresh) {
+		ike_sa_keys_free(&keys);
+		refuse(sa,
+		       err == IKE_ERR_KE || err == IKE_ERR_NONCE ? IKE_N_INVALID_SYNTAX
+								 : IKE_N_TEMPORARY_FAILURE,
+		       err == IKE_OK ? IKE_CNT_RESOURCES : ike_counter_of(err));
+		return;
+	}
+	fresh->spi_i = spi_i;
+	fresh->spi_r = spi_r;
+	ike_table_put(&ike->by_spi, &fresh->by_spi, spi_r);
+	fresh->suite = *suite;
+	fresh->keys = keys;
+	if (!ike_response_send(sa, answer, false)) {
+		ike_sa_close(fresh, "ike-rekey", "failed");
+		return;
+	}
+	fresh->rank = ike_rank_of(n->ni.p, n->ni.size, n->nr.p, n->nr.size);
+	succeed(fresh, sa, "by the peer");
+	sa->rekeyed_by_peer = fresh;
+	/* With a request of our own under way the nonces decide, once that is answered (2.8.2). */
+	if (!(sa->req.data && sa->req.task == IKE_TASK_REKEY_IKE))
+		ike_settle_ike_rekey(sa);
+}
+
 void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
 {
 	struct ike *ike = sa->ike;
-	const struct ike_crypto *c = &ike->crypto;
 	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
-	uint8_t nonce[IKE_NONCE_SIZE], public[IKE_DH_MAX];
+	uint8_t nonce[IKE_NONCE_SIZE], value[IKE_DH_MAX], buf[IKE_MESSAGE_MAX];
 	const struct ike_proposal *proposal = NULL;
-	struct ike_dh_key *dh = NULL;
-	struct ike_sa *fresh = NULL;
+	struct secret *shared;
+	struct ike_builder b;
 	struct ike_suite suite;
 	struct ike_nonces n;
-	enum ike_err err;
-	uint64_t spi_i;
+	uint64_t spi_i, spi_r;
+	size_t size = 0;
 
 	(void)p;
-	if (in_change(sa)) {
+	if (ike_rekey_in_change(sa)) {
 		refuse(sa, IKE_N_TEMPORARY_FAILURE, IKE_CNT_TEMPORARY_FAILURE);
 		return;
 	}
@@ -268,35 +314,24 @@ void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const stru
 		ike_response_error(sa, IKE_N_INVALID_KE_PAYLOAD, group, sizeof(group));
 		return;
 	}
-	fresh = ike_sa_new(ike, sa->tunnel, false);
-	dh = c->dh_new(c->ctx, (enum ike_dh)suite.dh, public);
-	if (!fresh || !dh || !ike_random(ike, nonce, sizeof(nonce))) {
+	shared = ike_ke_answer(ike, suite.dh, &m->ke, value, &size);
+	if (!shared) {
+		refuse(sa, IKE_N_INVALID_SYNTAX, IKE_CNT_RX_KE);
+		return;
+	}
+	spi_r = ike_spi_new(ike);
+	if (!spi_r || !ike_random(ike, nonce, sizeof(nonce))) {
 		refuse(sa, IKE_N_TEMPORARY_FAILURE, IKE_CNT_RESOURCES);
-		goto fail;
+		secret_free(shared);
+		return;
 	}
 	n = (struct ike_nonces){m->nonce, rd_of(nonce, sizeof(nonce))};
-	fresh->spi_i = spi_i;
-	fresh->suite = suite;
-	err = derive(sa, dh, m->ke.data, &suite, &n, spi_i, fresh->spi_r, &fresh->keys);
-	if (err != IKE_OK) {
-		refuse(sa,
-		       err == IKE_ERR_KE || err == IKE_ERR_NONCE ? IKE_N_INVALID_SYNTAX
-								 : IKE_N_TEMPORARY_FAILURE,
-		       ike_counter_of(err));
-		goto fail;
+	ike_build_open_inner(&b, buf, sizeof(buf));
+	build_answer(&b, &suite, proposal->number, spi_r, nonce, value, size);
+	if (ike_ke_additional(&suite)) {
+		ike_follow_await(sa, ike_follow_of_ike(&suite, &n, spi_i, spi_r, shared), &b);
+		return;
 	}
-	if (!send_response(sa, fresh, proposal->number, nonce, public))
-		goto fail;
-	c->dh_free(c->ctx, dh);
-	fresh->rank = ike_rank_of(n.ni.p, n.ni.size, n.nr.p, n.nr.size);
-	succeed(fresh, sa, "by the peer");
-	sa->rekeyed_by_peer = fresh;
-	/* With a request of our own under way the nonces decide, once that is answered (2.8.2). */
-	if (!(sa->req.data && sa->req.task == IKE_TASK_REKEY_IKE))
-		ike_settle_ike_rekey(sa);
-	return;
-fail:
-	c->dh_free(c->ctx, dh);
-	if (fresh)
-		ike_sa_close(fresh, "ike-rekey", "failed");
+	ike_rekey_accept(sa, &suite, &n, spi_i, spi_r, shared, &b);
+	secret_free(shared);
 }

@@ -23,6 +23,19 @@ static bool draw_dh(struct ike_sa *sa, uint16_t group, uint8_t public[IKE_DH_MAX
 	return true;
 }
 
+static bool offers_additional(const struct ike_tunnel_cfg *cfg)
+{
+	for (unsigned i = 0; i < IKE_MAX_AKE; i++) {
+		const struct ike_alg_list *l = &cfg->ike_algs.by_type[IKE_TRANSFORM_ADDKE1 + i];
+
+		for (size_t k = 0; k < l->n; k++) {
+			if (l->algs[k].id != IKE_DH_NONE)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* The public value is drawn anew only with a new group: a COOKIE retry repeats KE and Ni (2.6). */
 static bool send_request(struct ike_sa *sa, const uint8_t *public)
 {
@@ -52,6 +65,9 @@ static bool send_request(struct ike_sa *sa, const uint8_t *public)
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_IKEV2_FRAGMENTATION_SUPPORTED,
 				 NULL, 0);
 	ike_proof_init_build(sa, &b, SIZE_MAX);
+	if (offers_additional(cfg))
+		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED,
+				 NULL, 0);
 	size = ike_build_close(&b);
 	copy = size ? malloc(size) : NULL;
 	if (!copy)
@@ -221,6 +237,12 @@ static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const
 		ike_count(ike, IKE_CNT_NO_PROPOSAL);
 		return;
 	}
+	/* RFC 9370 2.2.1: additional key exchanges have no place without IKE_INTERMEDIATE. */
+	if (ike_ke_additional(&suite) &&
+	    !ike_msg_notify(m, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED)) {
+		ike_count(ike, IKE_CNT_NO_PROPOSAL);
+		return;
+	}
 	if (m->ke.dh == hs->group && suite.dh == hs->group)
 		err = derive(sa, &suite, m->ke.data, sa->spi_i, m->h.spi_r, &n, hs->dh, &keys);
 	if (err != IKE_OK) {
@@ -248,12 +270,12 @@ static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const
 	sa->rank = sa->origin = ike_rank_of(hs->ni, hs->ni_size, hs->nr, hs->nr_size);
 	sa->tx_mid = 1;
 	sa->fragment_size = negotiate_fragmentation(sa->tunnel, m);
+	hs->intermediate = ike_msg_notify(m, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED);
 	ike_request_done(sa);
 	ike_nat_detect(sa, p, m);
 	ike_nat_float(sa);
 	ike_proof_init_note(sa, m);
-	ike_sa_set_state(sa, IKE_ST_SIGN, "ike-init", "keys derived");
-	ike_auth_start(sa);
+	ike_intermediate_next(sa);
 }
 
 void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
@@ -400,6 +422,9 @@ static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct
 	if (sa->fragment_size)
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_IKEV2_FRAGMENTATION_SUPPORTED,
 				 NULL, 0);
+	if (hs->intermediate)
+		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED,
+				 NULL, 0);
 	/* RFC 7296 2.6: who has not shown yet that he is there gets little more than he sends. */
 	ike_proof_init_build(sa, &b, hs->request_size + 128);
 	hs->response_size = ike_build_close(&b);
@@ -430,6 +455,7 @@ static void respond(struct ike *ike, const struct ike_packet *p, const struct ik
 	sa->suite = *suite;
 	sa->rx_mid = 1;
 	sa->fragment_size = negotiate_fragmentation(t, m);
+	hs->intermediate = ike_msg_notify(m, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED);
 	hs->group = suite->dh;
 	hs->ni_size = m->nonce.size;
 	memcpy(hs->ni, m->nonce.p, m->nonce.size);

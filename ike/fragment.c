@@ -138,6 +138,12 @@ static struct ike_sealed *seal_to(struct ike_sa *sa, const struct ike_header *h,
 	return NULL;
 }
 
+void ike_sealed_fix(struct ike_sealed *s)
+{
+	bytes_wipe(s->bytes + s->size, s->plain_size);
+	s->plain_size = 0;
+}
+
 struct ike_sealed *ike_seal(struct ike_sa *sa, const struct ike_header *h,
 			    struct ike_builder *inner)
 {

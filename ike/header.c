@@ -25,9 +25,15 @@ enum ike_err ike_header_parse(const uint8_t *data, size_t size, struct ike_heade
 	/* One datagram is one message: neither shorter nor longer than it says. */
 	if (out->length != size)
 		return IKE_ERR_LENGTH;
-	if (out->exchange < IKE_SA_INIT || out->exchange > IKE_INFORMATIONAL)
-		return IKE_ERR_EXCHANGE;
-	return IKE_OK;
+	switch (out->exchange) {
+	case IKE_SA_INIT:
+	case IKE_AUTH:
+	case IKE_CREATE_CHILD_SA:
+	case IKE_INFORMATIONAL:
+	case IKE_INTERMEDIATE:
+	case IKE_FOLLOWUP_KE: return IKE_OK;
+	default: return IKE_ERR_EXCHANGE;
+	}
 }
 
 void ike_header_build(struct wr *w, const struct ike_header *h)

@@ -36,12 +36,13 @@
 
 enum ike_sa_state {
 	IKE_ST_NEW,
-	IKE_ST_INIT_SENT, /* initiator: IKE_SA_INIT awaits its response */
-	IKE_ST_INIT_DONE, /* responder: half-open */
-	IKE_ST_SIGN,      /* our AUTH is being computed */
-	IKE_ST_AUTH_SENT, /* initiator: IKE_AUTH awaits its response */
-	IKE_ST_VERIFY,    /* the peer's AUTH is being checked */
-	IKE_ST_INSTALL,   /* responder: the first child is being installed */
+	IKE_ST_INIT_SENT,    /* initiator: IKE_SA_INIT awaits its response */
+	IKE_ST_INIT_DONE,    /* responder: half-open */
+	IKE_ST_INTERMEDIATE, /* initiator: IKE_INTERMEDIATE awaits its response */
+	IKE_ST_SIGN,         /* our AUTH is being computed */
+	IKE_ST_AUTH_SENT,    /* initiator: IKE_AUTH awaits its response */
+	IKE_ST_VERIFY,       /* the peer's AUTH is being checked */
+	IKE_ST_INSTALL,      /* responder: the first child is being installed */
 	IKE_ST_ESTABLISHED,
 	IKE_ST_REPLACED, /* a rekey has a successor; only deletion is left */
 	IKE_ST_DELETING, /* our Delete awaits its response */
@@ -64,6 +65,7 @@ enum ike_child_state {
 enum ike_task {
 	IKE_TASK_NONE,
 	IKE_TASK_INIT,
+	IKE_TASK_INTERMEDIATE,
 	IKE_TASK_AUTH,
 	IKE_TASK_DELETE_IKE,
 	IKE_TASK_DELETE_CHILD,
@@ -88,6 +90,7 @@ enum ike_timer_kind {
 	IKE_TIMER_TUNNEL_SETTLE,
 	IKE_TIMER_DP_LOST,
 	IKE_TIMER_REASSEMBLY,
+	IKE_TIMER_FOLLOW,
 };
 
 struct ike_timer {
@@ -118,6 +121,8 @@ struct ike_rank {
 	uint16_t size; /* of the whole nonce */
 };
 
+struct ike_follow; /* of an offer whose key exchanges go on */
+
 /* What we proposed in CREATE_CHILD_SA and keep to ourselves until the answer. */
 struct ike_offer {
 	uint32_t slot, spi_in; /* child */
@@ -125,6 +130,7 @@ struct ike_offer {
 	uint8_t nonce[IKE_NONCE_SIZE];
 	uint16_t group;
 	struct ike_dh_key *dh;
+	struct ike_follow *follow; /* its answer, while more key exchanges are under way */
 };
 
 /* The negotiated terms of a child, before it exists. */
@@ -136,6 +142,27 @@ struct ike_terms {
 	uint32_t spi_out;
 	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
 	size_t n_local_ts, n_remote_ts;
+};
+
+#define IKE_LINK_SIZE 16 /* ours */
+#define IKE_LINK_MAX  256
+
+/* CREATE_CHILD_SA is done, but for its additional key exchanges (RFC 9370 2.2.4). */
+struct ike_follow {
+	struct ike_suite suite;
+	unsigned next; /* index of the method that is due */
+	uint8_t ni[IKE_NONCE_MAX], nr[IKE_NONCE_MAX];
+	size_t ni_size, nr_size;
+	struct secret *first, *further; /* SK(0), NULL without one; SK(1) | ... so far */
+	struct ike_dh_key *dh;          /* initiator */
+	bool ike;                       /* else a child */
+	uint64_t spi_i, spi_r;          /* of the new IKE SA */
+	struct ike_terms terms;         /* of the child */
+	/* Responder. */
+	uint8_t link[IKE_LINK_SIZE];
+	uint32_t slot, spi_in; /* spi_in 0: the slot is not ours to free */
+	bool rekey;
+	uint32_t old_spi_in;
 };
 
 /* Why a child could not be agreed on, kept until who said so has proven who it is. */
@@ -165,6 +192,12 @@ struct ike_handshake {
 	size_t ni_size, nr_size;
 	struct ike_dh_key *dh;
 	uint16_t group;
+	/* RFC 9242, RFC 9370 */
+	bool intermediate;       /* both have said so */
+	uint32_t n_intermediate; /* exchanges so far */
+	unsigned n_ake;          /* additional key exchanges so far, or NONEs that stand for one */
+	uint8_t int_auth_i[IKE_PRF_MAX], int_auth_r[IKE_PRF_MAX];
+	struct ike_sa_keys last_keys; /* responder: those that the last exchange came under */
 	uint8_t cookie[64];
 	size_t cookie_size;
 	unsigned n_retries;
@@ -267,6 +300,8 @@ struct ike_sa {
 	uint16_t fragment_size;
 	struct ike_reassembly *rx_request, *rx_response;
 
+	struct ike_follow *follow; /* what the peer has to finish by IKE_FOLLOWUP_KE */
+
 	/* Children that the peer deleted before we had its response that made them. */
 	uint32_t doomed[4];
 	size_t n_doomed;
@@ -291,7 +326,7 @@ struct ike_sa {
 
 	struct mono created, established, last_life, last_tx, rekey_at, expires_at;
 	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive,
-		t_reassembly;
+		t_reassembly, t_follow;
 
 	uint64_t saved; /* checksum of the record that was given out last, 0 = none was */
 };
@@ -481,6 +516,7 @@ void ike_child_set_state(struct ike_child *c, enum ike_child_state to, const cha
 			 const char *reason);
 const char *ike_child_state_name(enum ike_child_state s);
 struct ike_child *ike_child_by_spi_out(struct ike_tunnel *t, uint32_t spi_out);
+struct ike_child *ike_child_by_spi_in(struct ike_tunnel *t, uint32_t spi_in);
 struct ike_child *ike_child_by_slot(struct ike *ike, uint32_t slot);
 bool ike_child_room(struct ike_tunnel *t, size_t spare); /* for one child and `spare` more */
 bool ike_child_live(const struct ike_child *c); /* being installed or installed, not replaced */
@@ -542,6 +578,8 @@ bool ike_cookie_ok(struct ike *ike, const struct ike_packet *p, const struct ike
 		   const struct rd *cookie);
 
 /* ---- window.c: message ids, requests, responses */
+struct ike_header ike_header_of(const struct ike_sa *sa, uint8_t exchange, uint32_t mid,
+				bool response);
 bool ike_request_send(struct ike_sa *sa, enum ike_task task, uint8_t exchange,
 		      struct ike_builder *inner, struct ike_child *child, struct ike_offer *offer);
 bool ike_request_send_raw(struct ike_sa *sa, enum ike_task task, const uint8_t *data, size_t size);
@@ -559,7 +597,8 @@ void ike_window_free(struct ike_sa *sa);
 #define IKE_FRAGMENTS_TAKEN 64
 void ike_sealed_free(struct ike_sealed *s);                           /* NULL is fine */
 struct ike_sealed *ike_sealed_copy(const uint8_t *data, size_t size); /* IKE_SA_INIT */
-size_t ike_sealed_count(const struct ike_sealed *s);                  /* of datagrams */
+void ike_sealed_fix(struct ike_sealed *s); /* it is never cut again: its keys are of the past */
+size_t ike_sealed_count(const struct ike_sealed *s); /* of datagrams */
 struct ike_sealed *ike_seal(struct ike_sa *sa, const struct ike_header *h,
 			    struct ike_builder *inner);
 /*
@@ -587,6 +626,31 @@ void ike_dispatch(struct ike *ike, const struct ike_packet *p);
 bool ike_init_start(struct ike_tunnel *t);
 void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m);
 void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+
+/* ---- ke.c: key exchange methods, groups and KEMs */
+/* The suite's additional method from index *i on, whose index it becomes; IKE_DH_NONE: no more. */
+uint16_t ike_ke_next(const struct ike_suite *s, unsigned *i);
+bool ike_ke_additional(const struct ike_suite *s);
+/* Initiator: the value to send, and later the secret. NULL: not available, not acceptable. */
+struct ike_dh_key *ike_ke_new(struct ike *ike, uint16_t method, uint8_t value[IKE_DH_MAX],
+			      size_t *size);
+struct secret *ike_ke_finish(struct ike *ike, struct ike_dh_key *key, uint16_t method,
+			     const struct ike_ke_payload *theirs);
+/* Responder: both at once. */
+struct secret *ike_ke_answer(struct ike *ike, uint16_t method, const struct ike_ke_payload *theirs,
+			     uint8_t value[IKE_DH_MAX], size_t *size);
+struct secret *ike_ke_join(struct secret *a, struct secret *b);
+
+/* ---- exchange_intermediate.c */
+#define IKE_INT_AUTH_MAX (2 * IKE_PRF_MAX + 4)
+void ike_intermediate_next(struct ike_sa *sa);
+bool ike_intermediate_complete(const struct ike_sa *sa); /* IKE_AUTH may come */
+/* What AUTH covers of it; empty where there was none. */
+struct rd ike_intermediate_octets(const struct ike_sa *sa, uint8_t out[IKE_INT_AUTH_MAX]);
+void ike_intermediate_request(struct ike_sa *sa, const struct ike_packet *p,
+			      const struct ike_msg *m);
+void ike_intermediate_response(struct ike_sa *sa, const struct ike_packet *p,
+			       const struct ike_msg *m);
 
 /* ---- exchange_auth.c */
 void ike_auth_start(struct ike_sa *sa); /* initiator: the keys stand */
@@ -651,8 +715,43 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 			       const struct ike_msg *m);
 void ike_refuse_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 
+bool ike_sa_in_change(const struct ike_sa *sa);
+bool ike_child_rekeyable(const struct ike_child *old, const struct ike_sa *sa);
+/* With all secrets (also for exchange_followup.c); the initiator's take the offer. */
+void ike_create_child_conclude(struct ike_sa *sa, struct ike_child *old, bool rekey,
+			       struct ike_offer *o, const struct ike_terms *terms,
+			       const struct ike_nonces *n, const struct secret *shared);
+void ike_create_child_abandon(struct ike_sa *sa, struct ike_child *old, struct ike_offer *o,
+			      const struct ike_terms *terms);
+void ike_create_child_failed(struct ike_sa *sa, struct ike_child *old, struct ike_offer *o,
+			     bool temporary);
+void ike_create_child_accept(struct ike_sa *sa, struct ike_child *old, uint32_t slot,
+			     uint32_t spi_in, const struct ike_terms *terms,
+			     const struct ike_nonces *n, const struct secret *shared,
+			     struct ike_builder *answer);
+
+/* ---- exchange_followup.c */
+struct ike_follow *ike_follow_of_child(const struct ike_terms *terms, const struct ike_nonces *n,
+				       struct secret *first);
+struct ike_follow *ike_follow_of_ike(const struct ike_suite *suite, const struct ike_nonces *n,
+				     uint64_t spi_i, uint64_t spi_r, struct secret *first);
+void ike_follow_free(struct ike *ike, struct ike_follow *f);
+void ike_follow_drop(struct ike_sa *sa);
+void ike_follow_request(struct ike_sa *sa, struct ike_child *old, struct ike_offer *o,
+			const struct ike_msg *m);
+void ike_follow_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_follow_await(struct ike_sa *sa, struct ike_follow *f, struct ike_builder *answer);
+void ike_follow_take(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+
 /* ---- exchange_rekey_ike.c */
 void ike_rekey_start(struct ike_sa *sa);
+bool ike_rekey_in_change(const struct ike_sa *sa);
+void ike_rekey_conclude(struct ike_sa *sa, struct ike_offer *o, const struct ike_suite *suite,
+			const struct ike_nonces *n, uint64_t spi_r, const struct secret *shared);
+void ike_rekey_failed(struct ike_sa *sa, struct ike_offer *o, bool temporary);
+void ike_rekey_accept(struct ike_sa *sa, const struct ike_suite *suite, const struct ike_nonces *n,
+		      uint64_t spi_i, uint64_t spi_r, const struct secret *shared,
+		      struct ike_builder *answer);
 void ike_rekey_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 void ike_rekey_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 
@@ -704,6 +803,8 @@ void ike_timer_established(struct ike_sa *sa);
 void ike_timer_sign_of_life(struct ike_sa *sa);
 void ike_timer_sent(struct ike_sa *sa);
 void ike_timer_reassembly(struct ike_sa *sa);
+void ike_timer_follow(struct ike_sa *sa);
+void ike_timer_follow_done(struct ike_sa *sa);
 void ike_timer_ike_rekey_failed(struct ike_sa *sa, bool temporary);
 void ike_timer_response_failed(struct ike_sa *sa);
 void ike_timer_ike_replaced(struct ike_sa *sa, bool by_peer);

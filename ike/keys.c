@@ -162,8 +162,10 @@ enum ike_err ike_keys_rekey(const struct ike_crypto *c, enum ike_prf old_prf,
 			    uint64_t spi_i, uint64_t spi_r, struct ike_sa_keys *out)
 {
 	const struct ike_prf_desc *prf = ike_prf_desc(suite->prf), *old = ike_prf_desc(old_prf);
-	const struct ike_iov in[] = {
-		{shared, shared_size}, {n->ni.p, n->ni.size}, {n->nr.p, n->nr.size}};
+	const struct ike_iov in[] = {{shared, shared_size},
+				     {n->ni.p, n->ni.size},
+				     {n->nr.p, n->nr.size},
+				     {n->further.p, n->further.size}};
 	uint8_t skeyseed[IKE_PRF_MAX];
 	enum ike_err err = IKE_ERR_CRYPTO;
 
@@ -172,8 +174,11 @@ enum ike_err ike_keys_rekey(const struct ike_crypto *c, enum ike_prf old_prf,
 		return IKE_ERR_NO_PROPOSAL;
 	if (!nonces_ok(prf, n))
 		return IKE_ERR_NONCE;
-	/* RFC 7296 2.18: the old SA's prf makes SKEYSEED, the new one's expands it. */
-	if (c->prf(c->ctx, old->id, secret_data(old_d), secret_size(old_d), in, 3, skeyseed))
+	/*
+	 * RFC 7296 2.18: the old SA's prf makes SKEYSEED, the new one's expands it. RFC 9370 2.2.4:
+	 * SKEYSEED = prf(SK_d (old), SK(0) | Ni | Nr | SK(1) | ... | SK(n)).
+	 */
+	if (c->prf(c->ctx, old->id, secret_data(old_d), secret_size(old_d), in, 4, skeyseed))
 		err = expand(c, suite, prf, skeyseed, old->size, n, spi_i, spi_r, out);
 	bytes_wipe(skeyseed, sizeof(skeyseed));
 	return err;
@@ -183,9 +188,11 @@ enum ike_err ike_keys_child(const struct ike_crypto *c, enum ike_prf prf, const 
 			    const struct ike_suite *esp, const struct ike_nonces *n,
 			    const uint8_t *shared, size_t shared_size, struct ike_child_keys *out)
 {
-	/* RFC 7296 2.17: prf+(SK_d, [g^ir |] Ni | Nr). */
-	const struct ike_iov seed[] = {
-		{shared, shared_size}, {n->ni.p, n->ni.size}, {n->nr.p, n->nr.size}};
+	/* RFC 7296 2.17, RFC 9370 2.2.4: prf+(SK_d, [g^ir |] Ni | Nr [| SK(1) | ... | SK(n)]). */
+	const struct ike_iov seed[] = {{shared, shared_size},
+				       {n->ni.p, n->ni.size},
+				       {n->nr.p, n->nr.size},
+				       {n->further.p, n->further.size}};
 	const struct ike_prf_desc *desc = ike_prf_desc(prf);
 	uint8_t keymat[MAX_KEYMAT];
 	size_t encr_size, integ_size, size;
@@ -198,7 +205,7 @@ enum ike_err ike_keys_child(const struct ike_crypto *c, enum ike_prf prf, const 
 	if (!nonces_ok(desc, n))
 		return IKE_ERR_NONCE;
 	size = 2 * (encr_size + integ_size);
-	if (!ike_prf_plus(c, prf, secret_data(d), secret_size(d), seed, 3, keymat, size))
+	if (!ike_prf_plus(c, prf, secret_data(d), secret_size(d), seed, 4, keymat, size))
 		goto out;
 	r = rd_of(keymat, size);
 	err = IKE_ERR_RESOURCES;

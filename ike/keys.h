@@ -15,8 +15,9 @@ struct ike_sa_keys {
 };
 void ike_sa_keys_free(struct ike_sa_keys *k); /* leaves all NULL */
 
+/* `further`: SK(1) | ... | SK(n), which follow the nonces in CREATE_CHILD_SA (RFC 9370 2.2.4). */
 struct ike_nonces {
-	struct rd ni, nr;
+	struct rd ni, nr, further;
 };
 
 /* prf+ (2.13): `size` bytes at most 255 blocks. */
@@ -45,12 +46,12 @@ enum ike_err ike_keys_child(const struct ike_crypto *c, enum ike_prf prf, const 
 
 /*
  * The octets that AUTH covers (2.15): the first message, the other side's nonce and
- * prf(SK_p, ID body). Writes to out, at most size; returns bytes or 0. The message is without the
+ * prf(SK_p, ID body), and IntAuth (RFC 9242 3.3.2), which is empty where there is none. Writes to out, at most size; returns bytes or 0. The message is without the
  * non-ESP marker.
  */
 size_t ike_auth_octets(const struct ike_crypto *c, enum ike_prf prf, struct rd message,
 		       struct rd other_nonce, const struct secret *sk_p, struct rd id_body,
-		       uint8_t *out, size_t size);
+		       struct rd int_auth, uint8_t *out, size_t size);
 /* prf(prf(secret, "Key Pad for IKEv2"), octets): for the key process and the tests. */
 bool ike_auth_psk(const struct ike_crypto *c, enum ike_prf prf, const uint8_t *psk, size_t psk_size,
 		  const uint8_t *octets, size_t octets_size, uint8_t *out);

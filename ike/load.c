@@ -62,6 +62,18 @@ static bool endpoint_ok(const struct ip_endpoint *e)
 	return e->addr.family != IP_NONE && e->port;
 }
 
+/* CREATE_CHILD_SA, or one of the key exchanges that follow it. */
+static bool negotiation_ok(const struct ike_request *r)
+{
+	const struct ike_follow *f = r->offer ? r->offer->follow : NULL;
+
+	if (r->exchange == IKE_FOLLOWUP_KE)
+		return f && f->dh && f->next < IKE_MAX_AKE && f->suite.ake[f->next] &&
+		       f->ike == (r->offer->spi != 0) && (!f->ike || f->first) &&
+		       f->ike == (r->task == IKE_TASK_REKEY_IKE);
+	return r->exchange == IKE_CREATE_CHILD_SA && r->offer && !f;
+}
+
 static bool request_ok(const struct ike_sa *sa)
 {
 	const struct ike_request *r = &sa->req;
@@ -75,13 +87,12 @@ static bool request_ok(const struct ike_sa *sa)
 	case IKE_TASK_DELETE_IKE: return sa->state == IKE_ST_DELETING && !o;
 	case IKE_TASK_DELETE_CHILD:
 	case IKE_TASK_DPD: return r->exchange == IKE_INFORMATIONAL && !o;
-	case IKE_TASK_REKEY_IKE:
-		return r->exchange == IKE_CREATE_CHILD_SA && o && o->spi && !o->spi_in;
+	case IKE_TASK_REKEY_IKE: return negotiation_ok(r) && o->spi && !o->spi_in;
 	case IKE_TASK_REKEY_CHILD:
-	case IKE_TASK_NEW_CHILD:
-		return r->exchange == IKE_CREATE_CHILD_SA && o && o->spi_in && !o->spi;
+	case IKE_TASK_NEW_CHILD: return negotiation_ok(r) && o->spi_in && !o->spi;
 	case IKE_TASK_NONE:
 	case IKE_TASK_INIT:
+	case IKE_TASK_INTERMEDIATE:
 	case IKE_TASK_AUTH:
 	case IKE_TASK_END: break;
 	}

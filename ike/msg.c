@@ -149,6 +149,7 @@ enum ike_err ike_msg_parse(const uint8_t *data, size_t size, struct ike_msg *out
 
 enum ike_err ike_msg_parse_inner(uint8_t first, struct rd inner, struct ike_msg *msg)
 {
+	msg->inner = inner;
 	return walk(first, inner, NULL, msg);
 }
 

@@ -142,6 +142,7 @@ struct ike_msg {
 	/* SK or SKF: always the last payload of the outer chain */
 	size_t sk_offset;               /* of its generic header within the datagram */
 	uint8_t sk_next_payload;        /* type of the first inner payload */
+	struct rd inner;                /* the decrypted chain, as long as the caller has it */
 	uint16_t fragment, n_fragments; /* SKF: 1 <= fragment <= n_fragments (RFC 7383 2.5) */
 	uint8_t critical_type;          /* with IKE_ERR_CRITICAL: the offending type */
 };

@@ -13,6 +13,8 @@ static const struct name exchanges[] = {
 	{IKE_AUTH, "IKE_AUTH"},
 	{IKE_CREATE_CHILD_SA, "CREATE_CHILD_SA"},
 	{IKE_INFORMATIONAL, "INFORMATIONAL"},
+	{IKE_INTERMEDIATE, "IKE_INTERMEDIATE"},
+	{IKE_FOLLOWUP_KE, "IKE_FOLLOWUP_KE"},
 };
 
 static const struct name payloads[] = {

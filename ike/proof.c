@@ -10,7 +10,7 @@
 #include "ike/id.h"
 #include "ike/ike_int.h"
 
-#define OCTETS_MAX     (IKE_INIT_MAX + IKE_NONCE_MAX + IKE_PRF_MAX)
+#define OCTETS_MAX     (IKE_INIT_MAX + IKE_NONCE_MAX + IKE_PRF_MAX + IKE_INT_AUTH_MAX)
 #define MAX_CANDIDATES 64 /* tunnels whose wishes an IKE_SA_INIT response heeds */
 #define NOTIFY_SIZE    8  /* generic header and a notify without data */
 
@@ -135,16 +135,17 @@ static struct ike_action *auth_act(struct ike_sa *sa, enum ike_action_type type,
 	const struct ike_handshake *hs = sa->hs;
 	const struct secret *pi = with_ppk ? hs->ppk.pi : sa->keys.pi;
 	const struct secret *pr = with_ppk ? hs->ppk.pr : sa->keys.pr;
-	uint8_t octets[OCTETS_MAX];
+	uint8_t octets[OCTETS_MAX], int_auth[IKE_INT_AUTH_MAX];
 	struct ike_action *a = NULL;
 	const uint8_t *lent;
 	/* RFC 7296 2.15: the own first message, the other's nonce, MACed own identity. */
-	const size_t n = ike_auth_octets(&sa->ike->crypto, (enum ike_prf)sa->suite.prf,
-					 initiators ? rd_of(hs->request, hs->request_size)
-						    : rd_of(hs->response, hs->response_size),
-					 initiators ? rd_of(hs->nr, hs->nr_size)
-						    : rd_of(hs->ni, hs->ni_size),
-					 initiators ? pi : pr, id_body, octets, sizeof(octets));
+	const size_t n = ike_auth_octets(
+		&sa->ike->crypto, (enum ike_prf)sa->suite.prf,
+		initiators ? rd_of(hs->request, hs->request_size)
+			   : rd_of(hs->response, hs->response_size),
+		initiators ? rd_of(hs->nr, hs->nr_size) : rd_of(hs->ni, hs->ni_size),
+		initiators ? pi : pr, id_body, ike_intermediate_octets(sa, int_auth), octets,
+		sizeof(octets));
 
 	lent = n ? ike_lend(sa->ike, octets, n) : NULL;
 	bytes_wipe(octets, sizeof(octets));

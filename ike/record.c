@@ -11,7 +11,7 @@
  *	struct ike_sa: entry, next_dead, ike, tunnel, by_spi, by_init, init_digest, source, hs,
  *	pending; n_repeats, rx_request, rx_response (the peer sends them again); delete_reason;
  *	probing, dpd_reported, last_life, last_tx, t_dpd, t_keepalive, t_retransmit (begin anew);
- *	t_half_open, t_reassembly; saved.
+ *	t_half_open, t_reassembly; saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
  *	struct ike_request: n_sent, first_sent, interval.
  *	struct ike_child: entry, next_dead, tunnel, sa, pending, has_in, has_out (the inventory has
  *	them), keys (where they are still needed the child is given up), switch_at, missed_soft,
@@ -246,6 +246,37 @@ static void codec_secret(struct ike_codec *c, struct secret **s)
 		c->failed = true;
 }
 
+/* Of any size. */
+static void codec_shared(struct ike_codec *c, struct secret **s)
+{
+	uint16_t n = (uint16_t)secret_size(*s);
+	const uint8_t *p;
+
+	codec_u16(c, &n);
+	if (writing(c)) {
+		if (n)
+			wr_bytes(&c->w, secret_data(*s), n);
+		return;
+	}
+	if (!reading(c) || !n)
+		return;
+	if (!rd_bytes(&c->r, n, &p) || !(*s = secret_from(p, n)))
+		c->failed = true;
+}
+
+static void codec_nonce(struct ike_codec *c, uint8_t nonce[IKE_NONCE_MAX], size_t *size)
+{
+	uint16_t n = (uint16_t)*size;
+
+	codec_u16(c, &n);
+	if (n > IKE_NONCE_MAX) {
+		c->failed = true;
+		return;
+	}
+	*size = n;
+	codec_fixed(c, nonce, n);
+}
+
 /* ------------------------------------------------------------------ sections */
 
 void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
@@ -361,10 +392,41 @@ static void codec_offer(struct ike_codec *c, struct ike *ike, struct ike_offer *
 	codec_dh(c, ike, (enum ike_dh)o->group, &o->dh);
 }
 
+static void codec_terms(struct ike_codec *c, struct ike_terms *t)
+{
+	codec_suite(c, &t->suite);
+	codec_u32(c, &t->spi_out);
+	codec_ts(c, t->local_ts, &t->n_local_ts);
+	codec_ts(c, t->remote_ts, &t->n_remote_ts);
+}
+
+/* The initiator's: the responder's may be forgotten. */
+static void codec_follow(struct ike_codec *c, struct ike *ike, struct ike_follow *f)
+{
+	uint8_t next = (uint8_t)f->next;
+
+	codec_suite(c, &f->suite);
+	codec_u8(c, &next);
+	f->next = next;
+	codec_nonce(c, f->ni, &f->ni_size);
+	codec_nonce(c, f->nr, &f->nr_size);
+	codec_shared(c, &f->first);
+	codec_shared(c, &f->further);
+	codec_bool(c, &f->ike);
+	codec_u64(c, &f->spi_i);
+	codec_u64(c, &f->spi_r);
+	codec_terms(c, &f->terms);
+	if (next >= IKE_MAX_AKE)
+		c->failed = true;
+	else
+		codec_dh(c, ike, (enum ike_dh)f->suite.ake[next], &f->dh);
+}
+
 void codec_request(struct ike_codec *c, struct ike *ike, struct ike_request *req,
 		   struct ike_request_record *x)
 {
 	uint8_t task = (uint8_t)req->task;
+	bool follow;
 
 	codec_u8(c, &task);
 	req->task = (enum ike_task)task;
@@ -379,6 +441,14 @@ void codec_request(struct ike_codec *c, struct ike *ike, struct ike_request *req
 	}
 	if (x->offer && req->offer)
 		codec_offer(c, ike, req->offer);
+	follow = req->offer && req->offer->follow;
+	codec_bool(c, &follow);
+	if (follow && req->offer && reading(c)) {
+		req->offer->follow = calloc(1, sizeof(*req->offer->follow));
+		c->failed |= !req->offer->follow;
+	}
+	if (follow && req->offer && req->offer->follow)
+		codec_follow(c, ike, req->offer->follow);
 	codec_version(c);
 }
 

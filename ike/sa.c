@@ -9,8 +9,9 @@
 /* Which states may follow: everything else is our own bug. */
 static const uint32_t legal[IKE_ST_END] = {
 	[IKE_ST_NEW] = TO(INIT_SENT) | TO(INIT_DONE) | TO(ESTABLISHED) | TO(GONE),
-	[IKE_ST_INIT_SENT] = TO(SIGN) | TO(GONE),
+	[IKE_ST_INIT_SENT] = TO(INTERMEDIATE) | TO(SIGN) | TO(GONE),
 	[IKE_ST_INIT_DONE] = TO(VERIFY) | TO(GONE),
+	[IKE_ST_INTERMEDIATE] = TO(SIGN) | TO(GONE),
 	[IKE_ST_SIGN] = TO(AUTH_SENT) | TO(INSTALL) | TO(ESTABLISHED) | TO(GONE),
 	[IKE_ST_AUTH_SENT] = TO(VERIFY) | TO(GONE),
 	[IKE_ST_VERIFY] = TO(SIGN) | TO(ESTABLISHED) | TO(DELETING) | TO(GONE),
@@ -26,6 +27,7 @@ const char *ike_sa_state_name(enum ike_sa_state s)
 		[IKE_ST_NEW] = "new",
 		[IKE_ST_INIT_SENT] = "init",
 		[IKE_ST_INIT_DONE] = "half-open",
+		[IKE_ST_INTERMEDIATE] = "intermediate",
 		[IKE_ST_SIGN] = "signing",
 		[IKE_ST_AUTH_SENT] = "auth",
 		[IKE_ST_VERIFY] = "verifying",
@@ -92,6 +94,7 @@ void ike_sa_init_timers(struct ike_sa *sa)
 	ike_timer_init(&sa->t_dpd, IKE_TIMER_DPD, sa);
 	ike_timer_init(&sa->t_keepalive, IKE_TIMER_KEEPALIVE, sa);
 	ike_timer_init(&sa->t_reassembly, IKE_TIMER_REASSEMBLY, sa);
+	ike_timer_init(&sa->t_follow, IKE_TIMER_FOLLOW, sa);
 }
 
 struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator)
@@ -175,6 +178,7 @@ void ike_handshake_free(struct ike_sa *sa)
 	ike_proof_free(&hs->ours);
 	ike_proof_free(&hs->no_ppk);
 	ike_proof_free(&hs->theirs);
+	ike_sa_keys_free(&hs->last_keys);
 	bytes_wipe(hs, sizeof(*hs));
 	free(hs);
 	sa->hs = NULL;
@@ -187,6 +191,7 @@ void ike_offer_free(struct ike *ike, struct ike_offer *o, bool keep_slot)
 	if (o->spi_in && !keep_slot)
 		ike_slot_free(ike, o->slot);
 	ike->crypto.dh_free(ike->crypto.ctx, o->dh);
+	ike_follow_free(ike, o->follow);
 	bytes_wipe(o, sizeof(*o));
 	free(o);
 }
@@ -204,6 +209,7 @@ static void release(struct ike_sa *sa)
 	ike_window_free(sa);
 	ike_reassembly_free(sa, false);
 	ike_reassembly_free(sa, true);
+	ike_follow_drop(sa);
 	ike_handshake_free(sa);
 	ike_sa_keys_free(&sa->keys);
 }
@@ -312,6 +318,7 @@ void ike_sa_delete(struct ike_sa *sa, const char *reason)
 	case IKE_ST_NEW:
 	case IKE_ST_INIT_SENT:
 	case IKE_ST_INIT_DONE:
+	case IKE_ST_INTERMEDIATE:
 	case IKE_ST_SIGN:
 	case IKE_ST_INSTALL: ike_sa_close(sa, "ike-delete", reason); return;
 	case IKE_ST_DELETING:
@@ -362,7 +369,8 @@ void ike_sa_established(struct ike_sa *sa, const char *story)
 	for (other = TAILQ_FIRST(&t->sas); other; other = next) {
 		next = TAILQ_NEXT(other, entry);
 		if (other != sa && other->initiator &&
-		    (other->state == IKE_ST_INIT_SENT || other->state == IKE_ST_SIGN))
+		    (other->state == IKE_ST_INIT_SENT || other->state == IKE_ST_INTERMEDIATE ||
+		     other->state == IKE_ST_SIGN))
 			ike_sa_close(other, "ike-duplicate", "the peer was faster");
 	}
 }

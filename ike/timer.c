@@ -124,6 +124,23 @@ static void reassembly_due(struct ike_sa *sa)
 	set(sa->ike, &sa->t_reassembly, ike_reassembly_expire(sa, REQUEST_LIMIT));
 }
 
+void ike_timer_follow(struct ike_sa *sa)
+{
+	/* RFC 9370 2.2.4: the responder keeps it for a limited time; as long as requests are sent. */
+	arm(sa->ike, &sa->t_follow, REQUEST_LIMIT);
+}
+
+void ike_timer_follow_done(struct ike_sa *sa)
+{
+	ike_timer_stop(sa->ike, &sa->t_follow);
+}
+
+static void follow_due(struct ike_sa *sa)
+{
+	ike_follow_drop(sa);
+	ike_sa_run(sa);
+}
+
 void ike_timer_half_open(struct ike_sa *sa)
 {
 	arm(sa->ike, &sa->t_half_open, HALF_OPEN_LIMIT);
@@ -329,6 +346,7 @@ void ike_timer_sa_stop(struct ike_sa *sa)
 	ike_timer_stop(ike, &sa->t_dpd);
 	ike_timer_stop(ike, &sa->t_keepalive);
 	ike_timer_stop(ike, &sa->t_reassembly);
+	ike_timer_stop(ike, &sa->t_follow);
 }
 
 /* ------------------------------------------------------------------- children */
@@ -525,7 +543,8 @@ static struct ike_tunnel *tunnel_of(const struct ike_timer *t)
 	case IKE_TIMER_IKE_EXPIRE:
 	case IKE_TIMER_DPD:
 	case IKE_TIMER_KEEPALIVE:
-	case IKE_TIMER_REASSEMBLY: return ((struct ike_sa *)t->owner)->tunnel;
+	case IKE_TIMER_REASSEMBLY:
+	case IKE_TIMER_FOLLOW: return ((struct ike_sa *)t->owner)->tunnel;
 	case IKE_TIMER_CHILD_REKEY:
 	case IKE_TIMER_CHILD_EXPIRE:
 	case IKE_TIMER_CHILD_STEP: return ((struct ike_child *)t->owner)->tunnel;
@@ -553,6 +572,7 @@ static void expire(struct ike_timer *t)
 	case IKE_TIMER_TUNNEL_SETTLE: ike_settle_tunnel(t->owner); break;
 	case IKE_TIMER_DP_LOST: dp_lost_due(t->owner); break;
 	case IKE_TIMER_REASSEMBLY: reassembly_due(t->owner); break;
+	case IKE_TIMER_FOLLOW: follow_due(t->owner); break;
 	}
 }
 

@@ -253,8 +253,9 @@ void ike_tunnel_dead(struct ike_sa *sa, const char *reason)
 		}
 	} else if (sa->initiator && ike_sa_connecting(sa)) {
 		ike_timer_initiation_failed(t);
-		why = sa->state == IKE_ST_AUTH_SENT
-			      ? "no answer to IKE_AUTH"
+		why = sa->state == IKE_ST_AUTH_SENT ? "no answer to IKE_AUTH"
+		      : sa->state == IKE_ST_INTERMEDIATE
+			      ? "no answer to IKE_INTERMEDIATE: do long UDP datagrams get through?"
 			      : "no answer to IKE_SA_INIT: is the peer reachable on "
 				"UDP 500, and does it know this tunnel?";
 		if (!(sa->hs && sa->hs->refused))

@@ -12,8 +12,8 @@
 #define MID_LAST      0x7fffff00u /* rekeyed long before the ids run out (2.2) */
 #define SENT_AS_IT_IS 2           /* times, before we look for a size that gets through */
 
-static struct ike_header header_of(const struct ike_sa *sa, uint8_t exchange, uint32_t mid,
-				   bool response)
+struct ike_header ike_header_of(const struct ike_sa *sa, uint8_t exchange, uint32_t mid,
+				bool response)
 {
 	return (struct ike_header){
 		.spi_i = sa->spi_i,
@@ -71,7 +71,7 @@ bool ike_request_send_raw(struct ike_sa *sa, enum ike_task task, const uint8_t *
 bool ike_request_send(struct ike_sa *sa, enum ike_task task, uint8_t exchange,
 		      struct ike_builder *inner, struct ike_child *child, struct ike_offer *offer)
 {
-	const struct ike_header h = header_of(sa, exchange, sa->tx_mid, false);
+	const struct ike_header h = ike_header_of(sa, exchange, sa->tx_mid, false);
 
 	assert(!sa->req.data && !sa->req.offer);
 	sa->req.data = ike_seal(sa, &h, inner);
@@ -125,7 +125,7 @@ static void response_out(struct ike_sa *sa)
  */
 bool ike_response_send(struct ike_sa *sa, struct ike_builder *inner, bool hold)
 {
-	const struct ike_header h = header_of(sa, sa->busy_exchange, sa->rx_mid - 1, true);
+	const struct ike_header h = ike_header_of(sa, sa->busy_exchange, sa->rx_mid - 1, true);
 
 	assert(sa->busy);
 	/* Never the last response to this request. */
@@ -245,10 +245,11 @@ void ike_sa_run(struct ike_sa *sa)
 	c = child_to_delete(sa);
 	if (c) {
 		ike_info_start_delete_child(sa, c);
-	} else if (sa->redundant) {
+	} else if (sa->redundant || (sa->follow && sa->follow->ike)) {
+		/* Nothing new either on one that the peer is about to replace. */
 		if (sa->want_dpd)
 			ike_info_start_dpd(sa);
-	} else if (sa->want_rekey && !child_in_work(sa)) {
+	} else if (sa->want_rekey && !child_in_work(sa) && !sa->follow) {
 		ike_rekey_start(sa);
 	} else if ((c = child_to_rekey(sa))) {
 		ike_create_child_start(sa, c);

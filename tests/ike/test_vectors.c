@@ -338,14 +338,15 @@ static void auth_case(const struct vector *v)
 	uint8_t octets[1024], auth[IKE_PRF_MAX];
 	const size_t size =
 		ike_auth_octets(&crypto, prf, rd_field(v, "message"), rd_field(v, "nonce"), p,
-				rd_field(v, "id_body"), octets, sizeof(octets));
+				rd_field(v, "id_body"), rd_of(NULL, 0), octets, sizeof(octets));
 
 	same(v, "octets", octets, size);
 	assert_true(ike_auth_psk(&crypto, prf, psk.p, psk.size, octets, size, auth));
 	same(v, "auth", auth, ike_prf_desc((uint16_t)prf)->size);
 	/* One byte too little room. */
 	assert_int_equal(ike_auth_octets(&crypto, prf, rd_field(v, "message"), rd_field(v, "nonce"),
-					 p, rd_field(v, "id_body"), octets, size - 1),
+					 p, rd_field(v, "id_body"), rd_of(NULL, 0), octets,
+					 size - 1),
 			 0);
 	secret_free(p);
 }

@@ -87,6 +87,34 @@ static void second_tunnel(struct sim_node *n)
 	n->cfg[1].local_id.data[0] = n->cfg[1].remote_id.data[0] = 'h';
 }
 
+/*
+ * Fragment sizes and additional key exchanges, by a generator of its own, so that what past seeds have
+ * found stays what they do.
+ */
+static void draw_messages(struct world *w)
+{
+	static const uint16_t sizes[] = {0, 180, 256, 300, 576, 1280};
+	struct rng r = {w->seed * 0x9e3779b97f4a7c15u + 3};
+	const uint64_t additional = rng_below(&r, 3);
+	const uint8_t type = (uint8_t)(IKE_TRANSFORM_ADDKE1 + rng_below(&r, IKE_MAX_AKE));
+
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct ike_tunnel_cfg *c = &w->node[i].cfg[0];
+
+		c->fragment_size = sizes[rng_below(&r, sizeof(sizes) / sizeof(sizes[0]))];
+		if (!additional)
+			continue;
+		w->node[i].kem = SIM_KEM_FAKE;
+		c->ike_algs.by_type[type].n = c->esp_algs.by_type[type].n = 0;
+		ike_algs_add(&c->ike_algs, type, IKE_DH_ML_KEM_512, 0);
+		ike_algs_add(&c->esp_algs, type, IKE_DH_ML_KEM_512, 0);
+		/* RFC 9370 2.2.2: there are none without a first one. */
+		if (ike_algs_have(&c->esp_algs, IKE_TRANSFORM_DH, IKE_DH_NONE, 0) ||
+		    (additional == 2 && rng_below(&r, 2)))
+			ike_algs_add(&c->esp_algs, type, IKE_DH_NONE, 0);
+	}
+}
+
 void chaos_configure(struct world *w)
 {
 	const bool short_lives = pick(w, 2), quick_dpd = pick(w, 3) == 0;
@@ -94,6 +122,7 @@ void chaos_configure(struct world *w)
 
 	if (pick(w, 2))
 		draw_suites(w);
+	draw_messages(w);
 	for (int i = 0; i < SIM_NODES; i++) {
 		struct ike_tunnel_cfg *c = &w->node[i].cfg[0];
 

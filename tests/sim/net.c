@@ -2,6 +2,7 @@
 /* net: what lies between the nodes: faults, and a NAT in front of node 0. */
 #include <stdlib.h>
 #include <string.h>
+#include "ike/wire.h"
 #include "tests/sim/world.h"
 
 static bool lost(struct world *w, int sender)
@@ -48,14 +49,10 @@ static void translate(struct world *w, struct ip_endpoint *from)
 
 static void say(struct world *w, int sender, const uint8_t *d, size_t size, const char *fate)
 {
-	static const char *const exchanges[] = {"IKE_SA_INIT", "IKE_AUTH", "CREATE_CHILD_SA",
-						"INFORMATIONAL"};
-
 	if (!w->ladder || size < 28)
 		return;
 	fprintf(w->ladder, "%s  %s %s %u%s\n", sender ? "A <-- B" : "A --> B",
-		d[18] >= 34 && d[18] <= 37 ? exchanges[d[18] - 34] : "?",
-		d[19] & 0x20 ? "response" : "request",
+		ike_exchange_name(d[18]), d[19] & 0x20 ? "response" : "request",
 		(unsigned)d[20] << 24 | (unsigned)d[21] << 16 | (unsigned)d[22] << 8 | d[23], fate);
 }
 
