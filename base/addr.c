@@ -55,6 +55,16 @@ bool ip_is_unspecified(const struct ip_addr *a)
 	return memcmp(a->b, zero, ip_size(a)) == 0;
 }
 
+bool ip_is_unicast(const struct ip_addr *a)
+{
+	static const uint8_t v6_loopback[16] = {[15] = 1};
+
+	if (a->family == IP_V4)
+		return a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224;
+	return a->family == IP_V6 && !ip_is_unspecified(a) && a->b[0] != 0xff &&
+	       memcmp(a->b, v6_loopback, sizeof(v6_loopback)) != 0;
+}
+
 bool ip_endpoint_equal(const struct ip_endpoint *a, const struct ip_endpoint *b)
 {
 	return a->port == b->port && ip_equal(&a->addr, &b->addr);

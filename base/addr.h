@@ -42,6 +42,8 @@ unsigned ip_bits(const struct ip_addr *a);
 bool ip_equal(const struct ip_addr *a, const struct ip_addr *b);
 int ip_cmp(const struct ip_addr *a, const struct ip_addr *b); /* family first, then bytes */
 bool ip_is_unspecified(const struct ip_addr *a);
+/* One host that packets can be sent to: not unspecified, multicast, broadcast or loopback. */
+bool ip_is_unicast(const struct ip_addr *a);
 bool ip_endpoint_equal(const struct ip_endpoint *a, const struct ip_endpoint *b);
 
 /* Parsers take a NUL-terminated string and are strict: no white space, names or leading zeros. */

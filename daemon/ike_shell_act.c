@@ -27,6 +27,7 @@ static bool network_may_repeat(enum ike_happening h)
 	case IKE_HAP_AUTH_FAILED:
 	case IKE_HAP_NO_PROPOSAL:
 	case IKE_HAP_TS_UNACCEPTABLE:
+	case IKE_HAP_REDIRECT_REFUSED:
 	case IKE_HAP_COOKIES_ON:
 	case IKE_HAP_COOKIES_OFF:
 	case IKE_HAP_IKEV1_DECLINED: return true;
@@ -38,6 +39,10 @@ static bool network_may_repeat(enum ike_happening h)
 	case IKE_HAP_CHILD_DOWN:
 	case IKE_HAP_DPD_TIMEOUT:
 	case IKE_HAP_PEER_MOVED:
+	case IKE_HAP_ADDRESS_CHANGED:
+	case IKE_HAP_ADDRESS_REFUSED:
+	case IKE_HAP_PEER_REBOOTED:
+	case IKE_HAP_REDIRECTED:
 	case IKE_HAP_END: break;
 	}
 	return false;

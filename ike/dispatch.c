@@ -94,6 +94,15 @@ static const struct transition responses[] = {
 	{"child-delete", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_INFORMATIONAL,
 	 IKE_TASK_DELETE_CHILD, 0, UINT32_MAX, ike_info_response,
 	 IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING)},
+	{"mobike-update", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_INFORMATIONAL,
+	 IKE_TASK_UPDATE, 0, UINT32_MAX, ike_info_response,
+	 IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING)},
+	{"mobike-check", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_INFORMATIONAL,
+	 IKE_TASK_CHECK, 0, UINT32_MAX, ike_info_response,
+	 IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING) | IN(GONE)},
+	{"notice", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_INFORMATIONAL,
+	 IKE_TASK_NOTICE, 0, UINT32_MAX, ike_info_response,
+	 IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING)},
 	{"dpd", IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING), IKE_INFORMATIONAL, IKE_TASK_DPD, 0,
 	 UINT32_MAX, ike_info_response, IN(ESTABLISHED) | IN(REPLACED) | IN(DELETING)},
 };
@@ -134,6 +143,7 @@ static void take_response(struct ike_sa *sa, const struct ike_packet *p, struct 
 	const struct transition *t = find(responses, sizeof(responses) / sizeof(responses[0]), sa,
 					  m->h.exchange, sa->req.task);
 	const struct ike_notify_payload *error;
+	bool other_path;
 
 	if (!t) {
 		ike_count(sa->ike, IKE_CNT_RX_STATE);
@@ -163,9 +173,12 @@ static void take_response(struct ike_sa *sa, const struct ike_packet *p, struct 
 			ike_sa_close(sa, t->story, "malformed response");
 		return;
 	}
+	other_path = ike_mobike_other_path(sa, p);
 	t->handler(sa, p, m);
 	if (!(t->to & 1u << sa->state) && sa->state != IKE_ST_GONE)
 		ike_count(sa->ike, IKE_CNT_RX_STATE);
+	if (other_path && sa->state == IKE_ST_ESTABLISHED)
+		ike_mobike_take_path(sa, p);
 	if (sa->state != IKE_ST_GONE)
 		ike_sa_run(sa);
 }
@@ -355,7 +368,7 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 		return;
 	}
 	if (!sa->keys.ei || !(m->present & IKE_HAS_SK)) {
-		ike_count(ike, IKE_CNT_RX_STATE);
+		ike_crash_unprotected(sa, p, m);
 		return;
 	}
 	if (open_message(sa, p, m, plain, &inner) != IKE_OK)
@@ -478,7 +491,9 @@ void ike_dispatch(struct ike *ike, const struct ike_packet *p)
 		return;
 	}
 	if (!sa || sa->spi_i != m.h.spi_i || sa->spi_r != m.h.spi_r) {
-		ike_count(ike, IKE_CNT_RX_UNKNOWN_SPI);
+		if (m.h.exchange == IKE_INFORMATIONAL && !(m.present & IKE_HAS_SK))
+			ike_crash_invalid_spi(ike, p, &m);
+		ike_crash_unknown_spi(ike, p, &m);
 		return;
 	}
 	take_protected(sa, p, &m);

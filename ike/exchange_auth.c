@@ -113,7 +113,8 @@ static void send_request(struct ike_sa *sa)
 	uint8_t buf[IKE_MESSAGE_MAX];
 	struct ike_builder b;
 
-	if (!ike_slot_alloc(sa->ike, &hs->slot, &hs->spi_in)) {
+	hs->childless = t->cfg.childless && sa->agreed.childless; /* RFC 6023 3 */
+	if (!hs->childless && !ike_slot_alloc(sa->ike, &hs->slot, &hs->spi_in)) {
 		ike_timer_initiation_failed(t);
 		ike_sa_close(sa, "ike-auth", "out of slots");
 		return;
@@ -134,8 +135,11 @@ static void send_request(struct ike_sa *sa)
 	if (hs->announced.any) /* RFC 9593 3.1: the responder has shown that it knows it */
 		ike_build_announced(&b, t->cfg.remote_auth == IKE_AUTH_BY_PSK,
 				    t->cfg.remote_auth != IKE_AUTH_BY_PSK);
-	ike_terms_offer_sa(&b, t, true, hs->spi_in, IKE_DH_NONE);
-	ike_terms_offer_ts(&b, t);
+	if (!hs->childless) {
+		ike_terms_offer_sa(&b, t, true, hs->spi_in, IKE_DH_NONE);
+		ike_terms_offer_ts(&b, t);
+	}
+	ike_extend_auth_build(sa, &b);
 	sa->auth_local = (uint8_t)ike_auth_alg_of(hs->ours.method, hs->ours.auth);
 	ike_timer_stop(sa->ike, &sa->t_half_open);
 	if (!ike_request_send(sa, IKE_TASK_AUTH, IKE_AUTH, &b, NULL, NULL)) {
@@ -208,7 +212,6 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 	struct ike_proof theirs;
 	struct sb why = sb_of(hs->id_text, sizeof(hs->id_text));
 
-	(void)p;
 	if ((m->present & need) != need) {
 		ike_timer_initiation_failed(sa->tunnel);
 		if (error && error->type == IKE_N_AUTHENTICATION_FAILED)
@@ -228,7 +231,11 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 			sb_str(&why, "the peer does not use our PPK, which is required");
 		}
 	}
-	ike_terms_check(sa->tunnel, m, true, &hs->terms);
+	ike_extend_auth_seen(sa, p, m);
+	ike_redirect_keep(sa, m);
+	/* RFC 5685 6: who is sent away gets no child. */
+	if (!hs->childless && hs->redirect_to.family == IP_NONE)
+		ike_terms_check(sa->tunnel, m, true, &hs->terms);
 	if (hs->terms.error)
 		ike_terms_explain(sa->tunnel, m, &hs->terms, false, &hs->complaint);
 	ike_sa_set_state(sa, IKE_ST_VERIFY, "ike-auth", "response");
@@ -285,6 +292,8 @@ static void believe(struct ike_sa *sa, uint64_t valid_s)
 static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_event *ev)
 {
 	struct ike_tunnel *t = sa->tunnel;
+	const struct ip_addr redirect_to = sa->hs->redirect_to;
+	const bool childless = sa->hs->childless;
 	struct ike_child *c = NULL;
 
 	ike_timer_stop(sa->ike, &sa->t_half_open);
@@ -304,7 +313,7 @@ static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_even
 		return;
 	}
 	believe(sa, ev->auth.valid_s);
-	if (!sa->hs->terms.error && !sa->want_delete)
+	if (sa->hs->terms.present && !sa->hs->terms.error && !sa->want_delete)
 		c = make_child(sa);
 	ike_handshake_free(sa);
 	ike_sa_established(sa, "ike-auth");
@@ -313,10 +322,15 @@ static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_even
 		ike_sa_delete(sa, sa->delete_reason);
 		return;
 	}
+	if (ike_redirect_kept(sa, &redirect_to)) {
+		ike_sa_delete(sa, "redirected by the peer");
+		return;
+	}
 	if (c) {
 		ike_child_install(c);
 	} else {
-		ike_timer_child_creation_failed(t, false);
+		if (!childless)
+			ike_timer_child_creation_failed(t, false);
 		ike_tunnel_run(t);
 	}
 }
@@ -381,7 +395,9 @@ void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 	ike_proof_note(sa, m);
 	if (hs->id_ok && !choose_ppk(sa, m, &theirs, &mix, &why))
 		hs->id_ok = false;
-	ike_terms_answer(t, m, true, &hs->terms);
+	ike_extend_auth_seen(sa, p, m);
+	if (!ike_redirect_due(sa)) /* RFC 5685 6: who is sent away gets no child */
+		ike_terms_answer(t, m, true, &hs->terms);
 	if (hs->terms.error)
 		ike_terms_explain(t, m, &hs->terms, true, &hs->complaint);
 	ike_sa_set_state(sa, IKE_ST_VERIFY, "ike-auth", "request");
@@ -411,6 +427,7 @@ static void respond(struct ike_sa *sa)
 		ike_terms_answer_sa(&b, &hs->terms, hs->answered_spi);
 		ike_terms_answer_ts(&b, &hs->terms);
 	}
+	ike_extend_auth_build(sa, &b);
 	ike_response_send(sa, &b, false);
 }
 

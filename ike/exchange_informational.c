@@ -35,10 +35,11 @@ void ike_info_start_delete_child(struct ike_sa *sa, struct ike_child *c)
 void ike_info_start_dpd(struct ike_sa *sa)
 {
 	struct ike_builder b;
-	uint8_t buf[16];
+	uint8_t buf[128];
 
 	sa->want_dpd = false;
 	ike_build_open_inner(&b, buf, sizeof(buf));
+	ike_mobike_build_dpd(sa, &b);
 	ike_count(sa->ike, IKE_CNT_DPD_SENT);
 	ike_request_send(sa, IKE_TASK_DPD, IKE_INFORMATIONAL, &b, NULL, NULL);
 }
@@ -47,13 +48,13 @@ void ike_info_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 {
 	struct ike_child *c = sa->req.child;
 
-	(void)p;
-	(void)m; /* whatever it says: it answers */
 	sa->req.child = NULL;
 	if (sa->req.task == IKE_TASK_DELETE_IKE)
 		ike_sa_close(sa, "ike-delete", sa->delete_reason ? sa->delete_reason : "deleted");
 	else if (sa->req.task == IKE_TASK_DELETE_CHILD && c)
 		ike_child_retire(c, "child-delete", "deleted by us");
+	else /* whatever it says: it answers */
+		ike_mobike_response(sa, p, m);
 }
 
 /* ------------------------------------------------------------------ responder */
@@ -86,15 +87,23 @@ static size_t delete_children(struct ike_sa *sa, const struct ike_delete_payload
 	return n;
 }
 
-static void answer(struct ike_sa *sa, const uint8_t *spis, size_t n)
+static void answer_all(struct ike_sa *sa, const uint8_t *spis, size_t n, const struct ike_packet *p,
+		       const struct ike_msg *m)
 {
-	uint8_t buf[128];
+	uint8_t buf[512];
 	struct ike_builder b;
 
 	ike_build_open_inner(&b, buf, sizeof(buf));
 	if (n)
 		ike_build_delete(&b, IKE_PROTO_ESP, IKE_ESP_SPI_SIZE, spis, n);
+	if (m)
+		ike_extend_info_answer(sa, p, m, &b);
 	ike_response_send(sa, &b, false);
+}
+
+static void answer_empty(struct ike_sa *sa)
+{
+	answer_all(sa, NULL, 0, NULL, NULL);
 }
 
 void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
@@ -106,12 +115,11 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 	const struct ike_notify_payload *error = ike_msg_error(m);
 	size_t n = 0;
 
-	(void)p;
 	for (size_t i = 0; i < m->n_deletes; i++) {
 		const struct ike_delete_payload *d = &m->deletes[i];
 
 		if (d->protocol == IKE_PROTO_IKE) {
-			answer(sa, NULL, 0);
+			answer_empty(sa);
 			/* It had its reasons: not again in the same instant. */
 			ike_timer_initiation_failed(t);
 			ike_sa_close(sa, "ike-delete", "deleted by the peer");
@@ -127,7 +135,7 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 
 		sb_str(&s, "the peer did not accept our AUTH or identity");
 		ike_count(sa->ike, IKE_CNT_AUTH_FAILED);
-		answer(sa, NULL, 0);
+		answer_empty(sa);
 		ike_sa_close(sa, "ike-auth", "the peer refused us");
 		return;
 	}
@@ -141,7 +149,9 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 		c->reply_held = false;
 		ike_child_retire(c, "child-delete", "deleted by the peer");
 	}
-	answer(sa, spis, w.n / IKE_ESP_SPI_SIZE);
+	answer_all(sa, spis, w.n / IKE_ESP_SPI_SIZE, p, m);
+	if (!ike_extend_info_answered(sa, m))
+		return;
 	if (n && !t->current) {
 		/* Who deleted it may be about to make another: let it go first. */
 		ike_timer_child_creation_failed(t, false);

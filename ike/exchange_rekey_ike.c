@@ -43,6 +43,7 @@ static void succeed(struct ike_sa *sa, const struct ike_sa *old, const char *rea
 	sa->local_nat = old->local_nat;
 	sa->remote_nat = old->remote_nat;
 	sa->fragment_size = old->fragment_size;
+	ike_extend_inherit(sa, old);
 	sa->origin = old->origin;
 	sa->origin_initiator = old->origin_initiator;
 	sa->line_since = old->line_since;

@@ -64,6 +64,7 @@ static bool send_request(struct ike_sa *sa, const uint8_t *public)
 	if (cfg->fragment_size)
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_IKEV2_FRAGMENTATION_SUPPORTED,
 				 NULL, 0);
+	ike_extend_init_request(sa, &b);
 	ike_proof_init_build(sa, &b, SIZE_MAX);
 	if (offers_additional(cfg))
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED,
@@ -88,7 +89,7 @@ bool ike_init_start(struct ike_tunnel *t)
 	if (!sa)
 		return false;
 	sa->local = (struct ip_endpoint){t->cfg.local, IKE_PORT};
-	sa->remote = (struct ip_endpoint){t->cfg.remote, IKE_PORT};
+	sa->remote = (struct ip_endpoint){t->gateway.family ? t->gateway : t->cfg.remote, IKE_PORT};
 	sa->hs = calloc(1, sizeof(*sa->hs));
 	if (!sa->hs)
 		goto fail;
@@ -273,9 +274,19 @@ static void accept_response(struct ike_sa *sa, const struct ike_packet *p, const
 	hs->intermediate = ike_msg_notify(m, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED);
 	ike_request_done(sa);
 	ike_nat_detect(sa, p, m);
+	ike_extend_init_seen(sa, m);
 	ike_nat_float(sa);
 	ike_proof_init_note(sa, m);
 	ike_intermediate_next(sa);
+}
+
+/* RFC 5685 3: nothing was agreed on yet; the tunnel begins again elsewhere. */
+static void redirected(struct ike_sa *sa, const struct ike_msg *m)
+{
+	const struct rd ni = rd_of(sa->hs->ni, sa->hs->ni_size);
+
+	if (ike_redirect_take(sa, m, &ni))
+		ike_sa_close(sa, "ike-init", "redirected");
 }
 
 void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
@@ -287,6 +298,8 @@ void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 	sa->tunnel->heard = sa->ike->now;
 	if ((m->present & need) == need)
 		accept_response(sa, p, m);
+	else if (ike_msg_notify(m, IKE_N_REDIRECT))
+		redirected(sa, m);
 	else if (cookie)
 		retry_with_cookie(sa, &cookie->data);
 	else if (n && n->type == IKE_N_INVALID_KE_PAYLOAD)
@@ -427,6 +440,7 @@ static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct
 				 NULL, 0);
 	/* RFC 7296 2.6: who has not shown yet that he is there gets little more than he sends. */
 	ike_proof_init_build(sa, &b, hs->request_size + 128);
+	ike_extend_init_response(&b, hs->request_size);
 	hs->response_size = ike_build_close(&b);
 	hs->response = hs->response_size ? malloc(hs->response_size) : NULL;
 	if (hs->response)
@@ -477,6 +491,7 @@ static void respond(struct ike *ike, const struct ike_packet *p, const struct ik
 	err = IKE_ERR_RESOURCES;
 	sa->tunnel = t;
 	ike_nat_detect(sa, p, m);
+	ike_extend_init_seen(sa, m);
 	sa->tunnel = NULL;
 	ike_proof_init_note(sa, m);
 	sa->rank = sa->origin = ike_rank_of(hs->ni, hs->ni_size, hs->nr, hs->nr_size);

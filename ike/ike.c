@@ -16,7 +16,7 @@
  *   - States change in one function for each object, which traces and asserts legality.
  *   - An object that ends is unlinked at once and freed at the end of the step.
  *   - Nothing waits in a list of work: what is to be requested are flags on the objects.
- * Non-goals: certificates and EAP, MOBIKE, windows above 1.
+ * Non-goals: certificates and EAP, windows above 1.
  */
 #include <stdlib.h>
 #include "ike/ike_int.h"
@@ -221,6 +221,8 @@ static void on_traffic(struct ike *ike, const struct ike_event *ev)
 		return;
 	if (ev->traffic.in)
 		ike_timer_sign_of_life(sa);
+	else if (ev->traffic.out)
+		ike_timer_sent_unanswered(sa);
 	if (ev->traffic.out)
 		ike_timer_sent(sa);
 }
@@ -241,6 +243,19 @@ static void on_command(struct ike *ike, const struct ike_event *ev)
 
 	if (t)
 		ike_tunnel_command(t, ev->type);
+}
+
+static void on_address(struct ike *ike, const struct ike_event *ev)
+{
+	struct ike_tunnel *t = ike_tunnel_find(ike, ev->address.tunnel);
+
+	if (!t)
+		return;
+	ike_touch(t);
+	if (ev->type == IKE_EV_REDIRECT)
+		ike_redirect_command(t, &ev->address.addr);
+	else
+		ike_tunnel_moved(t, &ev->address.addr);
 }
 
 void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out)
@@ -276,6 +291,11 @@ void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out)
 	case IKE_EV_CHILD_HARD:
 	case IKE_EV_CHILD_MOVED: on_child(ike, ev); break;
 	case IKE_EV_TRAFFIC: on_traffic(ike, ev); break;
+	case IKE_EV_UNKNOWN_ESP:
+		ike_crash_unknown_esp(ike, &ev->esp.local, &ev->esp.remote, ev->esp.spi);
+		break;
+	case IKE_EV_ADDRESS_CHANGED:
+	case IKE_EV_REDIRECT: on_address(ike, ev); break;
 	case IKE_EV_DP_RESTARTED: on_dp_restarted(ike); break;
 	case IKE_EV_DP_INVENTORY:
 		ike_resume_inventory(ike, ev->inventory.slots, ev->inventory.n, ev->inventory.last);

@@ -28,17 +28,19 @@
 #include "ike/algs.h"
 #include "ike/crypto.h"
 
-#define IKE_MAX_PROPOSALS 8
-#define IKE_MAX_TS        6
-#define IKE_NAME_SIZE     32 /* with NUL */
-#define IKE_ID_MAX        255
-#define IKE_MAX_CERTS     12    /* CERT payloads in a message: a chain, CRLs, an OCSP response */
-#define IKE_MAX_CAS       64    /* trust anchors named in a CERTREQ payload, sent or read */
-#define IKE_MESSAGE_MAX   16384 /* bytes of the longest message that we accept or build */
-#define IKE_INIT_MAX      3000  /* likewise of IKE_SA_INIT: strangers make us keep them */
-#define IKE_TEXT_SIZE     256   /* of an event or a reason, with NUL */
-#define IKE_PPK_ID_MAX    64
-#define IKE_TUNNEL_NONE   UINT32_MAX
+#define IKE_MAX_PROPOSALS   8
+#define IKE_MAX_TS          6
+#define IKE_MAX_ADDRESSES   8 /* of one end, beside the one in use (RFC 4555) */
+#define IKE_QCD_SECRET_SIZE 32
+#define IKE_NAME_SIZE       32 /* with NUL */
+#define IKE_ID_MAX          255
+#define IKE_MAX_CERTS       12    /* CERT payloads in a message: a chain, CRLs, an OCSP response */
+#define IKE_MAX_CAS         64    /* trust anchors named in a CERTREQ payload, sent or read */
+#define IKE_MESSAGE_MAX     16384 /* bytes of the longest message that we accept or build */
+#define IKE_INIT_MAX        3000  /* likewise of IKE_SA_INIT: strangers make us keep them */
+#define IKE_TEXT_SIZE       256   /* of an event or a reason, with NUL */
+#define IKE_PPK_ID_MAX      64
+#define IKE_TUNNEL_NONE     UINT32_MAX
 
 enum ike_id_type { /* RFC 7296 3.5 */
 		   IKE_ID_NONE = 0,
@@ -135,6 +137,9 @@ struct ike_tunnel_cfg {
 
 	struct ip_addr local;  /* our outside address */
 	struct ip_addr remote; /* family IP_NONE: any; then we cannot initiate */
+	/* Where else we can be reached; the tunnel may move there (RFC 4555). */
+	struct ip_addr more_local[IKE_MAX_ADDRESSES];
+	size_t n_more_local;
 	struct ike_id local_id, remote_id;
 	/*
 	 * remote_id is a pattern: "*.example.net", "*@example.net", a distinguished name with values
@@ -174,6 +179,9 @@ struct ike_tunnel_cfg {
 	 * message, one datagram.
 	 */
 	uint16_t fragment_size;
+	bool mobike;    /* RFC 4555: addresses may change while the SAs stand */
+	bool redirect;  /* RFC 5685: the peer may send us to another gateway */
+	bool childless; /* RFC 6023: IKE_AUTH without a child, where the peer can do that */
 };
 
 struct ike_limits {
@@ -181,6 +189,9 @@ struct ike_limits {
 	uint32_t cookie_threshold;     /* half-open SAs from which COOKIE is demanded (2.6) */
 	uint32_t max_half_open_source; /* per source /32 or /64 */
 	uint32_t max_children;         /* slots, at most 2^20 */
+	/* RFC 6290 5.1: outlives this process, so that a peer believes what we say after a restart. */
+	bool has_qcd_secret;
+	uint8_t qcd_secret[IKE_QCD_SECRET_SIZE];
 };
 
 /* ------------------------------------------------------------------ events */
@@ -200,8 +211,11 @@ enum ike_event_type {
 	IKE_EV_CHILD_HARD,     /* hard limit: the half has stopped */
 	IKE_EV_CHILD_MOVED,    /* authentic, fresh ESP from another endpoint (2.23) */
 	IKE_EV_TRAFFIC, /* ESP was seen (in) or sent (out) on a tunnel since the last such event */
-	IKE_EV_DP_RESTARTED, /* the dataplane lost every SA: children are made anew */
-	IKE_EV_DP_INVENTORY, /* after ike_resume(): what the dataplane has */
+	IKE_EV_UNKNOWN_ESP,     /* ESP came with an SPI that is nobody's */
+	IKE_EV_ADDRESS_CHANGED, /* our outside address of a tunnel is another one from now on */
+	IKE_EV_REDIRECT,        /* send a tunnel's peer to another gateway, now and when it comes */
+	IKE_EV_DP_RESTARTED,    /* the dataplane lost every SA: children are made anew */
+	IKE_EV_DP_INVENTORY,    /* after ike_resume(): what the dataplane has */
 };
 
 /* What the dataplane has in one slot. */
@@ -265,6 +279,14 @@ struct ike_event {
 			size_t n;                        /* at most IKE_INVENTORY_MAX */
 			bool last; /* there is no more: the core begins to work */
 		} inventory;
+		struct {
+			struct ip_endpoint local, remote;
+			uint32_t spi;
+		} esp; /* UNKNOWN_ESP */
+		struct {
+			uint32_t tunnel;
+			struct ip_addr addr; /* REDIRECT: family IP_NONE ends it */
+		} address;                   /* ADDRESS_CHANGED, REDIRECT */
 	};
 };
 
@@ -326,6 +348,11 @@ enum ike_happening {
 	IKE_HAP_NO_PROPOSAL,
 	IKE_HAP_TS_UNACCEPTABLE,
 	IKE_HAP_PEER_MOVED,
+	IKE_HAP_ADDRESS_CHANGED,
+	IKE_HAP_ADDRESS_REFUSED,
+	IKE_HAP_PEER_REBOOTED,
+	IKE_HAP_REDIRECTED,
+	IKE_HAP_REDIRECT_REFUSED,
 	IKE_HAP_COOKIES_ON,
 	IKE_HAP_COOKIES_OFF,
 	IKE_HAP_IKEV1_DECLINED,
@@ -429,6 +456,16 @@ void ike_out_reset(struct ike_out *out); /* wipes keys and records */
 	X(CHILD_REKEYED, "child-sa-rekeyed")                                                       \
 	X(DPD_SENT, "dpd-sent")                                                                    \
 	X(DPD_TIMEOUT, "dpd-timeout")                                                              \
+	X(RX_HINT, "rx-unprotected-hint")                                                          \
+	X(RX_QCD_BAD, "rx-qcd-token-bad")                                                          \
+	X(QCD_SENT, "qcd-token-sent")                                                              \
+	X(QCD_TAKEN, "qcd-token-taken")                                                            \
+	X(INVALID_SPI_SENT, "invalid-spi-sent")                                                    \
+	X(ADDRESS_UPDATED, "address-updated")                                                      \
+	X(ADDRESS_REFUSED, "address-refused")                                                      \
+	X(RX_COOKIE2, "rx-cookie2-bad")                                                            \
+	X(REDIRECTED, "redirected")                                                                \
+	X(RX_REDIRECT, "rx-redirect-refused")                                                      \
 	X(ACTION_OVERFLOW, "action-overflow")                                                      \
 	X(RESOURCES, "out-of-resources")
 

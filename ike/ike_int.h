@@ -29,6 +29,11 @@
 #define IKE_DIGEST_SIZE            32
 #define IKE_SLOT_BITS              20 /* of an ESP SPI */
 #define IKE_SLOT_MASK              ((1u << IKE_SLOT_BITS) - 1)
+#define IKE_COOKIE2_SIZE           16
+#define IKE_NAT_HASH_SIZE          20  /* SHA-1 */
+#define IKE_QCD_TOKEN_SIZE         16  /* ours */
+#define IKE_QCD_TOKEN_MAX          128 /* RFC 6290 4.1: 16 to 128 octets */
+#define IKE_QCD_TOKEN_MIN          16
 #define IKE_CONFIRM_SOON           span_s(4)  /* three repetitions of a request */
 #define IKE_CONFIRM_LATE           span_s(40) /* longer than anybody repeats one */
 
@@ -72,6 +77,9 @@ enum ike_task {
 	IKE_TASK_REKEY_IKE,
 	IKE_TASK_REKEY_CHILD,
 	IKE_TASK_NEW_CHILD,
+	IKE_TASK_UPDATE, /* UPDATE_SA_ADDRESSES */
+	IKE_TASK_CHECK,  /* COOKIE2: is the peer where it says? */
+	IKE_TASK_NOTICE, /* something that the peer is to know */
 	IKE_TASK_DPD,
 	IKE_TASK_END,
 };
@@ -221,6 +229,8 @@ struct ike_handshake {
 	uint32_t slot, spi_in; /* of the first child; spi_in 0: the slot is not ours to free */
 	uint32_t answered_spi;
 	struct ike_terms terms;
+	bool childless;                 /* we asked for no child (RFC 6023) */
+	struct ip_addr redirect_to;     /* RFC 5685: what the peer says in IKE_AUTH */
 	struct ike_complaint complaint; /* why there are none */
 };
 
@@ -259,6 +269,26 @@ struct ike_request {
 	struct mono_span interval;
 	struct ike_child *child; /* REKEY_CHILD: the old one; DELETE_CHILD */
 	struct ike_offer *offer;
+};
+
+/* Which extensions both ends have. */
+struct ike_agreed {
+	bool nat_traversal; /* the peer detects NATs */
+	bool mobike;        /* RFC 4555 */
+	bool redirect;      /* RFC 5685: the peer follows */
+	bool childless;     /* RFC 6023: the responder takes IKE_AUTH without a child */
+};
+
+struct ike_mobike {
+	struct ip_addr peer[IKE_MAX_ADDRESSES]; /* where else it can be reached */
+	uint8_t n_peer;
+	bool want_update, want_check;
+	unsigned epoch;      /* changes of our idea of the addresses */
+	unsigned sent_epoch; /* that the outstanding UPDATE or CHECK is about */
+	struct ip_endpoint was_local, was_remote; /* to go back to when the new ones are refused */
+	uint8_t cookie[IKE_COOKIE2_SIZE];
+	bool has_seen;
+	uint8_t seen[IKE_NAT_HASH_SIZE]; /* as what the responder sees us (3.8) */
 };
 
 struct ike_sa {
@@ -322,9 +352,17 @@ struct ike_sa {
 	bool dpd_reported;      /* with dpd_action none */
 	bool redundant;         /* lost a collision: the peer deletes it */
 	bool dying;             /* its children are no way out for one another */
+	bool redirected;        /* the peer was sent away and should have gone */
 	bool mute;              /* a response could not be made: it is to be deleted */
 
 	struct mono created, established, last_life, last_tx, rekey_at, expires_at;
+	struct ike_agreed agreed;
+	struct ike_mobike mobike;
+	uint8_t qcd_token[IKE_QCD_TOKEN_MAX]; /* what the peer says once it has lost this SA */
+	uint8_t qcd_size;
+	bool want_notice, notice_addresses, notice_token, notice_redirect;
+	uint32_t invalid_spi; /* ESP of the peer that we cannot take; 0 = none */
+	struct mono hint_at;  /* the last hint that the peer may have lost us */
 	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive,
 		t_reassembly, t_follow;
 
@@ -398,6 +436,13 @@ struct ike_tunnel {
 	struct ike_tunnel *next_touched;
 	bool resuming; /* t_dp_lost will put it in order */
 	bool changed;  /* a record knew another configuration */
+	/* RFC 5685. As initiator: where we are sent, by whom, how often since when. */
+	struct ip_addr gateway, redirected_from;
+	unsigned n_redirects;
+	struct mono redirects_since;
+	struct ip_addr redirect_to; /* as responder: where its peer shall go */
+	uint32_t doubt_spi;         /* ESP with an SPI that is nobody's, first at doubt_at */
+	struct mono doubt_at;
 };
 
 struct ike {
@@ -562,6 +607,7 @@ void ike_tunnel_free(struct ike_tunnel *t);
 void ike_tunnel_reason(struct ike_tunnel *t, const char *reason);
 bool ike_tunnel_apply(struct ike *ike, const struct ike_tunnel_cfg *cfg);
 void ike_tunnel_drop(struct ike_tunnel *t); /* by the configuration */
+void ike_tunnel_moved(struct ike_tunnel *t, const struct ip_addr *local);
 void ike_tunnel_command(struct ike_tunnel *t, enum ike_event_type command);
 
 /* ---- half_open.c: cookies and limits */
@@ -762,7 +808,63 @@ void ike_info_start_dpd(struct ike_sa *sa);
 void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 void ike_info_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 
+/* ---- extend.c: extensions, agreed on in the first two exchanges */
+void ike_extend_init_request(struct ike_sa *sa, struct ike_builder *b);
+void ike_extend_init_response(struct ike_builder *b, size_t room);
+void ike_extend_init_seen(struct ike_sa *sa, const struct ike_msg *m);
+void ike_extend_auth_build(struct ike_sa *sa, struct ike_builder *b);
+void ike_extend_auth_seen(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_extend_established(struct ike_sa *sa);
+void ike_extend_inherit(struct ike_sa *sa, const struct ike_sa *old); /* by an IKE rekey */
+/* An INFORMATIONAL request of the peer: takes what it says, adds to the answer what that asks for. */
+void ike_extend_info_answer(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m,
+			    struct ike_builder *b);
+/* After the answer; false: the IKE SA is on its way out. */
+bool ike_extend_info_answered(struct ike_sa *sa, const struct ike_msg *m);
+bool ike_extend_run(struct ike_sa *sa); /* sends what an extension has to say: true if it did */
+
+/* ---- mobike.c: RFC 4555 */
+void ike_mobike_build_addresses(struct ike_sa *sa, struct ike_builder *b);
+void ike_mobike_learn_addresses(struct ike_sa *sa, const struct ike_packet *p,
+				const struct ike_msg *m);
+void ike_mobike_established(struct ike_sa *sa);
+void ike_mobike_answer(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m,
+		       struct ike_builder *b);
+void ike_mobike_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+bool ike_mobike_run(struct ike_sa *sa);
+void ike_mobike_build_dpd(struct ike_sa *sa, struct ike_builder *b);
+void ike_mobike_retransmitted(struct ike_sa *sa); /* other paths get a copy */
+bool ike_mobike_other_path(const struct ike_sa *sa, const struct ike_packet *p);
+void ike_mobike_take_path(struct ike_sa *sa, const struct ike_packet *p);
+/* Our address is another one now. False: the SAs cannot move. */
+bool ike_mobike_can_move(const struct ike_tunnel *t, const struct ip_addr *local);
+void ike_mobike_rehome(struct ike_tunnel *t);
+void ike_mobike_resume(struct ike_tunnel *t); /* it may have changed while nobody was here */
+
+/* ---- crash.c: RFC 6290 and what is said outside of any IKE SA */
+void ike_crash_build_token(struct ike_sa *sa, struct ike_builder *b);
+void ike_crash_keep_token(struct ike_sa *sa, const struct ike_msg *m);
+void ike_crash_unknown_spi(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m);
+void ike_crash_unprotected(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_crash_invalid_spi(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m);
+void ike_crash_unknown_esp(struct ike *ike, const struct ip_endpoint *local,
+			   const struct ip_endpoint *remote, uint32_t spi);
+void ike_crash_child_unknown(struct ike_sa *sa, const struct ike_msg *m);
+
+/* ---- redirect.c: RFC 5685 */
+void ike_redirect_build(struct ike_sa *sa, struct ike_builder *b);
+void ike_redirect_leave(struct ike_sa *sa);
+bool ike_redirect_due(const struct ike_sa *sa); /* the peer is to be sent away */
+/* What the peer says; `nonce` for IKE_SA_INIT. True: the tunnel goes elsewhere. */
+bool ike_redirect_take(struct ike_sa *sa, const struct ike_msg *m, const struct rd *nonce);
+void ike_redirect_build_from(const struct ike_tunnel *t, struct ike_builder *b);
+void ike_redirect_keep(struct ike_sa *sa, const struct ike_msg *m); /* until AUTH is checked */
+bool ike_redirect_kept(struct ike_sa *sa, const struct ip_addr *to);
+void ike_redirect_failed(struct ike_tunnel *t);
+void ike_redirect_command(struct ike_tunnel *t, const struct ip_addr *to);
+
 /* ---- nat.c */
+bool ike_nat_hash(struct ike_sa *sa, const struct ip_endpoint *e, uint8_t out[IKE_NAT_HASH_SIZE]);
 void ike_nat_build(struct ike_sa *sa, struct ike_builder *b);
 void ike_nat_detect(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 void ike_nat_float(struct ike_sa *sa); /* initiator: to port 4500 */
@@ -807,6 +909,8 @@ void ike_timer_follow(struct ike_sa *sa);
 void ike_timer_follow_done(struct ike_sa *sa);
 void ike_timer_ike_rekey_failed(struct ike_sa *sa, bool temporary);
 void ike_timer_response_failed(struct ike_sa *sa);
+void ike_timer_redirected(struct ike_sa *sa, struct mono_span in);
+void ike_timer_sent_unanswered(struct ike_sa *sa); /* traffic out and none in */
 void ike_timer_ike_replaced(struct ike_sa *sa, bool by_peer);
 void ike_timer_sa_resumed(struct ike_sa *sa); /* those that the record has */
 void ike_timer_sa_stop(struct ike_sa *sa);

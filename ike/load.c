@@ -86,6 +86,9 @@ static bool request_ok(const struct ike_sa *sa)
 	switch (r->task) {
 	case IKE_TASK_DELETE_IKE: return sa->state == IKE_ST_DELETING && !o;
 	case IKE_TASK_DELETE_CHILD:
+	case IKE_TASK_UPDATE:
+	case IKE_TASK_CHECK:
+	case IKE_TASK_NOTICE:
 	case IKE_TASK_DPD: return r->exchange == IKE_INFORMATIONAL && !o;
 	case IKE_TASK_REKEY_IKE: return negotiation_ok(r) && o->spi && !o->spi_in;
 	case IKE_TASK_REKEY_CHILD:
@@ -327,7 +330,8 @@ static enum ike_load take(struct loading *l, uint64_t spi)
 		return result;
 	if (!remember_links(l))
 		return IKE_LOAD_RESOURCES;
-	if (l->x.cfg != ike_cfg_digest(&l->t->cfg))
+	if (l->x.cfg != ike_cfg_digest(&l->t->cfg) ||
+	    (!l->sa->agreed.mobike && !ip_equal(&l->sa->local.addr, &l->t->cfg.local)))
 		l->t->changed = true;
 	l->t->peer_id = l->x.peer_id;
 	link_sa(l, spi);

@@ -2,7 +2,7 @@
 /* nat: detection, port 4500 and following a peer that moves (RFC 7296 2.23). */
 #include "ike/ike_int.h"
 
-#define SHA1_SIZE 20
+#define SHA1_SIZE IKE_NAT_HASH_SIZE
 
 /* SHA-1(SPIi | SPIr | IP | port), all in network order. */
 static bool detection_hash(struct ike *ike, uint64_t spi_i, uint64_t spi_r,
@@ -18,6 +18,11 @@ static bool detection_hash(struct ike *ike, uint64_t spi_i, uint64_t spi_r,
 	wr_u16(&w, e->port);
 	iov.size = w.n;
 	return ike->crypto.sha1(ike->crypto.ctx, &iov, 1, out);
+}
+
+bool ike_nat_hash(struct ike_sa *sa, const struct ip_endpoint *e, uint8_t out[IKE_NAT_HASH_SIZE])
+{
+	return detection_hash(sa->ike, sa->spi_i, sa->spi_r, e, out);
 }
 
 static bool forced(const struct ike_sa *sa)
@@ -69,10 +74,15 @@ void ike_nat_detect(struct ike_sa *sa, const struct ike_packet *p, const struct 
 	sa->natt = sa->remote_nat || sa->local_nat || forced(sa);
 }
 
-/* RFC 7296 2.23: the initiator moves to port 4500 once a NAT is found. */
+/*
+ * RFC 7296 2.23: the initiator moves to port 4500 once a NAT is found; with MOBIKE always, so that a
+ * NAT may come later (RFC 4555 3.3).
+ */
 void ike_nat_float(struct ike_sa *sa)
 {
-	if (!sa->natt || sa->local.port == IKE_PORT_NATT)
+	const bool may_move = sa->tunnel->cfg.mobike && sa->agreed.nat_traversal;
+
+	if ((!sa->natt && !may_move) || sa->local.port == IKE_PORT_NATT)
 		return;
 	sa->local.port = IKE_PORT_NATT;
 	sa->remote.port = IKE_PORT_NATT;
@@ -92,6 +102,8 @@ void ike_nat_follow(struct ike_sa *sa, const struct ip_endpoint *local,
 	struct ike_child *c;
 	struct sb s;
 
+	if (sa->agreed.mobike)
+		return; /* RFC 4555 3.8: it says so itself */
 	if (!sa->natt || !sa->remote_nat || sa->local_nat || !t ||
 	    (ip_endpoint_equal(&sa->remote, remote) && ip_endpoint_equal(&sa->local, local)))
 		return;

@@ -12,6 +12,7 @@
  *	pending; n_repeats, rx_request, rx_response (the peer sends them again); delete_reason;
  *	probing, dpd_reported, last_life, last_tx, t_dpd, t_keepalive, t_retransmit (begin anew);
  *	t_half_open, t_reassembly; saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
+ *	invalid_spi, hint_at (they come again).
  *	struct ike_request: n_sent, first_sent, interval.
  *	struct ike_child: entry, next_dead, tunnel, sa, pending, has_in, has_out (the inventory has
  *	them), keys (where they are still needed the child is given up), switch_at, missed_soft,
@@ -277,6 +278,48 @@ static void codec_nonce(struct ike_codec *c, uint8_t nonce[IKE_NONCE_MAX], size_
 	codec_fixed(c, nonce, n);
 }
 
+static void codec_mobike(struct ike_codec *c, struct ike_mobike *m)
+{
+	codec_u8(c, &m->n_peer);
+	if (m->n_peer > IKE_MAX_ADDRESSES) {
+		c->failed = true;
+		m->n_peer = 0;
+		return;
+	}
+	for (size_t i = 0; i < m->n_peer; i++)
+		codec_addr(c, &m->peer[i]);
+	codec_bool(c, &m->want_update);
+	codec_bool(c, &m->want_check);
+	codec_unsigned(c, &m->epoch);
+	codec_unsigned(c, &m->sent_epoch);
+	codec_endpoint(c, &m->was_local);
+	codec_endpoint(c, &m->was_remote);
+	codec_fixed(c, m->cookie, sizeof(m->cookie));
+	codec_bool(c, &m->has_seen);
+	codec_fixed(c, m->seen, sizeof(m->seen));
+}
+
+static void codec_extensions(struct ike_codec *c, struct ike_sa *sa)
+{
+	codec_bool(c, &sa->agreed.nat_traversal);
+	codec_bool(c, &sa->agreed.mobike);
+	codec_bool(c, &sa->agreed.redirect);
+	codec_bool(c, &sa->agreed.childless);
+	codec_mobike(c, &sa->mobike);
+	codec_u8(c, &sa->qcd_size);
+	if (sa->qcd_size > sizeof(sa->qcd_token)) {
+		c->failed = true;
+		sa->qcd_size = 0;
+		return;
+	}
+	codec_fixed(c, sa->qcd_token, sa->qcd_size);
+	codec_bool(c, &sa->want_notice);
+	codec_bool(c, &sa->notice_addresses);
+	codec_bool(c, &sa->notice_token);
+	codec_bool(c, &sa->notice_redirect);
+	codec_bool(c, &sa->redirected);
+}
+
 /* ------------------------------------------------------------------ sections */
 
 void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
@@ -344,6 +387,7 @@ void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
 	codec_time(c, &sa->expires_at);
 	codec_timer(c, &sa->t_rekey);
 	codec_timer(c, &sa->t_expire);
+	codec_extensions(c, sa);
 	codec_version(c);
 }
 

@@ -242,6 +242,8 @@ void ike_tunnel_resume(struct ike_tunnel *t)
 	}
 	if (!t->current && (c = ike_best_child(t, NULL)))
 		ike_child_switch(c, "resumed");
+	if (!t->changed)
+		ike_mobike_resume(t);
 	for (sa = TAILQ_FIRST(&t->sas); sa; sa = next_sa) {
 		next_sa = TAILQ_NEXT(sa, entry);
 		resume_sa(sa);

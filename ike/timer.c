@@ -5,23 +5,25 @@
  */
 #include "ike/ike_int.h"
 
-#define RETRANSMIT_FIRST   span_ms(500)
-#define RETRANSMIT_LONGEST span_s(16)
-#define REQUEST_LIMIT      span_ms(31500) /* sent at 0, 0.5, 1.5, 3.5, 7.5, 15.5 s */
-#define PROBES_IN_WINDOW   4              /* first transmission and three more */
-#define PROBE_SHORTEST     span_ms(20)
-#define HALF_OPEN_LIMIT    span_s(30)
-#define LINGER             span_s(5)
-#define INSTALL_LIMIT      span_s(10)
-#define SWITCH_AFTER       span_s(20) /* the peer has installed it, or has failed and said so */
-#define PEER_DELETE_GRACE  span_s(20) /* the peer should have deleted what it replaced */
-#define SETTLE_GRACE       span_s(12)
-#define BACKOFF_FIRST      span_s(1)
-#define BACKOFF_LONGEST    span_s(60)
-#define TEMPORARY_FIRST    span_ms(500)
-#define TEMPORARY_LONGEST  span_s(16)
-#define SPAN_DEFAULT_LIFE  span_s(8 * 3600)
-#define TICK_ACTIONS       (24 + IKE_FRAGMENTS_SENT) /* the most actions of one expiry */
+#define RETRANSMIT_FIRST    span_ms(500)
+#define RETRANSMIT_LONGEST  span_s(16)
+#define REQUEST_LIMIT       span_ms(31500) /* sent at 0, 0.5, 1.5, 3.5, 7.5, 15.5 s */
+#define PROBES_IN_WINDOW    4              /* first transmission and three more */
+#define PROBE_SHORTEST      span_ms(20)
+#define HALF_OPEN_LIMIT     span_s(30)
+#define LINGER              span_s(5)
+#define INSTALL_LIMIT       span_s(10)
+#define SWITCH_AFTER        span_s(20) /* the peer has installed it, or has failed and said so */
+#define PEER_DELETE_GRACE   span_s(20) /* the peer should have deleted what it replaced */
+#define SETTLE_GRACE        span_s(12)
+#define BACKOFF_FIRST       span_s(1)
+#define BACKOFF_LONGEST     span_s(60)
+#define TEMPORARY_FIRST     span_ms(500)
+#define TEMPORARY_LONGEST   span_s(16)
+#define SPAN_DEFAULT_LIFE   span_s(8 * 3600)
+#define BLACK_HOLE_PART     4 /* of the DPD interval */
+#define BLACK_HOLE_SHORTEST span_s(1)
+#define TICK_ACTIONS        (24 + IKE_FRAGMENTS_SENT) /* the most actions of one expiry */
 
 static void set(struct ike *ike, struct ike_timer *t, struct mono at)
 {
@@ -102,9 +104,10 @@ static void retransmit_due(struct ike_sa *sa)
 		return;
 	limit = mono_add(sa->req.first_sent, REQUEST_LIMIT);
 	/* A probe lives as long as the timeout says, and a peer that was reported with dpd_action
-	 * none as long as its SA. */
-	if (sa->dpd_reported ||
-	    (sa->probing && sa->req.task == IKE_TASK_DPD && sa->tunnel->cfg.dpd_timeout.ns))
+	 * none as long as its SA; but a Delete waits no longer for it. */
+	if (sa->state != IKE_ST_DELETING &&
+	    (sa->dpd_reported ||
+	     (sa->probing && sa->req.task == IKE_TASK_DPD && sa->tunnel->cfg.dpd_timeout.ns)))
 		limit = MONO_NEVER;
 	if (mono_reached(now, limit))
 		ike_tunnel_dead(sa, "no answer to our requests");
@@ -202,6 +205,27 @@ static void dpd_due(struct ike_sa *sa)
 	ike_sa_run(sa);
 }
 
+/*
+ * RFC 7296 2.4: traffic goes out and none comes in. That may be how it is meant, or a black hole: the
+ * probe need not wait for the whole interval. What it finds is judged as ever.
+ */
+void ike_timer_sent_unanswered(struct ike_sa *sa)
+{
+	struct ike *ike = sa->ike;
+	struct mono_span patience;
+
+	if (!watches(sa) || sa->probing || sa->dpd_reported || sa->req.data)
+		return;
+	patience = span_ns(sa->tunnel->cfg.dpd_interval.ns / BLACK_HOLE_PART);
+	if (patience.ns < BLACK_HOLE_SHORTEST.ns)
+		patience = BLACK_HOLE_SHORTEST;
+	if (mono_since(ike->now, sa->last_life).ns < patience.ns)
+		return;
+	ike_touch(sa->tunnel);
+	sa->want_dpd = true;
+	ike_sa_run(sa);
+}
+
 /* RFC 3948 4: only from behind a NAT, only when nothing else was sent. */
 void ike_timer_sent(struct ike_sa *sa)
 {
@@ -295,6 +319,12 @@ static void ike_rekey_due(struct ike_sa *sa)
 	ike_sa_run(sa);
 }
 
+void ike_timer_redirected(struct ike_sa *sa, struct mono_span in)
+{
+	sa->redirected = true;
+	arm(sa->ike, &sa->t_expire, in);
+}
+
 void ike_timer_response_failed(struct ike_sa *sa)
 {
 	sa->mute = true;
@@ -303,7 +333,8 @@ void ike_timer_response_failed(struct ike_sa *sa)
 
 static void ike_expired(struct ike_sa *sa)
 {
-	const char *reason = sa->mute ? "a response could not be made"
+	const char *reason = sa->mute         ? "a response could not be made"
+			     : sa->redirected ? "the peer did not go where it was sent"
 			     : mono_reached(sa->ike->now, sa->auth_until)
 				     ? "the peer's certificate has ended"
 				     : "hard lifetime";

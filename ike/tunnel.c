@@ -166,7 +166,8 @@ void ike_tunnel_run(struct ike_tunnel *t)
 	if (t->removed || t->gone || t->resuming || ike->resume)
 		return;
 	if (sa) {
-		if (ike_tunnel_has_child(t) || !(t->wanted || sa->origin_initiator))
+		if (ike_tunnel_has_child(t) || sa->redirected ||
+		    !(t->wanted || sa->origin_initiator))
 			return;
 		if (!mono_reached(ike->now, t->child_not_before)) {
 			ike_timer_tunnel_retry(t);
@@ -261,6 +262,7 @@ void ike_tunnel_dead(struct ike_sa *sa, const char *reason)
 		if (!(sa->hs && sa->hs->refused))
 			ike_tunnel_reason(t, why);
 	}
+	ike_redirect_failed(t);
 	ike_sa_close(sa, was_live ? "dead-peer" : "timeout", why);
 }
 
@@ -307,10 +309,9 @@ static bool ts_equal(const struct ike_ts *a, size_t n_a, const struct ike_ts *b,
 /* What the SAs that stand cannot live with. */
 static bool needs_restart(const struct ike_tunnel_cfg *a, const struct ike_tunnel_cfg *b)
 {
-	return strcmp(a->name, b->name) || !ip_equal(&a->local, &b->local) ||
-	       !ip_equal(&a->remote, &b->remote) || !same_id(&a->local_id, &b->local_id) ||
-	       !same_id(&a->remote_id, &b->remote_id) || a->remote_auth != b->remote_auth ||
-	       a->remote_id_wildcard != b->remote_id_wildcard ||
+	return strcmp(a->name, b->name) || !ip_equal(&a->remote, &b->remote) ||
+	       !same_id(&a->local_id, &b->local_id) || !same_id(&a->remote_id, &b->remote_id) ||
+	       a->remote_auth != b->remote_auth || a->remote_id_wildcard != b->remote_id_wildcard ||
 	       (b->ppk == IKE_PPK_REQUIRE && a->ppk != b->ppk) || a->encap != b->encap ||
 	       !ts_equal(a->local_ts, a->n_local_ts, b->local_ts, b->n_local_ts) ||
 	       !ts_equal(a->remote_ts, a->n_remote_ts, b->remote_ts, b->n_remote_ts);
@@ -328,20 +329,18 @@ static uint64_t mix_ts(uint64_t h, const struct ike_ts *ts, size_t n)
 	return ike_mix(h, &n, sizeof(n));
 }
 
-/* The same members as needs_restart(). */
+/* The same members as needs_restart(); `local` is in the endpoints. */
 uint64_t ike_cfg_digest(const struct ike_tunnel_cfg *cfg)
 {
 	const uint32_t rest[] = {cfg->encap,
 				 cfg->local_id.type,
 				 cfg->remote_id.type,
-				 cfg->local.family,
 				 cfg->remote.family,
 				 cfg->remote_auth,
 				 cfg->remote_id_wildcard,
 				 cfg->ppk == IKE_PPK_REQUIRE};
 	uint64_t h = ike_mix(0, cfg->name, strnlen(cfg->name, sizeof(cfg->name)));
 
-	h = ike_mix(h, cfg->local.b, sizeof(cfg->local.b));
 	h = ike_mix(h, cfg->remote.b, sizeof(cfg->remote.b));
 	h = ike_mix(h, cfg->local_id.data, cfg->local_id.size);
 	h = ike_mix(h, cfg->remote_id.data, cfg->remote_id.size);
@@ -352,7 +351,9 @@ uint64_t ike_cfg_digest(const struct ike_tunnel_cfg *cfg)
 
 static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 {
-	const bool restart = needs_restart(&t->cfg, cfg);
+	const bool local = !ip_equal(&t->cfg.local, &cfg->local);
+	const bool restart = needs_restart(&t->cfg, cfg) ||
+			     (local && !(cfg->mobike && ike_mobike_can_move(t, &cfg->local)));
 	const bool startup = t->cfg.startup != cfg->startup;
 	struct ike_sa *sa;
 
@@ -366,8 +367,12 @@ static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 		      addresses_key(&cfg->local, &cfg->remote));
 	if (startup)
 		t->wanted = cfg->startup == IKE_STARTUP_START;
-	if (restart)
+	if (restart) {
 		t->n_failures = 0;
+		ike_redirect_failed(t);
+	} else if (local) {
+		ike_mobike_rehome(t);
+	}
 	t->not_before = t->ike->now;
 	TAILQ_FOREACH(sa, &t->sas, entry)
 	{
@@ -380,6 +385,16 @@ static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 		sa->last_life = last;
 	}
 	ike_tunnel_run(t);
+}
+
+void ike_tunnel_moved(struct ike_tunnel *t, const struct ip_addr *local)
+{
+	struct ike_tunnel_cfg cfg = t->cfg;
+
+	if (local->family == IP_NONE || ip_equal(local, &cfg.local))
+		return;
+	cfg.local = *local;
+	change(t, &cfg);
 }
 
 static struct ike_tunnel *create(struct ike *ike, const struct ike_tunnel_cfg *cfg)

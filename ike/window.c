@@ -99,6 +99,7 @@ void ike_request_again(struct ike_sa *sa)
 		ike_sealed_cut(sa, &sa->req.data, 0);
 	ike_count(sa->ike, IKE_CNT_TX_RETRANSMIT);
 	transmit(sa);
+	ike_mobike_retransmitted(sa);
 }
 
 void ike_request_done(struct ike_sa *sa)
@@ -240,6 +241,8 @@ void ike_sa_run(struct ike_sa *sa)
 	}
 	if (sa->state == IKE_ST_REPLACED || sa->state != IKE_ST_ESTABLISHED)
 		return; /* RFC 7296 2.8: nothing but deletion on a replaced IKE SA */
+	if (!sa->redundant && ike_extend_run(sa))
+		return;
 	/* Wished for while another was on its way. */
 	sa->want_child = sa->want_child && !ike_tunnel_has_child(sa->tunnel);
 	c = child_to_delete(sa);

@@ -13,7 +13,8 @@ import subprocess
 # Of base/: what works on its arguments only. Not mono_now, random_bytes_fill, process_*, shm_*,
 # ring_*, log_* and secret_init, which are for the shells.
 BASE = """
-    ip_v4 ip_from_bytes ip_size ip_bits ip_equal ip_cmp ip_is_unspecified ip_endpoint_equal ip_parse
+    ip_v4 ip_from_bytes ip_size ip_bits ip_equal ip_cmp ip_is_unspecified ip_is_unicast
+    ip_endpoint_equal ip_parse
     ip_prefix_parse ip_format ip_endpoint_format ip_prefix_format ip_prefix_equal ip_prefix_contains
     ip_prefix_overlaps ip_prefix_is_canonical ip_prefix_network ip_prefix_range ip_range_to_prefix
     heap_init heap_fini heap_set heap_remove heap_first heap_deadline

@@ -115,6 +115,45 @@ static void draw_messages(struct world *w)
 	}
 }
 
+/*
+ * By a generator of its own, so that what seeds have found stays what they do. In a third of the worlds
+ * node 0 moves from address to address, with MOBIKE and without; in half of them the ends tell each
+ * other's reboots by tokens.
+ */
+static void draw_mobility(struct world *w)
+{
+	w->moves = (struct rng){w->seed * 0xd1342543de82ef95u + 5};
+	w->roaming = rng_below(&w->moves, 3) == 0;
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct sim_node *n = &w->node[i];
+		const bool mobike = rng_below(&w->moves, 3) > 0;
+
+		n->limits.has_qcd_secret = w->seed & 1;
+		n->limits.qcd_secret[0] = (uint8_t)(i + 1);
+		for (size_t t = 0; t < n->n_tunnels && w->roaming; t++) {
+			n->cfg[t].mobike = mobike;
+			n->cfg[t].childless = rng_below(&w->moves, 4) == 0;
+			n->cfg[t].startup = i ? IKE_STARTUP_ADD : IKE_STARTUP_START;
+			if (i)
+				n->cfg[t].remote = (struct ip_addr){0};
+		}
+	}
+}
+
+static void move(struct world *w)
+{
+	struct sim_node *n = &w->node[0];
+
+	if (!w->roaming || rng_below(&w->moves, 5))
+		return;
+	n->addr = ip_v4(192, 0, 2, (uint8_t)(1 + rng_below(&w->moves, 200)));
+	for (size_t t = 0; t < n->n_tunnels; t++) {
+		n->cfg[t].local = n->addr;
+		if (n->ike)
+			node_set_tunnel(n, t);
+	}
+}
+
 void chaos_configure(struct world *w)
 {
 	const bool short_lives = pick(w, 2), quick_dpd = pick(w, 3) == 0;
@@ -146,6 +185,7 @@ void chaos_configure(struct world *w)
 	if (pick(w, 5) == 0)
 		w->node[pick(w, 2)].limits.cookie_threshold = 0;
 	w->esp_period_us = 25000;
+	draw_mobility(w);
 }
 
 /* ------------------------------------------------------------------- trouble */
@@ -210,6 +250,7 @@ void chaos_command(struct world *w)
 	struct sim_node *n = &w->node[pick(w, 2)];
 	const uint32_t t = (uint32_t)pick(w, n->n_tunnels);
 
+	move(w);
 	switch (pick(w, 18)) {
 	case 0:
 	case 1:

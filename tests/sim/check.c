@@ -97,6 +97,8 @@ void check_message(struct world *w, int sender, const uint8_t *data, size_t size
 
 	if (w->lies || size < iv + 8 || data[18] == 34)
 		return;
+	if (!fragment && data[16] != 46)
+		return; /* said outside of any SA (RFC 7296 1.5) */
 	value = hash(1, data, size);
 	memcpy(who, data, 16);
 	who[16] = data[19] & INITIATOR;

@@ -18,6 +18,14 @@ static bool too_long(const struct world *w, const struct ike_action *a)
 	return w->faults.mtu && ip + 8 + (a->send.natt ? 4 : 0) + a->send.size > w->faults.mtu;
 }
 
+/* Its address is cut off: from there nothing goes out either. */
+static bool stranded(const struct world *w, int sender, const struct ip_addr *from)
+{
+	const struct sim_node *n = &w->node[sender];
+
+	return n->addr_dead && ip_equal(&n->addr, from);
+}
+
 static uint64_t delay(struct world *w)
 {
 	return w->faults.delay_us + rng_below(&w->rng, w->faults.jitter_us + 1);
@@ -101,7 +109,8 @@ void net_send_ike(struct world *w, int sender, const struct ike_action *a)
 
 	check_message(w, sender, a->send.data, a->send.size);
 	w->n_ike++;
-	if (w->n_ike == w->drop_ike || lost(w, sender) || too_long(w, a) ||
+	if (w->n_ike == w->drop_ike || lost(w, sender) ||
+	    stranded(w, sender, &a->send.local.addr) || too_long(w, a) ||
 	    (w->filter && w->filter(w, sender, a->send.data, a->send.size))) {
 		say(w, sender, a->send.data, a->send.size, " (lost)");
 		return;
@@ -119,7 +128,7 @@ void net_send_esp(struct world *w, const struct sim_item *packet, int sender)
 {
 	struct sim_item *item;
 
-	if (lost(w, sender))
+	if (lost(w, sender) || stranded(w, sender, &packet->from.addr))
 		return;
 	item = queue_new(w, SIM_ESP, -1, delay(w));
 	item->from = packet->from;
@@ -141,7 +150,10 @@ bool net_deliver(struct world *w, struct sim_item *item)
 		item->to.addr = w->node[0].addr;
 	}
 	for (int i = 0; i < SIM_NODES; i++) {
-		if (ip_equal(&item->to.addr, &w->node[i].addr)) {
+		const struct sim_node *n = &w->node[i];
+
+		if ((ip_equal(&item->to.addr, &n->addr) && !n->addr_dead) ||
+		    (n->also.family != IP_NONE && ip_equal(&item->to.addr, &n->also))) {
 			item->node = i;
 			return !w->node[i].off && (item->kind != SIM_IKE || w->node[i].ike);
 		}

@@ -95,6 +95,8 @@ struct sim_node {
 	struct ip_addr addr;
 	uint64_t clock_ahead_ns; /* of the world's */
 	unsigned clock_fast_ppm;
+	struct ip_addr also; /* a second address that leads here */
+	bool addr_dead;      /* nothing passes to `addr` or from it */
 	struct ike_tunnel_cfg cfg[SIM_TUNNELS];
 	size_t n_tunnels;
 	struct ike_limits limits;
@@ -192,6 +194,9 @@ struct world {
 	size_t n_items, size_items;
 	uint64_t seq;
 	struct mono next_esp, next_traffic;
+
+	bool roaming; /* node 0 moves */
+	struct rng moves;
 
 	bool nat; /* in front of node 0 */
 	struct ip_addr nat_public;
