@@ -339,6 +339,20 @@ static void answer(struct ike *ike, const struct ike_packet *p, const struct ike
 }
 
 /*
+ * RFC 9370 2.2.1: additional key exchanges need IKE_INTERMEDIATE, which the peer has to announce. False:
+ * ours are required.
+ */
+static bool without_additional(struct ike_algs *algs)
+{
+	for (uint8_t type = IKE_TRANSFORM_ADDKE1; type < IKE_N_ALG_LISTS; type++) {
+		if (algs->by_type[type].n && !ike_algs_have(algs, type, IKE_DH_NONE, 0))
+			return false;
+		algs->by_type[type].n = 0;
+	}
+	return true;
+}
+
+/*
  * Which tunnel is meant shows in IKE_AUTH only, and the suite must be one of its own then. So of what the
  * tunnels of these addresses would choose, that is taken which most of them permit; the first of equals.
  */
@@ -351,6 +365,7 @@ static struct ike_tunnel *select_tunnel(struct ike *ike, const struct ike_packet
 		struct ike_suite suite;
 		const struct ike_proposal *proposal;
 	} choices[MAX_CHOICES];
+	const bool intermediate = ike_msg_notify(m, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED);
 	struct ike_tunnel *t = NULL;
 	size_t n = 0, best = 0;
 	unsigned best_votes = 0;
@@ -358,10 +373,11 @@ static struct ike_tunnel *select_tunnel(struct ike *ike, const struct ike_packet
 	while (n < MAX_CHOICES &&
 	       (t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t))) {
 		struct choice *c = &choices[n];
+		struct ike_algs algs = t->cfg.ike_algs;
 
-		if (!t->unable &&
-		    ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, &t->cfg.ike_algs, m->ke.dh,
-					   &c->suite, &c->proposal) == IKE_OK)
+		if (!t->unable && (intermediate || without_additional(&algs)) &&
+		    ike_proposal_select_ke(&m->sa, IKE_PROTO_IKE, &algs, m->ke.dh, &c->suite,
+					   &c->proposal) == IKE_OK)
 			choices[n++].t = t;
 	}
 	for (size_t i = 0; i < n; i++) {

@@ -89,6 +89,43 @@ static void whole_story(struct world *w)
 	must(w, world_until(w, settled, span_s(60)), "not settled after rekeys");
 }
 
+/* Makes an unknown status notify of INTERMEDIATE_EXCHANGE_SUPPORTED on the way. */
+static bool silence(struct world *w, int from, const uint8_t *data, size_t size)
+{
+	uint8_t *p = (uint8_t *)(uintptr_t)data;
+
+	(void)w;
+	if (from != 0 || data[18] != IKE_SA_INIT)
+		return false;
+	for (size_t i = 28; i + 1 < size; i++) {
+		if (p[i] << 8 == (IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED & 0xff00) &&
+		    p[i + 1] == (IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED & 0xff))
+			p[i] = 0xff;
+	}
+	return false;
+}
+
+/* RFC 9370 2.2.1: a peer that does not announce IKE_INTERMEDIATE gets a suite without, or none. */
+static void not_announced(void **state)
+{
+	(void)state;
+	for (int required = 0; required < 2; required++) {
+		struct world *w = fresh(7, IKE_DH_ECP_256, 0, 0, 1280);
+		struct ike_algs *b = &B->cfg[0].ike_algs;
+
+		ike_algs_add(&A->cfg[0].ike_algs, IKE_TRANSFORM_ADDKE1, IKE_DH_NONE, 0);
+		if (!required)
+			ike_algs_add(b, IKE_TRANSFORM_ADDKE1, IKE_DH_NONE, 0);
+		w->filter = silence;
+		must(w, world_start(w), "no start");
+		world_run(w, span_s(3));
+		assert_int_equal(count(B, IKE_CNT_NO_PROPOSAL) > 0, required);
+		/* What it chose then can be carried out: IKE_AUTH comes, and fails by the changed octets. */
+		assert_int_equal(count(B, IKE_CNT_AUTH_FAILED) > 0, !required);
+		world_fini(w);
+	}
+}
+
 static void groups(void **state)
 {
 	static const struct {
@@ -375,6 +412,7 @@ static void given_up(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(not_announced),
 		cmocka_unit_test(groups),
 		cmocka_unit_test(kem),
 		cmocka_unit_test(each_lost),
