@@ -182,8 +182,9 @@ static unsigned report(int in, const char *program)
 	while (read(in, &r, sizeof(r)) == sizeof(r)) {
 		const unsigned long long seed = seed_of(r.i);
 
-		printf("%s %llu - seed %llu%s%s\n", r.ok ? "ok" : "not ok", (unsigned long long)r.i,
-		       seed, r.ok ? "" : ": ", r.ok ? "" : r.failure);
+		/* Without the test's number: they come as the processes end, not in order. */
+		printf("%s - seed %llu%s%s\n", r.ok ? "ok" : "not ok", seed, r.ok ? "" : ": ",
+		       r.ok ? "" : r.failure);
 		if (!r.ok)
 			printf("# replay: %s --seed %llu\n", program, seed);
 		failed += !r.ok;
