@@ -115,8 +115,8 @@ static bool open_inner(struct ike_sa *sa, const uint8_t *data, size_t size, stru
 	return true;
 }
 
-static void speak(struct world *w, struct liar *l, int from, struct ike_sa *to,
-		  const struct ike_header *h, const struct liar_inner *in)
+void liar_speak(struct world *w, struct liar *l, int from, struct ike_sa *to,
+		const struct ike_header *h, const struct liar_inner *in)
 {
 	uint8_t inner[MESSAGE_MAX], msg[MESSAGE_MAX + 100];
 	const uint8_t first = in->n ? in->p[0].type : IKE_PL_NONE;
@@ -171,7 +171,7 @@ static bool listen(struct world *w, int from, const uint8_t *data, size_t size)
 	l->times--;
 	l->told++;
 	l->edit(&in, l->arg);
-	speak(w, l, from, to, &h, &in);
+	liar_speak(w, l, from, to, &h, &in);
 	return true;
 }
 
@@ -207,6 +207,6 @@ bool liar_ask(struct world *w, struct liar *l, int from, uint8_t exchange,
 	*l = (struct liar){.from = from, .exchange = exchange, .told = 1, .asked = true};
 	liar_install(w, l);
 	chain_parse(inner->first, rd_of(inner->w.buf, inner->w.n), &in);
-	speak(w, l, from, sa_at(w, 1 - from, &h), &h, &in);
+	liar_speak(w, l, from, sa_at(w, 1 - from, &h), &h, &in);
 	return world_until(w, has_answer, span_s(5));
 }

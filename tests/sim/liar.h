@@ -43,6 +43,9 @@ void liar_install(struct world *w, struct liar *l);
 /* Sends a request as `from` on the IKE SA of tunnel 0 and waits for the answer. */
 bool liar_ask(struct world *w, struct liar *l, int from, uint8_t exchange,
 	      const struct ike_builder *inner);
+/* One message as `from` to the other's SA `to`, sealed with its keys; IKE_SA_INIT is in the clear. */
+void liar_speak(struct world *w, struct liar *l, int from, struct ike_sa *to,
+		const struct ike_header *h, const struct liar_inner *in);
 
 struct liar_payload *liar_find(struct liar_inner *in, uint8_t type);
 /* The first notify of that type in an answer. */
