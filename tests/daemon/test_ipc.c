@@ -90,6 +90,7 @@ static void refuses_to_send_too_much(void **state)
 }
 
 /* Raw packets: each is dropped as a whole, and the next good one arrives. */
+/* Requirements: CVE-2018-5388 */
 static void malformed(void **state)
 {
 	static const struct {

@@ -77,6 +77,7 @@ static void repeatable(void **state)
 }
 
 /* Lengths 0, n - 1, n + 1, twice and 64 KiB of each group are refused (CVE-2023-41913's kind). */
+/* Requirements: CVE-2023-41913 */
 static void public_value_sizes(void **state)
 {
 	uint8_t *peer = calloc(1, 65536);
@@ -179,6 +180,7 @@ static void refused_number(enum ike_dh dh, const BIGNUM *p, int offset, bool ok)
  * RFC 6989 2.1 (and CVE-2015-3240): 0, 1, p - 1, p and above are refused, their neighbours are not; of
  * the groups of RFC 5114 (2.2) nothing outside the subgroup is taken, whose generator is g.
  */
+/* Requirements: RFC6989-2.1-range, RFC6989-2.2-order, CVE-2015-3240 */
 static void modp_values(void **state)
 {
 	(void)state;
@@ -212,6 +214,7 @@ static void modp_values(void **state)
 }
 
 /* RFC 6989 2.3: points off the curve, coordinates at or above the prime, the point at infinity. */
+/* Requirements: RFC6989-2.3-curve */
 static void ecp_values(void **state)
 {
 	static const enum ike_dh ecps[] = {IKE_DH_ECP_256, IKE_DH_ECP_384, IKE_DH_ECP_521};
@@ -267,6 +270,7 @@ static void ecp_not_reduced(void **state)
 }
 
 /* RFC 8031 5, RFC 7748 6.2: likewise of Curve448: 0, 1, p - 1, p, p + 1. */
+/* Requirements: RFC7748-6-zero */
 static void curve448_values(void **state)
 {
 	uint8_t peer[56] = {5};
@@ -288,6 +292,7 @@ static void curve448_values(void **state)
 }
 
 /* RFC 8031 5, RFC 7748 6.1: points of small order give an all-zero secret. */
+/* Requirements: RFC7748-6-zero */
 static void curve25519_values(void **state)
 {
 	static const char *const small[] = {
@@ -394,6 +399,7 @@ static void short_tags(void **state)
 }
 
 /* CVE-2014-9221: every group number there is; nothing but the known ones makes a key. */
+/* Requirements: CVE-2014-9221 */
 static void all_group_numbers(void **state)
 {
 	struct test_random r;

@@ -38,6 +38,7 @@ static const struct {
 };
 /* clang-format on */
 
+/* Requirements: RFC7296-2.5-minor */
 static void header_cases(void **state)
 {
 	(void)state;
@@ -54,6 +55,7 @@ static void header_cases(void **state)
 	}
 }
 
+/* Requirements: CVE-2013-4564 */
 static void short_datagrams(void **state)
 {
 	uint8_t data[IKE_HEADER_SIZE];
@@ -70,6 +72,7 @@ static void short_datagrams(void **state)
 	}
 }
 
+/* Requirements: RFC7296-2.5-major, RFC7296-2.5-minor */
 static void all_versions_and_exchanges(void **state)
 {
 	uint8_t data[IKE_HEADER_SIZE];

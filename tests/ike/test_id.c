@@ -154,6 +154,7 @@ static void dn_text(void **state)
 }
 
 /* CVE-2013-6075: every type of identity, cut at every byte, and with every byte changed. */
+/* Requirements: CVE-2013-6075 */
 static void cut_everywhere(void **state)
 {
 	static const uint8_t types[] = {0, 1, 2, 3, 5, 9, 11, 13, 201};
@@ -191,6 +192,7 @@ static void cut_everywhere(void **state)
 }
 
 /* An IDi payload of each type, cut at every byte of its body. */
+/* Requirements: CVE-2013-6075 */
 static void payload_cut(void **state)
 {
 	static const uint8_t types[] = {1, 2, 3, 5, 9, 11};

@@ -68,6 +68,7 @@ static bool child_empty(const struct ike_child_keys *k)
 	return !k->ei && !k->ai && !k->er && !k->ar;
 }
 
+/* Requirements: RFC7296-2.10-nonce */
 static void nonce_sizes(void **state)
 {
 	struct secret *d = secret_new(64);
@@ -190,6 +191,7 @@ static void prf_plus_bounds(void **state)
 }
 
 /* The keys depend on everything that they should, SPIs and their order included. */
+/* Requirements: RFC7296-2.14-keys */
 static void everything_counts(void **state)
 {
 	const uint8_t other[32] = {8};

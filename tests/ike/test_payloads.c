@@ -185,6 +185,10 @@ static uint8_t *datagram(uint8_t first, const char *chain, size_t *size)
 	return data;
 }
 
+/*
+ * Requirements: RFC7296-2.5-critical, RFC7296-2.5-critical-known, RFC7296-2.5-reserved,
+ * RFC7296-2.5-order, RFC7383-2.5-numbers
+ */
 static void chains(void **state)
 {
 	(void)state;
@@ -328,6 +332,7 @@ static void inner_completes_outer(void **state)
 }
 
 /* Every payload type, critical and not, with bodies of 0 to 64 zero and 0xff bytes. */
+/* Requirements: CVE-2015-3991 */
 static void all_payload_types(void **state)
 {
 	(void)state;
@@ -361,6 +366,7 @@ static void all_payload_types(void **state)
 }
 
 /* CVE-2014-9221's field: every group number passes the parser, few are known. */
+/* Requirements: CVE-2014-9221 */
 static void all_group_numbers(void **state)
 {
 	uint8_t chain[] = {0, 0, 0, 9, 0, 0, 0, 0, 0x42};

@@ -354,6 +354,7 @@ static void expect(const char *name, const char *want, enum ike_err err, const s
 		fail_msg("%s: %s, want %s", name, got, want ? want : "nothing");
 }
 
+/* Requirements: RFC7296-2.7-one, RFC7296-3.3-aead, RFC7296-3.3.5-key-length */
 static void select_cases(void **state)
 {
 	static struct ike_msg msg;
@@ -423,6 +424,7 @@ static void group_cases(void **state)
 	}
 }
 
+/* Requirements: RFC7296-2.7-one, RFC7296-2.7-offered */
 static void check_cases(void **state)
 {
 	static struct ike_msg msg;
@@ -676,6 +678,7 @@ static void answers_come_back(void **state)
 }
 
 /* CVE-2016-5391's field: an offer and an answer without any one of the types that it needs. */
+/* Requirements: CVE-2016-5391 */
 static void each_type_missing(void **state)
 {
 	static const struct {
@@ -722,6 +725,7 @@ static void each_type_missing(void **state)
 }
 
 /* CVE-2014-9221's field: every number of every type in an offer, with and without a key length. */
+/* Requirements: CVE-2014-9221, RFC7296-2.13-fixed-prf */
 static void every_number(void **state)
 {
 	static struct ike_msg msg;

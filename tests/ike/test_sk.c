@@ -102,6 +102,7 @@ static void round_trips(void **state)
 }
 
 /* No bit of a protected message can change, none of its bytes be left out or added. */
+/* Requirements: RFC7296-3.14-icv-first */
 static void damage_is_found(void **state)
 {
 	(void)state;
@@ -181,6 +182,7 @@ static void wrong_keys(void **state)
 }
 
 /* RFC 5282 3.1: one IV, one use. */
+/* Requirements: SIM-iv-once */
 static void aead_counter(void **state)
 {
 	struct keys k = keys_of(&suites[1], 1);
@@ -280,6 +282,7 @@ static size_t seal_raw(const struct ike_suite *s, const struct keys *k, const ui
 	return size;
 }
 
+/* Requirements: RFC7296-3.14-padding */
 static void padding(void **state)
 {
 	(void)state;

@@ -139,6 +139,7 @@ static void intersect_cases(void **state)
 	}
 }
 
+/* Requirements: RFC7296-2.9-subset */
 static void subset_cases(void **state)
 {
 	(void)state;
@@ -152,6 +153,7 @@ static void subset_cases(void **state)
 	}
 }
 
+/* Requirements: RFC7296-2.9-subset */
 static void narrow_cases(void **state)
 {
 	(void)state;

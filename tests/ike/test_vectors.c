@@ -369,6 +369,7 @@ static void keys_case(const struct vector *v)
 		fail_msg("%s: kind?", v->title);
 }
 
+/* Requirements: RFC7296-2.14-keys, RFC7296-2.17-keymat, RFC7296-2.18-old-prf */
 static void keys_vectors(void **state)
 {
 	(void)state;

@@ -21,6 +21,7 @@ class Cores(unittest.TestCase):
     def test_there_are_cores(self):
         self.assertTrue(self.archives, "the build has no core at all")
 
+    # Who can make no socket fetches nothing that a certificate points to. Requirements: CVE-2022-40617
     def check(self, name):
         found = purity.offences(name, self.archives, self.compiler)
         found += purity.bare_instructions(name, self.archives[name])

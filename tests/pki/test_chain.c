@@ -194,6 +194,7 @@ static void times(void **state)
 }
 
 /* Recipes of an end entity below `sub` that must be refused, and two that must not. */
+/* Requirements: CVE-2017-11185 */
 static void end_entities(void **state)
 {
 	EVP_PKEY *small = key_rsa(1024, 65537), *three = key_rsa(2048, 3),
@@ -308,6 +309,7 @@ static void path_length(void **state)
 	made_free(&m);
 }
 
+/* Requirements: PKI-name-constraints */
 static void name_constraints(void **state)
 {
 	const struct {
@@ -346,6 +348,7 @@ static void name_constraints(void **state)
 	}
 }
 
+/* Requirements: CVE-2021-41990 */
 static void pss_certificates(void **state)
 {
 	/* CVE-2021-41990: the salt's length comes from the certificate. */
@@ -653,6 +656,7 @@ static void strict_without_sources(void **state)
 }
 
 /* Truncated at every byte, and with every bit wrong: never a crash, never accepted. */
+/* Requirements: PKI-damaged */
 static void damaged(void **state)
 {
 	struct made bad = {.der = {.data = malloc(leaf.der.size), .size = leaf.der.size}};

@@ -139,6 +139,7 @@ static void what_is_made(void **state)
 }
 
 /* Each byte of an AUTH of each kind, and each length. */
+/* Requirements: CVE-2013-2944 */
 static void every_byte_counts(void **state)
 {
 	for (int k = 0; k < N_KEYS; k++) {
@@ -191,6 +192,7 @@ static size_t rsa_auth(const char *alg, size_t alg_size, const EVP_MD *md, int p
 		      "\xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08"               \
 		      "\x30\x0d" SHA_OID(mgf_hash) "\x05\x00\xa2\x03\x02\x01" salt
 
+/* Requirements: CVE-2018-16151, CVE-2021-41990 */
 static void rsa_as_others_make_it(void **state)
 {
 #define ALG(s) s, sizeof(s) - 1
@@ -283,6 +285,7 @@ static void method_1(void **state)
 }
 
 /* A block that only begins like PKCS#1 v1.5, signed with the true key. */
+/* Requirements: CVE-2018-16151, CVE-2026-14957 */
 static void lax_padding(void **state)
 {
 	/* CVE-2018-16151, CVE-2026-14957: garbage after the hash, short padding, NULL left out. */
@@ -324,6 +327,7 @@ static void lax_padding(void **state)
 }
 
 /* r and s of 0, of the order and beyond; a signature of all zeros (CVE-2022-21449 elsewhere). */
+/* Requirements: CVE-2013-2944 */
 static void degenerate_ecdsa(void **state)
 {
 	static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00,

@@ -168,6 +168,7 @@ static void responder_of_unknown_authority(struct world *w)
 }
 
 /* CVE-2020-16088: the right name with the wrong key, and the reverse. */
+/* Requirements: CVE-2020-16088 */
 static void right_name_wrong_key(struct world *w)
 {
 	both_certified(w);
@@ -175,6 +176,7 @@ static void right_name_wrong_key(struct world *w)
 	must_fail(w, "does not believe", "names somebody else");
 }
 
+/* Requirements: CVE-2020-16088 */
 static void right_key_wrong_name(struct world *w)
 {
 	both_certified(w);
@@ -258,6 +260,7 @@ static bool auth_on_its_way(struct world *w, int from, const uint8_t *data, size
 	return false;
 }
 
+/* Requirements: CVE-2024-2357 */
 static void key_removed(struct world *w)
 {
 	both_certified(w);
@@ -268,6 +271,7 @@ static void key_removed(struct world *w)
 	must_settle(w, 80);
 }
 
+/* Requirements: CVE-2024-2357 */
 static void shared_key_removed(struct world *w)
 {
 	w->filter = auth_on_its_way;

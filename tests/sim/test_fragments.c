@@ -87,6 +87,7 @@ static bool measure(struct world *w, int from, const uint8_t *data, size_t size)
 }
 
 /* 2.5: what is longer goes in fragments, what fits goes whole; IKE_SA_INIT never (2.3). */
+/* Requirements: RFC7383-2.3-init */
 static void every_exchange(void **state)
 {
 	(void)state;
@@ -113,6 +114,7 @@ static void every_exchange(void **state)
 }
 
 /* 2.3: only where both said so; and the smaller of the two sizes after the first message. */
+/* Requirements: RFC7383-2.3-both */
 static void negotiation(void **state)
 {
 	static const struct {
@@ -348,6 +350,7 @@ static void must_come_up(struct world *w)
 }
 
 /* 2.6: "verify authenticity", then store; a forged one neither completes nor displaces anything. */
+/* Requirements: RFC7383-2.6-icv */
 static void wrong_icv(void **state)
 {
 	struct world *w = held_back(SMALL);
@@ -399,6 +402,41 @@ static void replayed(void **state)
 }
 
 /* 2.5: 1 <= number <= total, whoever says it. */
+static unsigned n_opened;
+static struct ike_crypto true_crypto;
+
+static bool counted_open(void *ctx, enum ike_encr encr, const uint8_t *key, size_t key_size,
+			 const uint8_t nonce[12], const uint8_t *aad, size_t aad_size,
+			 uint8_t *data, size_t size, const uint8_t *tag)
+{
+	n_opened++;
+	return true_crypto.aead_open(ctx, encr, key, key_size, nonce, aad, aad_size, data, size,
+				     tag);
+}
+
+/* Each fragment is decrypted once, and what comes again costs nothing but a look at its header. */
+/* Requirements: CVE-2016-10396 */
+static void work_is_bounded(void **state)
+{
+	struct world *w = held_back(SMALL);
+
+	(void)state;
+	true_crypto = B->ike->crypto;
+	B->ike->crypto.aead_open = counted_open;
+	n_opened = 0;
+	for (uint16_t i = 1; i < IKE_FRAGMENTS_TAKEN; i++) {
+		for (unsigned again = 0; again < 20; again++)
+			give_forged(w, 1, IKE_PL_IDI, i, IKE_FRAGMENTS_TAKEN, "abc", 3);
+	}
+	assert_int_equal(n_opened, IKE_FRAGMENTS_TAKEN - 1);
+	give_forged(w, 1, IKE_PL_IDI, 1, IKE_FRAGMENTS_TAKEN + 1, "abc", 3);
+	assert_int_equal(n_opened, IKE_FRAGMENTS_TAKEN - 1);
+	w->filter = NULL;
+	must(w, world_until(w, settled, span_s(165)), "not settled");
+	world_fini(w);
+}
+
+/* Requirements: RFC7383-2.5-numbers */
 static void impossible_numbers(void **state)
 {
 	static const uint16_t cases[][2] = {{0, 0},
@@ -420,6 +458,7 @@ static void impossible_numbers(void **state)
 }
 
 /* 2.6: a larger total starts anew, a smaller one is of the past. */
+/* Requirements: RFC7383-2.6-totals */
 static void totals(void **state)
 {
 	struct world *w = held_back(SMALL);
@@ -475,6 +514,7 @@ static void next_payload_order(bool backwards)
 	must_come_up(w);
 }
 
+/* Requirements: RFC7383-2.5-next-payload */
 static void next_payload(void **state)
 {
 	(void)state;
@@ -483,6 +523,7 @@ static void next_payload(void **state)
 }
 
 /* Bounds: bytes of one message, time. */
+/* Requirements: CVE-2026-12413 */
 static void bounded(void **state)
 {
 	struct world *w = held_back(SMALL);
@@ -529,6 +570,7 @@ static void lifetime(void **state)
 }
 
 /* 2.6.1: fragment 1 of a request that was answered brings the same response; others nothing. */
+/* Requirements: RFC7383-2.6.1-first */
 static void repeated_request(void **state)
 {
 	struct world *w = held_back(SMALL);
@@ -611,6 +653,7 @@ static void not_wanted(void **state)
 }
 
 /* 2.3, 2.5: IKE_SA_INIT is not protected, so it has no fragments. */
+/* Requirements: RFC7383-2.3-init */
 static void init_in_fragments(void **state)
 {
 	struct world *w = held_back(SMALL);
@@ -638,6 +681,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wrong_icv),
 		cmocka_unit_test(renumbered),
 		cmocka_unit_test(replayed),
+		cmocka_unit_test(work_is_bounded),
 		cmocka_unit_test(impossible_numbers),
 		cmocka_unit_test(totals),
 		cmocka_unit_test(next_payload),

@@ -110,6 +110,7 @@ static struct sim_node *receiver(struct world *w, const struct recorded *r)
 	return &w->node[1 - r->from];
 }
 
+/* Requirements: SIM-unauthenticated, CVE-2013-4564, CVE-2016-5361 */
 static void truncated(void **state)
 {
 	struct world *w = &the_world;
@@ -133,6 +134,7 @@ static void truncated(void **state)
 	world_fini(w);
 }
 
+/* Requirements: SIM-unauthenticated */
 static void flipped(void **state)
 {
 	struct world *w = &the_world;
@@ -165,6 +167,7 @@ static void flipped(void **state)
 	world_fini(w);
 }
 
+/* Requirements: SIM-unauthenticated */
 static void replayed(void **state)
 {
 	struct world *w = &the_world;
@@ -252,6 +255,7 @@ static bool strange(struct world *w, int from, const uint8_t *data, size_t size)
 	return false;
 }
 
+/* Requirements: SIM-unauthenticated, CVE-2019-12312 */
 static void every_type_in_every_state(void **state)
 {
 	struct world *w = &the_world;
@@ -272,6 +276,7 @@ static void every_type_in_every_state(void **state)
 }
 
 /* A flood of first messages from many and from one address. */
+/* Requirements: RFC8019-4.2-source, RFC8019-4.3-cookies, SIM-bounded */
 static void flood(void **state)
 {
 	struct world *w = &the_world;

@@ -66,6 +66,7 @@ static size_t answered_spis(uint32_t *out, size_t max)
 }
 
 /* RFC 7296 3.11: several Delete payloads, several SPIs in one; 1.4.1: the paired SPIs in answer. */
+/* Requirements: RFC7296-3.11-spis */
 static void deletes_are_answered_in_pairs(void **state)
 {
 	struct world *w = &the_world;
@@ -238,6 +239,11 @@ static void tell(struct liar_inner *in, const void *arg)
 #define SOME_ERROR  12345
 #define SOME_STATUS 40000
 
+/*
+ * Requirements: RFC7296-2.5-critical, RFC7296-2.7-offered, RFC7296-2.9-checked,
+ * RFC7296-2.10-nonce, RFC7296-2.21.3-syntax, RFC7296-2.25-temporary, RFC7296-3.10.1-error,
+ * RFC7296-3.10.1-status
+ */
 static const struct lie lies[] = {
 	/* exchange, edit, counter, answer, data, does the IKE SA stay */
 	{AUTH_REQ, DROP, IKE_PL_IDI, CNT(RX_SYNTAX), SYNTAX, 0, false},
@@ -471,6 +477,8 @@ static void one_lie(struct world *w, const struct lie *lie)
 	world_fini(w);
 }
 
+/* The world's tracer takes the lines of every level, so that each is written out. */
+/* Requirements: CVE-2020-1763 */
 static void each_lie(void **state)
 {
 	const char *one = getenv("SIM_LIE");

@@ -131,6 +131,7 @@ static void no_room_for_octets(void **state)
 /* ------------------------------------------------------------------------ IKEv1 */
 
 /* A first Main Mode message: declined, and said so, but only of a peer's address and not too often. */
+/* Requirements: RFC7296-2.5-version-1 */
 static void ikev1(void **state)
 {
 	struct world *w = &the_world;
@@ -303,6 +304,7 @@ static void half_open(struct world *w)
 	must(w, node_power_on(B), "no start");
 }
 
+/* Requirements: RFC7296-2.5-major, SIM-bounded, CVE-2016-5361 */
 static void strangers_are_answered_little(void **state)
 {
 	struct world *w = &the_world;
@@ -346,6 +348,7 @@ static void strangers_are_answered_little(void **state)
 }
 
 /* RFC 7296 2.1: a repetition is answered alike, but no source address may be drowned by it. */
+/* Requirements: CVE-2016-5361 */
 static void repetitions(void **state)
 {
 	struct world *w = &the_world;
@@ -391,6 +394,7 @@ static void unauthenticated_peers(bool networks)
 	world_fini(w);
 }
 
+/* Requirements: SIM-bounded */
 static void wrong_keys(void **state)
 {
 	(void)state;

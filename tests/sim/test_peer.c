@@ -89,6 +89,7 @@ static void idle_sends_only_probes(struct world *w)
 	must(w, A->up[0] && A->n_keepalive == 0, "keepalives without a NAT");
 }
 
+/* Requirements: RFC7296-2.4-initial-contact */
 static void peer_reboot(struct world *w)
 {
 	/* Who loses power comes back as initiator, and later as responder. */
@@ -109,6 +110,7 @@ static void behind_nat(struct world *w)
 	B->cfg[0].remote = (struct ip_addr){0};
 }
 
+/* Requirements: RFC7296-2.23-port */
 static void nat(struct world *w)
 {
 	struct sim_count a, b;
@@ -134,6 +136,7 @@ static void nat(struct world *w)
 	must(w, A->n_keepalive >= 8 && A->n_keepalive <= 11 && B->n_keepalive == 0, "keepalives");
 }
 
+/* Requirements: RFC7296-2.23-follow */
 static void nat_rebinding(struct world *w)
 {
 	behind_nat(w);

@@ -98,6 +98,7 @@ static void trouble(bool is_long)
 	}
 }
 
+/* Requirements: SIM-same-sas, SIM-iv-once, SIM-unauthenticated, SIM-hard-lifetime */
 static bool run_seed(uint64_t seed, bool verbose)
 {
 	bool ok = false;

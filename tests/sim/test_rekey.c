@@ -5,6 +5,7 @@
 #include "tests/sim/liar.h"
 #include "tests/sim/scenario.h"
 
+/* Requirements: RFC7296-2.8-old-inbound */
 static void rekeys_keep_every_packet(struct world *w)
 {
 	connect_pair(w);
@@ -138,6 +139,7 @@ static void rekey_against_delete(struct world *w)
 	}
 }
 
+/* Requirements: RFC7296-2.8-local */
 static void lifetimes(struct world *w)
 {
 	for (int i = 0; i < 2; i++) {
@@ -178,6 +180,7 @@ static const struct sim_faults weathers[] = {
 #define N_WEATHERS (sizeof(weathers) / sizeof(weathers[0]))
 
 /* Each in fair weather and in loss, delay with reordering, and duplication. */
+/* Requirements: REKEY-network */
 static void in_each_weather(struct world *w, unsigned times,
 			    void (*story)(struct world *w, unsigned k))
 {
@@ -205,6 +208,7 @@ static void collision_with_loss(struct world *w, unsigned k)
 	must(w, A->n_down[0] + B->n_down[0] == 0, "no outbound SA");
 }
 
+/* Requirements: REKEY-lost-packet */
 static void outbound_after_collision(struct world *w)
 {
 	in_each_weather(w, 8, collision_with_loss);
@@ -235,6 +239,7 @@ static void refused_while_peer_succeeds(struct world *w, unsigned k)
 	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
 }
 
+/* Requirements: REKEY-ours-refused */
 static void refused_in_a_collision(struct world *w)
 {
 	in_each_weather(w, 6, refused_while_peer_succeeds);
@@ -268,6 +273,7 @@ static bool hold_response(struct world *w, int from, const uint8_t *data, size_t
 }
 
 /* What is deleted before it was made is not made. */
+/* Requirements: REKEY-out-of-order */
 static void deleted_before_it_was_made(struct world *w)
 {
 	struct ike_event ev = {.type = IKE_EV_PACKET};
@@ -296,6 +302,7 @@ static void deleted_before_it_was_made(struct world *w)
 	must_settle(w, 60);
 }
 
+/* Requirements: REKEY-out-of-order */
 static void response_after_delete(struct world *w)
 {
 	deleted_before_it_was_made(w);
@@ -328,6 +335,7 @@ static uint16_t ask_to_rekey(struct world *w, struct liar *l, uint32_t spi_of_a)
 	return notify ? (uint16_t)(notify->body[2] << 8 | notify->body[3]) : 0;
 }
 
+/* Requirements: REKEY-twice */
 static void same_child_twice(struct world *w)
 {
 	static struct liar l;
@@ -358,6 +366,7 @@ static void storm(struct world *w, unsigned k)
 	must(w, count(A, IKE_CNT_CHILD_REKEYED) <= 60, "rekeys by themselves");
 }
 
+/* Requirements: REKEY-storm */
 static void storm_ends(struct world *w)
 {
 	in_each_weather(w, 2, storm);
@@ -374,6 +383,7 @@ static void cut_in_the_middle(struct world *w, unsigned k)
 	world_run(w, span_s(10));
 }
 
+/* Requirements: REKEY-one-side */
 static void no_child_on_one_side(struct world *w)
 {
 	in_each_weather(w, 16, cut_in_the_middle);
@@ -383,6 +393,7 @@ static void no_child_on_one_side(struct world *w)
  * VPP 7e6ffba6, f0ff20d4: something is left behind by each rekey. TWINBORE_REKEYS says how many, for
  * a long run under LeakSanitizer; the slots are far fewer.
  */
+/* Requirements: REKEY-leak */
 static void nothing_accumulates(struct world *w)
 {
 	const char *env = getenv("TWINBORE_REKEYS");

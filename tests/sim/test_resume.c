@@ -146,6 +146,7 @@ static bool b_has_answered(struct world *w)
 }
 
 /* A request that was on its way is answered once, whoever sends it; likewise the response. */
+/* Requirements: RFC7296-2.1-same-bytes, RFC7296-2.3-cached */
 static void bit_identical(struct world *w)
 {
 	connect_pair(w);

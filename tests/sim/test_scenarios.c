@@ -36,6 +36,7 @@ static void whole_story(struct world *w)
 	must_settle(w, 30);
 }
 
+/* Requirements: REKEY-one-side, SIM-same-sas */
 static void loss_of_each_message(struct world *w)
 {
 	uint64_t n;
@@ -64,6 +65,7 @@ static void everything_twice(struct world *w)
 	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
 }
 
+/* Requirements: SIM-same-sas, REKEY-network */
 static void heavy_loss(struct world *w)
 {
 	w->faults.loss = 30;
@@ -95,6 +97,7 @@ static void invalid_ke(struct world *w)
 	must(w, count(A, IKE_CNT_INVALID_KE) == 1, "no retry");
 }
 
+/* Requirements: RFC7296-2.6-kept */
 static void cookie_and_invalid_ke(struct world *w)
 {
 	B->limits.cookie_threshold = 0;
@@ -187,6 +190,7 @@ static void wrong_identity(struct world *w)
 	must(w, !A->up[0] && !B->up[0], "up");
 }
 
+/* Requirements: RFC7296-2.21.2-child */
 static void child_refused_keeps_ike_sa(struct world *w)
 {
 	B->cfg[0].esp_algs.by_type[IKE_TRANSFORM_ENCR] =
