@@ -67,6 +67,42 @@ static unsigned pool_size(const struct config *c, uint16_t data_room)
 	return (unsigned)RTE_MIN(RTE_MAX(n, (uint64_t)POOL_MIN), (uint64_t)POOL_MAX);
 }
 
+/* Virtual addresses are what a device sees (--iova-mode=va); the pool did not note any. */
+static void note_address(struct rte_mempool *pool, void *arg, void *object, unsigned index)
+{
+	(void)pool;
+	(void)arg;
+	(void)index;
+	rte_mempool_get_header(object)->iova = (rte_iova_t)(uintptr_t)object;
+}
+
+/*
+ * A pool whose packets stand next to each other. net_af_xdp shares as many bytes with the kernel as
+ * there are packets times their size; DPDK's own function leaves gaps in front of page borders, one in
+ * every page without hugepages, and what lies behind the shared part is lost as soon as it is to
+ * receive.
+ */
+static struct rte_mempool *make_pool(const struct config *c, uint16_t room)
+{
+	const uint16_t meta = RTE_ALIGN(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN);
+	struct rte_pktmbuf_pool_private shape = {.mbuf_data_room_size = room,
+						 .mbuf_priv_size = meta};
+	struct rte_mempool *pool = rte_mempool_create_empty(
+		"dp-mbufs", pool_size(c, room), (unsigned)sizeof(struct rte_mbuf) + meta + room,
+		POOL_CACHE, sizeof(shape), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+
+	if (!pool)
+		return NULL;
+	rte_pktmbuf_pool_init(pool, &shape);
+	if (rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, note_address, NULL);
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
 static uint32_t max_routes(const struct config *c)
 {
 	return RTE_MIN(ROUTES_LEAST + (c->memory_mb - MIN_MEMORY_MB) * ROUTES_PER_MB, MAX_ROUTES);
@@ -126,9 +162,7 @@ static bool init_tables(char *error)
 			 dp.config->memory_mb, MIN_MEMORY_MB);
 		return false;
 	}
-	dp.pool = rte_pktmbuf_pool_create("dp-mbufs", pool_size(dp.config, room), POOL_CACHE,
-					  RTE_ALIGN(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN),
-					  room, SOCKET_ID_ANY);
+	dp.pool = make_pool(dp.config, room);
 	dp.to_manager = rte_ring_create("dp-linux", DP_LINUX_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	dp.sa_events = rte_ring_create("dp-events", rte_align32pow2(dp.config->max_sas * 2 + 2),
 				       SOCKET_ID_ANY, RING_F_SC_DEQ);
