@@ -144,6 +144,7 @@ struct config_tunnel {
 	struct mono_span nat_keepalive;
 	bool fragmentation;
 	uint16_t fragment_size; /* of an IP datagram that carries IKE */
+	bool per_worker_sas;
 	enum config_df df;
 	bool copy_dscp;
 	unsigned line; /* where it stands, for messages */

@@ -245,6 +245,7 @@ static const struct config_key tunnel_keys[] = {
 	 TUNNEL(t.fragment_size)},
 	{"udp_encapsulation", CONFIG_WORD, .words = encaps, .def = "auto",
 	 TUNNEL(t.force_udp_encap)},
+	{"per_worker_sas", CONFIG_BOOL, .def = "false", TUNNEL(t.per_worker_sas)},
 };
 static_assert(N(tunnel_keys) <= CONFIG_KEYS_MAX, "the map with the most keys");
 const struct config_map config_tunnel_map = MAP("a tunnel", tunnel_keys);

@@ -158,6 +158,8 @@ static bool build(const struct ike_shell *s, const struct ike_action *a, struct 
 	}
 	msg->ref.slot = a->child.slot;
 	msg->ref.tunnel = a->child.tunnel;
+	if (a->type == IKE_ACT_CHILD_SWITCH)
+		msg->ref.resource = a->child.resource;
 	return true;
 }
 

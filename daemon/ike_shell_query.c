@@ -178,6 +178,10 @@ static void add_child(json_t *o, const struct ike_show_sa *sa)
 	json_object_set_new(o, "spi_in", hex(sa->spi_in, 8));
 	json_object_set_new(o, "spi_out", hex(sa->spi_out, 8));
 	json_object_set_new(o, "current_out", json_boolean(sa->current_out));
+	if (sa->resource == IKE_RESOURCE_SPARE)
+		json_object_set_new(o, "worker", json_string("none"));
+	else if (sa->resource)
+		json_object_set_new(o, "worker", json_integer(sa->resource - 1));
 	json_object_set_new(o, "udp_encap", json_boolean(sa->udp_encap));
 	json_object_set_new(o, "local_ts", selectors(sa->local_ts, sa->n_local_ts));
 	json_object_set_new(o, "remote_ts", selectors(sa->remote_ts, sa->n_remote_ts));

@@ -200,6 +200,7 @@ bool translate_ike_tunnel(const struct config_connection *c, const struct config
 	out->nat_keepalive = t->nat_keepalive;
 	out->replay_window = t->replay_window;
 	out->fragment_size = t->fragmentation ? t->fragment_size : 0;
+	out->per_resource = t->per_worker_sas;
 	return true;
 }
 
@@ -212,6 +213,7 @@ struct ike_limits translate_ike_limits(const struct config *c)
 		.cookie_threshold = c->cookie_threshold,
 		.max_half_open_source = c->max_half_open_source,
 		.max_children = c->max_sas < most ? c->max_sas : most,
+		.n_resources = c->n_workers,
 	};
 }
 

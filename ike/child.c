@@ -44,15 +44,16 @@ void ike_child_set_state(struct ike_child *c, enum ike_child_state to, const cha
 /* Rekeys in quick succession shorten the time that stragglers have; they are not refused for it. */
 bool ike_child_room(struct ike_tunnel *t, size_t spare)
 {
+	const size_t most =
+		t->cfg.per_resource ? IKE_MAX_CHILDREN_OF_TUNNEL : IKE_MAX_COMMON_CHILDREN;
 	struct ike_child *c, *next;
 
-	for (c = TAILQ_FIRST(&t->children);
-	     c && t->n_children + spare >= IKE_MAX_CHILDREN_OF_TUNNEL; c = next) {
+	for (c = TAILQ_FIRST(&t->children); c && t->n_children + spare >= most; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (c->state == IKE_CH_LINGER)
 			ike_child_drop(c, "room for its successors");
 	}
-	return t->n_children + spare < IKE_MAX_CHILDREN_OF_TUNNEL;
+	return t->n_children + spare < most;
 }
 
 struct ike_child *ike_child_new(struct ike_sa *sa, bool initiator, uint32_t slot, uint32_t spi_in,
@@ -77,6 +78,8 @@ struct ike_child *ike_child_new(struct ike_sa *sa, bool initiator, uint32_t slot
 	c->spi_in = spi_in;
 	c->spi_out = terms->spi_out;
 	c->suite = terms->suite;
+	c->grouped = terms->grouped;
+	c->resource = terms->resource;
 	c->n_local_ts = terms->n_local_ts;
 	c->n_remote_ts = terms->n_remote_ts;
 	memcpy(c->local_ts, terms->local_ts, sizeof(c->local_ts));
@@ -189,7 +192,7 @@ void ike_child_gone(struct ike_child *c, const char *story, const char *reason)
 
 	if (c->state == IKE_CH_GONE)
 		return;
-	assert(!c->has_in && !c->has_out && t->current != c);
+	assert(!c->has_in && !c->has_out && t->current != c && !c->sending);
 	ike_child_set_state(c, IKE_CH_GONE, story, reason);
 	ike_timer_child_stop(c);
 	ike_unawait(ike, &c->pending);

@@ -19,6 +19,7 @@ static void fill(struct ike_action *a, const struct ike_child *c)
 	s->spi_in = c->spi_in;
 	s->spi_out = c->spi_out;
 	s->tunnel = t->cfg.tunnel;
+	s->resource = c->resource == IKE_RESOURCE_SPARE ? 0 : c->resource;
 	s->suite = c->suite;
 	s->replay_window = t->cfg.replay_window;
 	memcpy(s->local_ts, c->local_ts, sizeof(s->local_ts));
@@ -95,21 +96,28 @@ void ike_child_install(struct ike_child *c)
 void ike_child_switch(struct ike_child *c, const char *reason)
 {
 	struct ike_tunnel *t = c->tunnel;
+	struct ike_child *old = ike_resource_sender(t, c->resource);
 	struct ike_action *a;
 
-	if (t->current == c || c->state != IKE_CH_INSTALLED)
+	/* RFC 9611: who has fewer resources only receives on what it has none for. */
+	if (old == c || c->state != IKE_CH_INSTALLED || c->resource == IKE_RESOURCE_SPARE)
 		return;
 	a = child_act(c, IKE_ACT_CHILD_SWITCH);
 	if (!a)
 		return;
 	trace(t->ike->tracer, LOG_LEVEL_INFO, "%s[%08x] child-switch: %08x -> %08x (%s)",
-	      t->cfg.name, c->spi_in, t->current ? t->current->spi_in : 0, c->spi_in, reason);
+	      t->cfg.name, c->spi_in, old ? old->spi_in : 0, c->spi_in, reason);
 	/* There is no better one any more, and nobody may think that it is about to go. */
 	if (c->redundant)
 		ike_timer_child_revived(c);
 	c->redundant = false;
 	ike_timer_child_installing(c);
-	t->current = c;
+	if (old)
+		old->sending = false;
+	if (c->resource)
+		c->sending = true;
+	else
+		t->current = c;
 	ike_await(t->ike, &c->pending, IKE_PEND_SWITCH, c, a);
 }
 
@@ -140,31 +148,11 @@ static void report_up(struct ike_child *c)
 
 	sb_printf(&s, "SPIs in %08x, out %08x, %s%s", c->spi_in, c->spi_out,
 		  ike_suite_format(&c->suite, suite), c->sa && c->sa->natt ? ", in UDP" : "");
+	if (c->resource == IKE_RESOURCE_SPARE)
+		sb_str(&s, ", of a resource of the peer's");
+	else if (c->resource)
+		sb_printf(&s, ", of worker %u", c->resource - 1);
 	ike_count(ike, rekey ? IKE_CNT_CHILD_REKEYED : IKE_CNT_CHILD_ESTABLISHED);
-}
-
-/* Both halves stand. */
-static void installed(struct ike_child *c)
-{
-	struct ike_tunnel *t = c->tunnel;
-	const bool first = !t->current;
-
-	ike_child_set_state(c, IKE_CH_INSTALLED, "child-install", "both halves");
-	ike_timer_child_installed(c);
-	report_up(c);
-	t->n_child_failures = 0;
-	if (c->initiator && c->replaces)
-		ike_settle_child_rekey(c->replaces);
-	if (c->state != IKE_CH_INSTALLED)
-		return;
-	if (first || (c->initiator && !c->redundant)) {
-		ike_child_switch(c, first ? "first" : "rekeyed by us");
-		return; /* the rest when that is acknowledged */
-	}
-	reply(c, true);
-	if (!c->initiator)
-		ike_timer_child_awaits_switch(c);
-	ike_settle_tunnel(t);
 }
 
 static void switched(struct ike_child *c)
@@ -174,15 +162,48 @@ static void switched(struct ike_child *c)
 
 	ike_timer_child_switched(c);
 	reply(c, true);
-	if (t->current != c)
+	if (!ike_child_sends(c))
 		return;
-	ike_tunnel_up(t);
+	if (!c->resource)
+		ike_tunnel_up(t);
 	/* RFC 7296 2.8: who rekeyed deletes the old SA, now that nothing is sent on it. */
 	if (old && c->initiator && !c->redundant)
 		ike_child_request_delete(old, "replaced");
 	ike_settle_tunnel(t);
 	if (c->sa)
 		ike_sa_run(c->sa);
+}
+
+/* Both halves stand. */
+static void installed(struct ike_child *c)
+{
+	struct ike_tunnel *t = c->tunnel;
+	const bool spare = c->resource == IKE_RESOURCE_SPARE;
+	const bool first = !spare && !ike_resource_sender(t, c->resource);
+
+	ike_child_set_state(c, IKE_CH_INSTALLED, "child-install", "both halves");
+	ike_timer_child_installed(c);
+	report_up(c);
+	if (c->resource)
+		t->n_resource_failures = 0;
+	else
+		t->n_child_failures = 0;
+	if (c->initiator && c->replaces)
+		ike_settle_child_rekey(c->replaces);
+	if (c->state != IKE_CH_INSTALLED)
+		return;
+	if (spare) { /* nothing of ours moves to it */
+		switched(c);
+		return;
+	}
+	if (first || (c->initiator && !c->redundant)) {
+		ike_child_switch(c, first ? "first" : "rekeyed by us");
+		return; /* the rest when that is acknowledged */
+	}
+	reply(c, true);
+	if (!c->initiator)
+		ike_timer_child_awaits_switch(c);
+	ike_settle_tunnel(t);
 }
 
 void ike_child_dp_result(struct ike_child *c, enum ike_pending_kind kind, bool ok)
@@ -208,18 +229,24 @@ void ike_child_dp_result(struct ike_child *c, enum ike_pending_kind kind, bool o
 	}
 }
 
+static void stop_sending(struct ike_child *c)
+{
+	c->sending = false;
+	if (c->tunnel->current == c)
+		c->tunnel->current = NULL;
+}
+
 /* Takes the halves out of the dataplane; the inbound one may be left for stragglers. */
 static void take_out(struct ike_child *c, bool keep_in)
 {
 	struct ike_tunnel *t = c->tunnel;
 
-	if (t->current == c) {
+	if (t->current == c || c->sending) {
 		struct ike_child *next = ike_best_child(t, c);
 
 		if (next)
 			ike_child_switch(next, "its predecessor goes");
-		if (t->current == c)
-			t->current = NULL;
+		stop_sending(c); /* its worker sends by the common one */
 	}
 	if (c->has_out && child_act(c, IKE_ACT_CHILD_DEL_OUT))
 		c->has_out = false;
@@ -291,12 +318,9 @@ void ike_child_expire(struct ike_child *c, const char *reason)
 /* Out at once, with no thought for traffic: the tunnel is being shut. */
 void ike_child_drop(struct ike_child *c, const char *reason)
 {
-	struct ike_tunnel *t = c->tunnel;
-
 	if (c->state == IKE_CH_GONE)
 		return;
-	if (t->current == c)
-		t->current = NULL;
+	stop_sending(c);
 	c->reply_held = false;
 	take_out(c, false);
 	ike_child_gone(c, "child-drop", reason);
@@ -313,8 +337,7 @@ void ike_child_linger(struct ike_child *c, const char *reason)
 		ike_child_drop(c, reason);
 		return;
 	}
-	if (t->current == c)
-		t->current = NULL;
+	stop_sending(c);
 	ike_unawait(t->ike, &c->pending);
 	ike_timer_child_stop(c);
 	c->reply_held = false;
@@ -349,7 +372,10 @@ void ike_child_failed(struct ike_child *c, const char *reason)
 			old->rekeyed_by_peer = NULL;
 		ike_timer_child_rekey_failed(old, false);
 	}
-	ike_timer_child_creation_failed(t, false);
+	if (c->resource)
+		ike_resource_failed(t, 0);
+	else
+		ike_timer_child_creation_failed(t, false);
 	reply(c, false);
 	if (c->state >= IKE_CH_DELETING)
 		return;
@@ -370,8 +396,7 @@ void ike_child_lost(struct ike_child *c)
 	ike_unawait(t->ike, &c->pending);
 	ike_timer_child_stop(c);
 	c->has_in = c->has_out = false;
-	if (t->current == c)
-		t->current = NULL;
+	stop_sending(c);
 	reply(c, false);
 	if (c->state == IKE_CH_GONE)
 		return;

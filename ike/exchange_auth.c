@@ -138,6 +138,8 @@ static void send_request(struct ike_sa *sa)
 	if (!hs->childless) {
 		ike_terms_offer_sa(&b, t, true, hs->spi_in, IKE_DH_NONE);
 		ike_terms_offer_ts(&b, t);
+		if (t->cfg.per_resource)
+			ike_resource_build(&b, 0);
 	}
 	ike_extend_auth_build(sa, &b);
 	sa->auth_local = (uint8_t)ike_auth_alg_of(hs->ours.method, hs->ours.auth);
@@ -426,6 +428,8 @@ static void respond(struct ike_sa *sa)
 	} else if (hs->terms.present) {
 		ike_terms_answer_sa(&b, &hs->terms, hs->answered_spi);
 		ike_terms_answer_ts(&b, &hs->terms);
+		if (hs->terms.grouped)
+			ike_resource_build(&b, 0);
 	}
 	ike_extend_auth_build(sa, &b);
 	ike_response_send(sa, &b, false);

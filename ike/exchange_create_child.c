@@ -53,7 +53,8 @@ static uint16_t pfs_group(const struct ike_tunnel *t)
 	return ike_algs_first_dh(&t->cfg.esp_algs);
 }
 
-static struct ike_offer *draw_offer(struct ike_sa *sa, uint8_t public[IKE_DH_MAX])
+static struct ike_offer *draw_offer(struct ike_sa *sa, uint32_t resource,
+				    uint8_t public[IKE_DH_MAX])
 {
 	struct ike *ike = sa->ike;
 	struct ike_offer *o = calloc(1, sizeof(*o));
@@ -61,6 +62,7 @@ static struct ike_offer *draw_offer(struct ike_sa *sa, uint8_t public[IKE_DH_MAX
 	if (!o)
 		return NULL;
 	o->group = pfs_group(sa->tunnel);
+	o->resource = resource;
 	if (!ike_random(ike, o->nonce, sizeof(o->nonce)) ||
 	    !ike_slot_alloc(ike, &o->slot, &o->spi_in))
 		goto fail;
@@ -75,28 +77,31 @@ fail:
 }
 
 /* The exchange came to nothing: `temporary` where the peer asked for patience. */
-static void failed(struct ike_sa *sa, struct ike_child *old, bool temporary)
+static void failed(struct ike_sa *sa, struct ike_child *old, uint32_t resource, bool temporary)
 {
 	if (old && ike_child_live(old))
 		ike_timer_child_rekey_failed(old, temporary);
+	else if (resource)
+		ike_resource_failed(sa->tunnel, temporary ? IKE_N_TEMPORARY_FAILURE : 0);
 	else
 		ike_timer_child_creation_failed(sa->tunnel, temporary);
 }
 
-void ike_create_child_start(struct ike_sa *sa, struct ike_child *old)
+void ike_create_child_start(struct ike_sa *sa, struct ike_child *old, uint32_t resource)
 {
 	struct ike_tunnel *t = sa->tunnel;
 	uint8_t public[IKE_DH_MAX], buf[IKE_MESSAGE_MAX], spi[IKE_ESP_SPI_SIZE];
-	struct ike_offer *o = draw_offer(sa, public);
+	struct ike_offer *o = draw_offer(sa, resource, public);
 	struct ike_builder b;
 	struct wr w = wr_of(spi, sizeof(spi));
 
-	sa->want_child = false;
+	if (!resource)
+		sa->want_child = false;
 	if (old)
 		old->want_rekey = false;
 	if (!o) {
 		ike_count(sa->ike, IKE_CNT_RESOURCES);
-		failed(sa, old, false);
+		failed(sa, old, resource, false);
 		return;
 	}
 	sa->n_doomed = 0;
@@ -111,12 +116,14 @@ void ike_create_child_start(struct ike_sa *sa, struct ike_child *old)
 	if (o->group != IKE_DH_NONE)
 		ike_build_ke(&b, o->group, public, ike_dh_desc(o->group)->public_size);
 	ike_terms_offer_ts(&b, t);
+	if (t->cfg.per_resource)
+		ike_resource_build(&b, resource);
 	trace(sa->ike->tracer, LOG_LEVEL_INFO, "%s[%08x] %s: %s -> requested (ours)", t->cfg.name,
 	      old ? old->spi_in : o->spi_in, old ? "child-rekey" : "child-create",
 	      old ? ike_child_state_name(old->state) : "none");
 	if (!ike_request_send(sa, old ? IKE_TASK_REKEY_CHILD : IKE_TASK_NEW_CHILD,
 			      IKE_CREATE_CHILD_SA, &b, old, o))
-		failed(sa, old, false);
+		failed(sa, old, resource, false);
 }
 
 static bool doomed(const struct ike_sa *sa, uint32_t spi_out)
@@ -129,7 +136,7 @@ static bool doomed(const struct ike_sa *sa, uint32_t spi_out)
 }
 
 static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child *old,
-		    const struct ike_notify_payload *error)
+		    uint32_t resource, const struct ike_notify_payload *error)
 {
 	struct ike_tunnel *t = sa->tunnel;
 	struct ike_terms terms = {.error = error->type};
@@ -139,14 +146,14 @@ static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child
 	switch (error->type) {
 	case IKE_N_TEMPORARY_FAILURE:
 		ike_count(sa->ike, IKE_CNT_TEMPORARY_FAILURE);
-		failed(sa, old, true);
+		failed(sa, old, resource, true);
 		return;
 	case IKE_N_INVALID_KE_PAYLOAD:
 		ike_count(sa->ike, IKE_CNT_INVALID_KE);
 		if (rd_u16(&data, &group) && group != pfs_group(t)) {
 			t->pfs_group = group; /* taken only if a suite of ours has it */
 			if (pfs_group(t) == group) {
-				failed(sa, old, true);
+				failed(sa, old, resource, true);
 				return;
 			}
 		}
@@ -154,7 +161,7 @@ static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child
 	case IKE_N_CHILD_SA_NOT_FOUND:
 		/* It may not know it yet, rather than no more. */
 		if (old && !ike_child_confirmed(old, IKE_CONFIRM_LATE)) {
-			failed(sa, old, true);
+			failed(sa, old, resource, true);
 			return;
 		}
 		/* RFC 7296 2.25.1: the peer has deleted it; so do we, and make a new one. */
@@ -166,8 +173,12 @@ static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child
 		return;
 	default: break;
 	}
+	if (resource && !old) { /* nothing is lost by it */
+		ike_resource_failed(t, error->type);
+		return;
+	}
 	ike_terms_report(t, m, &terms, false);
-	failed(sa, old, false);
+	failed(sa, old, resource, false);
 }
 
 /* All secrets are there: the child, or the end of it. Takes the offer. */
@@ -189,7 +200,7 @@ void ike_create_child_conclude(struct ike_sa *sa, struct ike_child *old, bool re
 	ike_offer_free(sa->ike, o, true);
 	if (doomed(sa, c->spi_out)) {
 		/* The peer's Delete was faster than its response: it is gone already. */
-		failed(sa, old, false);
+		failed(sa, old, c->resource, false);
 		ike_child_gone(c, "child-create", "deleted before it was made");
 		return;
 	}
@@ -209,7 +220,7 @@ void ike_create_child_conclude(struct ike_sa *sa, struct ike_child *old, bool re
 void ike_create_child_abandon(struct ike_sa *sa, struct ike_child *old, struct ike_offer *o,
 			      const struct ike_terms *terms)
 {
-	failed(sa, old, false);
+	failed(sa, old, o->resource, false);
 	ike_offer_free(sa->ike, o, disown(sa, o, terms) != NULL);
 }
 
@@ -217,7 +228,7 @@ void ike_create_child_abandon(struct ike_sa *sa, struct ike_child *old, struct i
 void ike_create_child_failed(struct ike_sa *sa, struct ike_child *old, struct ike_offer *o,
 			     bool temporary)
 {
-	failed(sa, old, temporary);
+	failed(sa, old, o ? o->resource : 0, temporary);
 	ike_offer_free(sa->ike, o, false);
 }
 
@@ -240,7 +251,7 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 		return;
 	}
 	if (error) {
-		refused(sa, m, old, error);
+		refused(sa, m, old, o->resource, error);
 		ike_offer_free(sa->ike, o, false);
 		return;
 	}
@@ -253,6 +264,9 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 		ike_create_child_abandon(sa, old, o, &terms);
 		return;
 	}
+	terms.resource = rekey ? o->resource : ike_resource_answered(sa, m, o->resource);
+	if (old)
+		terms.grouped = old->grouped;
 	if (terms.suite.dh != IKE_DH_NONE && m->present & IKE_HAS_KE)
 		shared = ike_ke_finish(sa->ike, o->dh, terms.suite.dh, &m->ke);
 	if (terms.suite.dh != IKE_DH_NONE && !shared) {
@@ -280,6 +294,8 @@ static void build_answer(struct ike_builder *b, const struct ike_terms *terms, u
 	if (terms->suite.dh != IKE_DH_NONE)
 		ike_build_ke(b, terms->suite.dh, value, value_size);
 	ike_terms_answer_ts(b, terms);
+	if (terms->grouped)
+		ike_resource_build(b, terms->resource);
 }
 
 static void refuse(struct ike_sa *sa, uint16_t notify)
@@ -346,6 +362,14 @@ static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ik
 
 		ike_count(ike, IKE_CNT_INVALID_KE);
 		ike_response_error(sa, IKE_N_INVALID_KE_PAYLOAD, group, sizeof(group));
+		return;
+	}
+	if (old) {
+		terms.grouped = old->grouped;
+		terms.resource = old->resource;
+	} else if (!ike_resource_accept(sa, m, &terms)) {
+		ike_count(ike, IKE_CNT_TS_MAX_QUEUE);
+		refuse(sa, IKE_N_TS_MAX_QUEUE);
 		return;
 	}
 	if (!ike_child_room(sa->tunnel, 2) || !ike_random(ike, nonce, sizeof(nonce))) {

@@ -147,6 +147,7 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 			wr_u32(&w, c->spi_in);
 		c->want_delete = false;
 		c->reply_held = false;
+		ike_resource_deleted(c);
 		ike_child_retire(c, "child-delete", "deleted by the peer");
 	}
 	answer_all(sa, spis, w.n / IKE_ESP_SPI_SIZE, p, m);

@@ -22,7 +22,7 @@
 #include "ike/ike_int.h"
 
 /* A step may produce this many actions; a caller that leaves less room loses the event. */
-#define ROOM (32 + 2 * IKE_FRAGMENTS_SENT)
+#define ROOM (32 + 2 * IKE_FRAGMENTS_SENT + 4 * IKE_MAX_RESOURCES)
 
 struct ike *ike_new(const struct ike_limits *limits, const struct ike_crypto *crypto,
 		    const struct tracer *tracer)

@@ -41,6 +41,8 @@
 #define IKE_TEXT_SIZE       256   /* of an event or a reason, with NUL */
 #define IKE_PPK_ID_MAX      64
 #define IKE_TUNNEL_NONE     UINT32_MAX
+#define IKE_MAX_RESOURCES   16         /* children of their own for so many workers (RFC 9611) */
+#define IKE_RESOURCE_SPARE  UINT32_MAX /* a child that the peer alone sends by */
 
 enum ike_id_type { /* RFC 7296 3.5 */
 		   IKE_ID_NONE = 0,
@@ -179,9 +181,10 @@ struct ike_tunnel_cfg {
 	 * message, one datagram.
 	 */
 	uint16_t fragment_size;
-	bool mobike;    /* RFC 4555: addresses may change while the SAs stand */
-	bool redirect;  /* RFC 5685: the peer may send us to another gateway */
-	bool childless; /* RFC 6023: IKE_AUTH without a child, where the peer can do that */
+	bool mobike;       /* RFC 4555: addresses may change while the SAs stand */
+	bool redirect;     /* RFC 5685: the peer may send us to another gateway */
+	bool childless;    /* RFC 6023: IKE_AUTH without a child, where the peer can do that */
+	bool per_resource; /* RFC 9611: SAs of single workers, where the peer agrees */
 };
 
 struct ike_limits {
@@ -189,6 +192,7 @@ struct ike_limits {
 	uint32_t cookie_threshold;     /* half-open SAs from which COOKIE is demanded (2.6) */
 	uint32_t max_half_open_source; /* per source /32 or /64 */
 	uint32_t max_children;         /* slots, at most 2^20 */
+	uint32_t n_resources;          /* workers of the dataplane; one needs no SA of its own */
 	/* RFC 6290 5.1: outlives this process, so that a peer believes what we say after a restart. */
 	bool has_qcd_secret;
 	uint8_t qcd_secret[IKE_QCD_SECRET_SIZE];
@@ -324,6 +328,8 @@ struct ike_child_sa {
 	uint32_t slot;
 	uint32_t spi_in, spi_out; /* host byte order */
 	uint32_t tunnel;
+	/* SWITCH: 0: every worker that has none of its own sends by it; n: worker n - 1 does. */
+	uint32_t resource;
 	struct ike_suite suite;
 	bool udp_encap;
 	uint16_t replay_window;
@@ -408,7 +414,7 @@ struct ike_action {
  * order. Bounded: a step that would overflow it counts IKE_CNT_ACTION_OVERFLOW and drops the
  * exchange that caused it.
  */
-#define IKE_OUT_MAX 192
+#define IKE_OUT_MAX 320
 struct ike_out {
 	size_t n;
 	struct ike_action actions[IKE_OUT_MAX];
@@ -448,6 +454,7 @@ void ike_out_reset(struct ike_out *out); /* wipes keys and records */
 	X(INVALID_KE, "invalid-ke-payload")                                                        \
 	X(AUTH_FAILED, "authentication-failed")                                                    \
 	X(TS_UNACCEPTABLE, "ts-unacceptable")                                                      \
+	X(TS_MAX_QUEUE, "ts-max-queue")                                                            \
 	X(TEMPORARY_FAILURE, "temporary-failure")                                                  \
 	X(COOKIE_SENT, "cookie-sent")                                                              \
 	X(IKE_ESTABLISHED, "ike-sa-established")                                                   \
@@ -593,7 +600,8 @@ struct ike_show_sa {
 	uint64_t spi_i, spi_r;    /* IKE SA */
 	uint32_t spi_in, spi_out; /* child */
 	uint32_t slot;            /* child */
-	bool current_out;         /* child */
+	bool current_out;         /* child: the tunnel, or its worker, sends by it */
+	uint32_t resource; /* child: 0: of all workers; n: of worker n - 1; IKE_RESOURCE_SPARE */
 	bool natt, local_behind_nat, remote_behind_nat, udp_encap;
 	struct ike_suite suite;
 	struct ip_endpoint local, remote;

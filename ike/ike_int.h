@@ -22,9 +22,11 @@
 #include "ike/table.h"
 #include "ike/ts.h"
 
-#define IKE_MAX_SAS_OF_TUNNEL      8  /* rekey collisions and duplicates need 4 */
-#define IKE_MAX_CHILDREN_OF_TUNNEL 10 /* likewise, and those that linger */
-#define IKE_MAX_RETRIES            3  /* COOKIE and INVALID_KE_PAYLOAD in one handshake */
+#define IKE_MAX_SAS_OF_TUNNEL 8 /* rekey collisions and duplicates need 4 */
+/* Likewise, and those that linger; with SAs per resource each of those may be in a rekey. */
+#define IKE_MAX_COMMON_CHILDREN    10
+#define IKE_MAX_CHILDREN_OF_TUNNEL (IKE_MAX_COMMON_CHILDREN + 2 * IKE_MAX_RESOURCES)
+#define IKE_MAX_RETRIES            3 /* COOKIE and INVALID_KE_PAYLOAD in one handshake */
 #define IKE_VERSION_2              0x20
 #define IKE_DIGEST_SIZE            32
 #define IKE_SLOT_BITS              20 /* of an ESP SPI */
@@ -96,6 +98,7 @@ enum ike_timer_kind {
 	IKE_TIMER_CHILD_STEP,
 	IKE_TIMER_TUNNEL_RETRY,
 	IKE_TIMER_TUNNEL_SETTLE,
+	IKE_TIMER_RESOURCES,
 	IKE_TIMER_DP_LOST,
 	IKE_TIMER_REASSEMBLY,
 	IKE_TIMER_FOLLOW,
@@ -137,6 +140,7 @@ struct ike_offer {
 	uint64_t spi;          /* IKE SA */
 	uint8_t nonce[IKE_NONCE_SIZE];
 	uint16_t group;
+	uint32_t resource; /* child: of its own worker, 0 = of all */
 	struct ike_dh_key *dh;
 	struct ike_follow *follow; /* its answer, while more key exchanges are under way */
 };
@@ -150,6 +154,8 @@ struct ike_terms {
 	uint32_t spi_out;
 	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
 	size_t n_local_ts, n_remote_ts;
+	bool grouped; /* RFC 9611: SA_RESOURCE_INFO went both ways */
+	uint32_t resource;
 };
 
 #define IKE_LINK_SIZE 16 /* ours */
@@ -383,6 +389,9 @@ struct ike_child {
 	size_t n_local_ts, n_remote_ts;
 	struct ike_pending pending;
 	struct ike_rank rank;
+	bool grouped;      /* both ends may add SAs of single resources (RFC 9611) */
+	uint32_t resource; /* 0: common to all; n: of our worker n - 1; IKE_RESOURCE_SPARE */
+	bool sending;      /* with a resource: its worker sends by this one */
 
 	struct ike_child *replaces;                        /* old one, if this is a rekey */
 	struct ike_child *rekeyed_by_us, *rekeyed_by_peer; /* successors */
@@ -428,9 +437,12 @@ struct ike_tunnel {
 	const char *phase;
 	struct mono since;
 	char reason[IKE_TEXT_SIZE];
-	struct mono heard;             /* of a message for this tunnel; 0 = never */
-	struct ike_mismatch *mismatch; /* NULL: none since it was up */
-	struct ike_timer t_retry, t_settle, t_dp_lost;
+	struct mono heard;                /* of a message for this tunnel; 0 = never */
+	struct ike_mismatch *mismatch;    /* NULL: none since it was up */
+	struct mono resources_not_before; /* likewise of SAs of single resources */
+	unsigned n_resource_failures;
+	bool resources_refused; /* the peer takes no more of them */
+	struct ike_timer t_retry, t_settle, t_dp_lost, t_resources;
 
 	bool touched; /* by this step: its SAs may have to be saved */
 	struct ike_tunnel *next_touched;
@@ -751,8 +763,23 @@ void ike_terms_complain(struct ike_tunnel *t, const struct ike_complaint *c);
 void ike_terms_report(struct ike_tunnel *t, const struct ike_msg *m, const struct ike_terms *terms,
 		      bool responder);
 
+/* ---- resource.c: SAs per resource (RFC 9611) */
+bool ike_child_sends(const struct ike_child *c); /* somebody sends by it */
+struct ike_child *ike_resource_sender(const struct ike_tunnel *t, uint32_t resource);
+/* SA_RESOURCE_INFO, where the tunnel is for it. */
+void ike_resource_build(struct ike_builder *b, uint32_t resource);
+/* Whether both ends say so; called where `m` is the peer's half of the exchange. */
+bool ike_resource_agreed(const struct ike_tunnel *t, const struct ike_msg *m);
+/* Responder: what a new child is for. False: it is one too many. */
+bool ike_resource_accept(struct ike_sa *sa, const struct ike_msg *m, struct ike_terms *terms);
+/* Initiator: what it has become. */
+uint32_t ike_resource_answered(struct ike_sa *sa, const struct ike_msg *m, uint32_t asked);
+uint32_t ike_resource_wanted(struct ike_sa *sa); /* the next to make a child for, or 0 */
+void ike_resource_failed(struct ike_tunnel *t, uint16_t notify);
+void ike_resource_deleted(struct ike_child *c); /* by the peer, who has his reasons */
+
 /* ---- exchange_create_child.c */
-void ike_create_child_start(struct ike_sa *sa, struct ike_child *old);
+void ike_create_child_start(struct ike_sa *sa, struct ike_child *old, uint32_t resource);
 void ike_create_child_request(struct ike_sa *sa, const struct ike_packet *p,
 			      const struct ike_msg *m);
 void ike_rekey_child_request(struct ike_sa *sa, const struct ike_packet *p,
@@ -929,6 +956,9 @@ void ike_timer_initiation_failed(struct ike_tunnel *t);
 void ike_timer_child_creation_failed(struct ike_tunnel *t, bool temporary);
 void ike_timer_tunnel_retry(struct ike_tunnel *t);
 void ike_timer_settle(struct ike_tunnel *t);
+void ike_timer_resources(struct ike_tunnel *t, struct mono at);
+void ike_timer_resources_failed(struct ike_tunnel *t, bool temporary);
+void ike_timer_resources_later(struct ike_tunnel *t); /* after what the peer wished */
 void ike_timer_dp_lost(struct ike_tunnel *t);
 void ike_timer_tunnel_stop(struct ike_tunnel *t);
 

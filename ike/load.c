@@ -117,6 +117,17 @@ static bool spi_fits(uint32_t spi, uint32_t slot)
 	return spi >= 256 && (spi & IKE_SLOT_MASK) == slot && spi > IKE_SLOT_MASK;
 }
 
+/* The common one is `current`, that of a worker is `sending`. */
+static bool resource_ok(const struct loaded_child *l)
+{
+	const struct ike_child *c = l->c;
+
+	if (c->resource == 0)
+		return !c->sending;
+	return !l->x.current && (c->resource <= IKE_MAX_RESOURCES ||
+				 (c->resource == IKE_RESOURCE_SPARE && !c->sending));
+}
+
 static bool child_ok(const struct loaded_child *l)
 {
 	const struct ike_child *c = l->c;
@@ -125,7 +136,7 @@ static bool child_ok(const struct loaded_child *l)
 	case IKE_CH_ADDING_IN:
 	case IKE_CH_ADDING_OUT:
 	case IKE_CH_LINGER:
-		if (l->x.current)
+		if (l->x.current || c->sending)
 			return false;
 		break;
 	case IKE_CH_DELETING: /* sends until its Delete is answered */
@@ -135,7 +146,7 @@ static bool child_ok(const struct loaded_child *l)
 	case IKE_CH_END: return false;
 	default: return false; /* it came as a number */
 	}
-	return spi_fits(c->spi_in, c->slot) && ike_encr_desc(c->suite.encr) &&
+	return spi_fits(c->spi_in, c->slot) && resource_ok(l) && ike_encr_desc(c->suite.encr) &&
 	       ike_encr_key_bits_ok((enum ike_encr)c->suite.encr, c->suite.encr_key_bits);
 }
 

@@ -233,6 +233,7 @@ const char *ike_notify_name(uint16_t type)
 		{IKE_N_INVALID_SELECTORS, "INVALID_SELECTORS"},
 		{IKE_N_TEMPORARY_FAILURE, "TEMPORARY_FAILURE"},
 		{IKE_N_CHILD_SA_NOT_FOUND, "CHILD_SA_NOT_FOUND"},
+		{IKE_N_TS_MAX_QUEUE, "TS_MAX_QUEUE"},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

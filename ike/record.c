@@ -494,6 +494,8 @@ void codec_request(struct ike_codec *c, struct ike *ike, struct ike_request *req
 	if (follow && req->offer && req->offer->follow)
 		codec_follow(c, ike, req->offer->follow);
 	codec_version(c);
+	if (x->offer && req->offer)
+		codec_u32(c, &req->offer->resource);
 }
 
 void codec_response(struct ike_codec *c, struct ike_sa *sa)
@@ -536,4 +538,7 @@ void codec_child(struct ike_codec *c, struct ike_child *child, struct ike_child_
 	codec_timer(c, &child->t_expire);
 	codec_timer(c, &child->t_step);
 	codec_version(c);
+	codec_bool(c, &child->grouped);
+	codec_u32(c, &child->resource);
+	codec_bool(c, &child->sending);
 }

@@ -242,6 +242,14 @@ void ike_tunnel_resume(struct ike_tunnel *t)
 	}
 	if (!t->current && (c = ike_best_child(t, NULL)))
 		ike_child_switch(c, "resumed");
+	TAILQ_FOREACH(c, &t->children, entry)
+	{
+		if (!c->sending)
+			continue;
+		c->sending = false;
+		if (!ike_resource_sender(t, c->resource))
+			ike_child_switch(c, "resumed");
+	}
 	if (!t->changed)
 		ike_mobike_resume(t);
 	for (sa = TAILQ_FIRST(&t->sas); sa; sa = next_sa) {

@@ -366,6 +366,7 @@ void ike_sa_established(struct ike_sa *sa, const char *story)
 	t->n_failures = 0;
 	t->not_before = (struct mono){0};
 	ike_extend_established(sa);
+	t->resources_refused = false; /* the peer may have been changed meanwhile */
 	/* Of two that began at once, one that has not shown its AUTH yet is not needed. */
 	for (other = TAILQ_FIRST(&t->sas); other; other = next) {
 		next = TAILQ_NEXT(other, entry);

@@ -62,7 +62,7 @@ static bool usable(const struct ike_child *c)
 }
 
 /*
- * What replaces `but`: the youngest of those that the peer surely receives on; else its successor,
+ * What replaces `but`, of those of the same resource: the youngest of those that the peer surely receives on; else its successor,
  * which who deletes it mostly sends by already.
  */
 struct ike_child *ike_best_child(struct ike_tunnel *t, const struct ike_child *but)
@@ -71,7 +71,8 @@ struct ike_child *ike_best_child(struct ike_tunnel *t, const struct ike_child *b
 
 	TAILQ_FOREACH(c, &t->children, entry)
 	{
-		if (c != but && usable(c) && (!best || trust(c) >= trust(best)))
+		if (c != but && c->resource == (but ? but->resource : 0) && usable(c) &&
+		    (!best || trust(c) >= trust(best)))
 			best = c;
 	}
 	if (!best || !but || trust(best) == 3)
@@ -153,7 +154,7 @@ static bool carries(const struct ike_sa *sa, bool late)
 
 	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
 	{
-		if (c->sa == sa && usable(c) && trust(c) >= (late ? 2 : 3))
+		if (c->sa == sa && !c->resource && usable(c) && trust(c) >= (late ? 2 : 3))
 			return true;
 	}
 	return false;
@@ -240,10 +241,12 @@ static bool settle_children(struct ike_tunnel *t)
 
 	TAILQ_FOREACH(a, &t->children, entry)
 	{
-		if (a->state != IKE_CH_INSTALLED || !ike_child_live(a))
+		/* RFC 9611: those of single resources stand beside each other. */
+		if (a->state != IKE_CH_INSTALLED || !ike_child_live(a) || a->resource)
 			continue;
 		for (b = TAILQ_NEXT(a, entry); b; b = TAILQ_NEXT(b, entry)) {
-			if (b->state != IKE_CH_INSTALLED || !ike_child_live(b) || a->sa != b->sa)
+			if (b->state != IKE_CH_INSTALLED || !ike_child_live(b) || a->sa != b->sa ||
+			    b->resource)
 				continue;
 			loser = a->initiator == b->initiator           ? a
 				: ike_rank_cmp(&a->rank, &b->rank) < 0 ? a

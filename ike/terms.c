@@ -58,6 +58,7 @@ void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_d
 					 out->remote_ts, IKE_MAX_TS);
 	if (!out->n_local_ts || !out->n_remote_ts)
 		out->error = IKE_N_TS_UNACCEPTABLE;
+	out->grouped = ike_resource_agreed(t, m);
 }
 
 /* Initiator: whether the answer keeps to our offer. */
@@ -87,6 +88,7 @@ void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh
 		out->error = IKE_N_TS_UNACCEPTABLE;
 		return;
 	}
+	out->grouped = ike_resource_agreed(t, m);
 	out->n_local_ts = m->tsi.n;
 	out->n_remote_ts = m->tsr.n;
 	memcpy(out->local_ts, m->tsi.ts, m->tsi.n * sizeof(m->tsi.ts[0]));

@@ -23,7 +23,9 @@
 #define SPAN_DEFAULT_LIFE   span_s(8 * 3600)
 #define BLACK_HOLE_PART     4 /* of the DPD interval */
 #define BLACK_HOLE_SHORTEST span_s(1)
-#define TICK_ACTIONS        (24 + IKE_FRAGMENTS_SENT) /* the most actions of one expiry */
+#define RESOURCES_LATER     span_s(60)
+/* The most actions of one expiry. */
+#define TICK_ACTIONS (24 + IKE_FRAGMENTS_SENT + 4 * IKE_MAX_RESOURCES)
 
 static void set(struct ike *ike, struct ike_timer *t, struct mono at)
 {
@@ -496,9 +498,9 @@ static void child_step_due(struct ike_child *c)
 	case IKE_CH_ADDING_IN:
 	case IKE_CH_ADDING_OUT: ike_child_failed(c, "the dataplane does not answer"); break;
 	case IKE_CH_INSTALLED:
-		if (c->tunnel->current == c && c->pending.link.linked)
+		if (ike_child_sends(c) && c->pending.link.linked)
 			ike_child_failed(c, "the dataplane does not answer");
-		if (c->redundant || c->tunnel->current == c || c->state != IKE_CH_INSTALLED)
+		if (c->redundant || ike_child_sends(c) || c->state != IKE_CH_INSTALLED)
 			break;
 		if (c->confirmed)
 			ike_child_switch(c, "the peer has it");
@@ -542,6 +544,24 @@ void ike_timer_settle(struct ike_tunnel *t)
 		arm(t->ike, &t->t_settle, SETTLE_GRACE);
 }
 
+void ike_timer_resources(struct ike_tunnel *t, struct mono at)
+{
+	set(t->ike, &t->t_resources, at);
+}
+
+void ike_timer_resources_failed(struct ike_tunnel *t, bool temporary)
+{
+	const struct mono_span first = temporary ? TEMPORARY_FIRST : BACKOFF_FIRST;
+	const struct mono_span d = doubled(first, t->n_resource_failures++, BACKOFF_LONGEST);
+
+	t->resources_not_before = mono_add(t->ike->now, jittered(t->ike, d, 100));
+}
+
+void ike_timer_resources_later(struct ike_tunnel *t)
+{
+	t->resources_not_before = mono_add(t->ike->now, jittered(t->ike, RESOURCES_LATER, 25));
+}
+
 void ike_timer_dp_lost(struct ike_tunnel *t)
 {
 	set(t->ike, &t->t_dp_lost, t->ike->now);
@@ -552,9 +572,18 @@ void ike_timer_tunnel_stop(struct ike_tunnel *t)
 	ike_timer_stop(t->ike, &t->t_retry);
 	ike_timer_stop(t->ike, &t->t_settle);
 	ike_timer_stop(t->ike, &t->t_dp_lost);
+	ike_timer_stop(t->ike, &t->t_resources);
 }
 
 /* --------------------------------------------------------------------- expiry */
+
+static void resources_due(struct ike_tunnel *t)
+{
+	struct ike_sa *sa = ike_tunnel_sa(t);
+
+	if (sa)
+		ike_sa_run(sa);
+}
 
 static void dp_lost_due(struct ike_tunnel *t)
 {
@@ -581,6 +610,7 @@ static struct ike_tunnel *tunnel_of(const struct ike_timer *t)
 	case IKE_TIMER_CHILD_STEP: return ((struct ike_child *)t->owner)->tunnel;
 	case IKE_TIMER_TUNNEL_RETRY:
 	case IKE_TIMER_TUNNEL_SETTLE:
+	case IKE_TIMER_RESOURCES:
 	case IKE_TIMER_DP_LOST: return t->owner;
 	}
 	return NULL;
@@ -601,6 +631,7 @@ static void expire(struct ike_timer *t)
 	case IKE_TIMER_CHILD_STEP: child_step_due(t->owner); break;
 	case IKE_TIMER_TUNNEL_RETRY: ike_tunnel_run(t->owner); break;
 	case IKE_TIMER_TUNNEL_SETTLE: ike_settle_tunnel(t->owner); break;
+	case IKE_TIMER_RESOURCES: resources_due(t->owner); break;
 	case IKE_TIMER_DP_LOST: dp_lost_due(t->owner); break;
 	case IKE_TIMER_REASSEMBLY: reassembly_due(t->owner); break;
 	case IKE_TIMER_FOLLOW: follow_due(t->owner); break;

@@ -146,13 +146,14 @@ bool ike_tunnel_has_child(const struct ike_tunnel *t)
 
 	TAILQ_FOREACH(sa, &t->sas, entry)
 	{
-		if (ike_sa_live(sa) && sa->req.data && sa->req.task == IKE_TASK_NEW_CHILD)
+		if (ike_sa_live(sa) && sa->req.data && sa->req.task == IKE_TASK_NEW_CHILD &&
+		    !(sa->req.offer && sa->req.offer->resource))
 			return true;
 	}
 
 	TAILQ_FOREACH(c, &t->children, entry)
 	{
-		if (ike_child_live(c) && c->sa)
+		if (ike_child_live(c) && c->sa && !c->resource)
 			return true;
 	}
 	return false;
@@ -416,6 +417,7 @@ static struct ike_tunnel *create(struct ike *ike, const struct ike_tunnel_cfg *c
 	ike_timer_init(&t->t_retry, IKE_TIMER_TUNNEL_RETRY, t);
 	ike_timer_init(&t->t_settle, IKE_TIMER_TUNNEL_SETTLE, t);
 	ike_timer_init(&t->t_dp_lost, IKE_TIMER_DP_LOST, t);
+	ike_timer_init(&t->t_resources, IKE_TIMER_RESOURCES, t);
 	TAILQ_INSERT_TAIL(&ike->tunnels, t, entry);
 	ike_table_put(&ike->by_number, &t->by_number, cfg->tunnel);
 	ike_table_put(&ike->by_addresses, &t->by_addresses,
@@ -453,6 +455,7 @@ void ike_tunnel_command(struct ike_tunnel *t, enum ike_event_type command)
 {
 	struct ike_sa *sa = ike_tunnel_sa(t);
 	struct ike_child *c;
+	bool common = false;
 
 	ike_touch(t);
 	if (command == IKE_EV_INITIATE) {
@@ -474,10 +477,11 @@ void ike_tunnel_command(struct ike_tunnel *t, enum ike_event_type command)
 	} else if (command == IKE_EV_REKEY_CHILD) {
 		TAILQ_FOREACH(c, &t->children, entry)
 		{
-			if (c->state == IKE_CH_INSTALLED && ike_child_live(c) && c->sa) {
-				ike_child_request_rekey(c);
-				break;
-			}
+			if (c->state != IKE_CH_INSTALLED || !ike_child_live(c) || !c->sa ||
+			    (!c->resource && common))
+				continue;
+			common |= !c->resource; /* of duplicates one is enough */
+			ike_child_request_rekey(c);
 		}
 	}
 }

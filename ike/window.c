@@ -231,6 +231,7 @@ static bool child_in_work(const struct ike_sa *sa)
 void ike_sa_run(struct ike_sa *sa)
 {
 	struct ike_child *c;
+	uint32_t resource;
 
 	if (sa->req.data)
 		return;
@@ -255,9 +256,11 @@ void ike_sa_run(struct ike_sa *sa)
 	} else if (sa->want_rekey && !child_in_work(sa) && !sa->follow) {
 		ike_rekey_start(sa);
 	} else if ((c = child_to_rekey(sa))) {
-		ike_create_child_start(sa, c);
+		ike_create_child_start(sa, c, c->resource);
 	} else if (sa->want_child) {
-		ike_create_child_start(sa, NULL);
+		ike_create_child_start(sa, NULL, 0);
+	} else if ((resource = ike_resource_wanted(sa))) {
+		ike_create_child_start(sa, NULL, resource);
 	} else if (sa->want_dpd) {
 		ike_info_start_dpd(sa);
 	}

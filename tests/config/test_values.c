@@ -85,6 +85,7 @@ static void defaults(void **state)
 	assert_false(t->force_udp_encap);
 	assert_true(t->fragmentation);
 	assert_int_equal(t->fragment_size, 1280);
+	assert_false(t->per_worker_sas);
 	assert_int_equal(t->nat_keepalive.ns, span_s(20).ns);
 	assert_int_equal(t->df, CONFIG_DF_COPY);
 	assert_false(t->copy_dscp);
@@ -130,6 +131,7 @@ static void overrides(void **state)
 				 "      udp_encapsulation: force\n"
 				 "      fragmentation: false\n"
 				 "      fragment_size: 576\n"
+				 "      per_worker_sas: true\n"
 				 "    local_networks: [0.0.0.0/0]\n"
 				 "    remote_networks: [0.0.0.0/0]\n"
 				 "    static_routes: []\n"
@@ -165,6 +167,7 @@ static void overrides(void **state)
 	assert_true(t1->force_udp_encap);
 	assert_false(t1->fragmentation);
 	assert_int_equal(t1->fragment_size, 576);
+	assert_true(t1->per_worker_sas);
 	assert_int_equal(t1->nat_keepalive.ns, 0);
 	assert_int_equal(t1->rekey_fuzz_percent, 0);
 

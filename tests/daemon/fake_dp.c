@@ -82,6 +82,8 @@ static void write_down(const struct dp_msg *m)
 	case DP_SA_DEL_IN:
 	case DP_SA_DEL_OUT:
 		fprintf(out, " slot=%d tunnel=%u", (int)m->ref.slot, m->ref.tunnel);
+		if (m->ref.resource)
+			fprintf(out, " resource=%u", m->ref.resource);
 		break;
 	case DP_TUNNEL_SET: fprintf(out, " %u %s", m->tunnel.tunnel, m->tunnel.name); break;
 	case DP_TUNNEL_DEL: fprintf(out, " %u", m->tunnel.tunnel); break;

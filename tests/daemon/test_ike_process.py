@@ -186,6 +186,39 @@ def case_commands():
         pair.stop()
 
 
+def resource_slots(gw):
+    """Worker: slot that it was last told to send by alone (RFC 9611)."""
+    return dict(re.search(r"slot=(\d+) .*resource=(\d+)", line).groups()[::-1]
+                for line in gw.dp_log() if line.startswith("sa-switch ") and "resource=" in line)
+
+
+def case_per_worker_sas():
+    """Two workers at each end: each sends by an SPI of its own, and a rekey keeps it so."""
+    more = "        per_worker_sas: true\n"
+    with Pair(a_more=more, b_more=more) as pair:
+        for gw in (pair.a, pair.b):
+            gw.stop()
+            with open(gw.config_path, encoding="utf-8") as f:
+                gw.write_config(f.read().replace("workers: 1", "workers: 2"))
+        pair.b.start()
+        pair.a.start()
+        pair.up()
+        for gw in (pair.a, pair.b):
+            wait_for("a child of each worker", lambda gw=gw: len(sas(gw, "child")) == 3)
+        # The fake dataplane sees no packet: who answered switches when the SAs have stood a while.
+        wait_for("slots of two workers", lambda: sorted(resource_slots(pair.a)) == ["1", "2"])
+        children = sas(pair.a, "child")
+        assert sorted(str(c.get("worker")) for c in children) == ["0", "1", "None"], children
+        assert len({c["spi_out"] for c in children}) == 3
+        assert len(set(resource_slots(pair.a).values())) == 2
+        before = resource_slots(pair.a)
+        pair.a.ask("rekey", tunnel="t1")
+        wait_for("new slots of both", lambda: sorted(resource_slots(pair.a)) == ["1", "2"] and
+                 not set(resource_slots(pair.a).values()) & set(before.values()), 20)
+        assert_crosswise(pair)
+        pair.stop()
+
+
 def case_goodbye():
     """An orderly stop deletes the SAs at the peer, at once and not by its DPD."""
     with Pair() as pair:

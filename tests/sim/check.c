@@ -134,7 +134,7 @@ static bool count_one(void *ctx, const struct ike_show_sa *s)
 		return true;
 	if (s->is_child) {
 		k->c.child++;
-		k->n_current += s->current_out;
+		k->n_current += s->current_out && !s->resource;
 		if (!strcmp(s->state, "installed")) {
 			k->c.live_child++;
 			k->c.spi_in = s->spi_in;
@@ -230,17 +230,52 @@ bool both_empty(struct world *w)
 	return true;
 }
 
-bool settled(struct world *w)
+struct pairing {
+	uint32_t in[SIM_SLOTS], out[SIM_SLOTS], tunnel;
+	unsigned n;
+};
+
+static bool pair_one(void *ctx, const struct ike_show_sa *s)
+{
+	struct pairing *p = ctx;
+
+	if (s->is_child && s->tunnel == p->tunnel && !strcmp(s->state, "installed") &&
+	    p->n < SIM_SLOTS) {
+		p->in[p->n] = s->spi_in;
+		p->out[p->n++] = s->spi_out;
+	}
+	return true;
+}
+
+/* Each child of one is a child of the other. */
+static bool same_children(struct world *w, uint32_t tunnel)
+{
+	struct pairing a = {.tunnel = tunnel}, b = {.tunnel = tunnel};
+
+	ike_show_sas(w->node[0].ike, pair_one, &a);
+	ike_show_sas(w->node[1].ike, pair_one, &b);
+	for (unsigned i = 0; i < a.n; i++) {
+		unsigned j = 0;
+
+		while (j < b.n && (a.in[i] != b.out[j] || a.out[i] != b.in[j]))
+			j++;
+		if (j == b.n)
+			return false;
+	}
+	return a.n == b.n;
+}
+
+bool settled_with(struct world *w, unsigned n_children)
 {
 	for (uint32_t t = 0; t < w->node[0].n_tunnels; t++) {
 		const struct sim_count a = count_sas(&w->node[0], t), b = count_sas(&w->node[1], t);
 
 		if (!w->node[0].up[t] || !w->node[1].up[t] || a.ike != 1 || b.ike != 1 ||
-		    a.live_ike != 1 || b.live_ike != 1 || a.child != 1 || b.child != 1 ||
-		    a.live_child != 1 || b.live_child != 1)
+		    a.live_ike != 1 || b.live_ike != 1 || a.child != n_children ||
+		    b.child != n_children || a.live_child != n_children ||
+		    b.live_child != n_children)
 			return false;
-		if (a.spi_i != b.spi_i || a.spi_r != b.spi_r || a.spi_in != b.spi_out ||
-		    a.spi_out != b.spi_in)
+		if (a.spi_i != b.spi_i || a.spi_r != b.spi_r || !same_children(w, t))
 			return false;
 		for (int i = 0; i < SIM_NODES; i++) {
 			unsigned halves = 0;
@@ -251,9 +286,14 @@ bool settled(struct world *w)
 				halves += n->in[s].on && n->in[s].tunnel == t;
 				halves += n->out_half[s].on && n->out_half[s].tunnel == t;
 			}
-			if (halves != 2)
+			if (halves != 2 * n_children)
 				return false;
 		}
 	}
 	return true;
+}
+
+bool settled(struct world *w)
+{
+	return settled_with(w, 1);
 }

@@ -12,12 +12,19 @@ static uint64_t digest(const uint8_t *data, size_t size)
 	return h;
 }
 
+static void forget_tunnel(struct sim_node *n, size_t t)
+{
+	n->current[t] = SIM_NONE;
+	for (size_t i = 0; i < SIM_WORKERS; i++)
+		n->own[t][i] = SIM_NONE;
+}
+
 void dp_clear(struct sim_node *n)
 {
 	memset(n->in, 0, sizeof(n->in));
 	memset(n->out_half, 0, sizeof(n->out_half));
 	for (size_t t = 0; t < SIM_TUNNELS; t++)
-		n->current[t] = SIM_NONE;
+		forget_tunnel(n, t);
 	n->dp_epoch++;
 	n->n_dp_pending = 0;
 }
@@ -81,6 +88,40 @@ static void add_out(struct sim_node *n, const struct ike_action *a)
 	check_key(n->w, h->key);
 }
 
+/* An outbound half is one worker's for its life, as the dataplane has it. */
+static bool own(struct sim_node *n, const struct ike_action *a)
+{
+	struct sim_half *out = &n->out_half[a->child.slot];
+	const uint32_t r = a->child.resource;
+	const unsigned worker = r ? r : a->child.tunnel % n->n_workers + 1;
+
+	if (r > n->n_workers) {
+		fail_world(n->w, "node %d: switch of worker %u of %u", n->index, r, n->n_workers);
+		return false;
+	}
+	if (out->owner && out->owner != worker) {
+		fail_world(n->w, "node %d: slot %u is worker %u's, and was given to %u", n->index,
+			   a->child.slot, out->owner, worker);
+		return false;
+	}
+	out->owner = worker;
+	return true;
+}
+
+static void switch_to(struct sim_node *n, const struct ike_action *a)
+{
+	const uint32_t slot = a->child.slot, t = a->child.tunnel;
+
+	if (!n->out_half[slot].on || !n->in[slot].on)
+		fail_world(n->w, "node %d: switch to slot %u without both halves", n->index, slot);
+	if (!own(n, a))
+		return;
+	if (a->child.resource)
+		n->own[t][a->child.resource - 1] = slot;
+	else
+		n->current[t] = slot;
+}
+
 static void apply(struct sim_node *n, const struct ike_action *a)
 {
 	const uint32_t slot = a->child.slot, t = a->child.tunnel;
@@ -89,12 +130,7 @@ static void apply(struct sim_node *n, const struct ike_action *a)
 	switch (a->type) {
 	case IKE_ACT_CHILD_ADD_IN: add_in(n, a); break;
 	case IKE_ACT_CHILD_ADD_OUT: add_out(n, a); break;
-	case IKE_ACT_CHILD_SWITCH:
-		if (!out->on || !in->on)
-			fail_world(n->w, "node %d: switch to slot %u without both halves", n->index,
-				   slot);
-		n->current[t] = slot;
-		break;
+	case IKE_ACT_CHILD_SWITCH: switch_to(n, a); break;
 	case IKE_ACT_CHILD_DEL_IN:
 		/* Nobody is told of a refusal before a delete may be on its way. */
 		if (!in->on && !in->refused)
@@ -109,6 +145,10 @@ static void apply(struct sim_node *n, const struct ike_action *a)
 		out->on = false;
 		if (n->current[t] == slot)
 			n->current[t] = SIM_NONE;
+		for (size_t i = 0; i < SIM_WORKERS; i++) {
+			if (n->own[t][i] == slot)
+				n->own[t][i] = SIM_NONE;
+		}
 		break;
 	case IKE_ACT_CHILD_PEER:
 		out->local = a->child.local;
@@ -183,33 +223,44 @@ void dp_restart(struct sim_node *n)
 
 /* ------------------------------------------------------------------------- ESP */
 
+static void send_by(struct sim_node *n, uint32_t t, struct sim_half *h)
+{
+	struct sim_node *other = &n->w->node[1 - n->index];
+	struct sim_item packet = {0};
+
+	packet.from = h->local;
+	packet.to = h->remote;
+	packet.esp.spi = h->spi;
+	packet.esp.key = h->key;
+	packet.esp.number = ++h->next;
+	packet.esp.made = h->added;
+	packet.esp.tunnel = t;
+	packet.esp.both_up = n->up[t] && other->up[t];
+	n->n_esp_sent++;
+	n->traffic_out[t] = true;
+	net_send_esp(n->w, &packet, n->index);
+}
+
+/* Each worker by its own, or by the common one. */
 void dp_send(struct sim_node *n)
 {
-	struct world *w = n->w;
-	struct sim_node *other = &w->node[1 - n->index];
-
 	for (uint32_t t = 0; t < n->n_tunnels; t++) {
 		const uint32_t slot = n->current[t];
 		struct sim_half *h = slot < SIM_SLOTS ? &n->out_half[slot] : NULL;
-		struct sim_item packet = {0};
 
 		if (!h || !h->on) {
 			if (n->up[t] && !n->n_dp_pending)
-				fail_world(w, "node %d: tunnel %u is up and has no outbound half",
+				fail_world(n->w,
+					   "node %d: tunnel %u is up and has no outbound half",
 					   n->index, t);
 			continue;
 		}
-		packet.from = h->local;
-		packet.to = h->remote;
-		packet.esp.spi = h->spi;
-		packet.esp.key = h->key;
-		packet.esp.number = ++h->next;
-		packet.esp.made = h->added;
-		packet.esp.tunnel = t;
-		packet.esp.both_up = n->up[t] && other->up[t];
-		n->n_esp_sent++;
-		n->traffic_out[t] = true;
-		net_send_esp(w, &packet, n->index);
+		for (unsigned i = 0; i < n->n_workers; i++) {
+			const uint32_t mine = n->own[t][i];
+
+			n->n_own_sent += mine != SIM_NONE;
+			send_by(n, t, mine == SIM_NONE ? h : &n->out_half[mine]);
+		}
 	}
 }
 

@@ -158,6 +158,7 @@ bool node_power_on(struct sim_node *n)
 {
 	const struct ike_crypto c = node_crypto(n);
 
+	n->limits.n_resources = n->n_workers;
 	n->ike = ike_new(&n->limits, &c, &n->tracer);
 	if (!n->ike)
 		return false;

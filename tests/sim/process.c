@@ -188,6 +188,7 @@ bool process_start(struct sim_node *n)
 {
 	const struct ike_crypto c = node_crypto(n);
 
+	n->limits.n_resources = n->n_workers;
 	n->ike = ike_new(&n->limits, &c, &n->tracer);
 	if (!n->ike || !ike_resume(n->ike))
 		return false;

@@ -92,6 +92,7 @@ void world_init(struct world *w, uint64_t seed)
 		n->cfg[0] = default_cfg(i);
 		n->n_tunnels = 1;
 		n->limits = (struct ike_limits){1000, 100, 20, SIM_SLOTS};
+		n->n_workers = 1;
 		n->dp_delay_us = 200;
 		n->key_delay_us = 500;
 		n->off = true;

@@ -21,6 +21,7 @@
 #define SIM_NONE    UINT32_MAX
 #define SIM_RECORDS 64
 #define SIM_STAGED  32
+#define SIM_WORKERS 4
 
 struct world;
 
@@ -32,9 +33,10 @@ struct sim_half {
 	bool udp;
 	struct ip_endpoint local, remote;
 	struct mono added;
-	bool refused;  /* inbound: was not installed */
-	bool seen;     /* inbound: first packet */
-	uint64_t next; /* outbound: sequence */
+	bool refused;   /* inbound: was not installed */
+	bool seen;      /* inbound: first packet */
+	uint64_t next;  /* outbound: sequence */
+	unsigned owner; /* outbound: the worker whose it is, from 1; 0 = nobody's yet */
 };
 
 /* What the supervisor keeps of an IKE SA. */
@@ -116,7 +118,10 @@ struct sim_node {
 		uint32_t spi;
 		struct mono at;
 	} installed[SIM_SLOTS]; /* the last inbound half of each slot; outlives the dataplane */
-	uint32_t current[SIM_TUNNELS]; /* slot */
+	uint32_t current[SIM_TUNNELS];          /* slot */
+	unsigned n_workers;                     /* of the dataplane */
+	uint32_t own[SIM_TUNNELS][SIM_WORKERS]; /* slot of a worker alone (RFC 9611) */
+	uint64_t n_own_sent;
 	bool up[SIM_TUNNELS];
 	struct mono down_at[SIM_TUNNELS], up_at[SIM_TUNNELS];
 	unsigned n_up[SIM_TUNNELS], n_down[SIM_TUNNELS];
@@ -290,6 +295,8 @@ bool both_down(struct world *w);
 bool both_empty(struct world *w); /* not one SA */
 /* One IKE SA and one child pair for each tunnel on both sides, and the same ones. */
 bool settled(struct world *w);
+/* Likewise, with so many child pairs. */
+bool settled_with(struct world *w, unsigned n_children);
 
 struct sim_count {
 	unsigned ike, live_ike, child, live_child;

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SAs of single workers (RFC 9611): how they come, live beside the common one, and go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/secret.h"
+#include "tests/sim/world.h"
+
+#define A (&w->node[0])
+#define B (&w->node[1])
+
+static void must(struct world *w, bool ok, const char *what)
+{
+	if (!ok || w->failure[0])
+		fail_msg("seed %llu: %s %s", (unsigned long long)w->seed, what, w->failure);
+}
+
+static unsigned expected;
+
+static bool as_expected(struct world *w)
+{
+	return settled_with(w, expected);
+}
+
+static void must_have(struct world *w, unsigned n_children, unsigned seconds)
+{
+	expected = n_children;
+	must(w, world_until(w, as_expected, span_s(seconds)), "not settled;");
+	world_run(w, span_s(1)); /* who answered switches with the first packet */
+	must(w, as_expected(w), "not settled any more;");
+}
+
+static void use(struct world *w, unsigned n_a, unsigned n_b)
+{
+	A->n_workers = n_a;
+	B->n_workers = n_b;
+	A->cfg[0].per_resource = B->cfg[0].per_resource = true;
+	A->limits.max_children = B->limits.max_children = SIM_SLOTS;
+}
+
+static unsigned own_slots(const struct sim_node *n)
+{
+	unsigned mine = 0;
+
+	for (unsigned i = 0; i < n->n_workers; i++)
+		mine += n->own[0][i] != SIM_NONE;
+	return mine;
+}
+
+/* RFC 9611 3: the first child is common, then comes one for each worker, with an SPI of its own. */
+static void one_for_each_worker(struct world *w)
+{
+	use(w, 2, 2);
+	must(w, world_start(w), "no start");
+	must_have(w, 3, 10);
+	world_run(w, span_s(10));
+	must_have(w, 3, 1);
+	must(w, own_slots(A) == 2 && own_slots(B) == 2, "a worker has none of its own");
+	for (int i = 0; i < SIM_NODES; i++) {
+		const struct sim_node *n = &w->node[i];
+		const uint32_t x = n->out_half[n->own[0][0]].spi, y = n->out_half[n->own[0][1]].spi;
+
+		must(w,
+		     x != y && x != n->out_half[n->current[0]].spi &&
+			     y != n->out_half[n->current[0]].spi,
+		     "two workers send by one SA");
+		must(w, n->n_own_sent > 1000, "they are not used");
+	}
+	must(w, A->n_esp_sent - B->n_esp_received <= 4, "packets lost");
+}
+
+/* RFC 9611 3: nothing is done where one end does not say so. */
+static void not_without_the_peer(struct world *w)
+{
+	for (int i = 0; i < 2; i++) {
+		use(w, 2, 2);
+		w->node[i].cfg[0].per_resource = false;
+		must(w, world_start(w), "no start");
+		must_have(w, 1, 10);
+		world_run(w, span_s(20));
+		must_have(w, 1, 1);
+		world_fini(w);
+		world_init(w, w->seed);
+	}
+}
+
+/* RFC 9611 4: who has fewer resources receives on the others and does not send. */
+static void different_numbers(struct world *w)
+{
+	use(w, 4, 2);
+	must(w, world_start(w), "no start");
+	must_have(w, 5, 10);
+	must(w, own_slots(A) == 4 && own_slots(B) == 2, "wrong workers");
+	world_run(w, span_s(10));
+	must_have(w, 5, 1);
+}
+
+/* The responder makes what the initiator has no wish for. */
+static void responder_has_more(struct world *w)
+{
+	use(w, 1, 3);
+	must(w, world_start(w), "no start");
+	must_have(w, 4, 12);
+	must(w, own_slots(A) == 0 && own_slots(B) == 3, "wrong workers");
+	must(w, A->n_esp_sent - B->n_esp_received <= 4, "packets lost");
+}
+
+/* Each is rekeyed for itself, from either side, and no packet is lost. */
+static void rekeys(struct world *w)
+{
+	use(w, 2, 3);
+	must(w, world_start(w), "no start");
+	must_have(w, 4, 12);
+	for (int i = 0; i < 12; i++) {
+		node_event(i & 1 ? B : A, IKE_EV_REKEY_CHILD, 0);
+		world_run(w, span_ms(1500));
+		if (i % 3 == 0)
+			node_event(i & 2 ? B : A, IKE_EV_REKEY_IKE, 0);
+		world_run(w, span_ms(700));
+	}
+	must_have(w, 4, 60);
+	must(w, own_slots(A) == 2 && own_slots(B) == 3, "a worker has lost its own");
+	must(w, ike_counter_get(A->ike, IKE_CNT_CHILD_REKEYED) >= 4 * 12, "too few rekeys");
+	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
+	must(w, A->n_esp_sent - B->n_esp_received <= 6, "packets lost");
+	must(w, B->n_esp_sent - A->n_esp_received <= 6, "packets lost");
+}
+
+/* Both ends at once, for every child. */
+static void rekey_collisions(struct world *w)
+{
+	use(w, 2, 2);
+	must(w, world_start(w), "no start");
+	must_have(w, 3, 12);
+	for (int i = 0; i < 6; i++) {
+		node_event(A, IKE_EV_REKEY_CHILD, 0);
+		node_event(B, IKE_EV_REKEY_CHILD, 0);
+		world_run(w, span_s(5));
+	}
+	must_have(w, 3, 90);
+	must(w, own_slots(A) == 2 && own_slots(B) == 2, "a worker has lost its own");
+	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
+}
+
+/* RFC 9611 5.2: TS_MAX_QUEUE stops it for this IKE SA; nothing else suffers. */
+static void peer_says_enough(struct world *w)
+{
+	use(w, 4, 4);
+	B->limits.max_children = 3; /* its slots: NO_ADDITIONAL_SAS for the rest */
+	must(w, world_start(w), "no start");
+	must_have(w, 3, 10);
+	world_run(w, span_s(60));
+	must_have(w, 3, 1);
+	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
+	must(w, ike_counter_get(A->ike, IKE_CNT_NO_PROPOSAL) == 0, "reported as a failure");
+}
+
+static void dataplane_restarts(struct world *w)
+{
+	use(w, 2, 2);
+	must(w, world_start(w), "no start");
+	must_have(w, 3, 10);
+	dp_restart(A);
+	world_run(w, span_s(1));
+	must_have(w, 3, 150);
+	dp_restart(B);
+	world_run(w, span_s(1));
+	must_have(w, 3, 150);
+	must(w, own_slots(A) == 2 && own_slots(B) == 2, "a worker has lost its own");
+}
+
+/* A new process finds each worker's SA, and nothing is made anew. */
+static void process_restarts(struct world *w)
+{
+	use(w, 2, 3);
+	must(w, world_start(w), "no start");
+	must_have(w, 4, 12);
+	for (int i = 0; i < 4; i++) {
+		process_restart(i & 1 ? B : A);
+		world_run(w, span_s(8));
+		must_have(w, 4, 5);
+	}
+	must(w, own_slots(A) == 2 && own_slots(B) == 3, "a worker has lost its own");
+	node_event(A, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(8));
+	must_have(w, 4, 30);
+}
+
+static void lossy(struct world *w)
+{
+	const uint64_t seed = w->seed;
+
+	for (uint64_t i = 0; i < 12; i++) {
+		world_fini(w);
+		world_init(w, seed + i);
+		w->esp_period_us = 20000;
+		use(w, 2 + i % 3, 2 + i % 2);
+		w->faults.jitter_us = 30000;
+		w->faults.loss = 10;
+		must(w, world_start(w), "no start");
+		for (int j = 0; j < 8; j++) {
+			world_run(w, span_s(10));
+			node_event(j & 1 ? B : A, j & 2 ? IKE_EV_REKEY_IKE : IKE_EV_REKEY_CHILD, 0);
+			if (i % 4 == 3)
+				process_restart(j & 1 ? A : B);
+		}
+		w->faults.loss = 0;
+		world_run(w, span_s(200));
+		must(w, w->node[0].up[0] && w->node[1].up[0], "down");
+		must(w, own_slots(A) == A->n_workers && own_slots(B) == B->n_workers,
+		     "a worker has none of its own");
+	}
+}
+
+static void ends(struct world *w)
+{
+	use(w, 3, 3);
+	A->cfg[0].startup = IKE_STARTUP_ADD;
+	must(w, world_start(w), "no start");
+	node_event(A, IKE_EV_INITIATE, 0);
+	must_have(w, 4, 10);
+	node_event(A, IKE_EV_TERMINATE, 0);
+	must(w, world_until(w, both_empty, span_s(10)), "not empty");
+}
+
+static const struct scenario {
+	const char *name;
+	void (*run)(struct world *w);
+} scenarios[] = {
+	{"one for each worker", one_for_each_worker},
+	{"not without the peer", not_without_the_peer},
+	{"different numbers", different_numbers},
+	{"responder has more", responder_has_more},
+	{"rekeys", rekeys},
+	{"rekey collisions", rekey_collisions},
+	{"peer says enough", peer_says_enough},
+	{"dataplane restarts", dataplane_restarts},
+	{"process restarts", process_restarts},
+	{"lossy", lossy},
+	{"ends", ends},
+};
+#define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
+
+static struct world the_world;
+
+static void run(void **state)
+{
+	const struct scenario *s = *state;
+
+	world_init(&the_world, 9611);
+	the_world.verbose = getenv("SIM_VERBOSE") != NULL;
+	s->run(&the_world);
+	must(&the_world, true, s->name);
+}
+
+static int clean_up(void **state)
+{
+	(void)state;
+	world_fini(&the_world);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct CMUnitTest tests[N_SCENARIOS];
+
+	if (!secret_init())
+		return 1;
+	for (size_t i = 0; i < N_SCENARIOS; i++)
+		tests[i] = (struct CMUnitTest){scenarios[i].name, run, NULL, clean_up,
+					       (void *)(uintptr_t)&scenarios[i]};
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests_name("resources", tests, NULL, NULL);
+}
