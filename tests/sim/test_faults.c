@@ -115,9 +115,9 @@ static void content_of(unsigned which, struct liar_inner *in)
 	r = rd_of(buf, b.w.n);
 	type = b.first;
 	while (type != IKE_PL_NONE) {
-		uint8_t next, flags;
-		uint16_t size;
-		const uint8_t *body;
+		uint8_t next = 0, flags = 0;
+		uint16_t size = 4;
+		const uint8_t *body = NULL;
 
 		assert_true(rd_u8(&r, &next) && rd_u8(&r, &flags) && rd_u16(&r, &size) &&
 			    rd_bytes(&r, size - 4u, &body));
