@@ -250,6 +250,9 @@ def kernel_rows(strength):
         rows.append(Row(f"k{n}", r["role"], "psk", esp=(*r["esp"], r["pfs"]), path=r["path"], family=r["family"], ender=r["ender"],
                         esn=r["esn"], child={"replay_window": r["window"]}))
     return rows + [
+        Row("k-gcm-8", esp=("aes-128-gcm-8", None, None), esn=True),
+        Row("k-gcm-12", "responder", esp=("aes-192-gcm-12", None, None), esn=True),
+        Row("k-sha1", esp=("aes-128-cbc", "sha1", None), esn=True),
         Row("k-udp-forced", esn=True, ours={"udp_encapsulation": "force"}),
         Row("k-udp-forced-theirs", "responder", theirs={"encap": "yes"}),
         Row("k-rekeys", esn=True, steps=("many-rekeys",)),
