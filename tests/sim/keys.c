@@ -43,10 +43,21 @@ static void add_cert(struct sim_item *item, uint8_t encoding, const char *text)
 	memcpy(c->data, text, c->size);
 }
 
+/* Whom the certificate names: the tunnel's own identity, unless told otherwise. */
+static void own_id(const struct sim_node *n, const struct ike_action *a, char out[64])
+{
+	const struct ike_id *id = &n->cfg[a->tunnel].local_id;
+
+	if (n->pki.id[0])
+		memcpy(out, n->pki.id, sizeof(n->pki.id));
+	else
+		snprintf(out, 64, "%.*s", (int)id->size, (const char *)id->data);
+}
+
 static void sign(struct sim_node *n, const struct ike_action *a, struct sim_item *item)
 {
 	const struct sim_pki *k = &n->pki;
-	char text[CERT_SIZE];
+	char text[CERT_SIZE], id[sizeof(k->id)];
 
 	if (a->auth.kind == IKE_AUTH_BY_PSK) {
 		item->key.auth_size = ike_prf_desc(a->auth.prf)->size;
@@ -67,7 +78,8 @@ static void sign(struct sim_node *n, const struct ike_action *a, struct sim_item
 	item->key.ok = true;
 	if (a->auth.kind == IKE_AUTH_BY_RAW_KEY)
 		return;
-	snprintf(text, sizeof(text), "%s|%s|%s", k->ca, k->id, k->key);
+	own_id(n, a, id);
+	snprintf(text, sizeof(text), "%s|%s|%s", k->ca, id, k->key);
 	if (!k->no_cert)
 		add_cert(item, IKE_CERT_X509_SIGNATURE, text);
 	for (unsigned i = 0; i < k->n_chain; i++) {

@@ -80,14 +80,20 @@ static struct sim_item *put_ike(struct world *w, int sender, const struct ike_ac
 	return item;
 }
 
+#define TOKEN_SIZE 16 /* RFC 6290: of a message in clear it is the end */
+
 /* By somebody without the keys, who may be anywhere. IKE_SA_INIT is anybody's to send. */
 static void forge(struct world *w, struct sim_item *item)
 {
 	uint8_t *d = item->ike.data;
+	const bool in_clear = d[16] == IKE_PL_NOTIFY;
 
 	if (d[18] == 34)
 		return;
 	item->ike.forged = true;
+	/* RFC 6290 4.1: a token proves the crash in whatever message in clear it comes, so it is spoilt. */
+	for (size_t i = 0; in_clear && i < TOKEN_SIZE && i < item->ike.size; i++)
+		d[item->ike.size - 1 - i] ^= 0x55; /* more than what changes below can undo */
 	if (rng_chance(&w->rng, 50))
 		item->from.port ^= (uint16_t)rng_u64(&w->rng);
 	if (rng_chance(&w->rng, 20)) {

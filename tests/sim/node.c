@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* node: one gateway: the core; keys.c and dataplane.c are its other halves. */
 #include <string.h>
+#include "ike/wire.h"
 #include "tests/sim/fake_kem.h"
 #include "tests/sim/world.h"
 
@@ -185,6 +186,23 @@ void node_power_off(struct sim_node *n)
 	}
 }
 
+/* RFC 7296 2.4: what comes in clear is a hint, and a hint may lead to one question. */
+static bool is_question(const struct sim_node *n, const struct ike_event *ev)
+{
+	unsigned sent = 0;
+
+	for (size_t i = 0; i < n->out.n; i++) {
+		const struct ike_action *a = &n->out.actions[i];
+
+		if (a->type == IKE_ACT_SEND && a->send.data[18] == IKE_INFORMATIONAL &&
+		    a->send.data[16] == IKE_PL_SK && !(a->send.data[19] & 0x20))
+			sent++;
+		else if (a->type != IKE_ACT_SAVE)
+			return false;
+	}
+	return sent == 1 && ev->packet.data[16] == IKE_PL_NOTIFY;
+}
+
 /* Whatever an outsider sends: nothing happens. */
 static void forged_packet(struct sim_node *n, const struct ike_event *ev)
 {
@@ -207,18 +225,27 @@ static void forged_packet(struct sim_node *n, const struct ike_event *ev)
 	    n->out.actions[0].send.size <= ev->packet.size + 8 &&
 	    n->out.actions[0].send.data[16] == 41 && !(ev->packet.data[19] & 0x20))
 		ike_out_reset(&n->out);
-	if (n->out.n || before != check_digest(n))
+	if ((n->out.n && !is_question(n, ev)) || before != check_digest(n))
 		fail_world(n->w, "node %d: a forged message of %zu bytes had an effect", n->index,
 			   ev->packet.size);
 	carry_out_all(n);
 }
 
-/* RFC 7296 2.6, 2.1: who has not proven his address makes us send no more than he sends. */
+/*
+ * RFC 7296 2.6, 2.1: who has not proven his address makes us send no more than he sends, and where peers
+ * certify themselves little more: many do so only if asked, by CERTREQ (3.7) in that answer.
+ */
 static void node_packet(struct sim_node *n, const struct ike_event *ev)
 {
+	size_t most = ev->packet.size;
+
+	for (size_t t = 0; t < n->n_tunnels; t++) {
+		if (n->cfg[t].remote_auth != IKE_AUTH_BY_PSK)
+			most = ev->packet.size + 128;
+	}
 	n->unproven_sent = 0;
 	node_step(n, ev);
-	if (n->unproven_sent > ev->packet.size && !n->w->lies)
+	if (n->unproven_sent > most && !n->w->lies)
 		fail_world(n->w, "node %d answered %zu bytes by %zu", n->index, ev->packet.size,
 			   n->unproven_sent);
 }
