@@ -124,6 +124,11 @@ static void backlog_flush(struct dp_channel *c)
 		ring_bell(c->event.bell);
 }
 
+bool dp_rings_room(const struct dp *dp, enum dp_channel_kind ch, uint32_t n)
+{
+	return dp->rings.ch[ch].backlog_n + n <= DP_BACKLOG / 2;
+}
+
 void dp_rings_event(struct dp *dp, enum dp_channel_kind ch, const struct dp_event *ev)
 {
 	struct dp_channel *c = &dp->rings.ch[ch];
@@ -169,6 +174,7 @@ static enum dp_status carry_out_sa(struct dp *dp, const struct dp_msg *m)
 	case DP_SA_DEL_OUT: return dp_sa_del_out(dp, &m->ref);
 	case DP_SA_PEER: return dp_sa_peer(dp, &m->peer);
 	case DP_SA_FLUSH: dp_sa_flush(dp); return DP_OK;
+	case DP_SA_LIST: return dp_sa_list(dp, m->seq, &m->ref);
 	default: return DP_ERR_MALFORMED;
 	}
 }

@@ -54,6 +54,8 @@ bool dp_rings_attach(struct dp *dp, const struct ipc_ring *m, int fd, int bell, 
 
 /* Carries out what waits in the request rings. */
 void dp_rings_poll(struct dp *dp);
+/* True if `n` events that are no acknowledgements find room. */
+bool dp_rings_room(const struct dp *dp, enum dp_channel_kind ch, uint32_t n);
 void dp_rings_event(struct dp *dp, enum dp_channel_kind ch, const struct dp_event *ev);
 
 #endif

@@ -345,6 +345,47 @@ void dp_sa_flush(struct dp *dp)
 	}
 }
 
+static bool describe(const struct dp_in *in, const struct dp_out *o, struct dp_listed *l)
+{
+	uint32_t bits = 0;
+
+	l->flags = l->spi_in = l->spi_out = 0;
+	if (in) {
+		const uint32_t b = __atomic_load_n(&in->reported, __ATOMIC_RELAXED);
+
+		l->flags |= DP_LISTED_IN | (b & DP_SA_EV_FIRST ? DP_LISTED_SEEN : 0);
+		l->spi_in = in->spi;
+		l->tunnel = in->tunnel;
+		bits |= b;
+	}
+	if (o) {
+		l->flags |= DP_LISTED_OUT;
+		l->spi_out = o->spi;
+		l->tunnel = o->tunnel;
+		bits |= __atomic_load_n(&o->reported, __ATOMIC_RELAXED);
+	}
+	l->flags |= (bits & DP_SA_EV_SOFT ? DP_LISTED_SOFT : 0) |
+		    (bits & DP_SA_EV_HARD ? DP_LISTED_HARD : 0);
+	return in || o;
+}
+
+enum dp_status dp_sa_list(struct dp *dp, uint32_t seq, const struct dp_sa_ref *m)
+{
+	uint32_t n = 0;
+
+	if (!dp_rings_room(dp, DP_CHANNEL_SA, DP_LIST_MAX))
+		return DP_ERR_RESOURCES;
+	for (uint32_t i = m->slot; i < dp->sas.max && n < DP_LIST_MAX; i++) {
+		struct dp_event ev = {.type = DP_EV_SA, .listed = {.seq = seq, .slot = i}};
+
+		if (!describe(dp->sas.in[i], dp->sas.out[i], &ev.listed))
+			continue;
+		dp_rings_event(dp, DP_CHANNEL_SA, &ev);
+		n++;
+	}
+	return DP_OK;
+}
+
 /* Which port and neighbour lead to the peer, and how large an inner packet may then be. */
 static void path_lookup(struct dp *dp, const struct dp_out *o, struct dp_path *p)
 {

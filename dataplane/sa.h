@@ -88,6 +88,8 @@ enum dp_status dp_sa_del_in(struct dp *dp, const struct dp_sa_ref *m);
 enum dp_status dp_sa_del_out(struct dp *dp, const struct dp_sa_ref *m);
 enum dp_status dp_sa_peer(struct dp *dp, const struct dp_sa_peer *m);
 void dp_sa_flush(struct dp *dp);
+/* Tells of what stands from slot m->slot on: DP_EV_SA events with `seq`. */
+enum dp_status dp_sa_list(struct dp *dp, uint32_t seq, const struct dp_sa_ref *m);
 
 /* Looks up route and neighbour of an outbound half anew and publishes the result. */
 void dp_out_resolve(struct dp *dp, struct dp_out *o);

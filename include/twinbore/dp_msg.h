@@ -29,6 +29,7 @@
 #define DP_GROUP_MAX   8u
 #define DP_NAME_SIZE   32u /* with NUL */
 #define DP_IFNAME_SIZE 16u /* with NUL */
+#define DP_LIST_MAX    64u /* slots that answer one DP_SA_LIST */
 #define DP_SLOT_NONE   UINT32_MAX
 #define DP_TUNNEL_NONE UINT32_MAX
 
@@ -51,6 +52,13 @@ enum dp_msg_type {
 	DP_GROUP_DEL,  /* body: group (index only) */
 	DP_ROUTE_SET,  /* body: route */
 	DP_ROUTE_DEL,  /* body: route (prefix only) */
+	/*
+	 * On the sa ring. Body: ref (slot only). Asks what stands in this slot and those after it: a
+	 * DP_EV_SA for each of the first DP_LIST_MAX slots that hold any half, ahead of the
+	 * acknowledgement. Fewer: there are no more. Refused with DP_ERR_RESOURCES when the return ring
+	 * has no room for them.
+	 */
+	DP_SA_LIST,
 	DP_MSG_TYPE_END,
 };
 
@@ -63,6 +71,7 @@ enum dp_event_type {
 	DP_EV_PEER_MOVED, /* body: sa_event; an authentic, fresh packet came from another endpoint */
 	DP_EV_INVALID_SPI, /* body: sa_event (spi, endpoints); rate-limited by the dataplane */
 	DP_EV_PORT_LINK,   /* body: port */
+	DP_EV_SA,          /* body: listed; answers DP_SA_LIST */
 	DP_EV_TYPE_END,
 };
 
@@ -200,6 +209,22 @@ struct dp_sa_event {
 	struct dp_endpoint local, remote;
 };
 
+enum dp_listed_flags {
+	DP_LISTED_IN = 1 << 0, /* this half stands */
+	DP_LISTED_OUT = 1 << 1,
+	DP_LISTED_SEEN = 1 << 2, /* the inbound half has had an authentic packet */
+	DP_LISTED_SOFT = 1 << 3, /* either half has passed its limit */
+	DP_LISTED_HARD = 1 << 4,
+};
+
+struct dp_listed {
+	uint32_t seq; /* of the request */
+	uint32_t slot;
+	uint32_t tunnel;
+	uint32_t flags;           /* enum dp_listed_flags */
+	uint32_t spi_in, spi_out; /* of the halves that stand, else 0 */
+};
+
 struct dp_port_event {
 	uint32_t port;
 	uint32_t up;
@@ -214,6 +239,7 @@ struct dp_event {
 		struct dp_ack ack;
 		struct dp_sa_event sa;
 		struct dp_port_event port;
+		struct dp_listed listed;
 		uint8_t bytes[DP_EVENT_SIZE - 8];
 	};
 };

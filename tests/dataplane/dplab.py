@@ -33,7 +33,8 @@ NONE = 0xFFFFFFFF
 # dp_msg.h
 SA_ADD_IN, SA_ADD_OUT, SA_SWITCH, SA_DEL_IN, SA_DEL_OUT, SA_PEER, SA_FLUSH = range(1, 8)
 TUNNEL_SET, TUNNEL_DEL, GROUP_SET, GROUP_DEL, ROUTE_SET, ROUTE_DEL = range(8, 14)
-EV_ACK, EV_FIRST_IN, EV_SOFT, EV_HARD, EV_MOVED, EV_SPI, EV_LINK = range(64, 71)
+SA_LIST = 14
+EV_ACK, EV_FIRST_IN, EV_SOFT, EV_HARD, EV_MOVED, EV_SPI, EV_LINK, EV_SA = range(64, 72)
 (OK, E_MALFORMED, E_NO_SUCH, E_EXISTS, E_UNSUPPORTED, E_RESOURCES, E_SYSTEM) = range(7)
 UDP_ENCAP, ESN, COPY_DSCP, DF_CLEAR, DF_SET = 1, 2, 4, 8, 16
 GCM_8, GCM_12, GCM, GMAC, CHACHA, CBC = 18, 19, 20, 21, 28, 12
@@ -138,6 +139,9 @@ def parse_event(hexed):
     if kind == EV_LINK:
         return {"type": kind, "port": struct.unpack_from("<I", b, 8)[0],
                 "up": struct.unpack_from("<I", b, 12)[0]}
+    if kind == EV_SA:
+        return dict(zip(("type", "seq", "slot", "tunnel", "flags", "spi_in", "spi_out"),
+                        (kind,) + struct.unpack_from("<IIIIII", b, 8)))
 
     def ep(at):
         n = {4: 4, 6: 16}.get(b[at], 0)

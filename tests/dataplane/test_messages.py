@@ -111,7 +111,7 @@ REF_CASES = [
     (0, b"", E_MALFORMED),
     (TUNNEL_SET, tunnel(1, "t"), E_MALFORMED),  # on the wrong ring
     (ROUTE_DEL, route("10.2.0.0/24", 0), E_MALFORMED),
-    (14, b"", E_MALFORMED),
+    (15, b"", E_MALFORMED),
     (0xFFFFFFFF, b"", E_MALFORMED),
 ]
 
@@ -215,7 +215,7 @@ class Messages(unittest.TestCase):
                 body[rnd.randrange(rnd.choice((8, 64, 1008)))] = rnd.choice(
                     (0, 1, 0xff, rnd.randrange(256)))
             ring = rnd.choice(("sa", "fib"))
-            seq = self.dp.push(ring, rnd.randrange(0, 15), bytes(body))
+            seq = self.dp.push(ring, rnd.randrange(0, 16), bytes(body))
             self.dp.until("answer", lambda: seq in self.dp.acks[ring])
             self.assertLess(self.dp.acks[ring].pop(seq), 7)
         self.dp.sa(SA_FLUSH)
@@ -245,6 +245,36 @@ class Messages(unittest.TestCase):
         self.dp.sa(SA_SWITCH, ref(5, 0))
         self.dp.sa(SA_FLUSH)
         self.assertIsNone(self.spi(0.5))
+
+    def listed(self, first=0):
+        """What one DP_SA_LIST tells: (slot, tunnel, flags, inbound SPI, outbound SPI)."""
+        self.dp.events.clear()
+        self.dp.sa(SA_LIST, ref(first))
+        got = [e for e in self.dp.events if e["type"] == EV_SA]
+        self.assertEqual({e["seq"] for e in got} - {self.dp.seq}, set())
+        return [(e["slot"], e["tunnel"], e["flags"], e["spi_in"], e["spi_out"]) for e in got]
+
+    def test_list(self):
+        """The inventory of a new ike process."""
+        both = (5, 0, 3, SPI, 0x1000)
+        self.assertEqual(self.listed(), [both])
+        self.assertEqual(self.listed(5), [both])
+        self.assertEqual(self.listed(6), [])
+        self.assertEqual(self.listed(NONE), [])
+        for i in range(100, 230):
+            self.dp.sa(SA_ADD_IN, sa(i, 0x00700000 | i, i % 4, LOCAL, PEER))
+        self.dp.sa(SA_ADD_OUT, sa(300, 0x3000, 2, LOCAL, PEER))
+        for kind in (1, 2):
+            self.dp.command(f"ring {kind}")
+        want = [both] + [(i, i % 4, 1, 0x00700000 | i, 0) for i in range(100, 230)] + \
+            [(300, 2, 2, 0, 0x3000)]
+        got = self.listed()
+        self.assertEqual(len(got), 64)
+        while len(got) % 64 == 0:
+            got += self.listed(got[-1][0] + 1)
+        self.assertEqual(got, want)
+        self.dp.sa(SA_FLUSH)
+        self.assertEqual(self.listed(), [])
 
     def test_many(self):
         """More messages than the ring holds, all answered."""
