@@ -190,7 +190,8 @@ static enum cli_colour event_colour(const char *kind)
 {
 	static const char *const good[] = {"tunnel-up", "ike-up", "child-up"};
 	static const char *const bad[] = {"tunnel-down",    "dpd-timeout",     "auth-failed",
-					  "process-exited", "ts-unacceptable", "no-proposal"};
+					  "process-exited", "ts-unacceptable", "no-proposal",
+					  "process-hung",   "not-resumed"};
 	size_t i;
 
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)

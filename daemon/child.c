@@ -38,13 +38,18 @@ static void dispatch(struct child *c)
 	case IPC_SOCKET:
 	case IPC_RING:
 	case IPC_STATS:
+	case IPC_STORE:
 	case IPC_SECRET: c->ops->message(c->ctx, &c->msg); break;
 	case IPC_START: started(c); break;
 	case IPC_STOP: c->ops->stop(c->ctx); break;
+	case IPC_PING:
+		(void)ipc_send(IPC_CHANNEL_FD, IPC_PONG, 0, c->msg.h.id, NULL, 0, NULL, 0);
+		break;
 	case IPC_NONE:
 	case IPC_READY:
 	case IPC_FATAL:
 	case IPC_RELOADED:
+	case IPC_PONG:
 	case IPC_AUTH_SIGN:
 	case IPC_AUTH_VERIFY:
 	case IPC_AUTH_RESULT:

@@ -17,7 +17,7 @@ struct child;
 
 struct child_ops {
 	/*
-	 * One message of the supervisor: CONFIG, PEER, SOCKET, RING, STATS, SECRET. Before and
+	 * One message of the supervisor: CONFIG, PEER, SOCKET, RING, STATS, STORE, SECRET. Before and
 	 * after START; descriptors that are not taken are closed afterwards.
 	 */
 	void (*message)(void *ctx, struct ipc_msg *msg);

@@ -13,6 +13,9 @@ bool dp_queue_init(struct dp_queue *q)
 		dp_queue_fini(q);
 		return false;
 	}
+	/* Answers to an earlier process may still be on their way: no number is likely to be theirs. */
+	random_bytes_fill(&q->last_seq, sizeof(q->last_seq));
+	q->last_seq >>= 1;
 	/* sodium_malloc() aligns to the end of a page: the size is a multiple of 4096. */
 	q->messages = (struct dp_msg *)(void *)secret_data_mut(q->memory);
 	return true;

@@ -14,7 +14,7 @@
  *   - Lines in the log that the network can cause are limited in rate.
  *
  * Files: ike_shell_act (actions), ike_shell_auth (keyd), ike_shell_net (datagrams), ike_shell_dp (rings,
- * counters), ike_shell_config (tunnels), ike_shell_query (questions).
+ * counters), ike_shell_config (tunnels), ike_shell_query (questions), ike_shell_resume (what outlives us).
  */
 #include "daemon/ike_shell.h"
 
@@ -131,10 +131,8 @@ static void take_peer(struct ike_shell *s, struct ipc_msg *msg)
 		child_fatal(&s->child, "cannot watch the %s process: %s",
 			    ipc_role_name((enum ipc_role)head.role), strerror(errno));
 	/* A new neighbour knows nothing. */
-	for (size_t i = 0; s->child.started && sock != &s->keyd && i < s->n_tunnels; i++) {
-		if (s->tunnels[i])
-			ike_shell_tell_state(s, s->tunnels[i]);
-	}
+	if (sock != &s->keyd && s->child.started && !s->resume.active && !s->resume.finishing)
+		ike_shell_tell_states(s);
 }
 
 static void watch_queues(struct ike_shell *s)
@@ -175,6 +173,13 @@ static void take_config(struct ike_shell *s, struct ipc_msg *msg)
 		return;
 	}
 	s->now = mono_now();
+	if (s->resume.active) {
+		/* The supervisor waits for one answer before it sends another. */
+		if (s->later)
+			config_free(s->later);
+		s->later = c;
+		return;
+	}
 	ike_shell_configure(s, c, why, sizeof(why));
 	child_reloaded(&s->child, why);
 }
@@ -188,6 +193,7 @@ static void on_message(void *ctx, struct ipc_msg *msg)
 	case IPC_PEER: take_peer(s, msg); break;
 	case IPC_RING: ike_shell_take_ring(s, msg); break;
 	case IPC_STATS: ike_shell_take_stats(s, msg); break;
+	case IPC_STORE: ike_shell_take_store(s, msg); break;
 	case IPC_SOCKET:
 		if (!ike_shell_take_socket(s, msg))
 			log_warn("a socket that is not for this process was ignored");
@@ -196,12 +202,43 @@ static void on_message(void *ctx, struct ipc_msg *msg)
 	}
 }
 
+static void say_goodbye(struct ike_shell *s)
+{
+	for (uint32_t i = 0; i < s->n_tunnels; i++) {
+		struct ike_event ev = {.type = IKE_EV_TERMINATE, .tunnel.tunnel = i};
+
+		if (s->tunnels[i])
+			ike_shell_step(s, &ev);
+	}
+}
+
+void ike_shell_begin(struct ike_shell *s)
+{
+	char why[256];
+
+	if (!ike_shell_watch_sockets(s))
+		child_fatal(&s->child, "no UDP socket was handed over");
+	/* Whatever an earlier ike process said, nothing is up now; unless we go on where it ended. */
+	if (!s->resume.finishing)
+		ike_shell_tell_states(s);
+	if (s->later) {
+		struct config *c = s->later;
+
+		s->later = NULL;
+		ike_shell_configure(s, c, why, sizeof(why));
+		child_reloaded(&s->child, why);
+	}
+	if (s->stopping)
+		say_goodbye(s);
+}
+
 static void on_start(void *ctx)
 {
 	struct ike_shell *s = ctx;
 	struct config *c = s->config;
 	struct ike_limits limits;
 	char why[256];
+	bool resuming;
 
 	if (!c || s->keyd < 0 || s->sa.doorbell < 0 || s->sa_events.doorbell < 0)
 		child_fatal(&s->child, "the supervisor did not hand over everything");
@@ -210,20 +247,21 @@ static void on_start(void *ctx)
 	if (!s->core || !dp_queue_init(&s->dp))
 		child_fatal(&s->child, "out of memory, or of memory that may be locked: raise "
 				       "LimitMEMLOCK");
-	if (!ike_shell_watch_sockets(s))
-		child_fatal(&s->child, "no UDP socket was handed over");
 	s->now = mono_now();
 	s->stats_at = s->now;
-	ike_shell_dp_anew(s);
+	resuming = ike_shell_resume_begin(s);
+	if (!resuming)
+		ike_shell_dp_anew(s);
 	s->config = NULL;
 	ike_shell_configure(s, c, why, sizeof(why));
 	if (why[0] != '\0')
 		child_fatal(&s->child, "%s", why);
-	/* Whatever an earlier ike process said, nothing is up now. */
-	for (size_t i = 0; i < s->n_tunnels; i++) {
-		if (s->tunnels[i] && !s->tunnels[i]->up)
-			ike_shell_tell_state(s, s->tunnels[i]);
+	if (!resuming) {
+		ike_shell_begin(s);
+		return;
 	}
+	ike_shell_resume_load(s);
+	ike_shell_resume_ask(s);
 }
 
 static void on_stop(void *ctx)
@@ -237,12 +275,8 @@ static void on_stop(void *ctx)
 	s->now = mono_now();
 	s->stopping = true;
 	s->stop_at = mono_add(s->now, span_ms(GOODBYE_MS));
-	for (uint32_t i = 0; i < s->n_tunnels; i++) {
-		struct ike_event ev = {.type = IKE_EV_TERMINATE, .tunnel.tunnel = i};
-
-		if (s->tunnels[i])
-			ike_shell_step(s, &ev);
-	}
+	if (!s->resume.active)
+		say_goodbye(s);
 }
 
 static bool found_sa(void *ctx, const struct ike_show_sa *sa)
@@ -265,6 +299,7 @@ static void on_turn(void *ctx, struct mono now)
 	struct ike_shell *s = ctx;
 
 	s->now = now;
+	ike_shell_resume_turn(s);
 	if (mono_reached(now, ike_deadline(s->core))) {
 		struct ike_event ev = {.type = IKE_EV_TICK};
 
@@ -286,6 +321,7 @@ static struct mono next_turn(void *ctx)
 	struct ike_shell *s = ctx;
 	struct mono at = mono_min(ike_deadline(s->core), s->stats_at);
 
+	at = mono_min(at, ike_shell_resume_deadline(s));
 	if (s->stopping)
 		at = mono_min(at, s->stop_at);
 	return at;
@@ -307,6 +343,8 @@ int ike_main(void)
 		.sa = {.shm = {.fd = -1}, .doorbell = -1},
 		.sa_events = {.shm = {.fd = -1}, .doorbell = -1},
 		.stats = {.fd = -1},
+		.store_mem = {.fd = -1},
+		.resume = {.settle_at = MONO_NEVER, .steady_at = MONO_NEVER},
 		.limit = {.per_s = 10},
 		.trace_limit = {.per_s = TRACE_LINES_PER_S},
 		.tracer = {.ctx = &s, .line = trace_line},
@@ -325,6 +363,9 @@ int ike_main(void)
 		ike_free(s.core);
 	ike_out_reset(&s.out);
 	dp_queue_fini(&s.dp);
+	ike_shell_resume_end(&s);
+	if (s.later)
+		config_free(s.later);
 	ike_shell_forget_tunnels(&s);
 	ike_shell_auth_forget(&s);
 	if (s.config)

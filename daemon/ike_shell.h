@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "daemon/child.h"
 #include "daemon/dp_queue.h"
+#include "daemon/ike_store.h"
 #include "daemon/ring_port.h"
 #include "ike/ike.h"
 #include "ipc/outq.h"
@@ -17,6 +18,7 @@
 #define IKE_SHELL_N_SOCKETS    4u
 #define IKE_SHELL_BATCH        16u
 #define IKE_SHELL_STATS_MS     150u
+#define IKE_SHELL_LIST         UINT64_MAX /* the request of DP_SA_LIST; the core makes none like it */
 
 /* X(NAME, "text-name"): what this shell itself counts; shown with the core's counters. */
 #define IKE_SHELL_COUNTERS(X)                                                                      \
@@ -33,6 +35,9 @@
 	X(DP_UNKNOWN, "dataplane-unknown-answers")                                                 \
 	X(DP_MALFORMED, "dataplane-bad-events")                                                    \
 	X(DP_INVALID_SPI, "esp-unknown-spi-events")                                                \
+	X(RESUMED, "ike-sas-resumed")                                                              \
+	X(NOT_RESUMED, "ike-sas-not-resumed")                                                      \
+	X(NOT_KEPT, "ike-sa-records-not-kept")                                                     \
 	X(EVENTS_DROPPED, "events-dropped")
 
 enum ike_shell_counter {
@@ -69,6 +74,21 @@ struct ike_socket {
 	enum ipc_socket_kind kind;
 };
 
+/* Until the dataplane has said what it has. */
+struct ike_resumption {
+	bool active;
+	bool finishing; /* tunnels that come up now were up all the time */
+	uint32_t seq;   /* of the question that waits for its answer; 0: none */
+	uint32_t from;  /* its first slot */
+	size_t page_at; /* how many slots were known before */
+	unsigned n_refused;
+	struct mono again; /* when to ask anew */
+	struct ike_dp_slot *slots;
+	size_t n, size;
+	struct mono settle_at; /* then what is not up is down */
+	struct mono steady_at; /* then this process has lived with the records */
+};
+
 struct ike_shell {
 	struct child child;
 	struct config *config; /* the latest that was carried out */
@@ -91,6 +111,10 @@ struct ike_shell {
 	struct ring_port sa, sa_events;
 	unsigned new_rings; /* bits: 1 sa, 2 sa_events; both: a dataplane without our SAs */
 	struct dp_queue dp;
+	struct shm store_mem;
+	struct ike_store store;
+	struct ike_resumption resume;
+	struct config *later; /* came while we were resuming */
 	struct shm stats;
 	struct mono stats_at;
 
@@ -122,7 +146,8 @@ void ike_shell_late(struct ike_shell *s, enum ike_event_type type, uint64_t requ
 /* Something for people: the log and the control process. `tunnel` may be NULL. */
 void ike_shell_tell(struct ike_shell *s, enum log_level level, const char *kind, const char *tunnel,
 		    const char *text);
-/* Sends the state of one tunnel to route. */
+/* Sends the states of all tunnels, or of one, to route and control. */
+void ike_shell_tell_states(struct ike_shell *s);
 void ike_shell_tell_state(struct ike_shell *s, const struct ike_tunnel_rec *t);
 
 /* ike_shell_auth.c */
@@ -149,6 +174,23 @@ void ike_shell_take_stats(struct ike_shell *s, struct ipc_msg *msg);
 void ike_shell_dp_anew(struct ike_shell *s);
 void ike_shell_dp_action(struct ike_shell *s, const struct ike_action *a);
 void ike_shell_look_at_traffic(struct ike_shell *s);
+
+/* ike_shell_resume.c */
+void ike_shell_take_store(struct ike_shell *s, struct ipc_msg *msg);
+void ike_shell_keep(struct ike_shell *s, const struct ike_action *a);
+/* False: there is nothing to take up. Else the tunnels are to be configured, then: */
+bool ike_shell_resume_begin(struct ike_shell *s);
+void ike_shell_resume_load(struct ike_shell *s);
+/* Asks the dataplane from its first slot on; when it has answered, ike_shell_begin() is called. */
+void ike_shell_resume_ask(struct ike_shell *s);
+void ike_shell_listed(struct ike_shell *s, const struct dp_listed *l);
+void ike_shell_list_answered(struct ike_shell *s, uint32_t seq, enum dp_status status);
+void ike_shell_resume_turn(struct ike_shell *s);
+struct mono ike_shell_resume_deadline(const struct ike_shell *s);
+void ike_shell_resume_end(struct ike_shell *s);
+
+/* ike_shell.c: the core works: the network and the neighbours may know. */
+void ike_shell_begin(struct ike_shell *s);
 
 /* ike_shell_config.c: by difference. `why` gets what could not be carried out, or "". */
 void ike_shell_configure(struct ike_shell *s, struct config *new, char *why, size_t why_size);

@@ -82,6 +82,14 @@ void ike_shell_tell_state(struct ike_shell *s, const struct ike_tunnel_rec *t)
 		ike_shell_count(s, IKE_SHELL_CNT_EVENTS_DROPPED);
 }
 
+void ike_shell_tell_states(struct ike_shell *s)
+{
+	for (size_t i = 0; i < s->n_tunnels; i++) {
+		if (s->tunnels[i])
+			ike_shell_tell_state(s, s->tunnels[i]);
+	}
+}
+
 static void tunnel_state(struct ike_shell *s, uint32_t tunnel, bool up)
 {
 	struct ike_tunnel_rec *t = ike_shell_tunnel(s, tunnel);
@@ -90,6 +98,9 @@ static void tunnel_state(struct ike_shell *s, uint32_t tunnel, bool up)
 		return;
 	t->up = up;
 	ike_shell_tell_state(s, t);
+	/* It was up all the time. */
+	if (up && s->resume.finishing)
+		return;
 	ike_shell_tell(s, up ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, up ? "tunnel-up" : "tunnel-down",
 		       t->cfg.name, up ? "the tunnel can carry traffic" : "no usable SA is left");
 }
@@ -123,7 +134,7 @@ static void act(struct ike_shell *s, const struct ike_action *a)
 	case IKE_ACT_CHILD_PEER: ike_shell_dp_action(s, a); break;
 	case IKE_ACT_TUNNEL_UP: tunnel_state(s, a->tunnel, true); break;
 	case IKE_ACT_TUNNEL_DOWN: tunnel_state(s, a->tunnel, false); break;
-	case IKE_ACT_SAVE: break;
+	case IKE_ACT_SAVE: ike_shell_keep(s, a); break;
 	case IKE_ACT_EVENT: happened(s, a); break;
 	}
 }

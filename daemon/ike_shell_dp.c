@@ -16,6 +16,7 @@
 static void take_ack(struct ike_shell *s, const struct dp_ack *ack)
 {
 	struct ike_event ev = {.type = IKE_EV_DP_RESULT};
+	bool awaited;
 
 	if (ack->status >= DP_STATUS_END) {
 		ike_shell_count(s, IKE_SHELL_CNT_DP_MALFORMED);
@@ -26,8 +27,11 @@ static void take_ack(struct ike_shell *s, const struct dp_ack *ack)
 		if (log_limit_take(&s->limit, s->now))
 			log_warn("the dataplane refused a change of an SA: status %u", ack->status);
 	}
+	awaited = dp_queue_answer(&s->dp, ack->seq, &ev.dp.request);
+	if (awaited && ev.dp.request == IKE_SHELL_LIST)
+		ike_shell_list_answered(s, ack->seq, (enum dp_status)ack->status);
 	/* Nobody waits: either no answer was wanted, or there was no such request. */
-	if (!dp_queue_answer(&s->dp, ack->seq, &ev.dp.request))
+	if (!awaited || ev.dp.request == IKE_SHELL_LIST)
 		return;
 	ev.dp.ok = ack->status == DP_OK;
 	ike_shell_step(s, &ev);
@@ -68,6 +72,7 @@ static void take_event(struct ike_shell *s, const struct dp_event *e)
 	case DP_EV_HARD_EXPIRE: take_sa_event(s, IKE_EV_CHILD_HARD, &e->sa); return;
 	case DP_EV_PEER_MOVED: take_sa_event(s, IKE_EV_CHILD_MOVED, &e->sa); return;
 	case DP_EV_INVALID_SPI: ike_shell_count(s, IKE_SHELL_CNT_DP_INVALID_SPI); return;
+	case DP_EV_SA: ike_shell_listed(s, &e->listed); return;
 	case DP_EV_PORT_LINK: take_port_event(s, &e->port); return;
 	case DP_EV_NONE:
 	case DP_EV_TYPE_END: break;
@@ -128,7 +133,9 @@ void ike_shell_dp_anew(struct ike_shell *s)
 	dp_queue_reset(&s->dp);
 	/* Slots are chosen by us: what an earlier ike process left there must go first. */
 	dp_queue_send(&s->dp, &s->sa, &flush, 0);
-	if (s->child.started)
+	if (s->resume.active)
+		ike_shell_resume_ask(s);
+	else if (s->child.started)
 		ike_shell_step(s, &ev);
 }
 

@@ -31,15 +31,19 @@
 #include "daemon/role.h"
 #include "daemon/supervisor.h"
 
-#define DEFAULT_CONFIG "/etc/twinbore/twinbore.yaml"
+#define DEFAULT_WATCHDOG_S 30
+#define DEFAULT_CONFIG     "/etc/twinbore/twinbore.yaml"
 
 static const char usage[] =
-	"usage: twinbored [--config FILE] [--dataplane PATH]\n"
+	"usage: twinbored [--config FILE] [--dataplane PATH] [--watchdog SECONDS]\n"
 	"\n"
 	"Runs the gateway in the foreground; logs go to standard error.\n"
 	"\n"
 	"  --config FILE     the configuration (default " DEFAULT_CONFIG ")\n"
 	"  --dataplane PATH  the program twinbore-dp (default: next to this one)\n"
+	"  --watchdog SECONDS\n"
+	"                    kill and restart a process of the gateway that is silent for so\n"
+	"                    long (default 30; 0: never)\n"
 	"  --version         print the version\n"
 	"  --help            print this\n"
 	"\n"
@@ -56,6 +60,7 @@ struct role_options {
 enum {
 	OPT_CONFIG = 256,
 	OPT_DATAPLANE,
+	OPT_WATCHDOG,
 	OPT_VERSION,
 	OPT_HELP,
 	OPT_ROLE,
@@ -68,6 +73,7 @@ enum {
 static const struct option options[] = {
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"dataplane", required_argument, NULL, OPT_DATAPLANE},
+	{"watchdog", required_argument, NULL, OPT_WATCHDOG},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
 	/* For the supervisor only. */
@@ -106,6 +112,20 @@ static bool copy_path(char *out, const char *path, const char *what)
 	}
 	fprintf(stderr, "twinbored: the path after %s is too long\n", what);
 	return false;
+}
+
+static bool take_seconds(unsigned *out, const char *text)
+{
+	char *end;
+	const unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end != '\0' || n > 86400) {
+		fprintf(stderr, "twinbored: --watchdog wants a number of seconds, not '%s'\n",
+			text);
+		return false;
+	}
+	*out = (unsigned)n;
+	return true;
 }
 
 static int role_main(const struct role_options *r)
@@ -149,7 +169,10 @@ static int role_main(const struct role_options *r)
 
 int main(int argc, char **argv)
 {
-	static struct sup_options sup = {.config_path = DEFAULT_CONFIG};
+	static struct sup_options sup = {
+		.config_path = DEFAULT_CONFIG,
+		.watchdog_s = DEFAULT_WATCHDOG_S,
+	};
 	struct role_options role = {.root = "/", .level = LOG_LEVEL_INFO};
 	int o;
 
@@ -161,6 +184,10 @@ int main(int argc, char **argv)
 			break;
 		case OPT_DATAPLANE:
 			if (!copy_path(sup.dataplane_path, optarg, "--dataplane"))
+				return 2;
+			break;
+		case OPT_WATCHDOG:
+			if (!take_seconds(&sup.watchdog_s, optarg))
 				return 2;
 			break;
 		case OPT_VERSION: puts("twinbored " TWINBORE_VERSION); return 0;

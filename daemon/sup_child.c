@@ -135,6 +135,7 @@ static void became_ready(struct supervisor *s, struct sup_child *c)
 	if (c->state != SUP_STARTING)
 		return;
 	c->state = SUP_RUNNING;
+	c->unanswered = 0;
 	c->at = MONO_NEVER;
 	if (c->role == IPC_ROLE_DP)
 		sup_handover_dp_ready(s);
@@ -155,7 +156,9 @@ static void on_child_message(struct supervisor *s, struct sup_child *c)
 {
 	char text[1024];
 
+	sup_watchdog_heard(c);
 	switch ((int)s->msg.h.type) {
+	case IPC_PONG: break;
 	case IPC_READY: became_ready(s, c); break;
 	case IPC_FATAL:
 		take_text(&s->msg, c->why, sizeof(c->why));

@@ -56,7 +56,7 @@ void sup_handover_init(struct supervisor *s)
 	s->rings[1].owner = IPC_ROLE_ROUTE;
 	s->rings[1].request_kind = IPC_RING_FIB;
 	s->rings[1].event_kind = IPC_RING_FIB_EVENT;
-	s->stats.fd = -1;
+	s->stats.fd = s->store.fd = -1;
 }
 
 static void rings_close(struct sup_rings *r)
@@ -170,8 +170,9 @@ static bool send_rings(struct supervisor *s, const struct sup_rings *r, struct s
 	const int request_fds[2] = {r->request.fd, r->request_bell};
 	const int event_fds[2] = {r->event.fd, r->event_bell};
 
-	return sup_child_send(s, to, IPC_RING, &request, sizeof(request), request_fds, 2) &&
-	       sup_child_send(s, to, IPC_RING, &event, sizeof(event), event_fds, 2);
+	/* The way back first: what is answered at once finds it. */
+	return sup_child_send(s, to, IPC_RING, &event, sizeof(event), event_fds, 2) &&
+	       sup_child_send(s, to, IPC_RING, &request, sizeof(request), request_fds, 2);
 }
 
 static bool give_rings(struct supervisor *s, struct sup_child *c)
@@ -334,6 +335,8 @@ bool sup_handover(struct supervisor *s, struct sup_child *c)
 		if (!give_stats(s, c))
 			return false;
 	}
+	if (c->role == IPC_ROLE_IKE && !sup_store_give(s, c))
+		return false;
 	for (size_t i = 0; c->role == IPC_ROLE_IKE && i < SUP_N_SOCKETS; i++) {
 		if (!give_socket(s, c, s->sockets[i].kind, &s->sockets[i].fd))
 			return false;

@@ -13,8 +13,9 @@
  *   - No child outlives the supervisor (PR_SET_PDEATHSIG, end of the channel), none is left a
  *     zombie, and an orderly stop says goodbye to peers before it takes the dataplane down.
  *
- * Files: sup_config (files), sup_sockets (users, ports), sup_child (life cycles), sup_handover
- * (who gets what), sup_reload, sup_query (control process), sup_notify (service manager).
+ * Files: sup_config (files), sup_sockets (users, ports), sup_child (life cycles), sup_watchdog (those
+ * that hang), sup_handover (who gets what), sup_store (what ike keeps), sup_reload, sup_query
+ * (control process), sup_notify (service manager).
  */
 #include "daemon/supervisor.h"
 
@@ -185,6 +186,7 @@ static void fini(struct supervisor *s)
 	sup_control_attach(s, -1);
 	ipc_outq_fini(&s->to_control);
 	sup_handover_fini(s);
+	sup_store_close(s);
 	sup_secrets_close(&s->secrets);
 	for (size_t i = 0; i < SUP_N_SOCKETS; i++) {
 		if (s->sockets[i].fd >= 0)
@@ -206,7 +208,7 @@ static void run(struct supervisor *s)
 	sup_notify("STATUS=starting\n");
 	sup_children_turn(s, mono_now());
 	while (!s->quit) {
-		struct mono at = sup_children_deadline(s);
+		struct mono at = mono_min(sup_children_deadline(s), sup_watchdog_deadline(s));
 
 		if (s->reload.active)
 			at = mono_min(at, s->reload.deadline);
@@ -217,6 +219,7 @@ static void run(struct supervisor *s)
 		}
 		sup_reload_turn(s, mono_now());
 		sup_children_turn(s, mono_now());
+		sup_watchdog_turn(s, mono_now());
 		sup_control_turn(s);
 	}
 }

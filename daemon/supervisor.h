@@ -19,6 +19,7 @@
 struct sup_options {
 	char config_path[SUP_PATH_SIZE];
 	char dataplane_path[SUP_PATH_SIZE];
+	unsigned watchdog_s; /* a child that is silent for so long is killed; 0: never */
 };
 
 enum sup_state {
@@ -38,8 +39,9 @@ struct sup_child {
 	struct mono started_at;
 	struct mono_span backoff;
 	unsigned restarts;
-	char why[512];  /* its IPC_FATAL */
-	bool reloading; /* IPC_RELOADED is awaited */
+	char why[512];       /* its IPC_FATAL */
+	bool reloading;      /* IPC_RELOADED is awaited */
+	unsigned unanswered; /* IPC_PINGs since its last message */
 };
 
 /* Two children's socket pair. An end stays here until its child runs. */
@@ -105,10 +107,13 @@ struct supervisor {
 	struct sup_pair pairs[SUP_N_PAIRS];
 	struct sup_rings rings[SUP_N_RINGS];
 	struct shm stats;
+	struct shm store; /* ike's */
 	struct sup_socket sockets[SUP_N_SOCKETS];
 	int control_listen; /* -1: none */
 	int control_lock;
-	int control; /* our end of the pair with the control process; -1 */
+	struct mono ping_at;
+	uint64_t ping; /* the last one's number */
+	int control;   /* our end of the pair with the control process; -1 */
 	struct ipc_outq to_control;
 
 	bool starting; /* the first start is not complete: a failure ends everything */
@@ -164,6 +169,15 @@ void sup_handover_dp_ready(struct supervisor *s);
 void sup_handover_forget(struct supervisor *s, enum ipc_role role);
 void sup_handover_init(struct supervisor *s);
 void sup_handover_fini(struct supervisor *s);
+
+/* sup_store.c */
+bool sup_store_give(struct supervisor *s, struct sup_child *c);
+void sup_store_close(struct supervisor *s); /* wipes */
+
+/* sup_watchdog.c */
+void sup_watchdog_turn(struct supervisor *s, struct mono now);
+void sup_watchdog_heard(struct sup_child *c);
+struct mono sup_watchdog_deadline(const struct supervisor *s);
 
 /* sup_child.c */
 void sup_child_start(struct supervisor *s, enum ipc_role role);

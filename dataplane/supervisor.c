@@ -192,6 +192,8 @@ static enum verdict handle(struct dp *dp)
 		return STARTED;
 	else if (msg.h.type == IPC_STOP)
 		return ENDED;
+	else if (msg.h.type == IPC_PING)
+		(void)ipc_send(dp->channel, IPC_PONG, 0, msg.h.id, NULL, 0, NULL, 0);
 	else
 		log_debug("a message '%s' that is not for the dataplane",
 			  ipc_type_name((enum ipc_type)msg.h.type));

@@ -42,11 +42,14 @@ enum ipc_type {
 	IPC_SECRET, /* fd: an open PSK file; body: ipc_secret. keyd only */
 	IPC_START,  /* everything was handed over: go */
 	IPC_STOP,   /* say goodbye to peers and exit */
+	IPC_STORE, /* fd: where the records of IKE SAs stand; body: u64 size of the map. ike only */
+	IPC_PING,  /* answer with IPC_PONG and the same id: a child that does not is killed */
 
 	/* child -> supervisor */
 	IPC_READY,    /* START was carried out */
 	IPC_FATAL,    /* body: text that says what was wrong and what to do; the child exits */
 	IPC_RELOADED, /* a later IPC_CONFIG was carried out; body: text, "" or what could not be */
+	IPC_PONG,
 
 	/* ike <-> keyd; the request's id is echoed */
 	IPC_AUTH_SIGN,   /* body: ipc_auth, then octets to sign */

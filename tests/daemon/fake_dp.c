@@ -8,7 +8,8 @@
  *	FAKE_DP_MODE   file whose word says how to behave: "fatal" (says IPC_FATAL), "crash" (dies
  *	               before it is ready), "hang" (never becomes ready), "deaf" (ignores IPC_STOP),
  *	               "refuse" (acknowledges with an error), "hostile" (sends thousands of random
- *	               events), "broken" (moves an index out of its range); no file: a good one
+ *	               events), "broken" (moves an index out of its range), "forget" (has no SA when
+ *	               it is asked what it has); no file: a good one
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,9 @@ struct channel {
 };
 
 static struct channel sa, fib;
+
+#define MAX_SLOTS 4096u
+static struct dp_listed slots[MAX_SLOTS];
 static FILE *out;
 static char mode[32];
 
@@ -58,10 +62,10 @@ static void write_down(const struct dp_msg *m)
 		[DP_SA_ADD_IN] = "sa-add-in",   [DP_SA_ADD_OUT] = "sa-add-out",
 		[DP_SA_SWITCH] = "sa-switch",   [DP_SA_DEL_IN] = "sa-del-in",
 		[DP_SA_DEL_OUT] = "sa-del-out", [DP_SA_PEER] = "sa-peer",
-		[DP_SA_FLUSH] = "sa-flush",     [DP_TUNNEL_SET] = "tunnel-set",
-		[DP_TUNNEL_DEL] = "tunnel-del", [DP_GROUP_SET] = "group-set",
-		[DP_GROUP_DEL] = "group-del",   [DP_ROUTE_SET] = "route-set",
-		[DP_ROUTE_DEL] = "route-del",
+		[DP_SA_FLUSH] = "sa-flush",     [DP_SA_LIST] = "sa-list",
+		[DP_TUNNEL_SET] = "tunnel-set", [DP_TUNNEL_DEL] = "tunnel-del",
+		[DP_GROUP_SET] = "group-set",   [DP_GROUP_DEL] = "group-del",
+		[DP_ROUTE_SET] = "route-set",   [DP_ROUTE_DEL] = "route-del",
 	};
 	char buf[IP_ADDR_STRLEN];
 	struct ip_addr a;
@@ -81,6 +85,7 @@ static void write_down(const struct dp_msg *m)
 	case DP_SA_SWITCH:
 	case DP_SA_DEL_IN:
 	case DP_SA_DEL_OUT:
+	case DP_SA_LIST:
 		fprintf(out, " slot=%d tunnel=%u", (int)m->ref.slot, m->ref.tunnel);
 		if (m->ref.resource)
 			fprintf(out, " resource=%u", m->ref.resource);
@@ -103,6 +108,64 @@ static void write_down(const struct dp_msg *m)
 	fprintf(out, "\n");
 }
 
+static void add_half(const struct dp_sa *s, uint32_t half, uint32_t *spi)
+{
+	if (s->slot >= MAX_SLOTS)
+		exit(7);
+	slots[s->slot].slot = s->slot;
+	slots[s->slot].tunnel = s->tunnel;
+	slots[s->slot].flags |= half;
+	*spi = s->spi;
+}
+
+/* What a dataplane knows of its SAs: which there are. */
+static void carry_out(const struct dp_msg *m)
+{
+	switch (m->type) {
+	case DP_SA_ADD_IN:
+		add_half(&m->sa, DP_LISTED_IN, &slots[m->sa.slot % MAX_SLOTS].spi_in);
+		break;
+	case DP_SA_ADD_OUT:
+		add_half(&m->sa, DP_LISTED_OUT, &slots[m->sa.slot % MAX_SLOTS].spi_out);
+		break;
+	case DP_SA_DEL_IN:
+		slots[m->ref.slot % MAX_SLOTS].flags &= ~(uint32_t)DP_LISTED_IN;
+		slots[m->ref.slot % MAX_SLOTS].spi_in = 0;
+		break;
+	case DP_SA_DEL_OUT:
+		slots[m->ref.slot % MAX_SLOTS].flags &= ~(uint32_t)DP_LISTED_OUT;
+		slots[m->ref.slot % MAX_SLOTS].spi_out = 0;
+		break;
+	case DP_SA_FLUSH: memset(slots, 0, sizeof(slots)); break;
+	default: break;
+	}
+}
+
+static void push(struct channel *c, const struct dp_event *e)
+{
+	while (!ring_port_push(&c->events, e)) {
+		ring_port_notify(&c->events);
+		usleep(1000);
+	}
+}
+
+static void list(struct channel *c, const struct dp_msg *m)
+{
+	uint32_t n = 0;
+
+	if (strcmp(mode, "forget") == 0)
+		memset(slots, 0, sizeof(slots));
+	for (uint32_t i = m->ref.slot; i < MAX_SLOTS && n < DP_LIST_MAX; i++) {
+		struct dp_event e = {.type = DP_EV_SA, .listed = slots[i]};
+
+		if (!slots[i].flags)
+			continue;
+		e.listed.seq = m->seq;
+		push(c, &e);
+		n++;
+	}
+}
+
 static void serve(struct channel *c)
 {
 	struct dp_msg m;
@@ -114,10 +177,11 @@ static void serve(struct channel *c)
 		write_down(&m);
 		e.ack.seq = m.seq;
 		e.ack.status = strcmp(mode, "refuse") == 0 ? DP_ERR_RESOURCES : DP_OK;
-		while (!ring_port_push(&c->events, &e)) {
-			ring_port_notify(&c->events);
-			usleep(1000);
-		}
+		if (e.ack.status == DP_OK)
+			carry_out(&m);
+		if (m.type == DP_SA_LIST && e.ack.status == DP_OK)
+			list(c, &m);
+		push(c, &e);
 	}
 	ring_port_notify(&c->events);
 	fflush(out);
@@ -145,10 +209,7 @@ static void send_nonsense(struct channel *c)
 			continue; /* those are believed: they end and renew SAs */
 		if (e.type == DP_EV_PEER_MOVED && i % 2)
 			e.sa.local.addr.family = e.sa.remote.addr.family = 0;
-		while (!ring_port_push(&c->events, &e)) {
-			ring_port_notify(&c->events);
-			usleep(1000);
-		}
+		push(c, &e);
 	}
 	ring_port_notify(&c->events);
 	fprintf(out, "nonsense sent\n");
@@ -251,6 +312,7 @@ static void take(struct ipc_msg *msg)
 		if (started)
 			ipc_send(IPC_CHANNEL_FD, IPC_RELOADED, 0, 0, NULL, 0, NULL, 0);
 		break;
+	case IPC_PING: ipc_send(IPC_CHANNEL_FD, IPC_PONG, 0, msg->h.id, NULL, 0, NULL, 0); break;
 	default: fprintf(out, "unexpected %u\n", msg->h.type); break;
 	}
 	ipc_msg_close(msg);

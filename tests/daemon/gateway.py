@@ -45,6 +45,7 @@ class Gateway:
         self.dp_log_path = os.path.join(self.folder, "dp.log")
         self.mode_path = os.path.join(self.folder, "mode")
         self.process = None
+        self.more = []
         self.write_psk("a pre-shared key for tests")
         self.write_config(self.config())
 
@@ -121,7 +122,7 @@ connections:
 
     def command(self):
         words = ["ip", "netns", "exec", self.netns] if self.netns else []
-        return words + [self.program, "--config", self.config_path, "--dataplane", self.fake_dp]
+        return words + [self.program, "--config", self.config_path, "--dataplane", self.fake_dp] + self.more
 
     def environment(self, **more):
         return dict(os.environ, FAKE_DP_LOG=self.dp_log_path, FAKE_DP_MODE=self.mode_path, **more)

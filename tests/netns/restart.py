@@ -55,14 +55,37 @@ def cases(tap, sites, p):
             with tap.case(f"{role} of {name} is killed: traffic returns") as say, \
                     Stream(a.host, a.host4, b.host, b.host4) as stream:
                 time.sleep(0.3)
+                n_down = len(gw.events("tunnel-down"))
                 kill_role(gw, role)
                 traffic_again(sites, p)
                 time.sleep(0.3)
                 report = stream.stop()
                 say(report)
                 assert report.gap_ms < 10000, report
-                if role != "control":  # which keeps the events
+                if role != "dp":
+                    # The SAs stand in the dataplane: whoever else restarts, no packet is lost.
+                    assert report.lost == 0, report
+                    if role != "control":  # which keeps the events
+                        assert len(gw.events("tunnel-down")) == n_down, "a tunnel went down"
+                if role != "control":
                     assert gw.events("process-exited"), "no event tells of it"
+
+    for gw, t, name in ((p.a, p.names_a[0], "this side"), (p.b, p.names_b[0], "the peer")):
+        with tap.case(f"ike of {name} is killed twice: the SAs stay, and both can be rekeyed") as say, \
+                Stream(a.host, a.host4, b.host, b.host4) as stream:
+            before = gw.ids(t), gw.ids(t, "ike")
+            kill_role(gw, "ike")
+            kill_role(gw, "ike")
+            assert gw.events("resumed", t), "no event tells of it"
+            time.sleep(2)  # some DPD intervals, and longer than the timeout
+            assert (gw.ids(t), gw.ids(t, "ike")) == before, (before, gw.ids(t), gw.ids(t, "ike"))
+            for what in ("child", "ike"):
+                gw.rekey(t, what)
+                kill_role(gw, "ike")
+            traffic_again(sites, p)
+            report = stream.stop()
+            say(report)
+            assert report.lost == 0, report
 
     with tap.case("the peer stops and starts in good order") as say, \
             Stream(a.host, a.host4, b.host, b.host4) as stream:
