@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a fuzz target over the files of the folders that are given: the corpus as an ordinary test.
- * Each input is also tried cut short at every byte.
+ * Each input is also tried cut short at every byte, unless `--whole` comes first.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool run(const char *path)
+static bool run(const char *path, bool whole)
 {
 	static uint8_t buf[1 << 16];
 	FILE *f = fopen(path, "rb");
@@ -22,7 +22,7 @@ static bool run(const char *path)
 		return false;
 	size = fread(buf, 1, sizeof(buf), f);
 	fclose(f);
-	for (size_t n = 0; n <= size; n++) {
+	for (size_t n = whole ? size : 0; n <= size; n++) {
 		/* In memory of exactly this size, so that ASan sees the first byte too many. */
 		uint8_t *exact = malloc(n ? n : 1);
 
@@ -37,9 +37,10 @@ static bool run(const char *path)
 
 int main(int argc, char **argv)
 {
+	const bool whole = argc > 1 && !strcmp(argv[1], "--whole");
 	size_t n = 0;
 
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1 + whole; i < argc; i++) {
 		DIR *dir = opendir(argv[i]);
 		struct dirent *e;
 
@@ -53,7 +54,7 @@ int main(int argc, char **argv)
 			if (e->d_name[0] == '.')
 				continue;
 			snprintf(path, sizeof(path), "%s/%s", argv[i], e->d_name);
-			if (!run(path)) {
+			if (!run(path, whole)) {
 				fprintf(stderr, "%s: cannot read\n", path);
 				return 1;
 			}

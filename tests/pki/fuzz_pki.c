@@ -105,11 +105,14 @@ static void chain(const uint8_t *data, size_t size)
 static void names(const uint8_t *data, size_t size)
 {
 	uint8_t der[512];
-	char *copy = strndup((const char *)data, size), *again = malloc(4096);
+	char *copy = malloc(size + 1), *again = malloc(4096);
 	struct sb w = why(), s = sb_of(again, 4096);
 	size_t n;
 
 	must(copy && again);
+	if (size > 0)
+		memcpy(copy, data, size);
+	copy[size] = '\0';
 	(void)pki_dn_format(data, size, &s);
 	must(!pki_dn_equal((struct pki_span){data, size}, (struct pki_span){data, size}) ||
 	     size > 2);
