@@ -515,6 +515,24 @@ def case_resume_damaged():
         pair.stop()
 
 
+def case_resume_in_vain():
+    """A process that dies again and again does so without the records in the end."""
+    with Pair() as pair:
+        pair.up()
+        old = sas(pair.a, "ike")[0]["spi_i"]
+        for _ in range(5):
+            kill_ike(pair.a)
+            assert sas(pair.a, "ike")[0]["spi_i"] == old
+        os.kill(pair.a.pids()["ike"], signal.SIGKILL)
+        wait_for("a new IKE SA", lambda: is_up(pair.a) and is_up(pair.b) and
+                 [s["spi_i"] for s in sas(pair.a, "ike")] not in ([old], []), 30)
+        told = events(pair.a, "not-resumed")
+        assert len(told) == 1 and "everything starts anew" in told[0]["text"], told
+        assert pair.a.dp_log().count("sa-flush") == 2
+        assert_crosswise(pair)
+        pair.stop()
+
+
 def case_resume_leaves_no_keys():
     """What is deleted is wiped from the memory; the other children have no way to it."""
     with Pair() as pair:

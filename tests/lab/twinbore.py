@@ -7,6 +7,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import time
 from pathlib import Path
@@ -255,6 +256,22 @@ class Twinbore:
 
         until(f"{connection} is carried by {tunnel}", active, timeout)
         return self
+
+    def kill_role(self, role):
+        """Kills one process outright; returns when its successor runs, and no other was restarted."""
+        before = self.restarts()
+        os.kill(before[role][0], signal.SIGKILL)
+
+        def back():
+            for p in self.status()["processes"]:
+                if p["role"] == role:
+                    return (p["state"] == "running" and p["pid"] != before[role][0] and
+                            p["restarts"] > before[role][1])
+            return False
+
+        until(f"{role} was started again", back, 20)
+        others = {r: v for r, v in self.restarts().items() if r != role}
+        assert others == {r: v for r, v in before.items() if r != role}, (before, others)
 
     def rekey(self, tunnel, what="child", timeout=10):
         """Rekeys from this side; returns when the successor serves alone."""

@@ -16,26 +16,6 @@ from lab.topology import two_sites  # noqa: E402
 from lab.twinbore import pair, wait_both_up  # noqa: E402
 
 
-def pid_of(gw, role):
-    return next(p["pid"] for p in gw.status()["processes"] if p["role"] == role)
-
-
-def kill_role(gw, role):
-    """Kills one process of a gateway outright; returns when its successor runs."""
-    before = gw.restarts()
-    os.kill(before[role][0], signal.SIGKILL)
-
-    def back():
-        for p in gw.status()["processes"]:
-            if p["role"] == role:
-                return p["state"] == "running" and p["pid"] != before[role][0] and p["restarts"] > before[role][1]
-        return False
-
-    until(f"{role} was started again", back, 20)
-    others = {r: v for r, v in gw.restarts().items() if r != role}
-    assert others == {r: v for r, v in before.items() if r != role}, (before, others)
-
-
 def traffic_again(sites, p, timeout=25):
     wait_both_up(p, timeout)
     for x, y in ((sites.a, sites.b), (sites.b, sites.a)):
@@ -56,7 +36,7 @@ def cases(tap, sites, p):
                     Stream(a.host, a.host4, b.host, b.host4) as stream:
                 time.sleep(0.3)
                 n_down = len(gw.events("tunnel-down"))
-                kill_role(gw, role)
+                gw.kill_role(role)
                 traffic_again(sites, p)
                 time.sleep(0.3)
                 report = stream.stop()
@@ -74,14 +54,14 @@ def cases(tap, sites, p):
         with tap.case(f"ike of {name} is killed twice: the SAs stay, and both can be rekeyed") as say, \
                 Stream(a.host, a.host4, b.host, b.host4) as stream:
             before = gw.ids(t), gw.ids(t, "ike")
-            kill_role(gw, "ike")
-            kill_role(gw, "ike")
+            gw.kill_role("ike")
+            gw.kill_role("ike")
             assert gw.events("resumed", t), "no event tells of it"
             time.sleep(2)  # some DPD intervals, and longer than the timeout
             assert (gw.ids(t), gw.ids(t, "ike")) == before, (before, gw.ids(t), gw.ids(t, "ike"))
             for what in ("child", "ike"):
                 gw.rekey(t, what)
-                kill_role(gw, "ike")
+                gw.kill_role("ike")
             traffic_again(sites, p)
             report = stream.stop()
             say(report)
