@@ -135,6 +135,7 @@ struct config_tunnel {
 	enum config_pq pq;
 
 	struct mono_span ike_lifetime, child_lifetime, rekey_margin;
+	struct mono_span reauth; /* 0 = never */
 	unsigned rekey_fuzz_percent;
 	uint16_t replay_window;
 	struct mono_span dpd_interval, dpd_timeout;

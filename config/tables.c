@@ -238,6 +238,8 @@ static const struct config_key tunnel_keys[] = {
 	{"rekey_fuzz", CONFIG_UINT, .min = 0, .max = 100, .def = "100",
 	 TUNNEL(t.rekey_fuzz_percent)},
 	{"dpd", CONFIG_MAP, .map = &dpd_map, TUNNEL_AT(at_dpd)},
+	{"reauth", CONFIG_DURATION, .zero_ok = true, .min = 5 * 60 * MS_S, .max = 30 * MS_DAY,
+	 .def = "0s", TUNNEL(t.reauth)},
 	{"nat_keepalive", CONFIG_DURATION, .zero_ok = true, .min = MS_S, .max = MS_H, .def = "20s",
 	 TUNNEL(t.nat_keepalive)},
 	{"fragmentation", CONFIG_BOOL, .def = "true", TUNNEL(t.fragmentation)},

@@ -34,6 +34,7 @@ static bool network_may_repeat(enum ike_happening h)
 	case IKE_HAP_IKE_UP:
 	case IKE_HAP_IKE_DOWN:
 	case IKE_HAP_IKE_REKEYED:
+	case IKE_HAP_IKE_REAUTH:
 	case IKE_HAP_CHILD_UP:
 	case IKE_HAP_CHILD_REKEYED:
 	case IKE_HAP_CHILD_DOWN:

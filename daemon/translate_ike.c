@@ -191,6 +191,7 @@ bool translate_ike_tunnel(const struct config_connection *c, const struct config
 	out->ike_lifetime = t->ike_lifetime;
 	out->child_lifetime = t->child_lifetime;
 	out->rekey_margin = t->rekey_margin;
+	out->reauth = t->reauth;
 	out->rekey_fuzz_percent = t->rekey_fuzz_percent;
 	out->dpd_interval = t->dpd_interval;
 	out->dpd_timeout = t->dpd_timeout;

@@ -113,7 +113,8 @@ static void send_request(struct ike_sa *sa)
 	uint8_t buf[IKE_MESSAGE_MAX];
 	struct ike_builder b;
 
-	hs->childless = t->cfg.childless && sa->agreed.childless; /* RFC 6023 3 */
+	/* RFC 6023 3. One that is to replace another brings its child. */
+	hs->childless = t->cfg.childless && sa->agreed.childless && !t->current;
 	if (!hs->childless && !ike_slot_alloc(sa->ike, &hs->slot, &hs->spi_in)) {
 		ike_timer_initiation_failed(t);
 		ike_sa_close(sa, "ike-auth", "out of slots");
@@ -224,6 +225,7 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 		ike_sa_close(sa, "ike-auth", error ? ike_notify_name(error->type) : "incomplete");
 		return;
 	}
+	hs->auth_lifetime = ike_reauth_granted(m);
 	hs->id_ok = ike_identify_responder(sa, m, &why);
 	/* RFC 8784 3: an empty PPK_IDENTITY says that the responder's AUTH is made with the PPK. */
 	if (hs->with_ppk && !ike_msg_notify(m, IKE_N_PPK_IDENTITY)) {
@@ -315,6 +317,7 @@ static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_even
 		return;
 	}
 	believe(sa, ev->auth.valid_s);
+	ike_reauth_limit(sa, sa->hs->auth_lifetime);
 	if (sa->hs->terms.present && !sa->hs->terms.error && !sa->want_delete)
 		c = make_child(sa);
 	ike_handshake_free(sa);
@@ -422,6 +425,7 @@ static void respond(struct ike_sa *sa)
 	ike_proof_build(&hs->ours, &b);
 	if (hs->with_ppk)
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_PPK_IDENTITY, NULL, 0);
+	ike_reauth_build(sa, &b);
 	if (hs->terms.error) {
 		/* RFC 7296 2.21.2: the IKE SA stands, the child does not. */
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, hs->terms.error, NULL, 0);

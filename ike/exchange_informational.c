@@ -129,6 +129,8 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 		if (d->protocol == IKE_PROTO_ESP && d->spi_size == IKE_ESP_SPI_SIZE)
 			n = delete_children(sa, d, retired, n);
 	}
+	if (sa->origin_initiator)
+		ike_reauth_limit(sa, ike_reauth_granted(m));
 	/* RFC 7296 2.21.2: the initiator did not accept our AUTH. */
 	if (error && error->type == IKE_N_AUTHENTICATION_FAILED) {
 		struct sb s = ike_event(sa->ike, IKE_HAP_AUTH_FAILED, t);

@@ -48,6 +48,7 @@ static void succeed(struct ike_sa *sa, const struct ike_sa *old, const char *rea
 	sa->origin_initiator = old->origin_initiator;
 	sa->line_since = old->line_since;
 	sa->auth_until = old->auth_until;
+	sa->reauth_at = old->reauth_at;
 	sa->established = ike->now;
 	ike_sa_set_state(sa, IKE_ST_ESTABLISHED, "ike-rekey", reason);
 	ike_timer_established(sa);

@@ -163,7 +163,8 @@ struct ike_tunnel_cfg {
 
 	struct mono_span ike_lifetime;   /* hard */
 	struct mono_span child_lifetime; /* hard */
-	struct mono_span rekey_margin;   /* rekey at lifetime - margin * (1 + rand(0..fuzz)) */
+	struct mono_span reauth; /* authentication is good for so long (RFC 4478); 0: for ever */
+	struct mono_span rekey_margin; /* rekey at lifetime - margin * (1 + rand(0..fuzz)) */
 	unsigned rekey_fuzz_percent;
 	uint64_t
 		child_soft_packets; /* 0 = the core's own default, well inside the sequence space */
@@ -346,6 +347,7 @@ enum ike_happening {
 	IKE_HAP_IKE_UP,
 	IKE_HAP_IKE_DOWN,
 	IKE_HAP_IKE_REKEYED,
+	IKE_HAP_IKE_REAUTH,
 	IKE_HAP_CHILD_UP,
 	IKE_HAP_CHILD_REKEYED,
 	IKE_HAP_CHILD_DOWN,

@@ -91,6 +91,7 @@ enum ike_timer_kind {
 	IKE_TIMER_HALF_OPEN,
 	IKE_TIMER_IKE_REKEY,
 	IKE_TIMER_IKE_EXPIRE,
+	IKE_TIMER_IKE_REAUTH,
 	IKE_TIMER_DPD,
 	IKE_TIMER_KEEPALIVE,
 	IKE_TIMER_CHILD_REKEY,
@@ -231,8 +232,9 @@ struct ike_handshake {
 		struct secret *d, *pi, *pr;
 	} ppk;
 	struct ike_proof ours, no_ppk, theirs;
-	bool initial_contact;  /* the peer says so */
-	uint32_t slot, spi_in; /* of the first child; spi_in 0: the slot is not ours to free */
+	bool initial_contact;   /* the peer says so */
+	uint32_t auth_lifetime; /* that the responder grants, in seconds (RFC 4478); 0: no limit */
+	uint32_t slot, spi_in;  /* of the first child; spi_in 0: the slot is not ours to free */
 	uint32_t answered_spi;
 	struct ike_terms terms;
 	bool childless;                 /* we asked for no child (RFC 6023) */
@@ -319,7 +321,8 @@ struct ike_sa {
 	struct ike_pending pending;      /* SIGN, VERIFY, PPK */
 	uint8_t auth_local, auth_remote; /* enum ike_auth_alg; of the line's first SA */
 	bool ppk;                        /* likewise: a PPK is mixed into SK_d */
-	struct mono auth_until;          /* likewise: when the peer's chain of certificates ends */
+	struct mono auth_until; /* likewise: the end of a certificate, or of what RFC 4478 grants */
+	struct mono reauth_at;  /* likewise: a new one is begun, if the line is ours to renew */
 
 	/* Our requests: window 1 (2.3). */
 	uint32_t tx_mid;
@@ -369,7 +372,7 @@ struct ike_sa {
 	bool want_notice, notice_addresses, notice_token, notice_redirect;
 	uint32_t invalid_spi; /* ESP of the peer that we cannot take; 0 = none */
 	struct mono hint_at;  /* the last hint that the peer may have lost us */
-	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_dpd, t_keepalive,
+	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_reauth, t_dpd, t_keepalive,
 		t_reassembly, t_follow;
 
 	uint64_t saved; /* checksum of the record that was given out last, 0 = none was */
@@ -778,6 +781,13 @@ uint32_t ike_resource_wanted(struct ike_sa *sa); /* the next to make a child for
 void ike_resource_failed(struct ike_tunnel *t, uint16_t notify);
 void ike_resource_deleted(struct ike_child *c); /* by the peer, who has his reasons */
 
+/* ---- reauth.c: authentication that ends (RFC 4478) */
+void ike_reauth_begin(struct ike_sa *sa);                              /* established by IKE_AUTH */
+void ike_reauth_build(const struct ike_sa *sa, struct ike_builder *b); /* responder */
+uint32_t ike_reauth_granted(const struct ike_msg *m);                  /* initiator; 0: nothing */
+void ike_reauth_limit(struct ike_sa *sa, uint32_t seconds);
+void ike_reauth_due(struct ike_sa *sa);
+
 /* ---- exchange_create_child.c */
 void ike_create_child_start(struct ike_sa *sa, struct ike_child *old, uint32_t resource);
 void ike_create_child_request(struct ike_sa *sa, const struct ike_packet *p,
@@ -929,6 +939,9 @@ void ike_timer_request_sent(struct ike_sa *sa);
 void ike_timer_request_done(struct ike_sa *sa);
 void ike_timer_half_open(struct ike_sa *sa);
 void ike_timer_established(struct ike_sa *sa);
+void ike_timer_reauth(struct ike_sa *sa); /* at reauth_at */
+/* When to begin with what ends in `life`. */
+struct mono_span ike_timer_soft_life(const struct ike_sa *sa, struct mono_span life);
 void ike_timer_sign_of_life(struct ike_sa *sa);
 void ike_timer_sent(struct ike_sa *sa);
 void ike_timer_reassembly(struct ike_sa *sa);

@@ -380,6 +380,7 @@ enum ike_load ike_load(struct ike *ike, const void *record, size_t size, struct 
 	if (!l.sa)
 		return IKE_LOAD_RESOURCES;
 	ike_sa_init_timers(l.sa);
+	l.sa->reauth_at = MONO_NEVER; /* for records that do not say */
 	result = read_record(&c, &l, &spi);
 	if (result == IKE_LOAD_OK)
 		result = take(&l, spi);

@@ -189,6 +189,7 @@ const char *ike_happening_name(enum ike_happening h)
 		[IKE_HAP_IKE_UP] = "ike-up",
 		[IKE_HAP_IKE_DOWN] = "ike-down",
 		[IKE_HAP_IKE_REKEYED] = "ike-rekeyed",
+		[IKE_HAP_IKE_REAUTH] = "ike-reauth",
 		[IKE_HAP_CHILD_UP] = "child-up",
 		[IKE_HAP_CHILD_REKEYED] = "child-rekeyed",
 		[IKE_HAP_CHILD_DOWN] = "child-down",

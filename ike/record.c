@@ -10,7 +10,7 @@
  *
  *	struct ike_sa: entry, next_dead, ike, tunnel, by_spi, by_init, init_digest, source, hs,
  *	pending; n_repeats, rx_request, rx_response (the peer sends them again); delete_reason;
- *	probing, dpd_reported, last_life, last_tx, t_dpd, t_keepalive, t_retransmit (begin anew);
+ *	probing, dpd_reported, last_life, last_tx, t_reauth, t_dpd, t_keepalive, t_retransmit (begin anew);
  *	t_half_open, t_reassembly; saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
  *	invalid_spi, hint_at (they come again).
  *	struct ike_request: n_sent, first_sent, interval.
@@ -389,6 +389,7 @@ void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
 	codec_timer(c, &sa->t_expire);
 	codec_extensions(c, sa);
 	codec_version(c);
+	codec_time(c, &sa->reauth_at);
 }
 
 void codec_keys(struct ike_codec *c, struct ike_sa_keys *k)

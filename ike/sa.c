@@ -91,6 +91,7 @@ void ike_sa_init_timers(struct ike_sa *sa)
 	ike_timer_init(&sa->t_half_open, IKE_TIMER_HALF_OPEN, sa);
 	ike_timer_init(&sa->t_rekey, IKE_TIMER_IKE_REKEY, sa);
 	ike_timer_init(&sa->t_expire, IKE_TIMER_IKE_EXPIRE, sa);
+	ike_timer_init(&sa->t_reauth, IKE_TIMER_IKE_REAUTH, sa);
 	ike_timer_init(&sa->t_dpd, IKE_TIMER_DPD, sa);
 	ike_timer_init(&sa->t_keepalive, IKE_TIMER_KEEPALIVE, sa);
 	ike_timer_init(&sa->t_reassembly, IKE_TIMER_REASSEMBLY, sa);
@@ -116,7 +117,7 @@ struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator)
 	sa->ike = ike;
 	sa->initiator = sa->origin_initiator = initiator;
 	sa->created = sa->last_life = sa->last_tx = ike->now;
-	sa->rekey_at = sa->expires_at = sa->auth_until = MONO_NEVER;
+	sa->rekey_at = sa->expires_at = sa->auth_until = sa->reauth_at = MONO_NEVER;
 	*(initiator ? &sa->spi_i : &sa->spi_r) = spi;
 	ike_sa_init_timers(sa);
 	ike_table_put(&ike->by_spi, &sa->by_spi, spi);
@@ -353,6 +354,7 @@ void ike_sa_established(struct ike_sa *sa, const char *story)
 	ike_half_open_leave(sa);
 	sa->established = sa->line_since = ike->now;
 	ike_sa_set_state(sa, IKE_ST_ESTABLISHED, story, sa->initiator ? "initiator" : "responder");
+	ike_reauth_begin(sa);
 	ike_timer_established(sa);
 	ike_count(ike, IKE_CNT_IKE_ESTABLISHED);
 	s = ike_event(ike, IKE_HAP_IKE_UP, t);

@@ -274,6 +274,23 @@ static struct mono_span soft_life(struct ike *ike, const struct ike_tunnel_cfg *
 	return span_ns(life.ns - margin.ns);
 }
 
+struct mono_span ike_timer_soft_life(const struct ike_sa *sa, struct mono_span life)
+{
+	return soft_life(sa->ike, &sa->tunnel->cfg, life);
+}
+
+void ike_timer_reauth(struct ike_sa *sa)
+{
+	if (mono_before(sa->auth_until, sa->expires_at)) {
+		sa->expires_at = sa->auth_until;
+		set(sa->ike, &sa->t_expire, sa->mute ? sa->ike->now : sa->expires_at);
+	}
+	if (mono_is_never(sa->reauth_at))
+		ike_timer_stop(sa->ike, &sa->t_reauth);
+	else
+		set(sa->ike, &sa->t_reauth, sa->reauth_at);
+}
+
 void ike_timer_established(struct ike_sa *sa)
 {
 	struct ike *ike = sa->ike;
@@ -286,6 +303,7 @@ void ike_timer_established(struct ike_sa *sa)
 	sa->expires_at = mono_min(mono_add(ike->now, life), sa->auth_until);
 	set(ike, &sa->t_rekey, sa->rekey_at);
 	set(ike, &sa->t_expire, sa->mute ? ike->now : sa->expires_at);
+	ike_timer_reauth(sa);
 	sa->probing = false;
 	sa->last_life = ike->now;
 	if (watches(sa))
@@ -338,7 +356,7 @@ static void ike_expired(struct ike_sa *sa)
 	const char *reason = sa->mute         ? "a response could not be made"
 			     : sa->redirected ? "the peer did not go where it was sent"
 			     : mono_reached(sa->ike->now, sa->auth_until)
-				     ? "the peer's certificate has ended"
+				     ? "its authentication has ended"
 				     : "hard lifetime";
 
 	if (sa->state == IKE_ST_DELETING) {
@@ -362,6 +380,8 @@ void ike_timer_sa_resumed(struct ike_sa *sa)
 		return;
 	resumed(sa->ike, &sa->t_rekey);
 	resumed(sa->ike, &sa->t_expire);
+	if (!mono_is_never(sa->reauth_at))
+		set(sa->ike, &sa->t_reauth, sa->reauth_at);
 	sa->last_life = sa->ike->now;
 	if (watches(sa))
 		arm(sa->ike, &sa->t_dpd, sa->tunnel->cfg.dpd_interval);
@@ -376,6 +396,7 @@ void ike_timer_sa_stop(struct ike_sa *sa)
 	ike_timer_stop(ike, &sa->t_half_open);
 	ike_timer_stop(ike, &sa->t_rekey);
 	ike_timer_stop(ike, &sa->t_expire);
+	ike_timer_stop(ike, &sa->t_reauth);
 	ike_timer_stop(ike, &sa->t_dpd);
 	ike_timer_stop(ike, &sa->t_keepalive);
 	ike_timer_stop(ike, &sa->t_reassembly);
@@ -601,6 +622,7 @@ static struct ike_tunnel *tunnel_of(const struct ike_timer *t)
 	case IKE_TIMER_HALF_OPEN:
 	case IKE_TIMER_IKE_REKEY:
 	case IKE_TIMER_IKE_EXPIRE:
+	case IKE_TIMER_IKE_REAUTH:
 	case IKE_TIMER_DPD:
 	case IKE_TIMER_KEEPALIVE:
 	case IKE_TIMER_REASSEMBLY:
@@ -624,6 +646,7 @@ static void expire(struct ike_timer *t)
 	case IKE_TIMER_HALF_OPEN: half_open_due(t->owner); break;
 	case IKE_TIMER_IKE_REKEY: ike_rekey_due(t->owner); break;
 	case IKE_TIMER_IKE_EXPIRE: ike_expired(t->owner); break;
+	case IKE_TIMER_IKE_REAUTH: ike_reauth_due(t->owner); break;
 	case IKE_TIMER_DPD: dpd_due(t->owner); break;
 	case IKE_TIMER_KEEPALIVE: keepalive_due(t->owner); break;
 	case IKE_TIMER_CHILD_REKEY: child_rekey_due(t->owner); break;

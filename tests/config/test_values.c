@@ -86,6 +86,7 @@ static void defaults(void **state)
 	assert_true(t->fragmentation);
 	assert_int_equal(t->fragment_size, 1280);
 	assert_false(t->per_worker_sas);
+	assert_int_equal(t->reauth.ns, 0);
 	assert_int_equal(t->nat_keepalive.ns, span_s(20).ns);
 	assert_int_equal(t->df, CONFIG_DF_COPY);
 	assert_false(t->copy_dscp);
@@ -132,6 +133,7 @@ static void overrides(void **state)
 				 "      fragmentation: false\n"
 				 "      fragment_size: 576\n"
 				 "      per_worker_sas: true\n"
+				 "      reauth: 1d\n"
 				 "    local_networks: [0.0.0.0/0]\n"
 				 "    remote_networks: [0.0.0.0/0]\n"
 				 "    static_routes: []\n"
@@ -168,6 +170,7 @@ static void overrides(void **state)
 	assert_false(t1->fragmentation);
 	assert_int_equal(t1->fragment_size, 576);
 	assert_true(t1->per_worker_sas);
+	assert_int_equal(t1->reauth.ns, span_s(86400).ns);
 	assert_int_equal(t1->nat_keepalive.ns, 0);
 	assert_int_equal(t1->rekey_fuzz_percent, 0);
 
