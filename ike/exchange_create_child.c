@@ -259,6 +259,8 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 	/* The peer may have chosen one of ours without PFS, whatever we sent for the others. */
 	if (!terms.error && terms.suite.dh != IKE_DH_NONE && terms.suite.dh != o->group)
 		terms.error = IKE_N_NO_PROPOSAL_CHOSEN;
+	if (!terms.error && old && !ike_terms_cover(&terms, old))
+		terms.error = IKE_N_TS_UNACCEPTABLE;
 	if (terms.error) {
 		ike_terms_report(sa->tunnel, m, &terms, false);
 		ike_create_child_abandon(sa, old, o, &terms);
@@ -351,6 +353,8 @@ static void accept_request(struct ike_sa *sa, const struct ike_msg *m, struct ik
 	struct ike_nonces n;
 
 	ike_terms_answer(sa->tunnel, m, false, &terms);
+	if (!terms.error && old && !ike_terms_cover(&terms, old))
+		terms.error = IKE_N_TS_UNACCEPTABLE;
 	if (terms.error) {
 		ike_terms_report(sa->tunnel, m, &terms, true);
 		refuse(sa, terms.error);

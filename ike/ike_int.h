@@ -755,6 +755,7 @@ void ike_terms_answer(struct ike_tunnel *t, const struct ike_msg *m, bool skip_d
 		      struct ike_terms *out);
 void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh,
 		     struct ike_terms *out);
+bool ike_terms_cover(const struct ike_terms *terms, const struct ike_child *old);
 void ike_terms_offer_sa(struct ike_builder *b, const struct ike_tunnel *t, bool skip_dh,
 			uint32_t spi_in, uint16_t group);
 void ike_terms_offer_ts(struct ike_builder *b, const struct ike_tunnel *t);

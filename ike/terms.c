@@ -95,6 +95,14 @@ void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh
 	memcpy(out->remote_ts, m->tsr.ts, m->tsr.n * sizeof(m->tsr.ts[0]));
 }
 
+/* RFC 7296 2.9.2: what replaces a child must not be narrower, or what it carried would be dropped. */
+bool ike_terms_cover(const struct ike_terms *terms, const struct ike_child *old)
+{
+	return ike_ts_subset(old->local_ts, old->n_local_ts, terms->local_ts, terms->n_local_ts) &&
+	       ike_ts_subset(old->remote_ts, old->n_remote_ts, terms->remote_ts,
+			     terms->n_remote_ts);
+}
+
 void ike_terms_offer_sa(struct ike_builder *b, const struct ike_tunnel *t, bool skip_dh,
 			uint32_t spi_in, uint16_t group)
 {

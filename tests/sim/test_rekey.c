@@ -2,6 +2,7 @@
 /* Scenarios: SAs that succeed one another. The table at the end names them. */
 #include <stdlib.h>
 #include <string.h>
+#include "ike/ike_int.h"
 #include "tests/sim/liar.h"
 #include "tests/sim/scenario.h"
 
@@ -413,7 +414,45 @@ static void nothing_accumulates(struct world *w)
 	must(w, A->n_records == 1 && B->n_records == 1, "records are left");
 }
 
+/* Half of what is configured. */
+static void halve(struct ike_ts *ts)
+{
+	ts->last.b[3] = 127;
+}
+
+/* Requirements: RFC7296-2.9.2-rekey */
+static void a_rekey_does_not_narrow(struct world *w)
+{
+	struct ike_tunnel *t;
+	struct sim_count before, after;
+
+	connect_pair(w);
+	world_run(w, span_s(5));
+	before = count_sas(A, 0);
+	t = ike_tunnel_find(B->ike, 0);
+	halve(&t->cfg.local_ts[0]);
+	/* A responder that would have to narrow refuses, and the old child goes on. */
+	node_event(A, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_ms(500));
+	must(w, count(B, IKE_CNT_TS_UNACCEPTABLE) == 1, "narrowed by the responder");
+	must(w, B->n_events[IKE_HAP_CHILD_REKEYED] == 0, "rekeyed");
+	/* One that narrows all the same is not followed; what it believes to have is deleted. */
+	halve(&TAILQ_FIRST(&t->children)->local_ts[0]);
+	node_event(A, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(2));
+	must(w, A->n_events[IKE_HAP_CHILD_REKEYED] == 0, "a narrower child was accepted");
+	after = count_sas(A, 0);
+	must(w, after.live_child == 1 && after.spi_in == before.spi_in, "the old one went");
+	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
+	t->cfg.local_ts[0].last.b[3] = 255;
+	node_event(A, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(20)); /* B refuses for as long as the narrower one lingers */
+	must_settle(w, 60);
+	must(w, A->n_events[IKE_HAP_CHILD_REKEYED] > 0, "not rekeyed when it could be");
+}
+
 static const struct scenario scenarios[] = {
+	{"a rekey does not narrow", a_rekey_does_not_narrow},
 	{"rekeys from both sides lose no packet", rekeys_keep_every_packet},
 	{"slots come back", slots_come_back},
 	{"delete from each side", delete_from_each_side},
