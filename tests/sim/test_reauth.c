@@ -25,7 +25,7 @@ static void make_before_break(struct world *w)
 	nothing_lost(w);
 }
 
-/* RFC 4478 3: the responder says how long, the initiator does it. */
+/* The responder says how long, the initiator does it. Requirements: RFC4478-3-lifetime */
 static void responder_grants(struct world *w)
 {
 	w->esp_period_us = 20000;
@@ -63,7 +63,7 @@ static void ends_in_time(struct world *w)
 	must_settle(w, 165);
 }
 
-/* The end stays where it was, however often the IKE SA is rekeyed. */
+/* The end stays where it was. Requirements: RFC4478-3-end */
 static void rekeys_do_not_prolong(struct world *w)
 {
 	B->cfg[0].reauth = span_s(900);

@@ -71,7 +71,7 @@ static void one_for_each_worker(struct world *w)
 	must(w, A->n_esp_sent - B->n_esp_received <= 4, "packets lost");
 }
 
-/* RFC 9611 3: nothing is done where one end does not say so. */
+/* Nothing is done where one end does not say so. Requirements: RFC9611-3-both */
 static void not_without_the_peer(struct world *w)
 {
 	for (int i = 0; i < 2; i++) {
@@ -86,7 +86,7 @@ static void not_without_the_peer(struct world *w)
 	}
 }
 
-/* RFC 9611 4: who has fewer resources receives on the others and does not send. */
+/* Who has fewer resources receives on the others. Requirements: RFC9611-4-fewer */
 static void different_numbers(struct world *w)
 {
 	use(w, 4, 2);
@@ -144,7 +144,7 @@ static void rekey_collisions(struct world *w)
 	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
 }
 
-/* RFC 9611 5.2: TS_MAX_QUEUE stops it for this IKE SA; nothing else suffers. */
+/* It stops for this IKE SA; nothing else suffers. Requirements: RFC9611-4-enough */
 static void peer_says_enough(struct world *w)
 {
 	use(w, 4, 4);
