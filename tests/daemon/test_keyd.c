@@ -359,6 +359,35 @@ static void bad_delivery_changes_nothing(void **state)
 	keyd_store_fini(&s);
 }
 
+/* RFC 7296 5: an active attacker can search for a key that is short; people are told. */
+/* Requirements: RFC7296-5-psk */
+static void psk_weakness(void **state)
+{
+	static const struct {
+		const char *text;
+		bool weak;
+	} cases[] = {
+		{"01234567", true},
+		{"0123456789abcdefghi", true},
+		{"0123456789abcdefghi\n", true},
+		{"0123456789abcdefghij", false},
+		{"0123456789abcdefghij\n", false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct keyd_keys *k = calloc(1, sizeof(*k));
+		const struct ipc_secret head = {.kind = IPC_SECRET_PSK};
+		char text[KEYD_PROBLEM_MAX];
+		struct sb why = sb_of(text, sizeof(text));
+		const char *weak;
+
+		assert_true(keyd_take(k, &head, (const uint8_t *)cases[i].text,
+				      strlen(cases[i].text), &weak, &why));
+		assert_int_equal(weak != NULL, cases[i].weak);
+		keyd_keys_free(k);
+	}
+}
+
 static void ppk_texts(void **state)
 {
 	static const struct {
@@ -441,6 +470,7 @@ int main(void)
 		cmocka_unit_test(store_follows_the_configuration),
 		cmocka_unit_test(several_keys),
 		cmocka_unit_test(bad_delivery_changes_nothing),
+		cmocka_unit_test(psk_weakness),
 		cmocka_unit_test(ppk_texts),
 		cmocka_unit_test(ppk_mixing),
 	};

@@ -342,6 +342,28 @@ static void test_udp_length(void **state)
 	pair_fini(&p);
 }
 
+/* RFC 7296 2.23: each form is received, whichever the SA sends in. */
+/* Requirements: RFC7296-2.23-both-forms */
+static void test_both_forms(void **state)
+{
+	struct esp_sa_cfg cfg[2] = {cfg_of(&suite_rows[0]), cfg_of(&suite_rows[0])};
+	struct pair p[2];
+	struct buf b;
+
+	cfg[1].udp_encap = true;
+	for (int i = 0; i < 2; i++)
+		pair_init(&p[i], &cfg[i], &esp_backend_openssl, &esp_backend_openssl);
+	for (int i = 0; i < 2; i++) {
+		buf_inner4(&b, 61);
+		assert_drop(encap_one(&p[i], &b), ESP_DROP_OK);
+		assert_int_equal(b.pkt.data[9], i ? ESP_PROTO_UDP : 50);
+		assert_drop(decap_one(&p[1 - i], &b), ESP_DROP_OK);
+		assert_int_equal(b.pkt.size, 61);
+	}
+	for (int i = 0; i < 2; i++)
+		pair_fini(&p[i]);
+}
+
 /* Outer packet as hex would be long-winded: proto, ESP bytes, and whether there is an SPI. */
 static void test_peek(void **state)
 {
@@ -500,11 +522,12 @@ static void test_wrong_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_payloads),     cmocka_unit_test(test_empty_payload),
-		cmocka_unit_test(test_garbage),      cmocka_unit_test(test_truncate_and_flip),
-		cmocka_unit_test(test_outer_flips),  cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_udp_length),   cmocka_unit_test(test_peek),
-		cmocka_unit_test(test_mixed_bursts), cmocka_unit_test(test_wrong_key),
+		cmocka_unit_test(test_payloads),    cmocka_unit_test(test_empty_payload),
+		cmocka_unit_test(test_garbage),     cmocka_unit_test(test_truncate_and_flip),
+		cmocka_unit_test(test_outer_flips), cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_udp_length),  cmocka_unit_test(test_both_forms),
+		cmocka_unit_test(test_peek),        cmocka_unit_test(test_mixed_bursts),
+		cmocka_unit_test(test_wrong_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
