@@ -212,6 +212,13 @@ def case_per_worker_sas():
         assert len({c["spi_out"] for c in children}) == 3
         assert len(set(resource_slots(pair.a).values())) == 2
         before = resource_slots(pair.a)
+        # A new ike process goes on with each worker's.
+        all_of_them = spis(pair.a), spis(pair.b)
+        for gw in (pair.a, pair.b):
+            kill_ike(gw)
+        time.sleep(0.5)
+        assert (spis(pair.a), spis(pair.b)) == all_of_them
+        assert resource_slots(pair.a) == before
         pair.a.ask("rekey", tunnel="t1")
         wait_for("new slots of both", lambda: sorted(resource_slots(pair.a)) == ["1", "2"] and
                  not set(resource_slots(pair.a).values()) & set(before.values()), 20)
@@ -607,8 +614,8 @@ for i in range(10):
     s.sendto(b'\\xff', to)                                  # keepalive
     s.sendto(b'\\x12\\x34\\x56\\x78' + bytes(60), to)       # ESP
     s.sendto(b'\\0\\0', to)                                 # too short for the marker
-    s.sendto(bytes(4000), to)                               # longer than any message
-    s.sendto(bytes(4000), ('192.0.2.2', 500))
+    s.sendto(bytes(20000), to)                              # longer than any message
+    s.sendto(bytes(20000), ('192.0.2.2', 500))
     s.sendto(b'', ('192.0.2.2', 500))
 random.seed(7)
 for i in range(2000):
