@@ -445,9 +445,10 @@ void ike_tunnel_drop(struct ike_tunnel *t)
 	ike_touch(t);
 	ike_table_remove(&t->ike->by_number, &t->by_number);
 	ike_table_remove(&t->ike->by_addresses, &t->by_addresses);
+	/* First of all, or the end of a handshake in progress would begin the next one. */
+	t->wanted = false;
 	shut(t, "the tunnel was removed", false);
 	t->removed = true;
-	t->wanted = false;
 	ike_tunnel_note(t);
 }
 

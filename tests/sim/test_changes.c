@@ -67,6 +67,25 @@ static void removed_tunnel(struct world *w)
 	must_settle(w, 10);
 }
 
+/* In the middle of each message of a handshake: nothing of the old tunnel goes on. */
+static void removed_while_connecting(struct world *w)
+{
+	for (unsigned gap = 0; gap < 8000; gap += 500) {
+		world_fini(w);
+		world_init(w, gap);
+		B->limits.cookie_threshold = 0;
+		must(w, world_start(w), "no start");
+		world_run(w, span_us(gap));
+		node_remove_tunnel(A, 0);
+		if (gap % 1000) {
+			world_run(w, span_s(100));
+			must(w, both_empty(w), "a removed tunnel came back");
+		}
+		node_set_tunnel(A, 0);
+		must_settle(w, 100);
+	}
+}
+
 static void harmless_change(struct world *w)
 {
 	connect_pair(w);
@@ -92,6 +111,7 @@ static const struct scenario scenarios[] = {
 	{"one child at a time", one_child_at_a_time},
 	{"the dataplane refuses", dataplane_refuses},
 	{"a removed tunnel", removed_tunnel},
+	{"a tunnel that is removed while it connects", removed_while_connecting},
 	{"a change that SAs can live with", harmless_change},
 	{"a change that they cannot", change_that_restarts},
 };
