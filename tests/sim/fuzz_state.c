@@ -391,6 +391,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n_recorded = 0;
 	world_init(w, start >> 4);
 	w->esp_period_us = 0;
+	w->verbose = getenv("SIM_VERBOSE") != NULL;
 	for (int i = 0; i < SIM_NODES; i++) {
 		w->node[i].kem = SIM_KEM_FAKE;
 		w->node[i].cfg[1] = w->node[i].cfg[0]; /* as it was; n_tunnels stays 1 */
