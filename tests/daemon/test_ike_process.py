@@ -596,7 +596,7 @@ def case_watchdog():
 
 def inject(script):
     """Runs a few lines of Python with a UDP socket `s` in the namespace of a, towards b."""
-    code = ("import os, random, socket\n"
+    code = ("import os, random, socket, time\n"
             "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
             "s.bind(('192.0.2.1', 0))\n" + script)
     subprocess.run(["ip", "netns", "exec", SPACES[0], sys.executable, "-c", code], check=True)
@@ -617,6 +617,7 @@ for i in range(10):
     s.sendto(bytes(20000), to)                              # longer than any message
     s.sendto(bytes(20000), ('192.0.2.2', 500))
     s.sendto(b'', ('192.0.2.2', 500))
+    time.sleep(0.05)                                        # they must not fill its buffer
 random.seed(7)
 for i in range(2000):
     n = random.randrange(1, 400)
