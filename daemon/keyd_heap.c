@@ -35,8 +35,10 @@ static void *heap_realloc(void *p, size_t size, const char *file, int line)
 	new = malloc(size);
 	if (!new)
 		return NULL;
-	memcpy(new, p, old < size ? old : size);
-	heap_free(p, file, line);
+	if (p) {
+		memcpy(new, p, old < size ? old : size);
+		heap_free(p, file, line);
+	}
 	return new;
 }
 
