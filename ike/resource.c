@@ -122,9 +122,19 @@ static unsigned count(const struct ike_sa *sa)
 
 /* --------------------------------------------------------------- negotiation */
 
+static bool asks_for_common(const struct ike_sa *sa)
+{
+	return sa->req.data && sa->req.task == IKE_TASK_NEW_CHILD && sa->req.offer &&
+	       !sa->req.offer->resource;
+}
+
 bool ike_resource_accept(struct ike_sa *sa, const struct ike_msg *m, struct ike_terms *terms)
 {
-	if (!has_common(sa)) /* whatever the peer calls it */
+	/*
+	 * Without a common one it is that, whatever the peer calls it; but who asks for more while our
+	 * request for the common one is open has answered it: the response is late, or lost.
+	 */
+	if (!has_common(sa) && !(names_resource(m) && asks_for_common(sa)))
 		return true;
 	if (!terms->grouped) /* RFC 9611 3: nobody said that there may be more */
 		return !names_resource(m);

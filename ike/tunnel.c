@@ -159,6 +159,19 @@ bool ike_tunnel_has_child(const struct ike_tunnel *t)
 	return false;
 }
 
+/* RFC 9611 3: those of single workers, which are nothing without the common one. */
+static bool has_others(const struct ike_sa *sa)
+{
+	const struct ike_child *c;
+
+	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
+	{
+		if (c->sa == sa && c->resource && ike_child_live(c))
+			return true;
+	}
+	return false;
+}
+
 void ike_tunnel_run(struct ike_tunnel *t)
 {
 	struct ike *ike = t->ike;
@@ -168,7 +181,7 @@ void ike_tunnel_run(struct ike_tunnel *t)
 		return;
 	if (sa) {
 		if (ike_tunnel_has_child(t) || sa->redirected ||
-		    !(t->wanted || sa->origin_initiator))
+		    !(t->wanted || sa->origin_initiator || has_others(sa)))
 			return;
 		if (!mono_reached(ike->now, t->child_not_before)) {
 			ike_timer_tunnel_retry(t);

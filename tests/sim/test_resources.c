@@ -86,6 +86,22 @@ static void not_without_the_peer(struct world *w)
 	}
 }
 
+/* RFC 7296 2.8: who answers sends by the common one until the other surely receives on the new one. */
+static void slow_to_install(struct world *w)
+{
+	uint64_t lost; /* before the common one stood at both ends */
+
+	use(w, 2, 2);
+	A->dp_delay_us = 150000;
+	must(w, world_start(w), "no start");
+	must(w, world_until(w, both_up, span_s(5)), "not up");
+	lost = B->n_esp_sent - A->n_esp_received;
+	must_have(w, 3, 10);
+	world_run(w, span_s(10));
+	must(w, own_slots(A) == 2 && own_slots(B) == 2, "a worker has none of its own");
+	must(w, B->n_esp_sent - A->n_esp_received <= lost + 4, "packets lost");
+}
+
 /* Who has fewer resources receives on the others. Requirements: RFC9611-4-fewer */
 static void different_numbers(struct world *w)
 {
@@ -232,6 +248,7 @@ static const struct scenario {
 	{"one for each worker", one_for_each_worker},
 	{"not without the peer", not_without_the_peer},
 	{"different numbers", different_numbers},
+	{"slow to install", slow_to_install},
 	{"responder has more", responder_has_more},
 	{"rekeys", rekeys},
 	{"rekey collisions", rekey_collisions},
