@@ -206,6 +206,23 @@ static void draw_auth(struct world *w)
 		draw_ppk(w, &r);
 }
 
+/* In an eighth of the worlds each worker has SAs of its own, if the other end agrees. */
+static void draw_workers(struct world *w)
+{
+	struct rng r = {w->seed * 0xaef17502108ef2d9u + 11};
+
+	if (rng_below(&r, 8))
+		return;
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct sim_node *n = &w->node[i];
+		const bool wants = rng_below(&r, 8) > 0;
+
+		n->n_workers = 1 + (unsigned)rng_below(&r, SIM_WORKERS);
+		for (size_t t = 0; t < SIM_TUNNELS; t++)
+			n->cfg[t].per_resource = wants;
+	}
+}
+
 void chaos_configure(struct world *w)
 {
 	const bool short_lives = pick(w, 2), quick_dpd = pick(w, 3) == 0;
@@ -239,4 +256,5 @@ void chaos_configure(struct world *w)
 	w->esp_period_us = 25000;
 	draw_mobility(w);
 	draw_auth(w);
+	draw_workers(w);
 }

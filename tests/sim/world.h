@@ -297,6 +297,8 @@ bool both_empty(struct world *w); /* not one SA */
 bool settled(struct world *w);
 /* Likewise, with so many child pairs. */
 bool settled_with(struct world *w, unsigned n_children);
+/* Likewise, with one for each worker where both ends want that. */
+bool settled_as_configured(struct world *w);
 
 struct sim_count {
 	unsigned ike, live_ike, child, live_child;
