@@ -497,6 +497,11 @@ void codec_request(struct ike_codec *c, struct ike *ike, struct ike_request *req
 	codec_version(c);
 	if (x->offer && req->offer)
 		codec_u32(c, &req->offer->resource);
+	codec_version(c);
+	if (follow && req->offer && req->offer->follow) {
+		codec_bool(c, &req->offer->follow->terms.grouped);
+		codec_u32(c, &req->offer->follow->terms.resource);
+	}
 }
 
 void codec_response(struct ike_codec *c, struct ike_sa *sa)
