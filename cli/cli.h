@@ -55,6 +55,7 @@ int cli_doctor(const struct cli_args *a);
 int cli_up(const struct cli_args *a);
 int cli_down(const struct cli_args *a);
 int cli_rekey(const struct cli_args *a);
+int cli_redirect(const struct cli_args *a);
 int cli_reload(const struct cli_args *a);
 int cli_events(const struct cli_args *a);
 int cli_check(const struct cli_args *a);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* commands: up, down, rekey, reload, events. */
+/* commands: up, down, rekey, redirect, reload, events. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +152,31 @@ int cli_rekey(const struct cli_args *a)
 out:
 	json_decref(params);
 	json_decref(followed);
+	json_decref(result);
+	cli_close(c);
+	return r;
+}
+
+int cli_redirect(const struct cli_args *a)
+{
+	const bool off = strcmp(a->words[1], "off") == 0;
+	struct cli_client *c = cli_connect(a);
+	json_t *params = c ? tunnel_params(a) : NULL, *to, *result = NULL;
+	int r = CLI_ERROR;
+
+	if (!params)
+		goto out;
+	to = json_string(a->words[1]);
+	if (!to) {
+		(void)cli_fail(a, "bad-params", "'%s' is no address", a->words[1]);
+		goto out;
+	}
+	json_object_set_new(params, "to", to);
+	result = cli_call(c, a, "redirect", json_incref(params));
+	if (result)
+		r = done(a, off ? "no longer redirected" : "redirecting its peer");
+out:
+	json_decref(params);
 	json_decref(result);
 	cli_close(c);
 	return r;

@@ -101,6 +101,23 @@ static void check_addresses(struct config_parse *p, const struct config_node *ma
 			     "remote_address is our own local_address; write the peer's");
 }
 
+static void check_additional(struct config_parse *p, const struct config_tunnel_work *w)
+{
+	const struct config_tunnel *t = &w->t;
+	char buf[IP_ADDR_STRLEN];
+	size_t i;
+
+	for (i = 0; i < t->n_additional; i++)
+		if (ip_equal(&t->additional[i], &t->local))
+			config_error(&p->diag, w->at_additional,
+				     "additional_addresses has the local_address %s too; leave it "
+				     "out there",
+				     ip_format(&t->local, buf));
+	if (t->n_additional && !t->mobike)
+		config_warning(&p->diag, w->at_additional,
+			       "additional_addresses are of no use with 'mobike: false'");
+}
+
 /* RFC 7296 3.5: identities are not empty. */
 static void check_id(struct config_parse *p, const struct config_node *map,
 		     const struct config_node *at, const char *id)
@@ -133,6 +150,7 @@ void config_check_tunnel(struct config_parse *p, const struct config_node *map,
 
 	check_times(p, map, w);
 	check_addresses(p, map, w);
+	check_additional(p, w);
 	check_id(p, map, w->at_local_id, t->local_id);
 	check_id(p, map, w->at_remote_id, t->remote_id);
 	if (t->replay_window % 64)

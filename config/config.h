@@ -101,10 +101,11 @@ enum config_pq {
 	CONFIG_PQ_REQUIRE,
 };
 
-#define CONFIG_MAX_FILES  32   /* of one tunnel */
-#define CONFIG_PATHS_SIZE 2048 /* of all their names together */
-#define CONFIG_ID_SIZE    256
-#define CONFIG_PPK_ID_MAX 64
+#define CONFIG_MAX_FILES     32   /* of one tunnel */
+#define CONFIG_PATHS_SIZE    2048 /* of all their names together */
+#define CONFIG_ID_SIZE       256
+#define CONFIG_PPK_ID_MAX    64
+#define CONFIG_ADDRESSES_MAX 8 /* of one tunnel, beside local_address */
 
 struct config_file {
 	uint8_t kind;  /* enum config_file_kind */
@@ -142,6 +143,11 @@ struct config_tunnel {
 	enum config_dpd_action dpd_action;
 	enum config_startup startup;
 	bool force_udp_encap;
+	bool mobike;                                     /* RFC 4555 */
+	struct ip_addr additional[CONFIG_ADDRESSES_MAX]; /* further local addresses for it */
+	size_t n_additional;
+	bool follow_redirect; /* RFC 5685 */
+	bool childless;       /* RFC 6023: of what we initiate */
 	struct mono_span nat_keepalive;
 	bool fragmentation;
 	uint16_t fragment_size; /* of an IP datagram that carries IKE */

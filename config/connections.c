@@ -66,6 +66,33 @@ void config_handle_inside(struct config_parse *p, const struct config_node *n, v
 	}
 }
 
+void config_handle_additional(struct config_parse *p, const struct config_node *n, void *work)
+{
+	struct config_tunnel *t = &((struct config_tunnel_work *)work)->t;
+	const struct config_node *item;
+	char buf[IP_ADDR_STRLEN];
+	struct ip_addr a;
+	size_t i;
+
+	t->n_additional = 0; /* those of `defaults` are not added to */
+	memset(t->additional, 0, sizeof(t->additional));
+	/* An empty list says: none, whatever stands in `defaults`. */
+	if (n->kind == CONFIG_NODE_LIST && !n->n)
+		return;
+	if (!config_is_list(p, n, CONFIG_ADDRESSES_MAX))
+		return;
+	for (item = n->first; item; item = item->next) {
+		if (!config_get_address(p, item, &a))
+			continue;
+		for (i = 0; i < t->n_additional && !ip_equal(&t->additional[i], &a); i++)
+			;
+		if (i < t->n_additional)
+			config_error(&p->diag, item, "%s is in the list twice", ip_format(&a, buf));
+		else
+			t->additional[t->n_additional++] = a;
+	}
+}
+
 /* What the keys of a tunnel do not say by themselves. */
 static void complete_tunnel(struct config_tunnel_work *w)
 {
@@ -126,6 +153,7 @@ static void mark_tunnel(struct config_parse *p, const struct config_connection *
 		.interface = w->at_interface,
 		.inside = w->at_inside,
 		.psk_file = w->at_psk_file ? w->at_psk_file : w->at_psk_files,
+		.additional = w->at_additional,
 	};
 }
 

@@ -27,6 +27,7 @@ static const char *const pqs[] = {"off", "prefer", "require", NULL};
 static const char *const auths[] = {"psk", "certificate", "raw-key", NULL};
 static const char *const revocations[] = {"relaxed", "strict", NULL};
 static const char *const encaps[] = {"auto", "force", NULL};
+static const char *const redirects[] = {"refuse", "follow", NULL};
 
 /* The words stand in the order of their enums. */
 static_assert(LOG_LEVEL_ERROR == 0 && LOG_LEVEL_DEBUG == 3, "log_levels");
@@ -248,6 +249,11 @@ static const struct config_key tunnel_keys[] = {
 	{"udp_encapsulation", CONFIG_WORD, .words = encaps, .def = "auto",
 	 TUNNEL(t.force_udp_encap)},
 	{"per_worker_sas", CONFIG_BOOL, .def = "false", TUNNEL(t.per_worker_sas)},
+	{"mobike", CONFIG_BOOL, .def = "true", TUNNEL(t.mobike)},
+	{"additional_addresses", CONFIG_CUSTOM, .handle = config_handle_additional,
+	 TUNNEL_AT(at_additional)},
+	{"redirect", CONFIG_WORD, .words = redirects, .def = "refuse", TUNNEL(t.follow_redirect)},
+	{"childless", CONFIG_BOOL, .def = "false", TUNNEL(t.childless)},
 };
 static_assert(N(tunnel_keys) <= CONFIG_KEYS_MAX, "the map with the most keys");
 const struct config_map config_tunnel_map = MAP("a tunnel", tunnel_keys);

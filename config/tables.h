@@ -22,6 +22,7 @@ struct config_tunnel_work {
 	const struct config_node *at_ike, *at_ike_lifetime;
 	const struct config_node *at_esp, *at_esp_lifetime, *at_pfs, *at_replay;
 	const struct config_node *at_margin, *at_dpd, *at_dpd_interval, *at_dpd_timeout;
+	const struct config_node *at_additional;
 };
 
 struct config_connection_work {
@@ -75,6 +76,7 @@ void config_handle_remote_networks(struct config_parse *p, const struct config_n
 void config_handle_static_routes(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_later(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_inside(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_additional(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_ike_encr(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_esp_encr(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_id(struct config_parse *p, const struct config_node *n, void *field);

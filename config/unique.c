@@ -284,28 +284,38 @@ static void check_tunnels(struct config_parse *p, struct entries *l)
 	(void)ok; /* reported */
 }
 
+static void check_of_port(struct config_parse *p, const struct config_node *at,
+			  const struct ip_addr *a)
+{
+	const struct config_marks *m = p->marks;
+	char buf[IP_ADDR_STRLEN];
+	size_t j, k;
+
+	if (a->family == IP_NONE)
+		return;
+	for (j = 0; j < m->n_ports; j++)
+		for (k = 0; k < m->ports[j].p->n_addresses; k++)
+			if (ip_equal(&m->ports[j].p->addresses[k].addr, a))
+				return;
+	config_error(&p->diag, at, "no port has the address %s; write one of a port's addresses",
+		     ip_format(a, buf));
+}
+
 /* IKE listens on the addresses of ports, and ESP leaves by them. */
 static void check_local_addresses(struct config_parse *p)
 {
 	const struct config_marks *m = p->marks;
-	char buf[IP_ADDR_STRLEN];
-	size_t i, j, k;
-	bool found;
+	size_t i, j;
 
 	for (j = 0; j < m->n_ports; j++)
 		if (!m->ports[j].addresses || !m->ports[j].p->n_addresses)
 			return; /* reported; we do not know them all */
 	for (i = 0; i < m->n_tunnels && m->n_ports; i++) {
-		const struct ip_addr *local = &m->tunnels[i].t->local;
+		const struct config_tunnel_mark *k = &m->tunnels[i];
 
-		found = local->family == IP_NONE;
-		for (j = 0; j < m->n_ports; j++)
-			for (k = 0; k < m->ports[j].p->n_addresses; k++)
-				found = found || ip_equal(&m->ports[j].p->addresses[k].addr, local);
-		if (!found)
-			config_error(&p->diag, m->tunnels[i].local,
-				     "no port has the address %s; write one of a port's addresses",
-				     ip_format(local, buf));
+		check_of_port(p, k->local, &k->t->local);
+		for (j = 0; j < k->t->n_additional; j++)
+			check_of_port(p, k->additional, &k->t->additional[j]);
 	}
 }
 

@@ -161,6 +161,26 @@ static void begin_rekey(struct control_request *r)
 	control_ask(r, 0, IPC_ROLE_IKE, IPC_QUERY_REKEY, arg, QUERY_TIMEOUT);
 }
 
+static void begin_redirect(struct control_request *r)
+{
+	const char *to = json_string_value(json_object_get(r->params, "to"));
+	char arg[CONFIG_NAME_SIZE + 1 + IP_ADDR_STRLEN], text[IP_ADDR_STRLEN];
+	struct sb s = sb_of(arg, sizeof(arg));
+	const struct config_tunnel *t;
+	struct ip_addr a;
+
+	if (!to || (strcmp(to, "off") != 0 && !ip_parse(to, &a))) {
+		control_fail(r, "bad-params",
+			     "'to' must be the address of another gateway, or \"off\"");
+		return;
+	}
+	t = wanted_tunnel(r);
+	if (!t)
+		return;
+	sb_printf(&s, "%s %s", t->name, strcmp(to, "off") ? ip_format(&a, text) : to);
+	control_ask(r, 0, IPC_ROLE_IKE, IPC_QUERY_REDIRECT, arg, QUERY_TIMEOUT);
+}
+
 /* The reply of the first part, as it is, without what is not an object. */
 static json_t *finish_command(struct control_request *r)
 {
@@ -268,6 +288,7 @@ const struct control_method control_methods[] = {
 	{"up", begin_up, finish_command},
 	{"down", begin_down, finish_command},
 	{"rekey", begin_rekey, finish_command},
+	{"redirect", begin_redirect, finish_command},
 	{"reload", begin_reload, finish_reload},
 	{"events", begin_events, finish_events},
 };

@@ -55,6 +55,23 @@ static void take_sa_event(struct ike_shell *s, enum ike_event_type type,
 	ike_shell_step(s, &ev);
 }
 
+/* The source can be forged: the core bounds what comes of it. */
+static void take_unknown_spi(struct ike_shell *s, const struct dp_sa_event *e)
+{
+	struct ike_event ev = {.type = IKE_EV_UNKNOWN_ESP};
+
+	ike_shell_count(s, IKE_SHELL_CNT_DP_INVALID_SPI);
+	ev.esp.local = translate_ip_endpoint(&e->local);
+	ev.esp.remote = translate_ip_endpoint(&e->remote);
+	ev.esp.spi = e->spi;
+	if (ev.esp.local.addr.family == IP_NONE ||
+	    ev.esp.local.addr.family != ev.esp.remote.addr.family) {
+		ike_shell_count(s, IKE_SHELL_CNT_DP_MALFORMED);
+		return;
+	}
+	ike_shell_step(s, &ev);
+}
+
 static void take_port_event(struct ike_shell *s, const struct dp_port_event *e)
 {
 	char text[64];
@@ -71,8 +88,8 @@ static void take_event(struct ike_shell *s, const struct dp_event *e)
 	case DP_EV_SOFT_EXPIRE: take_sa_event(s, IKE_EV_CHILD_SOFT, &e->sa); return;
 	case DP_EV_HARD_EXPIRE: take_sa_event(s, IKE_EV_CHILD_HARD, &e->sa); return;
 	case DP_EV_PEER_MOVED: take_sa_event(s, IKE_EV_CHILD_MOVED, &e->sa); return;
-	case DP_EV_INVALID_SPI: ike_shell_count(s, IKE_SHELL_CNT_DP_INVALID_SPI); return;
 	case DP_EV_SA: ike_shell_listed(s, &e->listed); return;
+	case DP_EV_INVALID_SPI: take_unknown_spi(s, &e->sa); return;
 	case DP_EV_PORT_LINK: take_port_event(s, &e->port); return;
 	case DP_EV_NONE:
 	case DP_EV_TYPE_END: break;

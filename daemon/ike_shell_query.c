@@ -304,10 +304,44 @@ static void command(struct ike_shell *s, uint64_t id, enum ipc_query_op op, cons
 	ike_shell_reply(s, id, true, json_object());
 }
 
+/* RFC 5685: the tunnel's peer is to go to another gateway, now and whenever it comes. */
+static void redirect(struct ike_shell *s, uint64_t id, char *arg)
+{
+	struct ike_event ev = {.type = IKE_EV_REDIRECT};
+	const char *name = strsep(&arg, " ");
+	const struct ike_tunnel_rec *t = ike_shell_tunnel_named(s, name);
+
+	if (!t) {
+		reply_error(s, id, "no-such-tunnel", "no tunnel is named '%s'", name);
+		return;
+	}
+	if (!arg || (strcmp(arg, "off") != 0 && !ip_parse(arg, &ev.address.addr))) {
+		reply_error(s, id, "bad-params", "an address or 'off' is wanted");
+		return;
+	}
+	if (ev.address.addr.family != IP_NONE && !ip_is_unicast(&ev.address.addr)) {
+		reply_error(s, id, "failed", "%s is not the address of a host", arg);
+		return;
+	}
+	if (ev.address.addr.family != IP_NONE && ev.address.addr.family != t->cfg.local.family) {
+		reply_error(s, id, "failed",
+			    "tunnel '%s' is IPv%u, and its peer would not follow to %s", name,
+			    (unsigned)t->cfg.local.family, arg);
+		return;
+	}
+	if (ip_equal(&ev.address.addr, &t->cfg.local)) {
+		reply_error(s, id, "failed", "%s is this gateway: name another one, or 'off'", arg);
+		return;
+	}
+	ev.address.tunnel = t->cfg.tunnel;
+	ike_shell_step(s, &ev);
+	ike_shell_reply(s, id, true, json_object());
+}
+
 void ike_shell_query(struct ike_shell *s, const struct ipc_msg *msg)
 {
 	struct ipc_query head;
-	char arg[DP_NAME_SIZE + 8];
+	char arg[DP_NAME_SIZE + 1 + IP_ADDR_STRLEN];
 
 	if (msg->h.size < sizeof(head))
 		goto malformed;
@@ -327,6 +361,7 @@ void ike_shell_query(struct ike_shell *s, const struct ipc_msg *msg)
 		else
 			ike_shell_reply(s, msg->h.id, true, ike_shell_explain(s, arg));
 		return;
+	case IPC_QUERY_REDIRECT: redirect(s, msg->h.id, arg); return;
 	case IPC_QUERY_UP:
 	case IPC_QUERY_DOWN:
 	case IPC_QUERY_REKEY: command(s, msg->h.id, (enum ipc_query_op)head.op, arg); return;

@@ -142,6 +142,16 @@ static enum ike_dpd_action dpd_action(enum config_dpd_action a)
 	return IKE_DPD_RESTART;
 }
 
+static void mobility(const struct config_tunnel *t, struct ike_tunnel_cfg *out)
+{
+	static_assert(CONFIG_ADDRESSES_MAX <= IKE_MAX_ADDRESSES, "every address fits");
+	out->mobike = t->mobike;
+	memcpy(out->more_local, t->additional, t->n_additional * sizeof(t->additional[0]));
+	out->n_more_local = t->n_additional;
+	out->redirect = t->follow_redirect;
+	out->childless = t->childless;
+}
+
 bool translate_ike_tunnel(const struct config_connection *c, const struct config_tunnel *t,
 			  struct ike_tunnel_cfg *out, char *why, size_t why_size)
 {
@@ -202,6 +212,7 @@ bool translate_ike_tunnel(const struct config_connection *c, const struct config
 	out->replay_window = t->replay_window;
 	out->fragment_size = t->fragmentation ? t->fragment_size : 0;
 	out->per_resource = t->per_worker_sas;
+	mobility(t, out);
 	return true;
 }
 

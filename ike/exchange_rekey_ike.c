@@ -46,6 +46,7 @@ static void succeed(struct ike_sa *sa, const struct ike_sa *old, const char *rea
 	ike_extend_inherit(sa, old);
 	sa->origin = old->origin;
 	sa->origin_initiator = old->origin_initiator;
+	ike_mobike_established(sa);
 	sa->line_since = old->line_since;
 	sa->auth_until = old->auth_until;
 	sa->reauth_at = old->reauth_at;

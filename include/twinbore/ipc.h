@@ -236,6 +236,7 @@ enum ipc_query_op {
 	IPC_QUERY_UP,           /* argument: tunnel name; the reply of the commands is {} */
 	IPC_QUERY_DOWN,         /* argument: tunnel name */
 	IPC_QUERY_REKEY,        /* argument: tunnel name, or "ike:" and the name for the IKE SA */
+	IPC_QUERY_REDIRECT,     /* argument: tunnel name, a space, an address, or "off" */
 	IPC_QUERY_EXPLAIN, /* argument: tunnel name, or "" for all; array of {name, up, phase, reason,
 			    * since_s, local, remote, layer, heard_s or null, mismatch or null:
 			    * {age_s, layer, what, by_peer, ours, theirs, differs, key, add}} */

@@ -127,6 +127,7 @@ ANSWERS = {
     "up": {"version": 1},
     "down": {"version": 1},
     "rekey": {"version": 1},
+    "redirect": {"version": 1},
     "reload": {"version": 1, "changed": ["site-b-1"], "unchanged": 3},
 }
 

@@ -287,7 +287,7 @@ class Gateway:
                         {"kind": "child", "tunnel": "one-1", "slot": 5, "state": "installed"},
                         {"kind": "child", "tunnel": "one-1", "slot": 4000000}],
                 "ike_counters": {"rx-messages": 3},
-                "up": {}, "down": {}, "rekey": {},
+                "up": {}, "down": {}, "rekey": {}, "redirect": {},
             }
         if "ROUTE" in self.peers:
             self.peers["ROUTE"].answers = {

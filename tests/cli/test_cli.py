@@ -117,16 +117,23 @@ class Output(Case):
         self.assertEqual(self.run_cli("down", "site-b-1"), (0, "site-b-1: going down\n", ""))
         self.assertEqual(self.run_cli("rekey", "site-b-1"), (0, "site-b-1: rekeying\n", ""))
         self.assertEqual(self.run_cli("rekey", "--ike", "site-b-1")[0], 0)
+        self.assertEqual(self.run_cli("redirect", "site-b-1", "192.0.2.9"),
+                         (0, "site-b-1: redirecting its peer\n", ""))
+        self.assertEqual(self.run_cli("redirect", "site-b-1", "off"),
+                         (0, "site-b-1: no longer redirected\n", ""))
+        self.assertEqual(self.run_cli("redirect", "site-b-1")[0], 2)
         self.assertEqual(self.run_cli("reload"), (0, "changed: site-b-1\nunchanged: 3\n", ""))
         self.assertEqual(self.gw.asked, [
             ("up", {"tunnel": "site-b-1"}), ("down", {"tunnel": "site-b-1"}),
             ("rekey", {"tunnel": "site-b-1"}),
-            ("rekey", {"tunnel": "site-b-1", "what": "ike"}), ("reload", {})])
+            ("rekey", {"tunnel": "site-b-1", "what": "ike"}),
+            ("redirect", {"tunnel": "site-b-1", "to": "192.0.2.9"}),
+            ("redirect", {"tunnel": "site-b-1", "to": "off"}), ("reload", {})])
 
     def test_help(self):
         code, out, _ = run("--help")
         self.assertEqual(code, 0)
-        for word in "status show up down rekey reload events check genpsk pki --socket".split():
+        for word in "status show up down rekey redirect reload events check genpsk pki --socket".split():
             self.assertIn(word, out)
         self.assertEqual(run("rekey", "--help")[0], 0)
         self.assertIn("--ike", run("rekey", "-h")[1])

@@ -127,8 +127,14 @@ class Commands(Case):
         c.result("rekey", tunnel="one-1")
         c.result("rekey", tunnel="one-1", what="child")
         c.result("rekey", tunnel="two-1", what="ike")
+        c.result("redirect", tunnel="one-1", to="192.0.2.9")
+        c.result("redirect", tunnel="one-1", to="2001:DB8::0")
+        c.result("redirect", tunnel="one-1", to="off")
         self.assertEqual(self.ike.asked, [("up", "one-1"), ("down", "one-2"), ("rekey", "one-1"),
-                                          ("rekey", "one-1"), ("rekey", "ike:two-1")])
+                                          ("rekey", "one-1"), ("rekey", "ike:two-1"),
+                                          ("redirect", "one-1 192.0.2.9"),
+                                          ("redirect", "one-1 2001:db8::"),
+                                          ("redirect", "one-1 off")])
 
     def test_unknown_tunnel(self):
         e = self.client().error("up", tunnel="one1")
@@ -144,6 +150,9 @@ class Commands(Case):
             self.assertEqual(c.error("up", **params)["code"], "bad-params")
         self.assertEqual(c.error("rekey", tunnel="one-1", what="all")["code"], "bad-params")
         self.assertEqual(c.error("rekey", tunnel="one-1", what=1)["code"], "bad-params")
+        for to in None, 1, "", "gw.example.net", "192.0.2.9 ", "OFF":
+            self.assertEqual(c.error("redirect", tunnel="one-1", to=to)["code"], "bad-params")
+        self.assertEqual(c.error("redirect", tunnel="one1", to="off")["code"], "no-such-tunnel")
         self.assertEqual(c.error("events", follow="yes")["code"], "bad-params")
 
     def test_refusal_is_told(self):

@@ -87,6 +87,10 @@ static void defaults(void **state)
 	assert_int_equal(t->fragment_size, 1280);
 	assert_false(t->per_worker_sas);
 	assert_int_equal(t->reauth.ns, 0);
+	assert_true(t->mobike);
+	assert_int_equal(t->n_additional, 0);
+	assert_false(t->follow_redirect);
+	assert_false(t->childless);
 	assert_int_equal(t->nat_keepalive.ns, span_s(20).ns);
 	assert_int_equal(t->df, CONFIG_DF_COPY);
 	assert_false(t->copy_dscp);
@@ -119,6 +123,7 @@ static void overrides(void **state)
 				 "        local_address: \"2001:db8::1\"\n"
 				 "        remote_address: \"2001:db8::2\"\n"
 				 "        startup: add\n"
+				 "        additional_addresses: []\n"
 				 "        interface: in2\n"
 				 "        inside_addresses: [\"fd00::1/126\", 169.254.1.1/30]\n"
 				 "        esp: {df: set, copy_dscp: true, replay_window: 0}\n"
@@ -134,6 +139,10 @@ static void overrides(void **state)
 				 "      fragment_size: 576\n"
 				 "      per_worker_sas: true\n"
 				 "      reauth: 1d\n"
+				 "      mobike: false\n"
+				 "      additional_addresses: [\"2001:db8::1\"]\n"
+				 "      redirect: follow\n"
+				 "      childless: true\n"
 				 "    local_networks: [0.0.0.0/0]\n"
 				 "    remote_networks: [0.0.0.0/0]\n"
 				 "    static_routes: []\n"
@@ -171,6 +180,12 @@ static void overrides(void **state)
 	assert_int_equal(t1->fragment_size, 576);
 	assert_true(t1->per_worker_sas);
 	assert_int_equal(t1->reauth.ns, span_s(86400).ns);
+	assert_false(t1->mobike);
+	assert_int_equal(t1->n_additional, 1);
+	assert_int_equal(t1->additional[0].family, IP_V6);
+	assert_true(t1->follow_redirect);
+	assert_true(t1->childless);
+	assert_int_equal(t2->n_additional, 0);
 	assert_int_equal(t1->nat_keepalive.ns, 0);
 	assert_int_equal(t1->rekey_fuzz_percent, 0);
 

@@ -118,7 +118,8 @@ def case_up():
         a_ike, b_ike = sas(pair.a, "ike")[0], sas(pair.b, "ike")[0]
         assert a_ike["initiator"] and not b_ike["initiator"]
         assert (a_ike["spi_i"], a_ike["spi_r"]) == (b_ike["spi_i"], b_ike["spi_r"])
-        assert a_ike["local"] == "192.0.2.1:500" and a_ike["remote"] == "192.0.2.2:500", a_ike
+        # RFC 4555 3.3: to port 4500 in any case, so that a NAT may come later.
+        assert a_ike["local"] == "192.0.2.1:4500" and a_ike["remote"] == "192.0.2.2:4500", a_ike
         child = sas(pair.a, "child")[0]
         assert child["spi_out"] == sas(pair.b, "child")[0]["spi_in"]
         assert sorted(child["local_ts"]) == ["10.1.0.0/24", "2001:db8:1::/64"], child
@@ -141,7 +142,73 @@ def case_ipv6():
     with Pair(v6=True) as pair:
         pair.up()
         assert_crosswise(pair)
-        assert sas(pair.a, "ike")[0]["remote"] == "[2001:db8::2]:500"
+        assert sas(pair.a, "ike")[0]["remote"] == "[2001:db8::2]:4500"
+        pair.stop()
+
+
+def case_without_mobike():
+    with Pair(b_more="        mobike: false\n") as pair:
+        pair.up()
+        ike = sas(pair.b, "ike")[0]
+        # Whose initiator has it moves to 4500 before it knows that its peer has not.
+        assert ike["local"] == "192.0.2.2:4500" and not ike["natt"], ike
+        pair.stop()
+    with Pair(a_more="        mobike: false\n") as pair:
+        pair.up()
+        ike = sas(pair.a, "ike")[0]
+        assert ike["local"] == "192.0.2.1:500" and ike["remote"] == "192.0.2.2:500", ike
+        pair.stop()
+
+
+def case_address_changes():
+    """A reload brings another local_address: the SAs stay, the peer follows."""
+    named = "        local_id: a.example.net\n"
+    with Pair(a_more=named, b_more="        remote_id: a.example.net\n") as pair:
+        pair.up()
+        ip("-n", SPACES[0], "addr", "add", "192.0.2.7/24", "dev", "wan")
+        ike, child = sas(pair.a, "ike")[0]["spi_i"], sas(pair.a, "child")[0]["spi_in"]
+        with open(pair.a.config_path, encoding="utf-8") as f:
+            text = f.read()
+        pair.a.write_config(text.replace("192.0.2.1/24", "192.0.2.1/24, 192.0.2.7/24")
+                            .replace("local_address: 192.0.2.1", "local_address: 192.0.2.7"))
+        assert pair.a.ask("reload")["changed"] == ["t1"]
+        wait_for("the peer to follow", lambda: sas(pair.b, "ike")[0]["remote"] == "192.0.2.7:4500")
+        wait_for("its children to follow",
+                 lambda: sas(pair.b, "child")[0]["remote"].startswith("192.0.2.7"))
+        assert [s["spi_i"] for s in sas(pair.a, "ike")] == [ike]
+        assert [s["spi_in"] for s in sas(pair.a, "child")] == [child]
+        assert any(e["kind"] == "peer-moved" for e in pair.b.ask("events")["events"])
+        assert pair.b.ask("show.counters")["ike"]["address-updated"] == 1
+        pair.a.ask("rekey", tunnel="t1")
+        wait_for("a new child SA", lambda: child not in [s["spi_in"] for s in sas(pair.a, "child")], 20)
+        assert_crosswise(pair)
+        pair.stop()
+
+
+def case_redirect():
+    """The responder sends its peer away: one that refuses stays, one that follows goes and finds nobody."""
+    with Pair() as pair:
+        pair.up()
+        for to, code in (("192.0.2.2", "failed"), ("2001:db8::9", "failed"), ("224.0.0.1", "failed"),
+                         ("nowhere", "bad-params")):
+            try:
+                pair.b.ask("redirect", tunnel="t1", to=to)
+                raise AssertionError(to + " was taken")
+            except AskError as e:
+                assert e.code == code, e
+        pair.b.ask("redirect", tunnel="t1", to="192.0.2.9")  # a does not say that it can do that
+        time.sleep(0.5)
+        assert is_up(pair.a)
+        assert any("does not support" in e["text"] for e in pair.b.ask("events")["events"])
+        pair.stop()
+    with Pair(a_more="        redirect: follow\n") as pair:
+        pair.up()
+        pair.b.ask("redirect", tunnel="t1", to="192.0.2.9")
+        wait_for("a to go", lambda: not is_up(pair.a) and not is_up(pair.b))
+        assert pair.a.ask("show.counters")["ike"]["redirected"] == 1
+        assert any(e["kind"] == "redirected" and "192.0.2.9" in e["text"]
+                   for e in pair.a.ask("events")["events"])
+        pair.b.ask("redirect", tunnel="t1", to="off")
         pair.stop()
 
 

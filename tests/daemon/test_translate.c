@@ -282,7 +282,7 @@ static const char text[] = "version: 1\n"
 			   "ports:\n"
 			   "  - name: wan\n"
 			   "    device: {vdev: \"net_null0\"}\n"
-			   "    addresses: [192.0.2.1/24]\n"
+			   "    addresses: [192.0.2.1/24, 192.0.2.2/24]\n"
 			   "connections:\n"
 			   "  - name: c\n"
 			   "    local_networks: [10.1.0.0/24, 2001:db8:1::/64]\n"
@@ -297,10 +297,14 @@ static const char text[] = "version: 1\n"
 			   "        psk_file: /x\n"
 			   "        startup: add\n"
 			   "        udp_encapsulation: force\n"
+			   "        additional_addresses: [192.0.2.2]\n"
+			   "        redirect: follow\n"
+			   "        childless: true\n"
 			   "        dpd: {interval: 7s, timeout: 21s, action: clear}\n"
 			   "      - name: t2\n"
 			   "        local_address: 192.0.2.1\n"
 			   "        remote_address: 198.51.100.2\n"
+			   "        mobike: false\n"
 			   "        psk_file: /x\n";
 
 static struct config *parse(const char *s)
@@ -330,6 +334,11 @@ static void tunnel(void **state)
 	assert_int_equal(cfg.startup, IKE_STARTUP_ADD);
 	assert_int_equal(cfg.encap, IKE_ENCAP_FORCE);
 	assert_int_equal(cfg.dpd_action, IKE_DPD_CLEAR);
+	assert_true(cfg.mobike);
+	assert_int_equal(cfg.n_more_local, 1);
+	assert_true(ip_equal(&cfg.more_local[0], &conn->tunnels[0].additional[0]));
+	assert_true(cfg.redirect);
+	assert_true(cfg.childless);
 	assert_int_equal(span_to_ms(cfg.dpd_interval), 7000);
 	assert_int_equal(cfg.n_local_ts, 2);
 	assert_int_equal(cfg.n_remote_ts, 2);
@@ -343,6 +352,10 @@ static void tunnel(void **state)
 	assert_true(translate_ike_tunnel_equal(&cfg, &again));
 	assert_true(translate_ike_tunnel(conn, &conn->tunnels[1], &again, why, sizeof(why)));
 	assert_false(translate_ike_tunnel_equal(&cfg, &again));
+	assert_false(again.mobike);
+	assert_int_equal(again.n_more_local, 0);
+	assert_false(again.redirect);
+	assert_false(again.childless);
 	assert_int_equal(again.startup, conn->tunnels[1].startup == CONFIG_STARTUP_START
 						? IKE_STARTUP_START
 						: IKE_STARTUP_ADD);

@@ -70,14 +70,44 @@ def cases(tap, sites, p):
         assert report.lost == 0, report
 
 
+def with_mobike(tap, sites, p):
+    """Nobody follows ESP then (RFC 4555 3.8): the initiator asks how it is seen, and says that it moved."""
+    a, b = sites.a, sites.b
+    t = p.names_a[0]
+    with tap.case("MOBIKE: up through the NAT"):
+        wait_both_up(p)
+        assert ping(a.host, a.host4, b.host4)
+    for what in (None, "ike"):
+        with tap.case("MOBIKE: a new mapping" + (" after a rekey" if what else "")) as say, \
+                Stream(a.host, a.host4, b.host, b.host4) as stream:
+            if what:
+                p.b.rekey(p.names_b[0], what)
+            time.sleep(0.7)
+            before, ids = p.b.tunnel(p.names_b[0])["remote"], p.a.ids(t)
+            rebind(sites)
+            until("the peer follows", lambda: p.b.tunnel(p.names_b[0])["remote"] != before, 10)
+            time.sleep(0.5)
+            report = stream.stop()
+            say(report)
+            assert report.gap_ms < 3000, report
+            assert p.a.ids(t) == ids, "the SA was made anew"
+
+
 def main():
     need("ip", "nft", "conntrack", "ethtool", "tcpdump", "ping")
     with World("nat") as world:
         tap = Tap(world)
         sites = two_sites(world, Side(nat=True), Side())
-        p = pair(sites, nat_keepalive="1s", dpd={"interval": "5s", "timeout": "20s", "action": "restart"})
-        with wire.Guard(*sites.wires), p.a, p.b:
-            cases(tap, sites, p)
+        p = pair(sites, nat_keepalive="1s", mobike=False,
+                 dpd={"interval": "5s", "timeout": "20s", "action": "restart"})
+        with wire.Guard(*sites.wires):
+            with p.a, p.b:
+                cases(tap, sites, p)
+            for gw in (p.a, p.b):
+                options = gw.config["connections"][0]["defaults"]
+                options["mobike"], options["dpd"] = True, {"interval": "1s", "timeout": "20s", "action": "restart"}
+            with p.a, p.b:
+                with_mobike(tap, sites, p)
         return tap.done()
 
 

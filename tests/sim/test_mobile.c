@@ -193,6 +193,14 @@ static void mobike_nat(struct world *w)
 	must(w, count_sas(B, 0).remote.port == w->nat_ports[1], "not updated;");
 	must_flow(w);
 	same_sas(w);
+	/* An IKE SA that was rekeyed must find out anew how it is seen: the hash has its SPIs in it. */
+	node_event(A, IKE_EV_REKEY_IKE, 0);
+	world_run(w, span_s(2));
+	net_rebind_nat(w);
+	world_run(w, span_s(8));
+	must(w, count_sas(B, 0).remote.port == w->nat_ports[1], "not updated after a rekey;");
+	must_flow(w);
+	same_sas(w);
 }
 
 /* ------------------------------------------------------------- MOBIKE, with liars */
