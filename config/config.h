@@ -172,7 +172,8 @@ struct config_connection {
 
 struct config {
 	char name[CONFIG_NAME_SIZE];
-	char user[CONFIG_NAME_SIZE]; /* the account of the unprivileged processes */
+	char user[CONFIG_NAME_SIZE];            /* the account of the unprivileged processes */
+	char state_directory[CONFIG_PATH_SIZE]; /* what outlives the gateway's processes */
 	char control_socket[108];
 	char control_group[CONFIG_NAME_SIZE]; /* may use the socket; "" = root only */
 	enum log_level log_level;

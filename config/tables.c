@@ -54,6 +54,7 @@ static const struct config_key gateway_keys[] = {
 	{"name", CONFIG_NAME, .required = true, .hint = "'name: my-gateway'",
 	 .max = CONFIG_NAME_SIZE - 1, ROOT(c.name)},
 	{"user", CONFIG_NAME, .max = CONFIG_NAME_SIZE - 1, .def = "twinbore", ROOT(c.user)},
+	{"state_directory", CONFIG_PATH, .def = "/var/lib/twinbore", ROOT(c.state_directory)},
 	{"control_socket", CONFIG_PATH, .def = "/run/twinbore/control.sock",
 	 ROOT(c.control_socket)},
 	{"control_group", CONFIG_TEXT, ROOT(c.control_group)},

@@ -18,6 +18,7 @@
  */
 #include "daemon/ike_shell.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,16 @@ static void take_config(struct ike_shell *s, struct ipc_msg *msg)
 	child_reloaded(&s->child, why);
 }
 
+static void take_qcd(struct ike_shell *s, struct ipc_msg *msg)
+{
+	static_assert(IPC_QCD_SECRET_SIZE == IKE_QCD_SECRET_SIZE, "it is passed on");
+	if (msg->h.size == IPC_QCD_SECRET_SIZE) {
+		secret_free(s->qcd);
+		s->qcd = secret_from(msg->body, msg->h.size);
+	}
+	bytes_wipe(msg->body, msg->h.size);
+}
+
 static void on_message(void *ctx, struct ipc_msg *msg)
 {
 	struct ike_shell *s = ctx;
@@ -194,6 +205,7 @@ static void on_message(void *ctx, struct ipc_msg *msg)
 	case IPC_RING: ike_shell_take_ring(s, msg); break;
 	case IPC_STATS: ike_shell_take_stats(s, msg); break;
 	case IPC_STORE: ike_shell_take_store(s, msg); break;
+	case IPC_QCD_SECRET: take_qcd(s, msg); break;
 	case IPC_SOCKET:
 		if (!ike_shell_take_socket(s, msg))
 			log_warn("a socket that is not for this process was ignored");
@@ -243,7 +255,14 @@ static void on_start(void *ctx)
 	if (!c || s->keyd < 0 || s->sa.doorbell < 0 || s->sa_events.doorbell < 0)
 		child_fatal(&s->child, "the supervisor did not hand over everything");
 	limits = translate_ike_limits(c);
+	if (s->qcd) {
+		limits.has_qcd_secret = true;
+		memcpy(limits.qcd_secret, secret_data(s->qcd), sizeof(limits.qcd_secret));
+	}
 	s->core = ike_new(&limits, &s->crypto, &s->tracer);
+	bytes_wipe(&limits, sizeof(limits));
+	secret_free(s->qcd);
+	s->qcd = NULL;
 	if (!s->core || !dp_queue_init(&s->dp))
 		child_fatal(&s->child, "out of memory, or of memory that may be locked: raise "
 				       "LimitMEMLOCK");
@@ -361,6 +380,7 @@ int ike_main(void)
 
 	if (s.core)
 		ike_free(s.core);
+	secret_free(s.qcd);
 	ike_out_reset(&s.out);
 	dp_queue_fini(&s.dp);
 	ike_shell_resume_end(&s);

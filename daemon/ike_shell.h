@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include "base/log.h"
+#include "base/secret.h"
 #include "config/config.h"
 #include "daemon/child.h"
 #include "daemon/dp_queue.h"
@@ -94,6 +95,7 @@ struct ike_shell {
 	struct config *config; /* the latest that was carried out */
 	struct ike *core;
 	struct ike_crypto crypto;
+	struct secret *qcd; /* until the core has it */
 	struct ike_out out;
 	struct mono now; /* of this turn */
 

@@ -341,6 +341,8 @@ bool sup_handover(struct supervisor *s, struct sup_child *c)
 		if (!give_socket(s, c, s->sockets[i].kind, &s->sockets[i].fd))
 			return false;
 	}
+	if (c->role == IPC_ROLE_IKE && !sup_qcd_send(s, c))
+		return false;
 	if (c->role == IPC_ROLE_CONTROL &&
 	    (!give_socket(s, c, IPC_SOCKET_CONTROL, &s->control_listen) ||
 	     !give_control_pair(s, c)))

@@ -119,6 +119,8 @@ static void check_fixed(const struct config *a, const struct config *b, char *pr
 	     cpus && a->worker_cpus && a->n_workers == b->n_workers && i < a->n_workers; i++)
 		cpus = a->worker_cpus[i] == b->worker_cpus[i];
 	fixed(strcmp(a->user, b->user) == 0, "gateway.user", problems, size);
+	fixed(strcmp(a->state_directory, b->state_directory) == 0, "gateway.state_directory",
+	      problems, size);
 	fixed(strcmp(a->control_socket, b->control_socket) == 0, "gateway.control_socket", problems,
 	      size);
 	fixed(strcmp(a->control_group, b->control_group) == 0, "gateway.control_group", problems,

@@ -39,8 +39,7 @@ bool sup_user_find(struct supervisor *s)
 	return true;
 }
 
-/* Creates the folders that lead to `path`, without its last part. */
-static bool make_parents(const char *path)
+bool sup_parents_make(const char *path)
 {
 	char dir[SUP_PATH_SIZE];
 
@@ -60,7 +59,7 @@ bool sup_empty_root_make(void)
 {
 	struct stat st;
 
-	if (!make_parents(SUP_EMPTY_ROOT) ||
+	if (!sup_parents_make(SUP_EMPTY_ROOT) ||
 	    (mkdir(SUP_EMPTY_ROOT, 0555) != 0 && errno != EEXIST)) {
 		log_error("cannot create the folder %s: %s", SUP_EMPTY_ROOT, strerror(errno));
 		return false;
@@ -202,7 +201,7 @@ bool sup_control_open(struct supervisor *s)
 
 	if (!find_group(s->config, &gid))
 		return false;
-	if (!make_parents(path)) {
+	if (!sup_parents_make(path)) {
 		log_error("cannot create the folder of %s: %s", path, strerror(errno));
 		return false;
 	}

@@ -13,9 +13,9 @@
  *   - No child outlives the supervisor (PR_SET_PDEATHSIG, end of the channel), none is left a
  *     zombie, and an orderly stop says goodbye to peers before it takes the dataplane down.
  *
- * Files: sup_config (files), sup_sockets (users, ports), sup_child (life cycles), sup_watchdog (those
- * that hang), sup_handover (who gets what), sup_store (what ike keeps), sup_reload, sup_query
- * (control process), sup_notify (service manager).
+ * Files: sup_config (files), sup_sockets (users, ports), sup_qcd (a secret of our own), sup_child (life
+ * cycles), sup_watchdog (those that hang), sup_handover (who gets what), sup_store (what ike keeps),
+ * sup_reload, sup_query (control process), sup_notify (service manager).
  */
 #include "daemon/supervisor.h"
 
@@ -144,7 +144,7 @@ static bool prepare(struct supervisor *s)
 		return false;
 	}
 	return sup_user_find(s) && sup_empty_root_make() && sup_control_open(s) &&
-	       sup_sockets_open(s);
+	       sup_sockets_open(s) && sup_qcd_open(s);
 }
 
 /* A key file of every tunnel stays open, so that keyd can be started again. */
@@ -188,6 +188,7 @@ static void fini(struct supervisor *s)
 	sup_handover_fini(s);
 	sup_store_close(s);
 	sup_secrets_close(&s->secrets);
+	secret_free(s->qcd);
 	for (size_t i = 0; i < SUP_N_SOCKETS; i++) {
 		if (s->sockets[i].fd >= 0)
 			close(s->sockets[i].fd);

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <sys/types.h>
+#include "base/secret.h"
 #include "base/shm.h"
 #include "config/config.h"
 #include "daemon/loop.h"
@@ -97,6 +98,7 @@ struct supervisor {
 	size_t text_size;
 	uint64_t generation;
 	struct sup_secrets secrets;
+	struct secret *qcd; /* RFC 6290 */
 	uid_t uid;
 	gid_t gid;
 
@@ -145,6 +147,13 @@ bool sup_secrets_open(const char *path, const struct config *c, struct sup_secre
 		      char *problems, size_t problems_size);
 void sup_secrets_close(struct sup_secrets *s);
 
+/*
+ * sup_qcd.c: what makes tokens for quick crash detection; from a file, or for this life alone. False
+ * when out of memory.
+ */
+bool sup_qcd_open(struct supervisor *s);
+bool sup_qcd_send(struct supervisor *s, struct sup_child *c);
+
 /* sup_reload.c */
 void sup_reload_begin(struct supervisor *s, bool asked, uint64_t id);
 void sup_reload_answer(struct supervisor *s, struct sup_child *c, const char *text);
@@ -153,6 +162,8 @@ void sup_reload_turn(struct supervisor *s, struct mono now);
 /* sup_sockets.c: each prints what is wrong and what to do. */
 bool sup_user_find(struct supervisor *s);
 bool sup_empty_root_make(void);
+/* Creates the folders that lead to `path`, without its last part. */
+bool sup_parents_make(const char *path);
 bool sup_sockets_open(struct supervisor *s);
 bool sup_control_open(struct supervisor *s);
 void sup_control_remove(struct supervisor *s);

@@ -14,10 +14,11 @@
 #include <stdint.h>
 #include "twinbore/dp_msg.h"
 
-#define IPC_MAGIC      0x54424950u /* "TBIP" */
-#define IPC_CHANNEL_FD 3
-#define IPC_BODY_MAX   61440u
-#define IPC_MAX_FDS    4u
+#define IPC_MAGIC           0x54424950u /* "TBIP" */
+#define IPC_CHANNEL_FD      3
+#define IPC_BODY_MAX        61440u
+#define IPC_MAX_FDS         4u
+#define IPC_QCD_SECRET_SIZE 32u
 
 enum ipc_role {
 	IPC_ROLE_NONE = 0,
@@ -44,6 +45,7 @@ enum ipc_type {
 	IPC_STOP,   /* say goodbye to peers and exit */
 	IPC_STORE, /* fd: where the records of IKE SAs stand; body: u64 size of the map. ike only */
 	IPC_PING,  /* answer with IPC_PONG and the same id: a child that does not is killed */
+	IPC_QCD_SECRET, /* body: IPC_QCD_SECRET_SIZE bytes (RFC 6290 5.1). ike only */
 
 	/* child -> supervisor */
 	IPC_READY,    /* START was carried out */

@@ -54,6 +54,7 @@ static void defaults(void **state)
 	const struct config_tunnel *t = &c->connections[0].tunnels[0];
 
 	assert_string_equal(c->user, "twinbore");
+	assert_string_equal(c->state_directory, "/var/lib/twinbore");
 	assert_string_equal(c->control_socket, "/run/twinbore/control.sock");
 	assert_string_equal(c->control_group, "");
 	assert_int_equal(c->log_level, LOG_LEVEL_INFO);

@@ -70,6 +70,7 @@ gateway:
   name: %(name)s
   user: %(user)s
   control_socket: %(socket)s
+  state_directory: %(folder)s/state
   log: {level: %(level)s, format: text}
 dataplane: {workers: 1, hugepages: off, memory: 256}
 ports:
@@ -87,7 +88,8 @@ connections:
         psk_file: %(psk)s
         startup: %(startup)s
         dpd: {interval: %(dpd)s, timeout: 60s, action: restart}
-%(extra)s""" % dict(parts, name=self.name, socket=self.socket_path, psk=self.psk_path)
+%(extra)s""" % dict(parts, name=self.name, socket=self.socket_path, psk=self.psk_path,
+                     folder=self.folder)
 
     def write_config(self, text):
         with open(self.config_path, "w", encoding="utf-8") as f:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from gateway import AskError, Gateway, wait_for
+from gateway import AskError, Gateway, alive, wait_for
 
 PROGRAM, FAKE_DP = "", ""
 # Of this run alone: several may go on at once.
@@ -210,6 +210,74 @@ def case_redirect():
                    for e in pair.a.ask("events")["events"])
         pair.b.ask("redirect", tunnel="t1", to="off")
         pair.stop()
+
+
+def case_peer_rebooted():
+    """Killed outright, one end says so by a token as soon as it is back (RFC 6290), whatever DPD's interval."""
+    slow = "        dpd: {interval: 30s, timeout: 120s, action: restart}\n"
+    with Pair() as pair:
+        for gw in (pair.a, pair.b):
+            with open(gw.config_path, encoding="utf-8") as f:
+                text = f.read()
+            gw.write_config(re.sub(r"        dpd: .*\n", slow, text))
+            gw.ask("reload")
+        pair.up()
+        path = os.path.join(pair.b.folder, "state", "qcd-b.secret")
+        assert (os.stat(path).st_mode & 0o7777, os.stat(path).st_size) == (0o600, 32)
+        for secret in ("kept", "lost"):
+            ike = sas(pair.a, "ike")[0]["spi_i"]
+            pids = list(pair.b.pids().values())
+            pair.b.process.kill()
+            pair.b.process.wait()
+            wait_for("its processes' end", lambda: not any(alive(p) for p in pids))
+            if secret == "lost":
+                os.unlink(path)
+            pair.b.start()
+            # Anything that is sent gets the token for an answer; nothing else is due for half a minute.
+            begun = time.monotonic()
+            pair.a.ask("rekey", tunnel="t1", what="ike")
+            if secret == "lost":
+                time.sleep(3)
+                counters = pair.a.ask("show.counters")["ike"]
+                assert counters["qcd-token-taken"] == 1 and counters["rx-qcd-token-bad"] > 0, counters
+                assert [s["spi_i"] for s in sas(pair.a, "ike")] == [ike], "a token of another secret was believed"
+                break
+            wait_for("a new IKE SA", lambda: is_up(pair.a) and is_up(pair.b) and
+                     [s["spi_i"] for s in sas(pair.a, "ike")] not in ([ike], []), 10)
+            assert time.monotonic() - begun < 5
+            assert pair.a.ask("show.counters")["ike"]["qcd-token-taken"] == 1
+            assert pair.b.ask("show.counters")["ike"]["qcd-token-sent"] >= 1
+            assert any(e["kind"] == "peer-rebooted" for e in pair.a.ask("events")["events"])
+
+
+def case_qcd_secret():
+    """A file that others can read is not used, and said; a folder that cannot be made is no end either."""
+    with Gateway(PROGRAM, FAKE_DP, "q", SPACES[0]) as gw:
+        folder = os.path.join(gw.folder, "state")
+        path = os.path.join(folder, "qcd-q.secret")
+        os.mkdir(folder)
+        for make in (lambda: write(path, b"x" * 32, 0o644), lambda: write(path, b"x" * 31, 0o600),
+                     lambda: os.symlink("/dev/zero", path), lambda: os.mkdir(path)):
+            make()
+            gw.start()
+            assert "warn" in gw.log() and path in gw.log(), gw.log()
+            assert gw.stop() == 0
+            if os.path.isdir(path):
+                os.rmdir(path)
+            else:
+                os.unlink(path)
+            os.unlink(gw.log_path)
+        os.rmdir(folder)
+        write(folder, b"in the way", 0o600)
+        gw.start()
+        assert "cannot open " + path in gw.log(), gw.log()
+        assert gw.stop() == 0
+
+
+def write(path, data, mode):
+    with open(path, "wb") as f:
+        f.write(data)
+    os.chmod(path, mode)
 
 
 def case_udp_encapsulation():

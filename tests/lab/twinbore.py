@@ -76,6 +76,7 @@ class Twinbore:
         self.config = {
             "version": 1,
             "gateway": {"name": site.name, "user": account(), "control_socket": str(self.socket),
+                        "state_directory": str(self.socket.parent / "state"),
                         "log": {"level": "debug", "format": "text"}},
             "dataplane": {"workers": 1, "hugepages": hugepages, "memory": memory},
             "ports": [self._port("wan", "eth0", [f"{o}/{site.outside_len}" for o in site.outside],
