@@ -350,6 +350,20 @@ static void take_fragment(struct ike_sa *sa, const struct ike_packet *p, struct 
 
 /* ------------------------------------------------------------------ protected */
 
+/* Outside of the window (RFC 6311 5.1), or the first request on what an IKE rekey has made. */
+static void take_id_zero(struct ike_sa *sa, const struct ike_packet *p, struct ike_msg *m,
+			 enum ike_err err)
+{
+	if (err == IKE_OK && ike_sync_request(sa, p, m))
+		return;
+	if (sa->rx_mid == 1)
+		ike_response_repeat(sa, p, false);
+	else if (sa->rx_mid != 0 || sa->busy)
+		ike_count(sa->ike, IKE_CNT_RX_MESSAGE_ID);
+	else
+		take_request(sa, p, m, err);
+}
+
 /* The message id after the ICV: what an outsider sends must not reach the window (2.3). */
 static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct ike_msg *m)
 {
@@ -379,6 +393,8 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 			return;
 		}
 		take_response(sa, p, m, ike_msg_parse_inner(m->sk_next_payload, inner, m));
+	} else if (mid == 0 && sa->agreed.sync && m->h.exchange == IKE_INFORMATIONAL) {
+		take_id_zero(sa, p, m, ike_msg_parse_inner(m->sk_next_payload, inner, m));
 	} else if (mid + 1 == sa->rx_mid) {
 		ike_response_repeat(sa, p, false);
 	} else if (mid != sa->rx_mid || sa->busy) {

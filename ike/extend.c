@@ -62,6 +62,9 @@ void ike_extend_auth_build(struct ike_sa *sa, struct ike_builder *b)
 		ike_mobike_build_addresses(sa, b);
 	}
 	ike_crash_build_token(sa, b);
+	/* RFC 6311 4: likewise. */
+	if (sa->initiator || sa->agreed.sync)
+		flag(b, IKE_N_IKEV2_MESSAGE_ID_SYNC_SUPPORTED);
 	if (!sa->initiator && ike_redirect_due(sa))
 		ike_redirect_build(sa, b);
 }
@@ -70,6 +73,7 @@ void ike_extend_auth_build(struct ike_sa *sa, struct ike_builder *b)
 void ike_extend_auth_seen(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
 {
 	sa->agreed.mobike = sa->tunnel->cfg.mobike && ike_msg_notify(m, IKE_N_MOBIKE_SUPPORTED);
+	sa->agreed.sync = ike_msg_notify(m, IKE_N_IKEV2_MESSAGE_ID_SYNC_SUPPORTED) != NULL;
 	ike_mobike_learn_addresses(sa, p, m);
 	ike_crash_keep_token(sa, m);
 }

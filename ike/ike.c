@@ -6,10 +6,12 @@
  * the time as events and carry out the actions in order; nothing else goes in or out.
  *
  * Files, from the outside in: ike.c (this: entry), dispatch.c (a datagram to its handler), one
- * exchange_*.c for each exchange, window.c (message ids, retransmission), fragment.c and
- * reassembly.c (messages in several datagrams), settle.c (which of two SAs
- * stays), half_open.c (limits and cookies), nat.c, terms.c (what a child is agreed on), child_dp.c
- * (its way into the dataplane), timer.c (when), and the objects: tunnel.c, sa.c, child.c, slot.c.
+ * exchange_*.c for each exchange, window.c (message ids, retransmission), sync.c (ids after a
+ * failover), fragment.c and reassembly.c (messages in several datagrams), settle.c (which of two SAs
+ * stays), half_open.c (limits and cookies), nat.c, extend.c (what both ends can do) with mobike.c,
+ * crash.c and redirect.c, terms.c (what a child is agreed on), child_dp.c (its way into the
+ * dataplane), timer.c (when), save.c, load.c, record.c and resume.c (a process that goes on where
+ * another ended), and the objects: tunnel.c, sa.c, child.c, slot.c.
  *
  * Invariants, beyond those of ike.h
  *   - A handler works on locals and commits after everything has been verified.

@@ -473,6 +473,8 @@ void ike_out_reset(struct ike_out *out); /* wipes keys and records */
 	X(ADDRESS_UPDATED, "address-updated")                                                      \
 	X(ADDRESS_REFUSED, "address-refused")                                                      \
 	X(RX_COOKIE2, "rx-cookie2-bad")                                                            \
+	X(SYNC_ANSWERED, "message-id-sync-answered")                                               \
+	X(RX_SYNC, "rx-message-id-sync-refused")                                                   \
 	X(REDIRECTED, "redirected")                                                                \
 	X(RX_REDIRECT, "rx-redirect-refused")                                                      \
 	X(ACTION_OVERFLOW, "action-overflow")                                                      \

@@ -285,6 +285,7 @@ struct ike_agreed {
 	bool mobike;        /* RFC 4555 */
 	bool redirect;      /* RFC 5685: the peer follows */
 	bool childless;     /* RFC 6023: the responder takes IKE_AUTH without a child */
+	bool sync;          /* RFC 6311: message ids, outside of the window */
 };
 
 struct ike_mobike {
@@ -652,6 +653,10 @@ void ike_response_repeat(struct ike_sa *sa, const struct ike_packet *p, bool fra
 void ike_response_error(struct ike_sa *sa, uint16_t notify, const void *data, size_t size);
 void ike_sa_run(struct ike_sa *sa); /* the next request, if one may go out */
 void ike_window_free(struct ike_sa *sa);
+
+/* ---- sync.c: message ids after a failover of the peer (RFC 6311) */
+#define IKE_MID_LAST 0x7fffff00u /* rekeyed long before the ids run out (RFC 7296 2.2) */
+bool ike_sync_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 
 /* ---- fragment.c: a message as one datagram or several (RFC 7383) */
 #define IKE_FRAGMENTS_SENT  32

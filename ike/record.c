@@ -305,6 +305,7 @@ static void codec_extensions(struct ike_codec *c, struct ike_sa *sa)
 	codec_bool(c, &sa->agreed.mobike);
 	codec_bool(c, &sa->agreed.redirect);
 	codec_bool(c, &sa->agreed.childless);
+	codec_bool(c, &sa->agreed.sync);
 	codec_mobike(c, &sa->mobike);
 	codec_u8(c, &sa->qcd_size);
 	if (sa->qcd_size > sizeof(sa->qcd_token)) {

@@ -21,7 +21,7 @@
 #include "ike/ike_int.h"
 
 #define IKE_RECORD_MAGIC   0x54574953u
-#define IKE_RECORD_VERSION 1
+#define IKE_RECORD_VERSION 2
 #define IKE_RECORD_HEADER  22
 
 enum ike_section {

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
-#define MID_LAST      0x7fffff00u /* rekeyed long before the ids run out (2.2) */
-#define SENT_AS_IT_IS 2           /* times, before we look for a size that gets through */
+#define SENT_AS_IT_IS 2 /* times, before we look for a size that gets through */
 
 struct ike_header ike_header_of(const struct ike_sa *sa, uint8_t exchange, uint32_t mid,
 				bool response)
@@ -87,7 +86,7 @@ bool ike_request_send(struct ike_sa *sa, enum ike_task task, uint8_t exchange,
 	sa->req.child = child;
 	sa->req.offer = offer;
 	transmit(sa);
-	if (sa->tx_mid >= MID_LAST)
+	if (sa->tx_mid >= IKE_MID_LAST)
 		sa->want_rekey = true;
 	return true;
 }

@@ -767,12 +767,110 @@ static void never_gives_up(struct world *w)
 	must(w, world_until(w, settled, span_s(2)), "not at once;");
 }
 
+/* ------------------------------------------------- message ids after a failover */
+
+static struct ike_sa *ike_of(struct sim_node *n)
+{
+	return ike_tunnel_sa(ike_tunnel_find(n->ike, 0));
+}
+
+/* As A's successor: IKEV2_MESSAGE_ID_SYNC with these ids. What B answers stands in `liar.answer`. */
+static bool synchronise(struct world *w, uint32_t nonce, uint32_t send, uint32_t expected,
+			size_t size)
+{
+	struct ike_sa *to = ike_of(B);
+	const struct ike_header h = {.spi_i = to->spi_i,
+				     .spi_r = to->spi_r,
+				     .version = IKE_VERSION_2,
+				     .exchange = IKE_INFORMATIONAL,
+				     .flags = IKE_FLAG_INITIATOR};
+	uint8_t body[4 + 12] = {0, 0, IKE_N_IKEV2_MESSAGE_ID_SYNC >> 8,
+				IKE_N_IKEV2_MESSAGE_ID_SYNC & 0xff};
+	struct liar_inner in = {0};
+	struct wr wr = wr_of(body + 4, 12);
+
+	wr_u32(&wr, nonce);
+	wr_u32(&wr, send);
+	wr_u32(&wr, expected);
+	liar_add(&in, IKE_PL_NOTIFY, 0, body, 4 + size);
+	liar = (struct liar){.from = 0, .exchange = IKE_INFORMATIONAL, .told = 1, .asked = true};
+	liar_install(w, &liar);
+	liar_speak(w, &liar, 0, to, &h, &in);
+	world_run(w, span_ms(200));
+	w->filter = NULL;
+	return liar.answered;
+}
+
+static bool answered_with(uint32_t nonce, uint32_t send, uint32_t expected)
+{
+	const struct liar_payload *p = liar_notify(&liar.answer, IKE_N_IKEV2_MESSAGE_ID_SYNC);
+	uint8_t body[12];
+	struct wr wr = wr_of(body, sizeof(body));
+
+	wr_u32(&wr, nonce);
+	wr_u32(&wr, send);
+	wr_u32(&wr, expected);
+	return p && p->size == 4 + 12 && !memcmp(p->body + 4, body, 12);
+}
+
+static void message_ids(struct world *w)
+{
+	struct ike_sa *a, *b;
+	uint32_t tx, rx;
+
+	w->esp_period_us = 0;
+	connect_pair(w);
+	world_run(w, span_s(1));
+	a = ike_of(A);
+	b = ike_of(B);
+	must(w, a->agreed.sync && b->agreed.sync, "not agreed;");
+	tx = b->tx_mid;
+	rx = b->rx_mid;
+	/* A successor that knows less: it is told. Of which it learnt, B has nothing to change. */
+	must(w, synchronise(w, 7, 0, 0, 12) && answered_with(7, tx, rx), "not told;");
+	must(w, b->tx_mid == tx && b->rx_mid == rx, "back;");
+	/* One that is ahead, to be safe: B follows. */
+	must(w, synchronise(w, 8, rx + 10, tx + 3, 12) && answered_with(8, tx + 3, rx + 10),
+	     "not followed;");
+	must(w, b->tx_mid == tx + 3 && b->rx_mid == rx + 10, "other ids;");
+	a->tx_mid = rx + 10;
+	a->rx_mid = tx + 3;
+	node_event(A, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(2));
+	node_event(B, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(2));
+	must(w, count(A, IKE_CNT_CHILD_REKEYED) >= 2, "no exchange after it;");
+	/* What was recorded comes again: answered, and nothing changes. */
+	tx = b->tx_mid;
+	rx = b->rx_mid;
+	must(w, synchronise(w, 8, 12, 3, 12) && answered_with(8, tx, rx), "not repeated;");
+	must(w, b->tx_mid == tx && b->rx_mid == rx, "a replay changed something;");
+	/* Out of range, of a wrong length: not a word. */
+	must(w, !synchronise(w, 9, 0x80000000u, 0, 12) && !synchronise(w, 9, 0, UINT32_MAX, 12),
+	     "out of range;");
+	must(w, count(B, IKE_CNT_RX_SYNC) == 2, "not counted;");
+	must(w, !synchronise(w, 9, rx, tx, 8) && !synchronise(w, 9, rx, tx, 4), "short;");
+	must(w, b->tx_mid == tx && b->rx_mid == rx, "changed by malformed ones;");
+	/* An IKE SA that a rekey made begins at 0, and can do it as well. */
+	node_event(A, IKE_EV_REKEY_IKE, 0);
+	world_run(w, span_s(2));
+	b = ike_of(B);
+	must(w, b->rx_mid < 3 && b->agreed.sync, "not a new one;");
+	must(w, synchronise(w, 10, 5, 6, 12) && answered_with(10, 6, 5), "not on the new one;");
+	ike_of(A)->tx_mid = 5;
+	ike_of(A)->rx_mid = 6;
+	node_event(B, IKE_EV_REKEY_IKE, 0);
+	world_run(w, span_s(2));
+	same_sas(w);
+}
+
 /* ------------------------------------------------------------------------- table */
 
 static const struct scenario {
 	const char *name;
 	void (*run)(struct world *w);
 } scenarios[] = {
+	{"message ids after a failover (RFC 6311 5.1)", message_ids},
 	{"MOBIKE: the initiator moves (RFC 4555 3.5)", initiator_moves},
 	{"MOBIKE: an event says so", by_event},
 	{"MOBIKE: each message of a move is lost", move_with_loss},
