@@ -14,8 +14,8 @@ static bool available(const struct ike_crypto *crypto, const struct config_alg_l
 	return false;
 }
 
-static void warn(const char *text, size_t size, const struct config_tunnel *t,
-		 struct config_errors *e)
+static void warn(const char *text, size_t size, const struct config_tunnel *t, const char *key,
+		 const char *consequence, struct config_errors *e)
 {
 	struct config_error *w;
 	struct config_place place;
@@ -23,13 +23,21 @@ static void warn(const char *text, size_t size, const struct config_tunnel *t,
 	if (e->n_warnings == CONFIG_MAX_ERRORS)
 		return;
 	w = &e->warnings[e->n_warnings++];
-	w->line = config_locate(text, size, t->name, "ike.pq", &place) ? place.line : t->line;
+	w->line = config_locate(text, size, t->name, key, &place) ? place.line : t->line;
 	w->column = 1;
 	snprintf(w->text, sizeof(w->text),
 		 "tunnel '%s': ML-KEM is not available: this machine's libcrypto is older than "
 		 "OpenSSL 3.5; %s",
-		 t->name,
-		 t->pq == CONFIG_PQ_REQUIRE ? "the tunnel would stay down" : "it goes without");
+		 t->name, consequence);
+}
+
+static void check(const struct ike_crypto *crypto, const char *text, size_t size,
+		  const struct config_tunnel *t, const char *key, enum config_pq pq,
+		  const struct config_alg_list *kems, struct config_errors *e)
+{
+	if (pq != CONFIG_PQ_OFF && !available(crypto, kems))
+		warn(text, size, t, key,
+		     pq == CONFIG_PQ_REQUIRE ? "the tunnel would stay down" : "it goes without", e);
 }
 
 void cli_check_kem(const char *text, size_t size, const struct config *c, struct config_errors *e)
@@ -41,8 +49,8 @@ void cli_check_kem(const char *text, size_t size, const struct config *c, struct
 		for (size_t j = 0; j < c->connections[i].n_tunnels; j++) {
 			const struct config_tunnel *t = &c->connections[i].tunnels[j];
 
-			if (t->pq != CONFIG_PQ_OFF && !available(&crypto, &t->ike_kem))
-				warn(text, size, t, e);
+			check(&crypto, text, size, t, "ike.pq", t->pq, &t->ike_kem, e);
+			check(&crypto, text, size, t, "esp.pq", t->esp_pq, &t->esp_kem, e);
 		}
 	}
 }

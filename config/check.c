@@ -136,6 +136,20 @@ static bool no_pfs(const struct config_tunnel *t)
 	return false;
 }
 
+static void check_pfs(struct config_parse *p, const struct config_tunnel_work *w)
+{
+	const struct config_tunnel *t = &w->t;
+
+	if (no_pfs(t))
+		config_warning(
+			&p->diag, w->at_pfs,
+			"without PFS, who learns the keys of the IKE SA can read all traffic");
+	/* RFC 9370 2.2.4: the additional exchanges follow one in CREATE_CHILD_SA. */
+	if (no_pfs(t) && t->esp_pfs.n == 1 && t->esp_pq == CONFIG_PQ_REQUIRE)
+		config_error(&p->diag, w->at_pfs,
+			     "ML-KEM adds to a group: 'pq: require' of 'esp' needs one in 'pfs'");
+}
+
 /* Names that tunnels without `interface` get: tb<index>. */
 static bool is_kept_interface(const char *name)
 {
@@ -162,10 +176,7 @@ void config_check_tunnel(struct config_parse *p, const struct config_node *map,
 	else if (!t->replay_window)
 		config_warning(&p->diag, w->at_replay,
 			       "without a replay window, recorded packets can be sent again");
-	if (no_pfs(t))
-		config_warning(
-			&p->diag, w->at_pfs,
-			"without PFS, who learns the keys of the IKE SA can read all traffic");
+	check_pfs(p, w);
 	if (is_kept_interface(t->interface))
 		config_error(&p->diag, w->at_interface,
 			     "names like '%s' are kept for tunnels without 'interface'; choose "

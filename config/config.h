@@ -133,7 +133,8 @@ struct config_tunnel {
 	/* Any combination of the lists; integrity goes with ciphers that are no AEAD alone. */
 	struct config_alg_list ike_encr, ike_integ, ike_prf, ike_dh, ike_kem;
 	struct config_alg_list esp_encr, esp_integ, esp_pfs, esp_esn; /* esp_pfs 0: none */
-	enum config_pq pq;
+	struct config_alg_list esp_kem;
+	enum config_pq pq, esp_pq; /* whether ike_kem, esp_kem are used */
 
 	struct mono_span ike_lifetime, child_lifetime, rekey_margin;
 	struct mono_span reauth; /* 0 = never */

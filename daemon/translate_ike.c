@@ -116,20 +116,26 @@ static void algs(struct ike_algs *to, uint8_t type, const struct config_alg_list
 		(void)ike_algs_add(to, type, from->algs[i].id, from->algs[i].bits);
 }
 
+static void additional(struct ike_algs *to, enum config_pq pq, const struct config_alg_list *kems)
+{
+	if (pq != CONFIG_PQ_OFF)
+		algs(to, IKE_TRANSFORM_ADDKE1, kems);
+	if (pq == CONFIG_PQ_PREFER)
+		(void)ike_algs_add(to, IKE_TRANSFORM_ADDKE1, IKE_DH_NONE, 0);
+}
+
 static void all_algs(const struct config_tunnel *t, struct ike_tunnel_cfg *out)
 {
 	algs(&out->ike_algs, IKE_TRANSFORM_ENCR, &t->ike_encr);
 	algs(&out->ike_algs, IKE_TRANSFORM_INTEG, &t->ike_integ);
 	algs(&out->ike_algs, IKE_TRANSFORM_PRF, &t->ike_prf);
 	algs(&out->ike_algs, IKE_TRANSFORM_DH, &t->ike_dh);
-	if (t->pq != CONFIG_PQ_OFF)
-		algs(&out->ike_algs, IKE_TRANSFORM_ADDKE1, &t->ike_kem);
-	if (t->pq == CONFIG_PQ_PREFER)
-		(void)ike_algs_add(&out->ike_algs, IKE_TRANSFORM_ADDKE1, IKE_DH_NONE, 0);
+	additional(&out->ike_algs, t->pq, &t->ike_kem);
 	algs(&out->esp_algs, IKE_TRANSFORM_ENCR, &t->esp_encr);
 	algs(&out->esp_algs, IKE_TRANSFORM_INTEG, &t->esp_integ);
 	algs(&out->esp_algs, IKE_TRANSFORM_DH, &t->esp_pfs);
 	algs(&out->esp_algs, IKE_TRANSFORM_ESN, &t->esp_esn);
+	additional(&out->esp_algs, t->esp_pq, &t->esp_kem);
 }
 
 static enum ike_dpd_action dpd_action(enum config_dpd_action a)

@@ -10,6 +10,7 @@ What is printed is compared with the files in snapshots/; UPDATE=1 writes them a
 import copy
 import ctypes
 import ctypes.util
+import itertools
 import json
 import os
 import pty
@@ -465,10 +466,10 @@ class Check(unittest.TestCase):
         libcrypto = ctypes.CDLL(ctypes.util.find_library("crypto"))
         libcrypto.EVP_KEYMGMT_fetch.restype = ctypes.c_void_p
         has = libcrypto.EVP_KEYMGMT_fetch(None, b"ML-KEM-768", None) is not None
-        for pq, what in (("require", "the tunnel would stay down"), ("prefer", "it goes without"),
-                         ("off", None)):
+        consequences = {"require": "the tunnel would stay down", "prefer": "it goes without", "off": None}
+        for where, (pq, what) in itertools.product(("ike", "esp"), consequences.items()):
             with open(os.path.join(ROOT, "docs/examples/site-a.yaml"), encoding="utf-8") as f:
-                text = f.read().replace("      ike:\n", "      ike:\n        pq: %s\n" % pq, 1)
+                text = f.read().replace("      %s:\n" % where, "      %s:\n        pq: %s\n" % (where, pq), 1)
             line = 1 + text[:text.index("pq: ")].count("\n")
             code, out, _ = self.check(text)
             self.assertEqual(code, 0)

@@ -250,7 +250,8 @@ static void algorithms(void **state)
 		"dh: [31, 14, 2, 5, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 32], pq: prefer, "
 		"pq_kem: [ml-kem-1024, ml-kem-768, ml-kem-512]}\n"
 		"        esp: {encryption: [aes-128-cbc, aes-256-gcm-12, aes-192-gmac], integrity: "
-		"[sha2-384, sha1], pfs: [20, none, 32], esn: [false, true]}\n"
+		"[sha2-384, sha1], pfs: [20, none, 32], esn: [false, true], pq: require, "
+		"pq_kem: [ml-kem-512, ml-kem-1024]}\n"
 		"      - {name: u, local_address: 192.0.2.1, remote_address: 192.0.2.8, psk_file: "
 		"/q}\n");
 	const struct config_tunnel *t = &c->connections[0].tunnels[0];
@@ -265,6 +266,8 @@ static void algorithms(void **state)
 	one_list(&t->esp_integ, "13 2");
 	one_list(&t->esp_pfs, "20 0 32");
 	one_list(&t->esp_esn, "0 1");
+	one_list(&t->esp_kem, "35 37");
+	assert_int_equal(t->esp_pq, CONFIG_PQ_REQUIRE);
 
 	t = &c->connections[0].tunnels[1];
 	one_list(&t->ike_encr, "20-256 20-128 12-256");
@@ -277,6 +280,8 @@ static void algorithms(void **state)
 	one_list(&t->esp_integ, "13 12");
 	one_list(&t->esp_pfs, "31 20 19 14");
 	one_list(&t->esp_esn, "1 0");
+	one_list(&t->esp_kem, "36");
+	assert_int_equal(t->esp_pq, CONFIG_PQ_OFF);
 	config_free(c);
 }
 
