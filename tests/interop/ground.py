@@ -143,9 +143,11 @@ def configure_ours(tb, ground, keys):
         esp_encr, esp_integ, pfs = row.esp
         tunnel = {"name": row.name, "local_address": p.our_local, "remote_address": p.their_public,
                   "local_id": p.our_id, "remote_id": p.their_id, "psk_file": psk, "startup": "add",
-                  "ike": {"encryption": [encr], **({"integrity": [integ]} if integ else {}), "prf": [prf], "dh": [dh]},
+                  "ike": {"encryption": [encr], **({"integrity": [integ]} if integ else {}), "prf": [prf], "dh": [dh],
+                          **({"pq": "require", "pq_kem": [row.kem]} if row.kem else {})},
                   "esp": {"encryption": [esp_encr], **({"integrity": [esp_integ]} if esp_integ else {}),
-                          "pfs": [pfs] if pfs else "none", "esn": [row.esn]},
+                          "pfs": [pfs] if pfs else "none", "esn": [row.esn],
+                          **({"pq": "require", "pq_kem": [row.esp_kem]} if row.esp_kem else {})},
                   "dpd": {"interval": "10s", "timeout": "40s", "action": "clear"}}
         if kinds.of(row):
             tunnel.update(keys.ours(row))
@@ -165,9 +167,9 @@ def configure_theirs(charon, ground, keys):
         charon.connections[row.name] = {
             "version": "2", "mobike": "no", "dpd_delay": "0s", "rekey_time": "0s", "reauth_time": "0s",
             "keyingtries": "1", "local_addrs": p.their_local, "remote_addrs": p.our_public,
-            "proposals": proposal(*row.ike), **row.theirs,
+            "proposals": proposal(*row.ike, row.kem), **row.theirs,
             "local": {**local, "id": p.their_id}, "remote": {**remote, "id": p.our_id},
             "children": {row.name: {
                 "local_ts": ",".join(p.their_networks), "remote_ts": ",".join(p.our_networks), "mode": "tunnel",
                 "rekey_time": "0s", "start_action": "none", "dpd_action": "clear",
-                "esp_proposals": proposal(esp_encr, esp_integ, None, pfs) + ("-esn" if row.esn else ""), **row.child}}}
+                "esp_proposals": proposal(esp_encr, esp_integ, None, pfs, row.esp_kem) + ("-esn" if row.esn else ""), **row.child}}}

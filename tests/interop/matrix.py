@@ -111,16 +111,16 @@ class Trial:
     def chosen(self, rekeyed=False):
         """Both sides show the algorithms of the row; of the child's group only after a rekey."""
         row, name = self.row, self.row.name
-        esp = (row.esp[0], row.esp[1], None, row.esp[2] if rekeyed else None)
+        esp = (row.esp[0], row.esp[1], None) + ((row.esp[2], row.esp_kem) if rekeyed else (None, ""))
         ike, = self.tb.sas(name, "ike")
         child, = (s for s in self.tb.sas(name, "child") if s["state"] != "lingering")
-        self.same("Twinbore's IKE SA", ike, {"suite": tables.shown_by_us(*row.ike)})
-        self.same("Twinbore's child", child, {"suite": tables.shown_by_us(*esp, row.esn)})
+        self.same("Twinbore's IKE SA", ike, {"suite": tables.shown_by_us(*row.ike, row.kem)})
+        self.same("Twinbore's child", child, {"suite": tables.shown_by_us(*esp, esn=row.esn)})
         for side, wanted in (("auth_local", row.auth), ("auth_remote", row.their_auth or row.auth)):
             if not ike[side].startswith(AUTH_SHOWN.get(wanted, wanted)):
                 raise LabError(f"{side} is {ike[side]!r} where it is to be {wanted}")
         sa, = self.ss.sas(name)
-        self.same("strongSwan's IKE SA", sa, tables.shown_by_strongswan(*row.ike))
+        self.same("strongSwan's IKE SA", sa, tables.shown_by_strongswan(*row.ike, row.kem))
         theirs, = (c for c in sa["child-sas"].values() if c["state"] == "INSTALLED")
         self.same("strongSwan's child", theirs, {**tables.shown_by_strongswan(*esp),
                                                  "esn": "1" if row.esn else None})

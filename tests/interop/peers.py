@@ -28,6 +28,11 @@ class Userspace:
         return "esp-in-udp"
 
 
+class Kem(Userspace):
+    """strongSwan 6, which has additional key exchanges; extra finds both programs a system where
+    libcrypto has ML-KEM."""
+
+
 class Kernel:
     """strongSwan 5.9 with the ESP of a Linux kernel, which runs as a process (lab/uml.py)."""
 
@@ -50,4 +55,4 @@ class Kernel:
         return "esp-in-udp" if row.path != "direct" or forced else "esp"
 
 
-PEERS = {"userspace": Userspace, "kernel": Kernel}
+PEERS = {"userspace": Userspace, "kernel": Kernel, "kem": Kem}

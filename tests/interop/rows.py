@@ -15,6 +15,7 @@ DH_NAMES = {2: "modp1024", 5: "modp1536", 14: "modp2048", 15: "modp3072", 16: "m
 # A cipher with its integrity algorithm, for IKE and for ESP.
 CIPHERS = (("aes-128-gcm-16", None), ("aes-256-gcm-16", None), ("aes-128-cbc", "sha2-256"),
            ("aes-256-cbc", "sha2-384"), ("aes-256-cbc", "sha2-512"), ("chacha20-poly1305", None))
+KEMS = ("ml-kem-512", "ml-kem-768", "ml-kem-1024")
 PRF_OF_AEAD = {"aes-128-gcm-16": "sha2-256", "aes-256-gcm-16": "sha2-384", "chacha20-poly1305": "sha2-512"}
 GROUPS = (14, 15, 16, 19, 20, 21, 31)
 AUTHS = ("psk", "rsa", "ecdsa", "ed25519")
@@ -34,7 +35,8 @@ AWS_GROUPS_2 = (2, 5) + AWS_GROUPS_1[1:]
 class Row:
     """One tunnel. `role`: whether Twinbore initiates. `auth`: how Twinbore authenticates, and strongSwan too
     unless `their_auth` says otherwise. `fragments`: who must cut long messages, `ours`, `theirs`, `both`
-    or `none`; empty: whoever wants to. `ours`: keys of our tunnel; `theirs` and
+    or `none`; empty: whoever wants to. `kem` and `esp_kem`: the additional key exchange
+    of the IKE SA and of the child. `ours`: keys of our tunnel; `theirs` and
     `child`: of strongSwan's connection and its child. `steps`: names of further acts (steps.py)."""
 
     name: str
@@ -48,6 +50,8 @@ class Row:
     esn: bool = False
     their_auth: str = ""
     fragments: str = ""
+    kem: str = ""
+    esp_kem: str = ""
     ours: dict = field(default_factory=dict)
     theirs: dict = field(default_factory=dict)
     child: dict = field(default_factory=dict)
@@ -59,7 +63,7 @@ class Row:
     def cells(self):
         auth = self.auth + (f"/{self.their_auth}" if self.their_auth else "")
         more = list(self.steps) + ([f"fragments:{self.fragments}"] if self.fragments else [])
-        return (self.name, self.role, auth, proposal(*self.ike), proposal(self.esp[0], self.esp[1], None, self.esp[2]) +
+        return (self.name, self.role, auth, proposal(*self.ike, self.kem), proposal(self.esp[0], self.esp[1], None, self.esp[2], self.esp_kem) +
                 ("-esn" if self.esn else ""), self.path, self.family, self.ender, " ".join(more))
 
 
@@ -76,7 +80,7 @@ def hash_word(name):
     return "sha" + name.removeprefix("sha2-").removeprefix("sha")
 
 
-def proposal(encr, integ, prf, dh):
+def proposal(encr, integ, prf, dh, kem=""):
     """As swanctl.conf writes it: aes256-sha384-prfsha384-ecp384."""
     parts = [cipher_word(encr)]
     if integ:
@@ -85,12 +89,14 @@ def proposal(encr, integ, prf, dh):
         parts.append("prf" + hash_word(prf))
     if dh:
         parts.append(DH_NAMES[dh])
+    if kem:
+        parts.append("ke1_" + kem.replace("-", ""))
     return "-".join(parts)
 
 
-def shown_by_strongswan(encr, integ, prf, dh):
+def shown_by_strongswan(encr, integ, prf, dh, kem=""):
     """As list-sa shows what was chosen."""
-    shown = {}
+    shown = {"ake1": kem.upper().replace("-", "_") or None}
     if encr == "chacha20-poly1305":
         shown["encr-alg"] = "CHACHA20_POLY1305"
     else:
@@ -112,8 +118,9 @@ def shown_by_strongswan(encr, integ, prf, dh):
     return shown
 
 
-def shown_by_us(encr, integ, prf, dh, esn=False):
+def shown_by_us(encr, integ, prf, dh, kem="", esn=False):
     parts = [encr] + ([integ] if integ else []) + ([f"prf-{prf}"] if prf else []) + ([f"dh-{dh}"] if dh else [])
+    parts += [f"ke1-{kem}"] if kem else []
     return "/".join(parts + (["esn"] if esn else []))
 
 
@@ -260,8 +267,35 @@ def kernel_rows(strength):
     ]
 
 
+def kem_rows():
+    """Additional key exchanges (RFC 9370) with a strongSwan that has them."""
+    rows = [Row(f"{kem}-{role}", role, kem=kem, esp_kem=kem, family=family)
+            for kem in KEMS for role, family in zip(ROLES, FAMILIES)]
+    preferred = {"ike": {"pq": "prefer"}}
+    return rows + [
+        Row("kem-p-384", auth="ecdsa", ike=("aes-256-cbc", "sha2-384", "sha2-384", 20), kem="ml-kem-1024"),
+        Row("kem-p-256", "responder", "rsa", ike=("aes-128-cbc", "sha2-256", "sha2-256", 19), kem="ml-kem-768"),
+        Row("kem-nat", path="nat-ours", kem="ml-kem-768"),
+        Row("kem-nat-theirs", "responder", path="nat-ours", kem="ml-kem-1024", ender="theirs"),
+        Row("kem-fragments", ours={"fragment_size": 256}, kem="ml-kem-1024", fragments="both"),
+        Row("kem-fragments-theirs", "responder", ours={"fragment_size": 256}, kem="ml-kem-1024", fragments="both"),
+        Row("kem-no-fragments", theirs={"fragmentation": "no"}, kem="ml-kem-768", fragments="none"),
+        Row("kem-rekeys", kem="ml-kem-768", esp_kem="ml-kem-768", steps=("many-rekeys",)),
+        Row("kem-child-alone", esp=("aes-128-cbc", "sha2-256", 19), esp_kem="ml-kem-768"),
+        Row("kem-child-alone-theirs", "responder", esp=("chacha20-poly1305", None, 20), esp_kem="ml-kem-512"),
+        Row("kem-child-preferred", kem="ml-kem-768", esp_kem="ml-kem-1024", ours={"esp": {"pq": "prefer"}}),
+        Row("kem-child-without", "responder", kem="ml-kem-768", ours={"esp": {"pq": "prefer"}}),
+        Row("kem-preferred", ours=preferred, kem="ml-kem-768"),
+        Row("kem-preferred-theirs", "responder", ours=preferred, kem="ml-kem-768"),
+        Row("kem-done-without", ours=preferred),
+        Row("kem-done-without-theirs", "responder", ours=preferred),
+    ]
+
+
 def table(peer, full=False):
     if peer == "kernel":
         return kernel_rows(3 if full else 2)
+    if peer == "kem":
+        return kem_rows()
     return (suite_rows(3 if full else 2) + aws_rows(full) + algorithm_rows() + auth_rows() + fragment_rows() +
             feature_rows())
