@@ -71,8 +71,9 @@ struct ike_child *ike_best_child(struct ike_tunnel *t, const struct ike_child *b
 
 	TAILQ_FOREACH(c, &t->children, entry)
 	{
+		/* A worker has the common one in place of one that the peer may not receive on. */
 		if (c != but && c->resource == (but ? but->resource : 0) && usable(c) &&
-		    (!best || trust(c) >= trust(best)))
+		    (!c->resource || trust(c) == 3) && (!best || trust(c) >= trust(best)))
 			best = c;
 	}
 	if (!best || !but || trust(best) == 3)
