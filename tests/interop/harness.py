@@ -44,10 +44,12 @@ def main():
                         assert ping(x.host, x.host6, y.host6)
 
                 with tap.case("rekeys under a stream lose nothing") as say, \
-                        Stream(a.host, a.host4, b.host, b.host4) as stream, wire.Capture(*a.wire) as capture:
+                        wire.Capture(*a.wire) as capture, \
+                        Stream(a.host, a.host4, b.host, b.host4) as stream:
                     for side in (sa, sb):
                         for what in ("child", "child", "ike"):
                             side.rekey(what)
+                    a.host.run(["sleep", "0.2"])
                     report = stream.stop()
                     say(report)
                     assert report.lost == 0
