@@ -5,7 +5,7 @@ within five seconds, in either role, the memory of the process stays bounded, an
 cookies (RFC 7296 2.6).
 
 Usage: flood.py [SECONDS]
-       flood.py send INTERFACE FRAME-FILE SECONDS      (inside a namespace)"""
+       flood.py send INTERFACE FRAME-FILE SECONDS RATE      (inside a namespace)"""
 
 import os
 import random
@@ -42,7 +42,10 @@ def spoofed(frame, rng):
     return rebuild(bytes(head), bytes(body))
 
 
-def send(ifname, path, seconds):
+RATE = 40_000  # requests a second; without it, as many as the machine can make
+
+
+def send(ifname, path, seconds, rate):
     frame = Path(path).read_bytes()
     rng = random.Random(4987)
     frames = [spoofed(frame, rng) for _ in range(FRAMES)]
@@ -58,6 +61,8 @@ def send(ifname, path, seconds):
                 n += 1
             except OSError:
                 refused += 1
+        if rate:
+            time.sleep(max(0, started + (n + refused) / rate - time.monotonic()))
         # Every round has SPIs that were never seen.
         frames = frames[512:] + [f[:ETHER + 28] + rng.randbytes(8) + f[ETHER + 36:] for f in frames[:512]]
     print(f"{n} {n / (time.monotonic() - started):.0f} {refused}", flush=True)
@@ -78,7 +83,7 @@ def first_request(capture):
     raise AssertionError("no IKE_SA_INIT request in the capture")
 
 
-def cases(tap, sites, tb, ss, seconds):
+def cases(tap, sites, tb, ss, seconds, rate):
     a, b = sites.a, sites.b
     pairs = [((a.host, a.host4), (b.host, b.host4)), ((a.host, a.host6), (b.host, b.host6))]
     with tap.case("an honest tunnel, and its first request"):
@@ -92,7 +97,7 @@ def cases(tap, sites, tb, ss, seconds):
     sites.wan.ip("route add blackhole 198.18.0.0/15")  # where the answers to nobody go
     pid = tb.restarts()["ike"][0]
     before, counted = rss_kb(pid), tb.counters()
-    sender = sites.wan.spawn([sys.executable, __file__, "send", a.wan_if, frame, seconds], "flood")
+    sender = sites.wan.spawn([sys.executable, __file__, "send", a.wan_if, frame, seconds, rate], "flood")
     sender.wait_for("ready")
     started = time.monotonic()
     time.sleep(0.5)
@@ -142,9 +147,10 @@ def cases(tap, sites, tb, ss, seconds):
 
 def main():
     if sys.argv[1:2] == ["send"]:
-        send(sys.argv[2], sys.argv[3], float(sys.argv[4]))
+        send(sys.argv[2], sys.argv[3], float(sys.argv[4]), float(sys.argv[5]))
         return 0
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60 if os.environ.get("TWINBORE_FULL") else 6
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60 if os.environ.get("TWINBORE_FULL") else 8
+    rate = 0 if len(sys.argv) > 1 or os.environ.get("TWINBORE_FULL") else RATE
     need("ip", "ethtool", "tcpdump", "charon-systemd", "swanctl")
     with World("flood") as world:
         tap = Tap(world)
@@ -161,7 +167,7 @@ def main():
         del anybody["tunnels"][0]["remote_address"]
         ss.options["retransmit_tries"] = "6"
         with ss, tb:
-            cases(tap, sites, tb, ss, seconds)
+            cases(tap, sites, tb, ss, seconds, rate)
             if tap.n_failed:
                 tap.say(tb.log[-1500:])
         return tap.done()
