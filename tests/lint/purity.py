@@ -22,6 +22,9 @@ BASE = """
     secret_new secret_from secret_clone secret_free secret_size secret_data secret_data_mut
     secret_equal secret_error key_mem_alloc key_mem_free bytes_equal_ct bytes_wipe
     sum_add sum_finish trace
+    path_store_new path_store_free path_store_count path_store_bytes path_intern path_unref path_as_path
+    path_communities path_large_communities path_ext_communities path_cluster_list path_unknown
+    path_has_as path_has_community path_as_path_format
 """.split()
 
 LIBC = """
