@@ -174,9 +174,9 @@ static void round_aead(struct bench *b, uint32_t size, unsigned round, uint64_t 
 		};
 	}
 	t0 = cycles();
-	b->t.backend->seal(b->t.ctx, jobs, b->burst);
+	b->t.aead[0].backend->seal(b->t.aead[0].ctx, jobs, b->burst);
 	t1 = cycles();
-	b->t.backend->open(b->t.ctx, jobs, b->burst);
+	b->t.aead[0].backend->open(b->t.aead[0].ctx, jobs, b->burst);
 	t2 = cycles();
 	for (size_t i = 0; i < b->burst; i++)
 		if (!jobs[i].ok)
@@ -245,16 +245,15 @@ static void bench_init(struct bench *b, const struct esp_backend *backend, uint6
 
 	ts_all(&cfg.ts[0]);
 	b->t = (struct esp_thread){
-		.backend = backend,
-		.ctx = backend->ctx_new(),
+		.aead = {{backend, backend->ctx_new()}},
 		.random = bench_random,
 		.random_arg = seed,
 	};
-	if (!b->t.ctx)
+	if (!b->t.aead[0].ctx)
 		die("no backend context");
 	b->out = esp_out_new(&b->t, &cfg);
 	b->in = esp_in_new(&b->t, &cfg);
-	b->key = backend->key_new(b->t.ctx, &b->suite, b->esn, encr_key, integ_key);
+	b->key = backend->key_new(b->t.aead[0].ctx, &b->suite, b->esn, encr_key, integ_key);
 	b->mem = aligned_alloc(64, N_SETS * b->burst * BUF_SIZE);
 	if (!b->out || !b->in || !b->key || !b->mem)
 		die("no SA");
@@ -265,8 +264,8 @@ static void bench_fini(struct bench *b)
 {
 	esp_out_free(b->out);
 	esp_in_free(b->in);
-	b->t.backend->key_free(b->key);
-	b->t.backend->ctx_free(b->t.ctx);
+	b->t.aead[0].backend->key_free(b->key);
+	b->t.aead[0].backend->ctx_free(b->t.aead[0].ctx);
 	free(b->mem);
 }
 
@@ -277,7 +276,7 @@ static void print_row(const struct bench *b, double r[N_OPS][N_SIZES], bool json
 	esp_suite_format(&b->suite, name);
 	for (size_t op = 0; op < N_OPS; op++) {
 		if (!json) {
-			printf("%-9s %-20s %-5s", b->t.backend->name, name, op_names[op]);
+			printf("%-9s %-20s %-5s", b->t.aead[0].backend->name, name, op_names[op]);
 			for (size_t s = 0; s < N_SIZES; s++)
 				printf(" %8.0f", r[op][s]);
 			/* what the packet costs beyond its cryptography */
@@ -287,7 +286,7 @@ static void print_row(const struct bench *b, double r[N_OPS][N_SIZES], bool json
 			continue;
 		}
 		printf("%s\n    {\"backend\": \"%s\", \"suite\": \"%s\", \"op\": \"%s\"",
-		       *first ? "" : ",", b->t.backend->name, name, op_names[op]);
+		       *first ? "" : ",", b->t.aead[0].backend->name, name, op_names[op]);
 		for (size_t s = 0; s < N_SIZES; s++)
 			printf(", \"%s\": %.1f", size_names[s], r[op][s]);
 		printf("}");

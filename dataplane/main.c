@@ -37,6 +37,7 @@
 #include <rte_lcore.h>
 #include "base/log.h"
 #include "base/secret.h"
+#include "dataplane/aeads.h"
 #include "dataplane/crypto_mem.h"
 #include "dataplane/dp.h"
 #include "dataplane/eal.h"
@@ -108,44 +109,16 @@ static uint32_t max_routes(const struct config *c)
 	return RTE_MIN(ROUTES_LEAST + (c->memory_mb - MIN_MEMORY_MB) * ROUTES_PER_MB, MAX_ROUTES);
 }
 
-/* A context of a backend that may be trusted with packets, or NULL. */
-static void *try_backend(const struct esp_backend *b)
-{
-	void *ctx = b->ctx_new();
-
-	if (ctx && !esp_backend_self_test(b)) {
-		log_error("AEAD backend %s fails its known answers and is not used", b->name);
-		b->ctx_free(ctx);
-		ctx = NULL;
-	}
-	return ctx;
-}
-
-/* The one that the configuration prefers; the next one is there for suites that the first lacks. */
-static bool pick_backend(char *error)
+static bool pick_backends(char *error)
 {
 	const char *want = dp.config->aead_backend;
 
-	for (size_t i = 0; esp_backends[i] && !dp.esp.backend; i++) {
-		if (strcmp(want, "auto") != 0 && strcmp(want, esp_backends[i]->name) != 0)
-			continue;
-		dp.esp.ctx = try_backend(esp_backends[i]);
-		if (dp.esp.ctx)
-			dp.esp.backend = esp_backends[i];
-	}
-	if (!dp.esp.backend) {
+	if (!dp_aeads_pick(dp.esp.aead, want)) {
 		snprintf(error, ERROR_SIZE,
 			 "no AEAD backend '%s' works on this machine: set dataplane.aead_backend: "
 			 "auto",
 			 want);
 		return false;
-	}
-	for (size_t i = 0; esp_backends[i] && !dp.esp.second; i++) {
-		if (esp_backends[i] == dp.esp.backend)
-			continue;
-		dp.esp.second_ctx = try_backend(esp_backends[i]);
-		if (dp.esp.second_ctx)
-			dp.esp.second = esp_backends[i];
 	}
 	dp.esp.random = dp_random_fill;
 	dp.esp.random_arg = &dp.random;
@@ -306,7 +279,7 @@ static bool start(char *error)
 			 DP_STATS_MAX_WORKERS);
 		return false;
 	}
-	return init_watches(error) && pick_backend(error) &&
+	return init_watches(error) && pick_backends(error) &&
 	       dp_eal_init(dp.config, &dp.hugepages, error, ERROR_SIZE) && init_tables(error) &&
 	       init_workers(error) && init_ports(error) && harden(error);
 }
@@ -318,7 +291,7 @@ static void run(void)
 		(void)rte_eal_remote_launch(dp_worker_main, dp.workers[i], dp.workers[i]->lcore);
 	log_info("%u port%s, %u worker%s, %s, AEAD by %s", dp.n_ports, dp.n_ports == 1 ? "" : "s",
 		 dp.n_workers, dp.n_workers == 1 ? "" : "s",
-		 dp.hugepages ? "hugepages" : "no hugepages", dp.esp.backend->name);
+		 dp.hugepages ? "hugepages" : "no hugepages", dp.esp.aead[0].backend->name);
 	dp_supervisor_ready(&dp);
 	dp_manager_run(&dp);
 	__atomic_store_n(&dp.stop, 1, __ATOMIC_RELEASE);
@@ -341,10 +314,7 @@ static void cleanup(void)
 		dp_worker_fini(dp.workers[i]);
 		free(dp.workers[i]);
 	}
-	if (dp.esp.backend)
-		dp.esp.backend->ctx_free(dp.esp.ctx);
-	if (dp.esp.second)
-		dp.esp.second->ctx_free(dp.esp.second_ctx);
+	dp_aeads_fini(dp.esp.aead);
 	dp_fib_fini(&dp.fib);
 	dp_grace_fini(&dp.grace);
 	dp_netlink_fini(&dp.netlink);

@@ -62,7 +62,7 @@ void dp_stats_publish(struct dp *dp)
 	s->n_ports = dp->n_ports;
 	s->tsc_hz = rte_get_tsc_hz();
 	s->started_ns = mono_now().ns;
-	snprintf(s->aead_backend, sizeof(s->aead_backend), "%s", dp->esp.backend->name);
+	snprintf(s->aead_backend, sizeof(s->aead_backend), "%s", dp->esp.aead[0].backend->name);
 	snprintf(s->eal, sizeof(s->eal), "%s, %u MiB, %u worker%s",
 		 dp->hugepages ? "hugepages" : "no hugepages", dp->config->memory_mb, dp->n_workers,
 		 dp->n_workers == 1 ? "" : "s");

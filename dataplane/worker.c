@@ -18,6 +18,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include "base/log.h"
+#include "dataplane/aeads.h"
 #include "dataplane/dp.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/privileges.h"
@@ -46,25 +47,14 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 	dp_random_init(&w->random);
 	snprintf(name, sizeof(name), "dp-in-%u", index);
 	w->in = rte_ring_create(name, DP_WORKER_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
-	w->esp = (struct esp_thread){
-		.backend = dp->esp.backend,
-		.ctx = dp->esp.backend->ctx_new(),
-		.second = dp->esp.second,
-		.second_ctx = dp->esp.second ? dp->esp.second->ctx_new() : NULL,
-		.random = dp_random_fill,
-		.random_arg = &w->random,
-	};
+	w->esp = (struct esp_thread){.random = dp_random_fill, .random_arg = &w->random};
 	w->reassembly = calloc(1, sizeof(*w->reassembly));
-	return w->in && w->out && w->esp.ctx && (w->esp.second_ctx || !w->esp.second) &&
-	       w->reassembly;
+	return dp_aeads_init(w->esp.aead, dp->esp.aead) && w->in && w->out && w->reassembly;
 }
 
 void dp_worker_fini(struct dp_worker *w)
 {
-	if (w->esp.backend)
-		w->esp.backend->ctx_free(w->esp.ctx);
-	if (w->esp.second)
-		w->esp.second->ctx_free(w->esp.second_ctx);
+	dp_aeads_fini(w->esp.aead);
 	dp_reassembly_fini(w);
 	rte_ring_free(w->in);
 	free(w->out);

@@ -102,6 +102,9 @@ struct esp_backend {
 	/* Encrypts and writes ICVs / checks ICVs and decrypts. On a failed open the payload is undefined. */
 	void (*seal)(void *ctx, struct esp_job *jobs, size_t n);
 	void (*open)(void *ctx, struct esp_job *jobs, size_t n);
+
+	/* Fetches what the first packets with the key will read. NULL: nothing worth it. */
+	void (*prefetch)(const struct esp_key *key);
 };
 
 extern const struct esp_backend esp_backend_ipsec_mb;

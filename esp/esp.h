@@ -106,16 +106,21 @@ struct esp_sa_cfg {
 struct esp_out; /* outbound half */
 struct esp_in;  /* inbound half */
 
-/*
- * One thread's tools: a backend with its context, another for the suites that the first does not
- * support (or NULL), and a source of unpredictable CBC IVs. An SA half may be made with one thread's
- * tools and used with another's, if both have the same backends.
- */
-struct esp_thread {
+#define ESP_AEADS_MAX 4
+
+/* A backend with one thread's context of it. */
+struct esp_aead {
 	const struct esp_backend *backend;
 	void *ctx;
-	const struct esp_backend *second;
-	void *second_ctx;
+};
+
+/*
+ * One thread's tools: backends in order of preference, of which each suite gets the first that
+ * supports it, and a source of unpredictable CBC IVs. An SA half may be made with one thread's tools
+ * and used with another's, if both have the same backends.
+ */
+struct esp_thread {
+	struct esp_aead aead[ESP_AEADS_MAX + 1]; /* ends with a backend NULL */
 	/* Fills with unpredictable bytes, for CBC IVs; injected by the shell. */
 	void (*random)(void *arg, uint8_t *out, size_t size);
 	void *random_arg;

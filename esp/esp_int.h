@@ -105,14 +105,21 @@ static inline uint64_t esp_limit(uint64_t limit)
 static inline const struct esp_backend *esp_thread_pick(const struct esp_thread *t,
 							const struct esp_suite *s)
 {
-	if (t->backend->supports(s))
-		return t->backend;
-	return t->second && t->second->supports(s) ? t->second : NULL;
+	const struct esp_aead *a = t->aead;
+
+	while (a->backend && !a->backend->supports(s))
+		a++;
+	return a->backend;
 }
 
+/* b: one of the thread's. */
 static inline void *esp_thread_ctx(const struct esp_thread *t, const struct esp_backend *b)
 {
-	return b == t->backend ? t->ctx : t->second_ctx;
+	const struct esp_aead *a = t->aead;
+
+	while (a->backend != b)
+		a++;
+	return a->ctx;
 }
 
 /* inner.c: the inner header as a router sees it. */

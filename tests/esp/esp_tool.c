@@ -78,11 +78,13 @@ static struct esp_ts ts_all(uint8_t family)
 
 static void set_backend(struct tool *tool, const char *name)
 {
-	tool->t.backend = esp_backend_by_name(name);
-	if (!tool->t.backend)
+	struct esp_aead *a = &tool->t.aead[0];
+
+	a->backend = esp_backend_by_name(name);
+	if (!a->backend)
 		die("backend");
-	tool->t.ctx = tool->t.backend->ctx_new();
-	if (!tool->t.ctx)
+	a->ctx = a->backend->ctx_new();
+	if (!a->ctx)
 		die("backend context");
 }
 
@@ -92,9 +94,9 @@ static void tool_close(struct tool *tool)
 	esp_in_free(tool->in);
 	tool->out = NULL;
 	tool->in = NULL;
-	if (tool->t.backend)
-		tool->t.backend->ctx_free(tool->t.ctx);
-	tool->t.backend = NULL;
+	if (tool->t.aead[0].backend)
+		tool->t.aead[0].backend->ctx_free(tool->t.aead[0].ctx);
+	tool->t.aead[0].backend = NULL;
 }
 
 static void cmd_sa(struct tool *tool, char *args)

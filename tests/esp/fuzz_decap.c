@@ -49,13 +49,14 @@ static struct esp_thread thread_of(unsigned options)
 {
 	static struct esp_thread threads[2];
 	struct esp_thread *t = &threads[options & OPT_OPENSSL ? 1 : 0];
+	struct esp_aead *a = &t->aead[0];
 
-	if (!t->ctx) {
+	if (!a->backend) {
 		check(secret_init());
-		t->backend = options & OPT_OPENSSL ? &esp_backend_openssl : &esp_backend_ipsec_mb;
-		t->ctx = t->backend->ctx_new();
+		a->backend = options & OPT_OPENSSL ? &esp_backend_openssl : &esp_backend_ipsec_mb;
+		a->ctx = a->backend->ctx_new();
 		t->random = fixed_random;
-		check(t->ctx);
+		check(a->ctx);
 	}
 	return *t;
 }
@@ -147,9 +148,10 @@ static void fuzz_payload(struct esp_thread *t, const struct esp_sa_cfg *cfg, con
 	const struct esp_suite *s = &cfg->suite;
 	const uint32_t payload = (size + s->align) / s->align * s->align;
 	const uint32_t total = 20u + 8u + s->iv_size + payload + s->icv_size;
+	const struct esp_aead *a = &t->aead[0];
 	struct esp_in *in = esp_in_new(t, cfg);
 	struct esp_key *key =
-		t->backend->key_new(t->ctx, s, cfg->esn, cfg->encr_key, cfg->integ_key);
+		a->backend->key_new(a->ctx, s, cfg->esn, cfg->encr_key, cfg->integ_key);
 	uint8_t *mem = calloc(1, total);
 	struct esp_pkt p = {.data = mem, .size = total};
 	struct esp_job job = {.key = key, .payload_size = payload};
@@ -166,7 +168,7 @@ static void fuzz_payload(struct esp_thread *t, const struct esp_sa_cfg *cfg, con
 	esp_put32(job.esp + 4, 1);
 	if (size)
 		memcpy(job.esp + 8 + s->iv_size + payload - size, data, size);
-	t->backend->seal(t->ctx, &job, 1);
+	a->backend->seal(a->ctx, &job, 1);
 	check(job.ok);
 	esp_decap(t, in, &p, 1);
 	check_pkt(&p, mem, total);
@@ -176,7 +178,7 @@ static void fuzz_payload(struct esp_thread *t, const struct esp_sa_cfg *cfg, con
 	esp_in_state(in, &st);
 	check(st.seq_high == 1 && st.packets == (p.drop == ESP_DROP_OK));
 	esp_in_free(in);
-	t->backend->key_free(key);
+	a->backend->key_free(key);
 	free(mem);
 }
 

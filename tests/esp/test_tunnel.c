@@ -572,7 +572,6 @@ static bool supports_none(const struct esp_suite *s)
 static void test_second_backend(void **state)
 {
 	struct esp_backend first = esp_backend_ipsec_mb;
-	const struct esp_thread *t;
 	struct pair p;
 
 	first.supports = supports_no_chacha;
@@ -590,8 +589,8 @@ static void test_second_backend(void **state)
 			assert_null(esp_in_new(&p.out_thread, &cfg));
 		}
 		esp_out_free(p.out);
-		p.out_thread.second = &esp_backend_openssl;
-		p.out_thread.second_ctx = esp_backend_openssl.ctx_new();
+		p.out_thread.aead[1] =
+			(struct esp_aead){&esp_backend_openssl, esp_backend_openssl.ctx_new()};
 		p.out = esp_out_new(&p.out_thread, &cfg);
 		p.in = esp_in_new(&p.in_thread, &mirror);
 		assert_non_null(p.out);
@@ -607,14 +606,12 @@ static void test_second_backend(void **state)
 		assert_drop(encap_one(&p, &b), ESP_DROP_OK);
 		esp_decap(&p.out_thread, p.in, &b.pkt, 1);
 		assert_drop(b.pkt.drop, ESP_DROP_OK);
-		t = &p.out_thread;
-		t->second->ctx_free(t->second_ctx);
 		pair_fini(&p);
 	}
 	/* Neither has it. */
 	thread_init(&p.out_thread, &first);
 	first.supports = supports_none;
-	p.out_thread.second = &first;
+	p.out_thread.aead[1] = (struct esp_aead){&first, first.ctx_new()};
 	assert_null(esp_out_new(&p.out_thread, &(struct esp_sa_cfg){0}));
 	thread_fini(&p.out_thread);
 }

@@ -78,17 +78,17 @@ void thread_init(struct esp_thread *t, const struct esp_backend *b)
 	assert_non_null(r);
 	r->s = 0x5eed;
 	*t = (struct esp_thread){
-		.backend = b,
-		.ctx = b->ctx_new(),
+		.aead = {{b, b->ctx_new()}},
 		.random = test_random,
 		.random_arg = r,
 	};
-	assert_non_null(t->ctx);
+	assert_non_null(t->aead[0].ctx);
 }
 
 void thread_fini(struct esp_thread *t)
 {
-	t->backend->ctx_free(t->ctx);
+	for (struct esp_aead *a = t->aead; a->backend; a++)
+		a->backend->ctx_free(a->ctx);
 	free(t->random_arg);
 }
 
