@@ -31,7 +31,7 @@ def members(header: str, struct: str) -> list[str]:
 
 class Record(unittest.TestCase):
     def setUp(self):
-        self.header = (ROOT / 'ike/ike_int.h').read_text()
+        self.header = ''.join((ROOT / f'ike/{name}.h').read_text() for name in ('sa', 'child', 'window'))
         self.record = (ROOT / 'ike/record.c').read_text()
 
     def missing(self, header):
