@@ -45,6 +45,58 @@ out:
 	return ok;
 }
 
+/* ------------------------------------------------------------------- methods */
+
+/* One kind of computation, which several methods share. */
+struct kind {
+	bool (*available)(enum ike_dh method);
+	bool (*generate)(struct ike_openssl *o, struct ike_dh_key *key, uint8_t *public);
+	bool (*derive)(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared);
+};
+
+static bool always(enum ike_dh method)
+{
+	(void)method;
+	return true;
+}
+
+static const struct kind modp = {ike_openssl_modp_available, ike_openssl_modp_new,
+				 ike_openssl_modp_shared};
+static const struct kind ecp = {ike_openssl_ecp_available, ike_openssl_ecp_new,
+				ike_openssl_ecp_shared};
+static const struct kind x25519 = {always, ike_openssl_x25519_new, ike_openssl_x25519_shared};
+static const struct kind x448 = {ike_openssl_x448_available, ike_openssl_x448_new,
+				 ike_openssl_x448_shared};
+static const struct kind kem = {ike_openssl_kem_available, ike_openssl_kem_new,
+				ike_openssl_kem_shared};
+
+static const struct kind *const kinds[] = {
+	[IKE_DH_MODP_1024] = &modp,     [IKE_DH_MODP_1536] = &modp,
+	[IKE_DH_MODP_2048] = &modp,     [IKE_DH_MODP_3072] = &modp,
+	[IKE_DH_MODP_4096] = &modp,     [IKE_DH_MODP_6144] = &modp,
+	[IKE_DH_MODP_8192] = &modp,     [IKE_DH_ECP_256] = &ecp,
+	[IKE_DH_ECP_384] = &ecp,        [IKE_DH_ECP_521] = &ecp,
+	[IKE_DH_MODP_1024_160] = &modp, [IKE_DH_MODP_2048_224] = &modp,
+	[IKE_DH_MODP_2048_256] = &modp, [IKE_DH_CURVE25519] = &x25519,
+	[IKE_DH_CURVE448] = &x448,      [IKE_DH_ML_KEM_512] = &kem,
+	[IKE_DH_ML_KEM_768] = &kem,     [IKE_DH_ML_KEM_1024] = &kem,
+};
+
+static const struct kind *kind_of(enum ike_dh method)
+{
+	return (size_t)method < sizeof(kinds) / sizeof(kinds[0]) ? kinds[method] : NULL;
+}
+
+bool ike_openssl_dh_available(void *ctx, enum ike_dh method)
+{
+	const struct kind *k = kind_of(method);
+
+	(void)ctx;
+	return k && k->available(method);
+}
+
+/* ---------------------------------------------------------------------- keys */
+
 void ike_openssl_dh_free(void *ctx, struct ike_dh_key *key)
 {
 	(void)ctx;
@@ -87,59 +139,6 @@ struct ike_dh_key *ike_openssl_dh_load(void *ctx, enum ike_dh dh, const uint8_t 
 	return key;
 }
 
-bool ike_openssl_dh_available(void *ctx, enum ike_dh method)
-{
-	(void)ctx;
-	switch (method) {
-	case IKE_DH_NONE: return false;
-	case IKE_DH_MODP_1024:
-	case IKE_DH_MODP_1536:
-	case IKE_DH_MODP_2048:
-	case IKE_DH_MODP_3072:
-	case IKE_DH_MODP_4096:
-	case IKE_DH_MODP_6144:
-	case IKE_DH_MODP_8192:
-	case IKE_DH_MODP_1024_160:
-	case IKE_DH_MODP_2048_224:
-	case IKE_DH_MODP_2048_256: return ike_openssl_modp_load();
-	case IKE_DH_ECP_256:
-	case IKE_DH_ECP_384:
-	case IKE_DH_ECP_521: return ike_openssl_ecp_load();
-	case IKE_DH_CURVE25519: return true;
-	case IKE_DH_CURVE448: return ike_openssl_x448_available();
-	case IKE_DH_ML_KEM_512:
-	case IKE_DH_ML_KEM_768:
-	case IKE_DH_ML_KEM_1024: return ike_openssl_kem_available(method);
-	}
-	return false;
-}
-
-static bool generate(struct ike_openssl *o, struct ike_dh_key *key, uint8_t *public)
-{
-	switch (key->desc->id) {
-	case IKE_DH_NONE: break;
-	case IKE_DH_MODP_1024:
-	case IKE_DH_MODP_1536:
-	case IKE_DH_MODP_2048:
-	case IKE_DH_MODP_3072:
-	case IKE_DH_MODP_4096:
-	case IKE_DH_MODP_6144:
-	case IKE_DH_MODP_8192:
-	case IKE_DH_MODP_1024_160:
-	case IKE_DH_MODP_2048_224:
-	case IKE_DH_MODP_2048_256: return ike_openssl_modp_new(o, key, public);
-	case IKE_DH_ECP_256:
-	case IKE_DH_ECP_384:
-	case IKE_DH_ECP_521: return ike_openssl_ecp_new(o, key, public);
-	case IKE_DH_CURVE25519: return ike_openssl_x25519_new(o, key, public);
-	case IKE_DH_CURVE448: return ike_openssl_x448_new(o, key, public);
-	case IKE_DH_ML_KEM_512:
-	case IKE_DH_ML_KEM_768:
-	case IKE_DH_ML_KEM_1024: return ike_openssl_kem_new(o, key, public);
-	}
-	return false;
-}
-
 struct ike_dh_key *ike_openssl_dh_new(void *ctx, enum ike_dh dh, uint8_t *public)
 {
 	const struct ike_dh_desc *desc = ike_dh_desc(dh);
@@ -150,7 +149,8 @@ struct ike_dh_key *ike_openssl_dh_new(void *ctx, enum ike_dh dh, uint8_t *public
 	key = calloc(1, sizeof(*key));
 	if (key)
 		key->desc = desc;
-	if (!key || !ike_openssl_dh_available(ctx, dh) || !generate(ctx, key, public)) {
+	if (!key || !ike_openssl_dh_available(ctx, dh) ||
+	    !kind_of(dh)->generate(ctx, key, public)) {
 		ike_openssl_dh_free(ctx, key);
 		bytes_wipe(public, desc->public_size);
 		return NULL;
@@ -158,38 +158,12 @@ struct ike_dh_key *ike_openssl_dh_new(void *ctx, enum ike_dh dh, uint8_t *public
 	return key;
 }
 
-static bool derive(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared)
-{
-	switch (key->desc->id) {
-	case IKE_DH_NONE: break;
-	case IKE_DH_MODP_1024:
-	case IKE_DH_MODP_1536:
-	case IKE_DH_MODP_2048:
-	case IKE_DH_MODP_3072:
-	case IKE_DH_MODP_4096:
-	case IKE_DH_MODP_6144:
-	case IKE_DH_MODP_8192:
-	case IKE_DH_MODP_1024_160:
-	case IKE_DH_MODP_2048_224:
-	case IKE_DH_MODP_2048_256: return ike_openssl_modp_shared(key, peer, shared);
-	case IKE_DH_ECP_256:
-	case IKE_DH_ECP_384:
-	case IKE_DH_ECP_521: return ike_openssl_ecp_shared(key, peer, shared);
-	case IKE_DH_CURVE25519: return ike_openssl_x25519_shared(key, peer, shared);
-	case IKE_DH_CURVE448: return ike_openssl_x448_shared(key, peer, shared);
-	case IKE_DH_ML_KEM_512:
-	case IKE_DH_ML_KEM_768:
-	case IKE_DH_ML_KEM_1024: return ike_openssl_kem_shared(key, peer, shared);
-	}
-	return false;
-}
-
 bool ike_openssl_dh_shared(void *ctx, struct ike_dh_key *key, const uint8_t *peer, size_t peer_size,
 			   uint8_t *shared)
 {
 	const struct ike_dh_desc *d = key->desc;
 	/* RFC 7296 3.4, RFC 5903 7, RFC 8031 3.1: a public value has one size only. */
-	const bool ok = peer_size == d->response_size && derive(key, peer, shared);
+	const bool ok = peer_size == d->response_size && kind_of(d->id)->derive(key, peer, shared);
 
 	(void)ctx;
 	if (!ok)

@@ -18,8 +18,9 @@ static void load(void)
 	ike_nettle_load();
 }
 
-bool ike_openssl_ecp_load(void)
+bool ike_openssl_ecp_available(enum ike_dh method)
 {
+	(void)method;
 	return CRYPTO_THREAD_run_once(&once, load) && groups[0] && groups[1] && groups[2];
 }
 

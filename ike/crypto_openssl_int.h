@@ -44,17 +44,17 @@ bool ike_openssl_private_below(struct ike_openssl *o, const BIGNUM *order, struc
  * One kind of method each. _new draws the private value and writes the public one; _shared has a peer
  * value of the right size. What they wrote before they failed is wiped by the caller.
  */
-bool ike_openssl_modp_load(void);
+bool ike_openssl_modp_available(enum ike_dh method);
 bool ike_openssl_modp_new(struct ike_openssl *o, struct ike_dh_key *key, uint8_t *public);
 bool ike_openssl_modp_shared(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared);
 
-bool ike_openssl_ecp_load(void);
+bool ike_openssl_ecp_available(enum ike_dh method);
 bool ike_openssl_ecp_new(struct ike_openssl *o, struct ike_dh_key *key, uint8_t *public);
 bool ike_openssl_ecp_shared(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared);
 
 bool ike_openssl_x25519_new(struct ike_openssl *o, struct ike_dh_key *key, uint8_t *public);
 bool ike_openssl_x25519_shared(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared);
-bool ike_openssl_x448_available(void);
+bool ike_openssl_x448_available(enum ike_dh method);
 bool ike_openssl_x448_new(struct ike_openssl *o, struct ike_dh_key *key, uint8_t *public);
 bool ike_openssl_x448_shared(const struct ike_dh_key *key, const uint8_t *peer, uint8_t *shared);
 

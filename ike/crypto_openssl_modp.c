@@ -84,8 +84,9 @@ static void load(void)
 	BN_CTX_free(bn);
 }
 
-bool ike_openssl_modp_load(void)
+bool ike_openssl_modp_available(enum ike_dh method)
 {
+	(void)method;
 	return CRYPTO_THREAD_run_once(&once, load) && groups_ok;
 }
 

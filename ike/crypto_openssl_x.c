@@ -46,8 +46,9 @@ static void x448_look(void)
 	EVP_KEYMGMT_free(m);
 }
 
-bool ike_openssl_x448_available(void)
+bool ike_openssl_x448_available(enum ike_dh method)
 {
+	(void)method;
 	return CRYPTO_THREAD_run_once(&x448_once, x448_look) && x448_found;
 }
 

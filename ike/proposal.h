@@ -47,8 +47,4 @@ void ike_proposal_put_theirs(const struct ike_sa_payload *offer, struct sb *out)
 /* The key of a tunnel's configuration that lists this type's values: "ike.dh"; NULL: none. */
 const char *ike_proposal_config_key(uint8_t protocol, uint8_t type);
 
-/* For people: the closest offer and where it differs: "differs in DH: they 14, we 19,20". */
-void ike_proposal_explain(const struct ike_sa_payload *offer, uint8_t protocol,
-			  const struct ike_algs *ours, char *buf, size_t size);
-
 #endif

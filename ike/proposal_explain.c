@@ -244,16 +244,6 @@ void ike_proposal_compare(const struct ike_sa_payload *offer, uint8_t protocol,
 	}
 }
 
-void ike_proposal_explain(const struct ike_sa_payload *offer, uint8_t protocol,
-			  const struct ike_algs *ours, char *buf, size_t size)
-{
-	struct sb out = sb_of(buf, size);
-	struct ike_difference d;
-
-	ike_proposal_compare(offer, protocol, ours, &d);
-	sb_str(&out, d.text);
-}
-
 void ike_proposal_put_ours(uint8_t protocol, const struct ike_algs *ours, struct sb *out)
 {
 	const char *separator = "";

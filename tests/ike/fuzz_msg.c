@@ -28,12 +28,12 @@ static void use(const struct ike_msg *msg)
 		{IKE_ENCR_AES_CBC, 128, 0, IKE_INTEG_HMAC_SHA2_256_128, 0, IKE_ESN_YES},
 	};
 	const struct ike_algs algs = ike_algs_of(ours, 2);
-	char text[300];
+	struct ike_difference diff;
 
-	ike_proposal_explain(&msg->sa, IKE_PROTO_IKE, &algs, text, sizeof(text));
-	must(strlen(text) > 0 && strlen(text) < sizeof(text));
-	ike_proposal_explain(&msg->sa, IKE_PROTO_ESP, &algs, text, 20);
-	must(strlen(text) < 20);
+	ike_proposal_compare(&msg->sa, IKE_PROTO_IKE, &algs, &diff);
+	must(diff.text[0] && memchr(diff.text, 0, sizeof(diff.text)));
+	ike_proposal_compare(&msg->sa, IKE_PROTO_ESP, &algs, &diff);
+	must(diff.text[0] && memchr(diff.text, 0, sizeof(diff.text)));
 	must(msg->n_notifies <= IKE_MSG_MAX_NOTIFIES && msg->n_deletes <= IKE_MSG_MAX_DELETES);
 	must(rebuilds(msg));
 }

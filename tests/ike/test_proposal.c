@@ -456,13 +456,11 @@ static void explain_cases(void **state)
 	(void)state;
 	for (size_t i = 0; i < N_OF(explanations); i++) {
 		const struct ike_algs ours = algs_of(explanations[i].ours);
-		char text[256], tiny[8];
+		struct ike_difference diff;
 
 		offer_parse(explanations[i].offer, explanations[i].protocol, &msg);
-		ike_proposal_explain(&msg.sa, explanations[i].protocol, &ours, text, sizeof(text));
-		assert_string_equal(text, explanations[i].want);
-		ike_proposal_explain(&msg.sa, explanations[i].protocol, &ours, tiny, sizeof(tiny));
-		assert_memory_equal(tiny, text, sizeof(tiny) - 1);
+		ike_proposal_compare(&msg.sa, explanations[i].protocol, &ours, &diff);
+		assert_string_equal(diff.text, explanations[i].want);
 	}
 }
 
@@ -704,7 +702,7 @@ static void each_type_missing(void **state)
 			const struct ike_proposal *p;
 			struct ike_proposal *o = &msg.sa.proposals[0];
 			struct ike_suite s;
-			char text[200];
+			struct ike_difference diff;
 			uint8_t n = 0;
 
 			sa_build(cases[i].protocol, &ours, false, 0, &msg);
@@ -718,8 +716,8 @@ static void each_type_missing(void **state)
 			assert_int_equal(ike_proposal_check(&msg.sa, cases[i].protocol, &ours,
 							    false, &s, &p) == IKE_OK,
 					 ok);
-			ike_proposal_explain(&msg.sa, cases[i].protocol, &ours, text, sizeof(text));
-			assert_int_equal(strstr(text, "no difference") != NULL, ok);
+			ike_proposal_compare(&msg.sa, cases[i].protocol, &ours, &diff);
+			assert_int_equal(strstr(diff.text, "no difference") != NULL, ok);
 		}
 	}
 }
