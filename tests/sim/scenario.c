@@ -6,7 +6,31 @@
 
 #define MAX_SCENARIOS 64
 
-static struct world the_world;
+struct world the_world;
+
+struct world *fresh_world(uint64_t seed)
+{
+	world_init(&the_world, seed);
+	the_world.verbose = getenv("SIM_VERBOSE") != NULL;
+	return &the_world;
+}
+
+struct world *quiet_world(uint64_t seed)
+{
+	struct world *w = fresh_world(seed);
+
+	w->esp_period_us = 0;
+	return w;
+}
+
+struct world *connected_world(uint64_t seed)
+{
+	struct world *w = quiet_world(seed);
+
+	connect_pair(w);
+	world_run(w, span_s(1));
+	return w;
+}
 
 void must(struct world *w, bool ok, const char *what)
 {
@@ -34,9 +58,7 @@ static void run(void **state)
 {
 	const struct scenario *s = *state;
 
-	world_init(&the_world, 42);
-	the_world.verbose = getenv("SIM_VERBOSE") != NULL;
-	s->run(&the_world);
+	s->run(fresh_world(42));
 	must(&the_world, true, s->name);
 }
 
@@ -47,17 +69,24 @@ static int clean_up(void **state)
 	return 0;
 }
 
+int run_group(const char *group, const struct CMUnitTest *tests, size_t n, int argc, char **argv)
+{
+	if (!secret_init())
+		return 1;
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+}
+
 int run_scenarios(const char *group, const struct scenario *scenarios, size_t n, int argc,
 		  char **argv)
 {
 	struct CMUnitTest tests[MAX_SCENARIOS];
 
-	if (!secret_init() || n > MAX_SCENARIOS)
+	if (n > MAX_SCENARIOS)
 		return 1;
 	for (size_t i = 0; i < n; i++)
 		tests[i] = (struct CMUnitTest){scenarios[i].name, run, NULL, clean_up,
 					       (void *)(uintptr_t)&scenarios[i]};
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+	return run_group(group, tests, n, argc, argv);
 }

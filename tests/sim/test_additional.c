@@ -4,31 +4,10 @@
  * by IKE_FOLLOWUP_KE after CREATE_CHILD_SA; with groups, and with a stand-in for a KEM, whose values
  * have the sizes of ML-KEM-768.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "ike/ike_int.h"
 #include "tests/sim/liar.h"
-#include "tests/sim/world.h"
-
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static struct world the_world;
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("%s %s", what, w->failure);
-}
-
-static uint64_t count(const struct sim_node *n, enum ike_counter c)
-{
-	return ike_counter_get(n->ike, c);
-}
+#include "tests/sim/scenario.h"
 
 static void only(struct ike_algs *algs, uint8_t k, uint16_t method)
 {
@@ -40,11 +19,9 @@ static void only(struct ike_algs *algs, uint8_t k, uint16_t method)
 static struct world *fresh(uint64_t seed, uint16_t one, uint16_t two, uint16_t three,
 			   uint16_t datagram)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(seed);
 	const uint16_t methods[] = {one, two, three};
 
-	world_init(w, seed);
-	w->verbose = getenv("SIM_VERBOSE") != NULL;
 	w->esp_period_us = 20000;
 	for (int i = 0; i < SIM_NODES; i++) {
 		struct ike_tunnel_cfg *c = &w->node[i].cfg[0];
@@ -425,9 +402,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test(given_up),
 	};
 
-	if (!secret_init())
-		return 1;
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("additional", tests, NULL, NULL);
+	return run_group("additional", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

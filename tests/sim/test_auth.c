@@ -1,28 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scenarios of IKE_AUTH: who proves what to whom, and each way of failing at it. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "ike/sig_alg.h"
-#include "tests/sim/world.h"
-
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("seed %llu: %s %s", (unsigned long long)w->seed, what, w->failure);
-}
-
-static void must_settle(struct world *w, unsigned seconds)
-{
-	must(w, world_until(w, settled, span_s(seconds)), "not settled;");
-}
+#include "tests/sim/scenario.h"
 
 static bool said(const struct sim_node *n, const char *text)
 {
@@ -502,10 +483,7 @@ static void certificates_end(struct world *w)
 	must_settle(w, 10);
 }
 
-static const struct scenario {
-	const char *name;
-	void (*run)(struct world *w);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
 #define SCENARIO(name)                                                                             \
 	{                                                                                          \
 #name, name                                                                        \
@@ -548,36 +526,9 @@ static const struct scenario {
 	SCENARIO(suites_of_all_candidates),
 	SCENARIO(certificates_end),
 };
-#define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
-
-static struct world the_world;
-
-static void run(void **state)
-{
-	const struct scenario *s = *state;
-
-	world_init(&the_world, 1);
-	the_world.verbose = getenv("SIM_VERBOSE") != NULL;
-	s->run(&the_world);
-}
-
-static int clean_up(void **state)
-{
-	(void)state;
-	world_fini(&the_world);
-	return 0;
-}
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[N_SCENARIOS];
-
-	if (!secret_init())
-		return 1;
-	for (size_t i = 0; i < N_SCENARIOS; i++)
-		tests[i] = (struct CMUnitTest){scenarios[i].name, run, NULL, clean_up,
-					       (void *)(uintptr_t)&scenarios[i]};
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
+	return run_scenarios("auth", scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc,
+			     argv);
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scenarios: a dataplane and a configuration that change. The table at the end names them. */
-#include <stdlib.h>
-#include <string.h>
 #include "tests/sim/scenario.h"
 
 static void dataplane_restart(struct world *w)

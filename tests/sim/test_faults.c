@@ -4,55 +4,17 @@
  * has proven who it is, and afterwards. Whatever it says, nothing of it may be taken that should not
  * be, and both sides must find together again.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "tests/sim/liar.h"
+#include "tests/sim/scenario.h"
 
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static struct world the_world;
 static struct liar liar;
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("%s %s", what, w->failure);
-}
-
-static struct world *fresh(uint64_t seed)
-{
-	struct world *w = &the_world;
-
-	world_init(w, seed);
-	w->esp_period_us = 0;
-	w->verbose = getenv("SIM_VERBOSE") != NULL;
-	return w;
-}
-
-static struct world *connected(uint64_t seed)
-{
-	struct world *w = fresh(seed);
-
-	must(w, world_start(w) && world_until(w, settled, span_s(10)), "not connected");
-	world_run(w, span_ms(100));
-	return w;
-}
 
 static void finish(struct world *w, const char *what)
 {
 	w->filter = NULL;
 	must(w, world_until(w, settled, span_s(165)), what);
 	world_fini(w);
-}
-
-static uint64_t count(const struct sim_node *n, enum ike_counter c)
-{
-	return ike_counter_get(n->ike, c);
 }
 
 /* The SA that a half-done handshake has made. */
@@ -135,7 +97,7 @@ static void nothing_before_auth(void **state)
 {
 	(void)state;
 	for (int from = 0; from < SIM_NODES; from++) {
-		struct world *w = fresh(1);
+		struct world *w = quiet_world(1);
 		struct sim_node *n = &w->node[1 - from];
 		struct ike_sa *sa;
 		uint64_t before, sent;
@@ -252,7 +214,7 @@ static void one_subset(const struct subset *s)
 {
 	const struct kind *k = s->kind;
 	const bool connecting = k->event == IKE_EV_TICK;
-	struct world *w = fresh(100 + s->drop);
+	struct world *w = quiet_world(100 + s->drop);
 	struct sim_node *n = &w->node[k->response ? 0 : 1];
 	const enum ike_counter done = connecting                     ? IKE_CNT_IKE_ESTABLISHED
 				      : k->event == IKE_EV_REKEY_IKE ? IKE_CNT_IKE_REKEYED
@@ -322,7 +284,7 @@ static void add_payload(struct liar_inner *in, const void *arg)
 static void one_addition(const struct kind *k, const struct addition *a)
 {
 	const bool unknown = a->type != 0 && (a->type < IKE_PL_SA || a->type > 60);
-	struct world *w = fresh(1000 + a->type);
+	struct world *w = quiet_world(1000 + a->type);
 	struct sim_node *n = &w->node[k->response ? 0 : 1];
 	const bool connecting = k->event == IKE_EV_TICK;
 	uint64_t before;
@@ -421,7 +383,7 @@ static void rekey_of_anything(void **state)
 		const uint8_t protocol = protocols[k / 6];
 		const size_t size = sizes[k / 2 % 3];
 		const bool known = k & 1, sound = protocol == IKE_PROTO_ESP && size == 4;
-		struct world *w = connected(2000 + k);
+		struct world *w = connected_world(2000 + k);
 		uint16_t answer;
 
 		answer = ask_to_rekey(w, protocol, size,
@@ -462,7 +424,7 @@ static void damage_ts(struct liar_inner *in, const void *arg)
 
 static void one_damage(const struct damage *d, uint8_t exchange)
 {
-	struct world *w = fresh(3000);
+	struct world *w = quiet_world(3000);
 	const bool connecting = exchange == IKE_AUTH;
 	uint64_t before;
 
@@ -515,7 +477,7 @@ static void keep_payloads(struct liar_inner *in, const void *arg)
 static void what_deletes_say(void **state)
 {
 	static struct liar_inner seen;
-	struct world *w = connected(4000);
+	struct world *w = connected_world(4000);
 	const uint32_t inbound = count_sas(A, 0).spi_in;
 	const struct liar_payload *p;
 
@@ -556,9 +518,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test(malformed_selectors), cmocka_unit_test(what_deletes_say),
 	};
 
-	if (!secret_init())
-		return 1;
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
+	return run_group("faults", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

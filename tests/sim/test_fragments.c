@@ -3,31 +3,12 @@
  * RFC 7383 between two cores: whole stories by small fragments over bad networks, and hostile
  * fragments from a peer that has the keys, one readable case for each rule.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "ike/ike_int.h"
-#include "tests/sim/world.h"
+#include "tests/sim/scenario.h"
 
-#define A     (&w->node[0])
-#define B     (&w->node[1])
 #define SMALL 256 /* IP datagram: an IKE_AUTH with a shared key takes three or more */
-
-static struct world the_world;
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("%s %s", what, w->failure);
-}
-
-static uint64_t count(const struct sim_node *n, enum ike_counter c)
-{
-	return ike_counter_get(n->ike, c);
-}
 
 static void long_identities(struct world *w, uint8_t size)
 {
@@ -42,10 +23,8 @@ static void long_identities(struct world *w, uint8_t size)
 
 static struct world *fresh(uint64_t seed, uint16_t a, uint16_t b)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(seed);
 
-	world_init(w, seed);
-	w->verbose = getenv("SIM_VERBOSE") != NULL;
 	w->esp_period_us = 20000;
 	A->cfg[0].fragment_size = a;
 	B->cfg[0].fragment_size = b;
@@ -693,9 +672,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test(init_in_fragments),
 	};
 
-	if (!secret_init())
-		return 1;
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("fragments", tests, NULL, NULL);
+	return run_group("fragments", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

@@ -4,18 +4,9 @@
  * each byte changed, replayed and from strangers, at a gateway in the middle of that story. Nothing
  * may change but counters, and never may more go out than came in.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
-#include "tests/sim/world.h"
-
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static struct world the_world;
+#include "tests/sim/scenario.h"
 
 #define MAX_RECORDED 64
 static struct recorded {
@@ -258,10 +249,9 @@ static bool strange(struct world *w, int from, const uint8_t *data, size_t size)
 /* Requirements: SIM-unauthenticated, CVE-2019-12312 */
 static void every_type_in_every_state(void **state)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(9);
 
 	(void)state;
-	world_init(w, 9);
 	w->esp_period_us = 0;
 	w->filter = strange;
 	assert_true(world_start(w));
@@ -319,7 +309,7 @@ static void flood(void **state)
 	world_fini(w);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(truncated), cmocka_unit_test(flipped),
@@ -327,7 +317,5 @@ int main(void)
 		cmocka_unit_test(flood),
 	};
 
-	if (!secret_init())
-		return 1;
-	return cmocka_run_group_tests_name("input", tests, NULL, NULL);
+	return run_group("input", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

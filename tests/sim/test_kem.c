@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Additional key exchanges where ML-KEM is not there, and the stand-in that tests them where it is. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
-#include "base/secret.h"
 #include "tests/sim/fake_kem.h"
-#include "tests/sim/world.h"
+#include "tests/sim/scenario.h"
 
-static struct world the_world;
 static const enum ike_dh methods[] = {IKE_DH_ML_KEM_512, IKE_DH_ML_KEM_768, IKE_DH_ML_KEM_1024};
 
 /* The stand-in, and where libcrypto has ML-KEM that as well: same sizes, same refusals. */
@@ -105,10 +97,9 @@ static bool take_reason(void *ctx, const struct ike_show_tunnel *t)
 
 static void preferred_without(void **state)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(11);
 
 	(void)state;
-	world_init(w, 11);
 	want_kem(&w->node[0], false);
 	want_kem(&w->node[1], false);
 	assert_true(world_start(w));
@@ -122,13 +113,11 @@ static void required_without(void **state)
 {
 	/* As initiator and as responder. */
 	for (int side = 0; side < 2; side++) {
-		struct world *w = &the_world;
+		struct world *w = fresh_world(12);
 		struct sim_node *n = &w->node[side];
 		char reason[IKE_TEXT_SIZE] = "";
 
 		(void)state;
-		world_init(w, 12);
-		w->verbose = getenv("SIM_VERBOSE") != NULL;
 		want_kem(n, true);
 		assert_true(world_start(w));
 		world_run(w, span_s(20));
@@ -145,7 +134,7 @@ static void required_without(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stand_in),
@@ -154,7 +143,5 @@ int main(void)
 		cmocka_unit_test(required_without),
 	};
 
-	if (!secret_init())
-		return 1;
-	return cmocka_run_group_tests_name("kem", tests, NULL, NULL);
+	return run_group("kem", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

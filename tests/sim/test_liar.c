@@ -3,25 +3,12 @@
  * Peers that hold the right keys and say wrong things: each line of the tables is one lie, told once,
  * with what the honest side must count, answer and keep. Afterwards both must find together again.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "tests/sim/liar.h"
+#include "tests/sim/scenario.h"
 
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static struct world the_world;
 static struct liar liar;
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("%s %s", what, w->failure);
-}
 
 /* ------------------------------------------------------------------ deletions */
 
@@ -417,7 +404,6 @@ static void one_lie(struct world *w, const struct lie *lie)
 
 	world_init(w, 500 + (uint64_t)(lie - lies));
 	w->esp_period_us = 0;
-	w->verbose = getenv("SIM_VERBOSE") != NULL;
 	liar = (struct liar){.from = lie->response,
 			     .exchange = lie->exchange,
 			     .response = lie->response,
@@ -535,7 +521,6 @@ static void random_lies(void **state)
 	for (uint64_t seed = 1; seed <= n; seed++) {
 		world_init(w, 100000 + seed);
 		w->esp_period_us = 0;
-		w->verbose = getenv("SIM_VERBOSE") != NULL;
 		liar = (struct liar){.from = -1, .times = 1000000, .edit = mutate, .arg = w};
 		must(w, world_start(w), "no start");
 		world_until(w, settled, span_s(10));
@@ -559,7 +544,7 @@ static void random_lies(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_lie),
@@ -567,7 +552,5 @@ int main(void)
 		cmocka_unit_test(deletes_are_answered_in_pairs),
 	};
 
-	if (!secret_init())
-		return 1;
-	return cmocka_run_group_tests_name("liar", tests, NULL, NULL);
+	return run_group("liar", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

@@ -3,30 +3,9 @@
  * Limits: what a core does when it runs out of something, and how much those who have proven nothing
  * may make it say.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "ike/ike_int.h"
-#include "tests/sim/world.h"
-
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static struct world the_world;
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("%s %s", what, w->failure);
-}
-
-static uint64_t count(const struct sim_node *n, enum ike_counter c)
-{
-	return ike_counter_get(n->ike, c);
-}
+#include "tests/sim/scenario.h"
 
 /* ------------------------------------------------------------------ out of room */
 
@@ -86,12 +65,11 @@ static void whole(const struct ike_out *out)
 /* An exchange that needs octets to be signed or verified, with so much room; whether it sufficed. */
 static bool without_room(int from, uint8_t exchange, bool response, size_t room)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(3);
 	struct sim_node *n;
 	struct ike_event ev;
 	bool enough;
 
-	world_init(w, 3);
 	w->esp_period_us = 0;
 	memset(&taken, 0, sizeof(taken));
 	taken.from = from;
@@ -134,14 +112,13 @@ static void no_room_for_octets(void **state)
 /* Requirements: RFC7296-2.5-version-1 */
 static void ikev1(void **state)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(5);
 	uint8_t main_mode[60] = {1, 2, 3,        4,           5,        6,
 				 7, 8, [16] = 1, [17] = 0x10, [18] = 2, [27] = 60};
 	struct ike_event ev = {.type = IKE_EV_PACKET};
 	unsigned sent = 0;
 
 	(void)state;
-	world_init(w, 5);
 	w->esp_period_us = 0;
 	A->cfg[0].startup = IKE_STARTUP_ADD;
 	must(w, world_start(w), "no start");
@@ -172,10 +149,9 @@ static void ikev1(void **state)
 /* RFC 5282 3.1: the counter of IVs is used up, so that nothing can be sealed any more. */
 static void nothing_can_be_sealed(enum ike_event_type what)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(4);
 	struct ike_sa *sa;
 
-	world_init(w, 4);
 	w->esp_period_us = 0;
 	must(w, world_start(w) && world_until(w, settled, span_s(10)), "no start");
 	world_run(w, span_s(5));
@@ -367,10 +343,9 @@ static void repetitions(void **state)
 /* Who has done a key exchange has proven nothing yet: IKE_AUTH with a wrong key, or wrong networks. */
 static void unauthenticated_peers(bool networks)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(6);
 	unsigned events = 0;
 
-	world_init(w, 6);
 	w->esp_period_us = 0;
 	memcpy(A->psk, "wrong", 6);
 	if (networks)
@@ -402,7 +377,7 @@ static void wrong_keys(void **state)
 	unauthenticated_peers(true);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ikev1),       cmocka_unit_test(no_room_for_octets),
@@ -410,7 +385,5 @@ int main(void)
 		cmocka_unit_test(repetitions), cmocka_unit_test(wrong_keys),
 	};
 
-	if (!secret_init())
-		return 1;
-	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+	return run_group("limits", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

@@ -4,35 +4,11 @@
  * (RFC 6290), redirection (RFC 5685), IKE SAs without a child (RFC 6023), and those who would like
  * to be believed about such things and must not.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "tests/sim/liar.h"
-
-#define A (&w->node[0])
-#define B (&w->node[1])
+#include "tests/sim/scenario.h"
 
 static struct liar liar;
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("%s %s", what, w->failure);
-}
-
-static void connect_pair(struct world *w)
-{
-	must(w, world_start(w), "no start");
-	must(w, world_until(w, settled, span_s(10)), "not settled;");
-}
-
-static uint64_t count(const struct sim_node *n, enum ike_counter c)
-{
-	return ike_counter_get(n->ike, c);
-}
 
 /* Where `n` has its peer. */
 static bool peer_is_at(struct sim_node *n, const struct ip_addr *where)
@@ -866,10 +842,7 @@ static void message_ids(struct world *w)
 
 /* ------------------------------------------------------------------------- table */
 
-static const struct scenario {
-	const char *name;
-	void (*run)(struct world *w);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
 	{"message ids after a failover (RFC 6311 5.1)", message_ids},
 	{"MOBIKE: the initiator moves (RFC 4555 3.5)", initiator_moves},
 	{"MOBIKE: an event says so", by_event},
@@ -898,37 +871,9 @@ static const struct scenario {
 	{"DPD actions and start-up", all_actions},
 	{"never gives up", never_gives_up},
 };
-#define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
-
-static struct world the_world;
-
-static void run(void **state)
-{
-	const struct scenario *s = *state;
-
-	world_init(&the_world, 42);
-	the_world.verbose = getenv("SIM_VERBOSE") != NULL;
-	s->run(&the_world);
-	must(&the_world, true, s->name);
-}
-
-static int clean_up(void **state)
-{
-	(void)state;
-	world_fini(&the_world);
-	return 0;
-}
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[N_SCENARIOS];
-
-	if (!secret_init())
-		return 1;
-	for (size_t i = 0; i < N_SCENARIOS; i++)
-		tests[i] = (struct CMUnitTest){scenarios[i].name, run, NULL, clean_up,
-					       (void *)(uintptr_t)&scenarios[i]};
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("mobile", tests, NULL, NULL);
+	return run_scenarios("mobile", scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc,
+			     argv);
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scenarios: a peer that is silent, has forgotten, or moves. The table at the end names them. */
-#include <stdlib.h>
-#include <string.h>
 #include "tests/sim/scenario.h"
 
 static bool a_down(struct world *w)

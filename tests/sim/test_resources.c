@@ -1,21 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SAs of single workers (RFC 9611): how they come, live beside the common one, and go. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
-#include "tests/sim/world.h"
-
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("seed %llu: %s %s", (unsigned long long)w->seed, what, w->failure);
-}
+#include "tests/sim/scenario.h"
 
 static unsigned expected;
 
@@ -241,10 +226,7 @@ static void ends(struct world *w)
 	must(w, world_until(w, both_empty, span_s(10)), "not empty");
 }
 
-static const struct scenario {
-	const char *name;
-	void (*run)(struct world *w);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
 	{"one for each worker", one_for_each_worker},
 	{"not without the peer", not_without_the_peer},
 	{"different numbers", different_numbers},
@@ -258,37 +240,9 @@ static const struct scenario {
 	{"lossy", lossy},
 	{"ends", ends},
 };
-#define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
-
-static struct world the_world;
-
-static void run(void **state)
-{
-	const struct scenario *s = *state;
-
-	world_init(&the_world, 9611);
-	the_world.verbose = getenv("SIM_VERBOSE") != NULL;
-	s->run(&the_world);
-	must(&the_world, true, s->name);
-}
-
-static int clean_up(void **state)
-{
-	(void)state;
-	world_fini(&the_world);
-	return 0;
-}
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[N_SCENARIOS];
-
-	if (!secret_init())
-		return 1;
-	for (size_t i = 0; i < N_SCENARIOS; i++)
-		tests[i] = (struct CMUnitTest){scenarios[i].name, run, NULL, clean_up,
-					       (void *)(uintptr_t)&scenarios[i]};
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("resources", tests, NULL, NULL);
+	return run_scenarios("resources", scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc,
+			     argv);
 }

@@ -3,7 +3,6 @@
  * A control process that ends, and another that takes up what it left. The dataplane goes on with
  * the SAs that it has; the peer must not notice more than it would of lost messages.
  */
-#include <stdlib.h>
 #include <string.h>
 #include "ike/record.h"
 #include "tests/sim/scenario.h"
@@ -121,7 +120,6 @@ static void at_each_action(struct world *w)
 		for (int node = 0; node < SIM_NODES; node++) {
 			for (unsigned action = 1; action <= 28; action++) {
 				world_init(w, 1000 + action);
-				w->verbose = getenv("SIM_VERBOSE") != NULL;
 				w->faults.delay_us = 5000;
 				connect_pair(w);
 				w->node[node].crash_in = action;

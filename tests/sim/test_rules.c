@@ -3,49 +3,12 @@
  * Rules of RFC 7296 that two gateways of one make could break together without noticing: what is on
  * the wire, and what a core does with messages that no gateway of ours would send.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "base/secret.h"
 #include "tests/sim/liar.h"
+#include "tests/sim/scenario.h"
 
-#define A (&w->node[0])
-#define B (&w->node[1])
-
-static struct world the_world;
 static struct liar liar;
-
-static void must(struct world *w, bool ok, const char *what)
-{
-	if (!ok || w->failure[0])
-		fail_msg("%s %s", what, w->failure);
-}
-
-static struct world *fresh(uint64_t seed)
-{
-	struct world *w = &the_world;
-
-	world_init(w, seed);
-	w->esp_period_us = 0;
-	w->verbose = getenv("SIM_VERBOSE") != NULL;
-	return w;
-}
-
-static struct world *connected(uint64_t seed)
-{
-	struct world *w = fresh(seed);
-
-	must(w, world_start(w) && world_until(w, settled, span_s(10)), "not connected");
-	world_run(w, span_s(1));
-	return w;
-}
-
-static uint64_t count(const struct sim_node *n, enum ike_counter c)
-{
-	return ike_counter_get(n->ike, c);
-}
 
 /* The established SA, or the one that is on its way. */
 static struct ike_sa *sa_of(struct sim_node *n)
@@ -178,7 +141,7 @@ static bool deaf(struct world *w, int from, const uint8_t *data, size_t size)
  */
 static void repetitions(void **state)
 {
-	struct world *w = connected(1);
+	struct world *w = connected_world(1);
 
 	(void)state;
 	memset(&repeated, 0, sizeof(repeated));
@@ -205,7 +168,7 @@ static void repetitions(void **state)
 /* Requirements: RFC7296-2.1-whole-message */
 static void told_by_the_whole_message(void **state)
 {
-	struct world *w = fresh(2);
+	struct world *w = quiet_world(2);
 	uint8_t copy[IKE_MESSAGE_MAX], first[IKE_MESSAGE_MAX];
 	size_t first_size;
 
@@ -291,7 +254,7 @@ static bool follow_ids(struct world *w, int from, const uint8_t *data, size_t si
 /* Requirements: RFC7296-2.2-ids, RFC7296-2.3-window */
 static void message_ids(void **state)
 {
-	struct world *w = fresh(3);
+	struct world *w = quiet_world(3);
 
 	(void)state;
 	memset(&ids, 0, sizeof(ids));
@@ -319,7 +282,7 @@ static void message_ids(void **state)
 /* Requirements: RFC7296-2.2-end */
 static void ids_run_out(void **state)
 {
-	struct world *w = connected(4);
+	struct world *w = connected_world(4);
 	struct ike_sa *a = sa_of(A), *b = sa_of(B);
 
 	(void)state;
@@ -337,7 +300,7 @@ static void ids_run_out(void **state)
 static void stale_ids(void **state)
 {
 	static const uint32_t far[] = {1, 5, 100, 0x80000000u, UINT32_MAX - 1};
-	struct world *w = connected(5);
+	struct world *w = connected_world(5);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
@@ -424,7 +387,7 @@ static bool insult(struct world *w, int from, const uint8_t *data, size_t size)
 /* Requirements: RFC7296-2.4-unprotected, CVE-2019-12312, SIM-unauthenticated */
 static void insults(void **state)
 {
-	struct world *w = fresh(6);
+	struct world *w = quiet_world(6);
 
 	(void)state;
 	w->filter = insult;
@@ -442,7 +405,7 @@ static void insults(void **state)
 /* Requirements: RFC7296-2.4-unprotected */
 static void refusals_of_strangers(void **state)
 {
-	struct world *w = fresh(7);
+	struct world *w = quiet_world(7);
 
 	(void)state;
 	hold(w, 0, IKE_SA_INIT, false);
@@ -465,7 +428,7 @@ static void refusals_of_strangers(void **state)
 /* Requirements: RFC7296-2.4-initial-contact */
 static void initial_contact(void **state)
 {
-	struct world *w = connected(8);
+	struct world *w = connected_world(8);
 	const uint64_t old = sa_of(B)->spi_r;
 
 	(void)state;
@@ -514,7 +477,7 @@ static void cookie_sizes(void **state)
 
 	(void)state;
 	for (size_t size = 0; size < sizeof(cookie); size++) {
-		struct world *w = fresh(9);
+		struct world *w = quiet_world(9);
 		uint8_t m[256];
 
 		memset(cookie, (int)size + 1, sizeof(cookie));
@@ -531,7 +494,7 @@ static void cookie_sizes(void **state)
 /* Requirements: RFC7296-2.6-loops */
 static void loops_end(void **state)
 {
-	struct world *w = fresh(10);
+	struct world *w = quiet_world(10);
 	uint8_t cookie[8] = {0}, m[256];
 	unsigned n = 0;
 
@@ -556,7 +519,7 @@ static void loops_end(void **state)
 /* Requirements: RFC7296-1.2-group, CVE-2014-9221 */
 static void groups_that_were_not_offered(void **state)
 {
-	struct world *w = fresh(11);
+	struct world *w = quiet_world(11);
 	uint8_t m[256], group[2] = {0, IKE_DH_ECP_256};
 
 	(void)state;
@@ -613,7 +576,7 @@ static size_t nonce_at(void)
  */
 static void cookies_of_the_responder(void **state)
 {
-	struct world *w = fresh(12);
+	struct world *w = quiet_world(12);
 	uint8_t cookie[64], request[IKE_MESSAGE_MAX], mutant[IKE_MESSAGE_MAX];
 	struct ip_endpoint from, other;
 	struct ike_msg m;
@@ -703,7 +666,7 @@ static void who_deletes(void **state)
 {
 	(void)state;
 	for (unsigned maker = 0; maker < 2; maker++) {
-		struct world *w = connected(13 + maker);
+		struct world *w = connected_world(13 + maker);
 		struct sim_count before;
 
 		memset(&rekeying, 0, sizeof(rekeying));
@@ -751,7 +714,7 @@ static void jitter(void **state)
 
 	(void)state;
 	for (uint64_t seed = 20; seed < 40; seed++) {
-		struct world *w = connected(seed);
+		struct world *w = connected_world(seed);
 
 		ike_show_sas(A->ike, note_times, at);
 		for (int i = 0; i < 2; i++) {
@@ -808,7 +771,7 @@ static void the_lowest_loses(void **state)
 	(void)state;
 	for (uint64_t seed = 40; seed < 52; seed++) {
 		const bool ike = seed & 1;
-		struct world *w = connected(seed);
+		struct world *w = connected_world(seed);
 		struct ike_rank rank_of[2];
 		unsigned n = 0;
 		bool won;
@@ -848,7 +811,7 @@ static void the_lowest_loses(void **state)
 /* Requirements: RFC7296-2.9.2-rekey */
 static void rekey_keeps_its_width(void **state)
 {
-	struct world *w = fresh(52);
+	struct world *w = quiet_world(52);
 	const struct ike_child *c;
 
 	(void)state;
@@ -890,7 +853,7 @@ static bool keep_last_init(struct world *w, int from, const uint8_t *data, size_
 /* Requirements: RFC7296-2.15-last-request */
 static void auth_covers_the_last_request(void **state)
 {
-	struct world *w = fresh(53);
+	struct world *w = quiet_world(53);
 	struct ike_event ev = {.type = IKE_EV_PACKET};
 	bool verified = false;
 
@@ -979,7 +942,7 @@ static void refusals_are_alike(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		struct world *w = fresh(54);
+		struct world *w = quiet_world(54);
 
 		memset(&refusal, 0, sizeof(refusal));
 		wrong[i](w);
@@ -1029,7 +992,7 @@ static void several_sources(void **state)
 {
 	(void)state;
 	for (int right_one = 0; right_one < 2; right_one++) {
-		struct world *w = fresh(55);
+		struct world *w = quiet_world(55);
 
 		liar = (struct liar){.from = 0,
 				     .exchange = IKE_SA_INIT,
@@ -1048,7 +1011,7 @@ static void several_sources(void **state)
 /* Requirements: RFC7296-2.23-reply */
 static void replies_go_back(void **state)
 {
-	struct world *w = fresh(56);
+	struct world *w = quiet_world(56);
 	struct ip_endpoint odd;
 
 	(void)state;
@@ -1090,9 +1053,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test(replies_go_back),
 	};
 
-	if (!secret_init())
-		return 1;
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
+	return run_group("rules", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

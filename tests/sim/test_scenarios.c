@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scenarios: how two gateways come up, and why they do not. The table at the end names them. */
-#include <stdlib.h>
 #include <string.h>
 #include "tests/sim/scenario.h"
 

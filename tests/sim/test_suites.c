@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Suites: every IKE and every ESP suite, in both roles, through a connection and rekeys of both. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <cmocka.h>
-#include "base/secret.h"
-#include "tests/sim/world.h"
-
-static struct world the_world;
+#include "tests/sim/scenario.h"
 
 static const struct {
 	uint16_t encr, bits, integ;
@@ -41,13 +34,11 @@ static const uint16_t groups[] = {
 /* Connects with exactly one suite each, rekeys from both sides, compares what was agreed. */
 static void try(struct ike_suite ike, struct ike_suite esp, int initiator)
 {
-	struct world *w = &the_world;
+	struct world *w = fresh_world(ike.dh + ike.encr + esp.encr);
 	char name[IKE_SUITE_STRLEN];
 	struct sim_count c;
 
-	world_init(w, ike.dh + ike.encr + esp.encr);
 	w->esp_period_us = 50000;
-	w->verbose = getenv("SIM_VERBOSE") != NULL;
 	for (int i = 0; i < SIM_NODES; i++) {
 		struct ike_tunnel_cfg *cfg = &w->node[i].cfg[0];
 
@@ -141,7 +132,7 @@ static void esp_groups(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ike_ciphers), cmocka_unit_test(ike_groups),
@@ -149,7 +140,5 @@ int main(void)
 		cmocka_unit_test(esp_groups),
 	};
 
-	if (!secret_init())
-		return 1;
-	return cmocka_run_group_tests_name("suites", tests, NULL, NULL);
+	return run_group("suites", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }
