@@ -32,213 +32,21 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <rte_eal.h>
-#include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include "base/log.h"
 #include "base/secret.h"
-#include "dataplane/aeads.h"
 #include "dataplane/crypto_mem.h"
 #include "dataplane/dp.h"
 #include "dataplane/eal.h"
 #include "dataplane/manager.h"
 #include "dataplane/privileges.h"
+#include "dataplane/start.h"
 #include "dataplane/stats.h"
 #include "dataplane/supervisor.h"
 #include "twinbore/ipc.h"
 
-#define ERROR_SIZE    512
-#define POOL_CACHE    256
-#define POOL_MIN      8191u
-#define POOL_MAX      262143u
-#define TABLES_MB     160u /* both forwarding tables, and what DPDK needs itself */
-#define MIN_MEMORY_MB 192u
-#define ROUTES_LEAST  4096u
-#define ROUTES_PER_MB 128u /* beyond the minimum; each takes about 2 KiB in both families */
-#define MAX_ROUTES    2000000u
-
 static struct dp dp;
-
-/* Mbufs for about a third of what the tables leave of the memory. */
-static unsigned pool_size(const struct config *c, uint16_t data_room)
-{
-	const uint64_t element = sizeof(struct rte_mbuf) + sizeof(struct dp_meta) + data_room + 128;
-	const uint64_t n = ((uint64_t)(c->memory_mb - TABLES_MB) << 20) / 3 / element;
-
-	return (unsigned)RTE_MIN(RTE_MAX(n, (uint64_t)POOL_MIN), (uint64_t)POOL_MAX);
-}
-
-/* Virtual addresses are what a device sees (--iova-mode=va); the pool did not note any. */
-static void note_address(struct rte_mempool *pool, void *arg, void *object, unsigned index)
-{
-	(void)pool;
-	(void)arg;
-	(void)index;
-	rte_mempool_get_header(object)->iova = (rte_iova_t)(uintptr_t)object;
-}
-
-/*
- * A pool whose packets stand next to each other. net_af_xdp shares as many bytes with the kernel as
- * there are packets times their size; DPDK's own function leaves gaps in front of page borders, one in
- * every page without hugepages, and what lies behind the shared part is lost as soon as it is to
- * receive.
- */
-static struct rte_mempool *make_pool(const struct config *c, uint16_t room)
-{
-	const uint16_t meta = RTE_ALIGN(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN);
-	struct rte_pktmbuf_pool_private shape = {.mbuf_data_room_size = room,
-						 .mbuf_priv_size = meta};
-	struct rte_mempool *pool = rte_mempool_create_empty(
-		"dp-mbufs", pool_size(c, room), (unsigned)sizeof(struct rte_mbuf) + meta + room,
-		POOL_CACHE, sizeof(shape), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
-
-	if (!pool)
-		return NULL;
-	rte_pktmbuf_pool_init(pool, &shape);
-	if (rte_mempool_populate_default(pool) < 0) {
-		rte_mempool_free(pool);
-		return NULL;
-	}
-	rte_mempool_obj_iter(pool, note_address, NULL);
-	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
-	return pool;
-}
-
-static uint32_t max_routes(const struct config *c)
-{
-	return RTE_MIN(ROUTES_LEAST + (c->memory_mb - MIN_MEMORY_MB) * ROUTES_PER_MB, MAX_ROUTES);
-}
-
-static bool pick_backends(char *error)
-{
-	const char *want = dp.config->aead_backend;
-
-	if (!dp_aeads_pick(dp.esp.aead, want)) {
-		snprintf(error, ERROR_SIZE,
-			 "no AEAD backend '%s' works on this machine: set dataplane.aead_backend: "
-			 "auto",
-			 want);
-		return false;
-	}
-	dp.esp.random = dp_random_fill;
-	dp.esp.random_arg = &dp.random;
-	return true;
-}
-
-static bool init_tables(char *error)
-{
-	const uint16_t room = dp_port_data_room(dp.config);
-
-	if (dp.config->memory_mb < MIN_MEMORY_MB) {
-		snprintf(error, ERROR_SIZE,
-			 "dataplane.memory is %u MiB: the forwarding tables need at least %u",
-			 dp.config->memory_mb, MIN_MEMORY_MB);
-		return false;
-	}
-	dp.pool = make_pool(dp.config, room);
-	dp.to_manager = rte_ring_create("dp-linux", DP_LINUX_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
-	dp.sa_events = rte_ring_create("dp-events", rte_align32pow2(dp.config->max_sas * 2 + 2),
-				       SOCKET_ID_ANY, RING_F_SC_DEQ);
-	if (!dp.pool || !dp.to_manager || !dp.sa_events ||
-	    !dp_grace_init(&dp.grace, dp.n_workers) ||
-	    !dp_fib_init(&dp.fib, max_routes(dp.config), dp.grace.qsbr) ||
-	    !dp_neighs_init(&dp.neighs) || !dp_tunnels_init(&dp.tunnels, dp.config->max_tunnels) ||
-	    !dp_sas_init(&dp.sas, dp.config->max_sas)) {
-		snprintf(error, ERROR_SIZE,
-			 "not enough memory (%s): dataplane.memory is %u MiB; raise it",
-			 rte_strerror(rte_errno), dp.config->memory_mb);
-		return false;
-	}
-	return true;
-}
-
-static bool init_workers(char *error)
-{
-	for (unsigned i = 0; i < dp.n_workers; i++) {
-		dp.workers[i] = aligned_alloc(64, RTE_ALIGN(sizeof(struct dp_worker), 64));
-		if (!dp.workers[i] || !dp_worker_init(dp.workers[i], &dp, i, i + 1)) {
-			snprintf(error, ERROR_SIZE, "not enough memory for worker %u", i);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Addresses of a port: on the mirror for Linux, in the FIB for us. */
-static bool port_addresses(const struct dp_port *p, char *error)
-{
-	for (size_t i = 0; i < p->cfg->n_addresses; i++) {
-		const struct ip_prefix *a = &p->cfg->addresses[i];
-		const struct ip_prefix host = {.addr = a->addr, .len = (uint8_t)ip_bits(&a->addr)};
-		const struct ip_prefix net = ip_prefix_network(a);
-		char text[IP_PREFIX_STRLEN];
-
-		if (!dp_addr_add(&dp.netlink, p->mirror.ifindex, a)) {
-			snprintf(error, ERROR_SIZE, "port '%s': Linux refuses the address %s: %s",
-				 p->cfg->name, ip_prefix_format(a, text), strerror(errno));
-			return false;
-		}
-		if (!dp_fib_set(&dp.fib, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, p->index)) ||
-		    !dp_fib_set(&dp.fib, &net, DP_FIB_CONNECTED,
-				dp_nh(DP_NH_CONNECTED, p->index))) {
-			snprintf(error, ERROR_SIZE, "port '%s': no room for its networks",
-				 p->cfg->name);
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool port_gateways(const struct dp_port *p, char *error)
-{
-	for (int i = 0; i < 2; i++) {
-		const struct ip_addr *gw = &p->cfg->gateway[i];
-		char text[IP_ADDR_STRLEN];
-
-		if (gw->family == IP_NONE || dp_default_route(&dp.netlink, p->mirror.ifindex, gw))
-			continue;
-		if (errno != EEXIST) {
-			snprintf(error, ERROR_SIZE,
-				 "port '%s': Linux refuses the gateway %s: %s; it must lie in a "
-				 "network of the port",
-				 p->cfg->name, ip_format(gw, text), strerror(errno));
-			return false;
-		}
-		log_warn("port '%s': Linux has a default route already; gateway %s is not used",
-			 p->cfg->name, ip_format(gw, text));
-	}
-	return true;
-}
-
-static bool init_mirror(const struct dp_port *p, char *error)
-{
-	(void)dp_sysctl_if("ipv6", p->mirror.ifname, "accept_ra", "0");
-	/* Serve at once: during duplicate detection Linux would resolve no neighbour. */
-	(void)dp_sysctl_if("ipv6", p->mirror.ifname, "accept_dad", "0");
-	if (!dp_link_up(&dp.netlink, p->mirror.ifindex, p->mtu, p->mac.addr_bytes)) {
-		snprintf(error, ERROR_SIZE, "port '%s': cannot bring up its Linux interface: %s",
-			 p->cfg->name, strerror(errno));
-		return false;
-	}
-	return port_addresses(p, error) && port_gateways(p, error) &&
-	       dp_watch_add(&dp, p->mirror.fd, DP_WATCH_MIRROR, p->index);
-}
-
-static bool init_ports(char *error)
-{
-	if (dp.config->n_ports == 0 || dp.config->n_ports > DP_STATS_MAX_PORTS) {
-		snprintf(error, ERROR_SIZE, "there must be 1 to %u ports", DP_STATS_MAX_PORTS);
-		return false;
-	}
-	for (unsigned i = 0; i < dp.config->n_ports; i++) {
-		dp.n_ports = i + 1; /* so that a half-done one is cleaned up, too */
-		if (!dp_port_init(&dp.ports[i], i, &dp.config->ports[i], dp.n_workers, dp.pool,
-				  error, ERROR_SIZE) ||
-		    !init_mirror(&dp.ports[i], error))
-			return false;
-	}
-	return true;
-}
 
 static bool init_watches(char *error)
 {
@@ -256,7 +64,8 @@ static bool init_watches(char *error)
 	    !dp_watch_add(&dp, dp.wake_fd, DP_WATCH_WAKE, 0) ||
 	    !dp_watch_add(&dp, dp.channel, DP_WATCH_CHANNEL, 0) ||
 	    !dp_watch_add(&dp, dp_netlink_fd(&dp.netlink), DP_WATCH_NETLINK, 0)) {
-		snprintf(error, ERROR_SIZE, "cannot set up the manager: %s", strerror(errno));
+		snprintf(error, DP_START_ERROR_SIZE, "cannot set up the manager: %s",
+			 strerror(errno));
 		return false;
 	}
 	return true;
@@ -267,7 +76,7 @@ static bool harden(char *error)
 {
 	if (process_harden_memory() && dp_privileges_drop() && dp_eal_privileges_drop())
 		return true;
-	snprintf(error, ERROR_SIZE, "cannot give up privileges: %s", strerror(errno));
+	snprintf(error, DP_START_ERROR_SIZE, "cannot give up privileges: %s", strerror(errno));
 	return false;
 }
 
@@ -275,13 +84,14 @@ static bool start(char *error)
 {
 	dp.n_workers = dp.config->n_workers;
 	if (dp.n_workers == 0 || dp.n_workers > DP_STATS_MAX_WORKERS) {
-		snprintf(error, ERROR_SIZE, "dataplane.workers must be 1 to %u",
+		snprintf(error, DP_START_ERROR_SIZE, "dataplane.workers must be 1 to %u",
 			 DP_STATS_MAX_WORKERS);
 		return false;
 	}
-	return init_watches(error) && pick_backends(error) &&
-	       dp_eal_init(dp.config, &dp.hugepages, error, ERROR_SIZE) && init_tables(error) &&
-	       init_workers(error) && init_ports(error) && harden(error);
+	return init_watches(error) && dp_start_backend(&dp, error) &&
+	       dp_eal_init(dp.config, &dp.hugepages, error, DP_START_ERROR_SIZE) &&
+	       dp_start_tables(&dp, error) && dp_start_workers(&dp, error) &&
+	       dp_start_ports(&dp, error) && harden(error);
 }
 
 static void run(void)
@@ -299,32 +109,9 @@ static void run(void)
 	dp_stats_tick(&dp);
 }
 
-/* In the opposite order of creation; copes with a start that ended half way. */
-static void cleanup(void)
-{
-	dp_grace_drain(&dp.grace);
-	dp_neighs_fini(&dp);
-	for (unsigned i = 0; i < dp.n_ports; i++)
-		dp_port_fini(&dp.ports[i]);
-	dp_sas_fini(&dp.sas);
-	dp_tunnels_fini(&dp.tunnels);
-	for (unsigned i = 0; i < dp.n_workers; i++) {
-		if (!dp.workers[i])
-			continue;
-		dp_worker_fini(dp.workers[i]);
-		free(dp.workers[i]);
-	}
-	dp_aeads_fini(dp.esp.aead);
-	dp_fib_fini(&dp.fib);
-	dp_grace_fini(&dp.grace);
-	dp_netlink_fini(&dp.netlink);
-	dp_rings_fini(&dp.rings);
-	dp_random_wipe(&dp.random);
-}
-
 int main(void)
 {
-	char error[ERROR_SIZE] = "";
+	char error[DP_START_ERROR_SIZE] = "";
 	bool started;
 
 	log_init("dp", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
@@ -352,6 +139,6 @@ int main(void)
 		run();
 	else
 		dp_supervisor_fatal(&dp, error);
-	cleanup();
+	dp_start_undo(&dp);
 	return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }

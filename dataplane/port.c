@@ -265,7 +265,7 @@ static bool configure(struct dp_port *p, unsigned n_workers, struct rte_mempool 
 	return true;
 }
 
-static bool start(struct dp_port *p, const struct failure *f)
+static bool run(struct dp_port *p, const struct failure *f)
 {
 	uint16_t mtu = 0;
 	int rc;
@@ -296,21 +296,28 @@ static bool start(struct dp_port *p, const struct failure *f)
 	return true;
 }
 
+bool dp_port_start(struct dp_port *p, unsigned n_workers, struct rte_mempool *pool, char *error,
+		   size_t error_size)
+{
+	const struct failure f = {.text = error, .size = error_size, .port = p->cfg->name};
+	char why[200];
+
+	if (!configure(p, n_workers, pool, &f) || !run(p, &f))
+		return false;
+	if (!dp_tap_open(&p->mirror, p->cfg->name, DP_TAP_FRAMES, why, sizeof(why)))
+		return fail(&f, "%s", why);
+	return true;
+}
+
 bool dp_port_init(struct dp_port *p, unsigned index, const struct config_port *cfg,
 		  unsigned n_workers, struct rte_mempool *pool, char *error, size_t error_size)
 {
 	const struct failure f = {.text = error, .size = error_size, .port = cfg->name};
-	char why[200];
 
 	*p = (struct dp_port){.index = index, .cfg = cfg, .mirror = {.fd = -1}};
 	p->id = RTE_MAX_ETHPORTS;
-	if (!(cfg->is_pci ? pci_attach(p, &f) : vdev_attach(p, &f)))
-		return false;
-	if (!configure(p, n_workers, pool, &f) || !start(p, &f))
-		return false;
-	if (!dp_tap_open(&p->mirror, cfg->name, DP_TAP_FRAMES, why, sizeof(why)))
-		return fail(&f, "%s", why);
-	return true;
+	return (cfg->is_pci ? pci_attach(p, &f) : vdev_attach(p, &f)) &&
+	       dp_port_start(p, n_workers, pool, error, error_size);
 }
 
 void dp_port_fini(struct dp_port *p)

@@ -48,6 +48,9 @@ uint16_t dp_port_data_room(const struct config *c);
  */
 bool dp_port_init(struct dp_port *p, unsigned index, const struct config_port *cfg,
 		  unsigned n_workers, struct rte_mempool *pool, char *error, size_t error_size);
+/* The same for a device that is open already: index, id and cfg are set, the mirror's fd is -1. */
+bool dp_port_start(struct dp_port *p, unsigned n_workers, struct rte_mempool *pool, char *error,
+		   size_t error_size);
 /* Stops and detaches; harmless on a port that was not initialised. */
 void dp_port_fini(struct dp_port *p);
 

@@ -192,9 +192,9 @@ static uint16_t run_ports(struct dp_worker *w)
 	return total;
 }
 
-static void refill_tokens(struct dp_worker *w, uint64_t tsc, uint64_t interval_tsc)
+static void refill_tokens(struct dp_worker *w, uint64_t tsc)
 {
-	if (tsc - w->interval < interval_tsc)
+	if (tsc - w->interval < w->interval_tsc)
 		return;
 	w->interval = tsc;
 	w->spi_tokens = SPI_TOKENS;
@@ -205,7 +205,7 @@ static void refill_tokens(struct dp_worker *w, uint64_t tsc, uint64_t interval_t
 		linux_flush(w);
 }
 
-static uint16_t run_round(struct dp_worker *w)
+static uint16_t run_all(struct dp_worker *w)
 {
 	/* What was handed over is older than what the ports have. */
 	uint16_t n = run_ring(w);
@@ -224,6 +224,24 @@ static uint16_t run_round(struct dp_worker *w)
 	return n;
 }
 
+uint16_t dp_worker_round(struct dp_worker *w)
+{
+	const uint64_t start = rte_rdtsc();
+	uint16_t n;
+
+	refill_tokens(w, start);
+	n = run_all(w);
+	rte_rcu_qsbr_quiescent(w->dp->grace.qsbr, w->index);
+	dp_count(&w->stats->polls, 1);
+	if (n) {
+		w->last_busy = rte_rdtsc();
+		dp_count(&w->stats->busy_polls, 1);
+		dp_count(&w->stats->packets, n);
+		dp_count(&w->stats->busy_cycles, w->last_busy - start);
+	}
+	return n;
+}
+
 /* Sleeps in steps of twice the last length. Offline, so that nobody waits for us. */
 static void doze(struct dp_worker *w, uint32_t *sleep_ns)
 {
@@ -239,41 +257,38 @@ static void doze(struct dp_worker *w, uint32_t *sleep_ns)
 	*sleep_ns = RTE_MIN(*sleep_ns * 2, (uint32_t)SLEEP_MAX_NS);
 }
 
+void dp_worker_enter(struct dp_worker *w)
+{
+	w->interval_tsc = rte_get_tsc_hz() * INTERVAL_MS / MS_PER_S;
+	w->last_busy = rte_rdtsc();
+	(void)rte_rcu_qsbr_thread_register(w->dp->grace.qsbr, w->index);
+	rte_rcu_qsbr_thread_online(w->dp->grace.qsbr, w->index);
+}
+
+void dp_worker_leave(struct dp_worker *w)
+{
+	rte_rcu_qsbr_thread_offline(w->dp->grace.qsbr, w->index);
+	(void)rte_rcu_qsbr_thread_unregister(w->dp->grace.qsbr, w->index);
+}
+
 int dp_worker_main(void *arg)
 {
 	struct dp_worker *w = arg;
-	struct rte_rcu_qsbr *qsbr = w->dp->grace.qsbr;
 	const uint64_t spin_tsc = rte_get_tsc_hz() * SPIN_US / US_PER_S;
-	const uint64_t interval_tsc = rte_get_tsc_hz() * INTERVAL_MS / MS_PER_S;
-	uint64_t last_busy = rte_rdtsc();
 	uint32_t sleep_ns = SLEEP_MIN_NS;
 
 	if (!dp_privileges_drop())
 		log_warn("worker %u: cannot give up privileges: %s", w->index, strerror(errno));
 	(void)prctl(PR_SET_TIMERSLACK, TIMERSLACK_NS, 0, 0, 0);
-	(void)rte_rcu_qsbr_thread_register(qsbr, w->index);
-	rte_rcu_qsbr_thread_online(qsbr, w->index);
+	dp_worker_enter(w);
 	while (!__atomic_load_n(&w->dp->stop, __ATOMIC_ACQUIRE)) {
-		const uint64_t start = rte_rdtsc();
-		uint16_t n;
-
-		refill_tokens(w, start, interval_tsc);
-		n = run_round(w);
-		rte_rcu_qsbr_quiescent(qsbr, w->index);
-		dp_count(&w->stats->polls, 1);
-		if (n) {
-			last_busy = rte_rdtsc();
-			dp_count(&w->stats->busy_polls, 1);
-			dp_count(&w->stats->packets, n);
-			dp_count(&w->stats->busy_cycles, last_busy - start);
+		if (dp_worker_round(w))
 			sleep_ns = SLEEP_MIN_NS;
-		} else if (start - last_busy > spin_tsc) {
+		else if (rte_rdtsc() - w->last_busy > spin_tsc)
 			doze(w, &sleep_ns);
-		} else {
+		else
 			rte_pause();
-		}
 	}
-	rte_rcu_qsbr_thread_offline(qsbr, w->index);
-	(void)rte_rcu_qsbr_thread_unregister(qsbr, w->index);
+	dp_worker_leave(w);
 	return 0;
 }

@@ -45,13 +45,24 @@ struct dp_worker {
 	struct dp_vec tx[DP_STATS_MAX_PORTS];
 	struct dp_worker_port port[DP_STATS_MAX_PORTS];
 	struct dp_reassembly *reassembly;
-	uint32_t spi_tokens;  /* unknown SPIs that may still be told in this interval */
-	uint32_t icmp_tokens; /* errors that may still be sent in this interval */
-	uint64_t interval;    /* number of the interval of TSC time */
+	uint32_t spi_tokens;   /* unknown SPIs that may still be told in this interval */
+	uint32_t icmp_tokens;  /* errors that may still be sent in this interval */
+	uint64_t interval;     /* TSC of the interval's begin */
+	uint64_t interval_tsc; /* its length */
+	uint64_t last_busy;    /* TSC of the end of the last round that found packets */
 };
 
 /* The thread's main function; `arg` is its struct dp_worker. Returns 0 when told to stop. */
 int dp_worker_main(void *arg);
+
+/*
+ * What that function consists of, for a program that drives a worker's thread itself: between enter
+ * and leave the thread counts for RCU; a round polls each queue and ring once and runs what it finds
+ * to completion. It returns how many packets that were.
+ */
+void dp_worker_enter(struct dp_worker *w);
+uint16_t dp_worker_round(struct dp_worker *w);
+void dp_worker_leave(struct dp_worker *w);
 
 /* With the backends that the manager has chosen. */
 bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned lcore);
