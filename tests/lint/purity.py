@@ -65,6 +65,7 @@ RULES = {
     "pki": Rule(libraries=("libcrypto.so",),
                 but_not=r"^(RAND_|BIO_(?!new_mem_buf$|free$)|OSSL_HTTP|OSSL_STORE|OCSP_sendreq|"
                         r"X509_(CRL_)?load_http|X509_LOOKUP|X509_STORE_load|X509_load)|_fp$|_file$"),
+    "bfd": Rule(),
     "routing": Rule(),
     "config": Rule(libraries=("libyaml.so",), but_not=r"_file$"),
     "bgp": Rule(),
