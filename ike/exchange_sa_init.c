@@ -427,8 +427,10 @@ static void report_no_proposal(struct ike *ike, const struct ike_packet *p, cons
 	}
 }
 
-static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct ike_suite *suite,
-			   const struct ike_proposal *proposal, const uint8_t *public)
+/* `proven`: the peer is where it says. Bytes written, or 0. */
+static size_t build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct ike_suite *suite,
+			     const struct ike_proposal *proposal, const uint8_t *public,
+			     bool proven, uint8_t buf[IKE_INIT_MAX])
 {
 	struct ike_handshake *hs = sa->hs;
 	const struct ike_header h = {
@@ -438,10 +440,10 @@ static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct
 		.exchange = IKE_SA_INIT,
 		.flags = IKE_FLAG_RESPONSE,
 	};
-	uint8_t buf[IKE_INIT_MAX];
+	const size_t room = proven ? IKE_INIT_MAX : hs->request_size;
 	struct ike_builder b;
 
-	ike_build_open(&b, buf, sizeof(buf), &h);
+	ike_build_open(&b, buf, IKE_INIT_MAX, &h);
 	ike_build_sa_chosen(&b, proposal->number, IKE_PROTO_IKE, NULL, 0, suite);
 	ike_build_ke(&b, suite->dh, public, ike_dh_desc(suite->dh)->public_size);
 	ike_build_nonce(&b, hs->nr, hs->nr_size);
@@ -454,25 +456,41 @@ static bool build_response(struct ike_sa *sa, struct ike_tunnel *t, const struct
 	if (hs->intermediate)
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED,
 				 NULL, 0);
-	/* RFC 7296 2.6: who has not shown yet that he is there gets little more than he sends. */
-	ike_proof_init_build(sa, &b, hs->request_size + 128);
-	ike_extend_init_response(&b, hs->request_size);
-	hs->response_size = ike_build_close(&b);
-	hs->response = hs->response_size ? malloc(hs->response_size) : NULL;
-	if (hs->response)
-		memcpy(hs->response, buf, hs->response_size);
-	return hs->response != NULL;
+	ike_proof_init_build(sa, &b, room);
+	ike_extend_init_response(&b, room);
+	return ike_build_close(&b);
 }
 
+static bool keep_response(struct ike_handshake *hs, const uint8_t *data, size_t size)
+{
+	hs->response = size ? malloc(size) : NULL;
+	if (!hs->response)
+		return false;
+	memcpy(hs->response, data, size);
+	hs->response_size = size;
+	return true;
+}
+
+static void demand_cookie(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m)
+{
+	uint8_t fresh[1 + IKE_DIGEST_SIZE];
+
+	ike_count(ike, IKE_CNT_COOKIE_SENT);
+	if (ike_cookie_make(ike, p, m, fresh))
+		answer(ike, p, m, IKE_N_COOKIE, fresh, sizeof(fresh));
+}
+
+/* `proven`: a cookie has shown that the peer is where it says. */
 static void respond(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
 		    const uint8_t *digest, struct ike_tunnel *t, const struct ike_suite *suite,
-		    const struct ike_proposal *proposal)
+		    const struct ike_proposal *proposal, bool proven)
 {
 	struct ike_sa *sa = ike_sa_new(ike, NULL, false);
 	struct ike_handshake *hs = calloc(1, sizeof(*hs));
-	uint8_t public[IKE_DH_MAX];
+	uint8_t public[IKE_DH_MAX] = {0}, buf[IKE_INIT_MAX];
 	struct ike_nonces n;
 	enum ike_err err = IKE_ERR_RESOURCES;
+	bool long_answer = false;
 
 	if (!sa || !hs) {
 		free(hs);
@@ -495,6 +513,15 @@ static void respond(struct ike *ike, const struct ike_packet *p, const struct ik
 		goto out;
 	hs->request_size = p->size;
 	memcpy(hs->request, p->data, p->size);
+	ike_proof_init_note(sa, m);
+	/*
+	 * RFC 7296 2.6: who has not shown yet that he is there gets no more than he sends, so what asks
+	 * for a longer answer has to come again with a cookie. Lengths do not depend on values.
+	 */
+	long_answer =
+		!proven && build_response(sa, t, suite, proposal, public, proven, buf) > p->size;
+	if (long_answer)
+		goto out;
 	hs->dh = ike->crypto.dh_new(ike->crypto.ctx, (enum ike_dh)suite->dh, public);
 	if (!hs->dh)
 		goto out;
@@ -509,9 +536,9 @@ static void respond(struct ike *ike, const struct ike_packet *p, const struct ik
 	ike_nat_detect(sa, p, m);
 	ike_extend_init_seen(sa, m);
 	sa->tunnel = NULL;
-	ike_proof_init_note(sa, m);
 	sa->rank = sa->origin = ike_rank_of(hs->ni, hs->ni_size, hs->nr, hs->nr_size);
-	if (!build_response(sa, t, suite, proposal, public) || !ike_half_open_enter(sa, digest))
+	if (!keep_response(hs, buf, build_response(sa, t, suite, proposal, public, proven, buf)) ||
+	    !ike_half_open_enter(sa, digest))
 		goto out;
 	err = IKE_OK;
 	ike_sa_set_state(sa, IKE_ST_INIT_DONE, "ike-init", "responder");
@@ -520,19 +547,24 @@ static void respond(struct ike *ike, const struct ike_packet *p, const struct ik
 out:
 	if (err == IKE_OK)
 		return;
-	ike_count(ike, ike_counter_of(err));
+	if (!long_answer)
+		ike_count(ike, ike_counter_of(err));
 	if (sa)
-		ike_sa_close(sa, "ike-init", ike_err_text(err));
+		ike_sa_close(sa, "ike-init",
+			     long_answer ? "a cookie is asked for" : ike_err_text(err));
+	if (long_answer)
+		demand_cookie(ike, p, m);
 }
 
 void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m)
 {
 	const struct ike_notify_payload *cookie = ike_msg_notify(m, IKE_N_COOKIE);
-	uint8_t digest[IKE_DIGEST_SIZE], fresh[1 + IKE_DIGEST_SIZE];
+	uint8_t digest[IKE_DIGEST_SIZE];
 	const struct ike_proposal *proposal;
 	struct ike_suite suite;
 	struct ike_tunnel *t;
 	struct ike_sa *sa;
+	bool proven;
 
 	if (!ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, NULL)) {
 		ike_count(ike, IKE_CNT_RX_NO_PEER);
@@ -547,9 +579,6 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 	sa = ike_half_open_find(ike, digest);
 	if (sa) { /* RFC 7296 2.1: a repetition, told by the whole message */
 		if (sa->state == IKE_ST_INIT_DONE) {
-			/* A nonce and NAT detection may make it the longer one of the two. */
-			if (sa->hs->response_size > p->size && !ike_may_reply(ike))
-				return;
 			ike_count(ike, IKE_CNT_TX_RESPONSE_REPEAT);
 			ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, sa->hs->response,
 				 sa->hs->response_size);
@@ -558,12 +587,11 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 		}
 		return;
 	}
-	if (ike_cookies_on(ike) && !(cookie && ike_cookie_ok(ike, p, m, &cookie->data))) {
+	proven = cookie && ike_cookie_ok(ike, p, m, &cookie->data);
+	if (ike_cookies_on(ike) && !proven) {
 		if (cookie)
 			ike_count(ike, IKE_CNT_RX_COOKIE);
-		ike_count(ike, IKE_CNT_COOKIE_SENT);
-		if (ike_cookie_make(ike, p, m, fresh))
-			answer(ike, p, m, IKE_N_COOKIE, fresh, sizeof(fresh));
+		demand_cookie(ike, p, m);
 		return;
 	}
 	if (!ike_half_open_room(ike, &p->remote.addr)) {
@@ -583,5 +611,5 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 		answer(ike, p, m, IKE_N_INVALID_KE_PAYLOAD, group, sizeof(group));
 		return;
 	}
-	respond(ike, p, m, digest, t, &suite, proposal);
+	respond(ike, p, m, digest, t, &suite, proposal, proven);
 }

@@ -357,13 +357,12 @@ static void ask(const struct wishes *w, struct ike_builder *b, size_t max_cas)
 
 /*
  * For IKE_SA_INIT. The responder does not know the tunnel yet: it asks for what any of them might
- * want, as far as `room` goes.
+ * want. What can be left out is, if the message becomes longer than `room`.
  */
 void ike_proof_init_build(struct ike_sa *sa, struct ike_builder *b, size_t room)
 {
 	struct ike_handshake *hs = sa->hs;
 	struct wishes w;
-	size_t left;
 
 	wishes_of(sa, &w);
 	/* RFC 7427 4: what we verify with; a responder answers who asked. */
@@ -376,8 +375,8 @@ void ike_proof_init_build(struct ike_sa *sa, struct ike_builder *b, size_t room)
 		hs->peer_ppk = false;
 	if (sa->initiator)
 		return;
-	left = room > b->w.n + 16 ? (room - b->w.n - 16) / IKE_CA_SIZE : 0;
-	ask(&w, b, left > 1 ? left : 1);
+	/* Many peers certify themselves only if asked (RFC 7296 3.7), so this is no option. */
+	ask(&w, b, IKE_MAX_CAS);
 	/* RFC 9593 3.1: the responder begins. */
 	if (w.signature && b->w.n + (w.psk ? 2u : 0u) + NOTIFY_SIZE + 200u < room)
 		ike_build_announced(b, w.psk, true);

@@ -2,7 +2,7 @@
 /* Scenarios of IKE_AUTH: who proves what to whom, and each way of failing at it. */
 #include <stdio.h>
 #include <string.h>
-#include "ike/sig_alg.h"
+#include "ike/ike_int.h"
 #include "tests/sim/scenario.h"
 
 static bool said(const struct sim_node *n, const char *text)
@@ -21,17 +21,23 @@ static void must_fail(struct world *w, const char *at_a, const char *at_b)
 			 B->last_event[IKE_HAP_AUTH_FAILED]);
 }
 
-static void node_trust(struct sim_node *n)
+static void node_trusts(struct sim_node *n, const uint8_t *cas, size_t n_cas)
 {
-	static const uint8_t cas[] = "an authority's hash.another one's hash.";
 	struct ike_event ev = {.type = IKE_EV_TRUST, .now = n->w->now};
 
 	if (n->off || n->cfg[0].remote_auth != IKE_AUTH_BY_CERTIFICATE)
 		return;
 	ev.trust.tunnel = 0;
 	ev.trust.cas = cas;
-	ev.trust.n_cas = 2;
+	ev.trust.n_cas = n_cas;
 	node_step(n, &ev);
+}
+
+static void node_trust(struct sim_node *n)
+{
+	static const uint8_t cas[] = "an authority's hash.another one's hash.";
+
+	node_trusts(n, cas, 2);
 }
 
 static void certify(struct sim_node *n, const char *id)
@@ -98,6 +104,57 @@ static void trust_is_asked_for(struct world *w)
 	node_event(A, IKE_EV_INITIATE, 0);
 	must_settle(w, 10);
 	must(w, A->n_cas_seen == 2 && B->n_cas_seen == 2, "CERTREQ did not arrive");
+}
+
+static bool gives_a_wrong_cookie(struct world *w, int from, const uint8_t *data, size_t size)
+{
+	struct ike_event ev = {.type = IKE_EV_PACKET, .now = node_now(B)};
+	uint8_t request[IKE_INIT_MAX];
+	struct ike_msg m;
+
+	if (from != 0 || data[18] != IKE_SA_INIT || ike_msg_parse(data, size, &m) != IKE_OK ||
+	    !ike_msg_notify(&m, IKE_N_COOKIE))
+		return false;
+	w->filter = NULL;
+	memcpy(request, data, size);
+	request[IKE_HEADER_SIZE + 12] ^= 1;
+	ev.packet.local = (struct ip_endpoint){B->addr, IKE_PORT};
+	ev.packet.remote = (struct ip_endpoint){A->addr, IKE_PORT};
+	ev.packet.data = request;
+	ev.packet.size = size;
+	ike_step(B->ike, &ev, &B->out);
+	must(w, B->out.n == 1 && B->out.actions[0].send.size <= size, "a long answer");
+	ike_out_reset(&B->out);
+	return false;
+}
+
+/*
+ * RFC 7296 2.6: an answer that is longer than its question takes a cookie first.
+ *
+ * Requirements: CVE-2016-5361
+ */
+static void long_answers_take_a_cookie(struct world *w)
+{
+	static uint8_t cas[IKE_MAX_CAS * IKE_CA_SIZE];
+
+	both_certified(w);
+	for (size_t i = 0; i < IKE_MAX_CAS; i++)
+		cas[i * IKE_CA_SIZE] = (uint8_t)i;
+	A->cfg[0].startup = IKE_STARTUP_ADD;
+	must(w, world_start(w), "no start");
+	node_trusts(B, cas, 1);
+	w->filter = gives_a_wrong_cookie;
+	node_event(A, IKE_EV_INITIATE, 0);
+	must_settle(w, 10);
+	must(w, A->n_cas_seen == 1, "CERTREQ did not arrive");
+	node_event(A, IKE_EV_TERMINATE, 0);
+	must(w, world_until(w, both_empty, span_s(10)), "not down");
+	node_trusts(B, cas, IKE_MAX_CAS);
+	w->filter = gives_a_wrong_cookie;
+	node_event(A, IKE_EV_INITIATE, 0);
+	must_settle(w, 10);
+	must(w, A->n_cas_seen == IKE_MAX_CAS, "CERTREQ was cut");
+	must(w, count(B, IKE_CNT_COOKIE_SENT) >= 2, "no cookie was asked for");
 }
 
 static void chains_keep_their_order(struct world *w)
@@ -490,6 +547,7 @@ static const struct scenario scenarios[] = {
 	}
 	SCENARIO(certificates),
 	SCENARIO(trust_is_asked_for),
+	SCENARIO(long_answers_take_a_cookie),
 	SCENARIO(chains_keep_their_order),
 	SCENARIO(raw_keys),
 	SCENARIO(each_its_own_way),
