@@ -86,3 +86,32 @@ void hand_hold(struct world *w, int from, uint8_t exchange, bool response)
 	w->filter = hand_take;
 	must(w, world_start(w) && world_until(w, hand_has_taken, span_s(5)), "nothing was sent");
 }
+
+static bool measure(struct world *w, int from, const uint8_t *data, size_t size)
+{
+	(void)from;
+	(void)data;
+	*(size_t *)w->filter_ctx += size;
+	return true;
+}
+
+size_t hand_inject(struct sim_node *n, struct ip_endpoint from, const uint8_t *data, size_t size)
+{
+	struct ike_event ev = {.type = IKE_EV_PACKET, .now = n->w->now};
+	size_t sent = 0;
+
+	ev.packet.local = (struct ip_endpoint){n->addr, 4500};
+	ev.packet.remote = from;
+	ev.packet.data = data;
+	ev.packet.size = size;
+	n->w->filter = measure;
+	n->w->filter_ctx = &sent;
+	node_step(n, &ev);
+	n->w->filter = NULL;
+	return sent;
+}
+
+void add_notify(struct ike_builder *b, uint16_t type, const void *data, size_t size)
+{
+	ike_build_notify(b, IKE_PROTO_NONE, NULL, 0, type, data, size);
+}

@@ -15,6 +15,12 @@ extern struct hand_heard {
 } heard;
 void hand_give(struct sim_node *n, struct ip_endpoint from, const uint8_t *data, size_t size);
 
+/*
+ * From anywhere to port 4500, as if by somebody on the way, and with all that follows. Returns the
+ * bytes that go out in answer.
+ */
+size_t hand_inject(struct sim_node *n, struct ip_endpoint from, const uint8_t *data, size_t size);
+
 /* The first datagram of a kind; all of the kind are kept from their receiver. */
 extern struct hand_taken {
 	int from;
@@ -28,6 +34,8 @@ void hand_hold(struct world *w, int from, uint8_t exchange, bool response);
 bool hand_take(struct world *w, int from, const uint8_t *data, size_t size); /* a filter */
 bool hand_has_taken(struct world *w);
 
+/* A notify without protocol and SPI. */
+void add_notify(struct ike_builder *b, uint16_t type, const void *data, size_t size);
 /* The established SA of tunnel 0, or the one that is on its way. */
 struct ike_sa *sa_of(struct sim_node *n);
 struct ike_header header_of(const uint8_t *data, size_t size);

@@ -54,6 +54,28 @@ uint64_t count(const struct sim_node *n, enum ike_counter c)
 	return ike_counter_get(n->ike, c);
 }
 
+bool peer_is_at(struct sim_node *n, const struct ip_addr *where)
+{
+	const struct sim_count c = count_sas(n, 0);
+
+	return ip_equal(&c.remote.addr, where);
+}
+
+void must_flow(struct world *w)
+{
+	const uint64_t a = A->n_esp_received, b = B->n_esp_received;
+
+	world_run(w, span_s(1));
+	must(w, A->n_esp_received >= a + 150 && B->n_esp_received >= b + 150, "no traffic;");
+}
+
+void same_sas(struct world *w)
+{
+	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped;");
+	must(w, A->n_events[IKE_HAP_IKE_UP] == 1 && B->n_events[IKE_HAP_IKE_UP] == 1, "other SAs;");
+	must(w, world_until(w, settled, span_s(5)), "not settled;");
+}
+
 static void run(void **state)
 {
 	const struct scenario *s = *state;

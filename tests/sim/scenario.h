@@ -35,5 +35,11 @@ void must(struct world *w, bool ok, const char *what);
 void must_settle(struct world *w, unsigned seconds);
 void connect_pair(struct world *w);
 uint64_t count(const struct sim_node *n, enum ike_counter c);
+/* Where `n` has its peer. */
+bool peer_is_at(struct sim_node *n, const struct ip_addr *where);
+/* Traffic passes both ways, and did not stop for good. */
+void must_flow(struct world *w);
+/* All that was made first still stands. */
+void same_sas(struct world *w);
 
 #endif
