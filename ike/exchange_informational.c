@@ -122,6 +122,7 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 			answer_empty(sa);
 			/* It had its reasons: not again in the same instant. */
 			ike_timer_initiation_failed(t);
+			ike_tunnel_dismissed(sa);
 			ike_sa_close(sa, "ike-delete", "deleted by the peer");
 			return;
 		}

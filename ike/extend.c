@@ -115,6 +115,8 @@ bool ike_extend_info_answered(struct ike_sa *sa, const struct ike_msg *m)
 	/* RFC 5685 5: an established session is sent away: answered first, then left. */
 	if (!sa->origin_initiator || !ike_redirect_take(sa, m, NULL))
 		return true;
+	if (sa->state == IKE_ST_ESTABLISHED)
+		sa->tunnel->wanted = true; /* there, whoever began it here */
 	ike_sa_delete(sa, "redirected by the peer");
 	return false;
 }

@@ -77,7 +77,8 @@ static const char *phase_of(const struct ike_tunnel *t)
 		return "up";
 	TAILQ_FOREACH(sa, &t->sas, entry)
 	{
-		if (sa->state == IKE_ST_DELETING)
+		/* A handshake that ends with a Delete is on its way out as well. */
+		if (sa->state == IKE_ST_DELETING || sa->want_delete)
 			deleting = true;
 		else if (sa->state != IKE_ST_GONE)
 			return "connecting";
@@ -278,6 +279,27 @@ void ike_tunnel_dead(struct ike_sa *sa, const char *reason)
 	}
 	ike_redirect_failed(t);
 	ike_sa_close(sa, was_live ? "dead-peer" : "timeout", why);
+}
+
+/*
+ * The peer has deleted this IKE SA. Where the peer is the one to initiate, it is the one to come back;
+ * an `up` was good for as long as the tunnel stood.
+ */
+void ike_tunnel_dismissed(const struct ike_sa *gone)
+{
+	struct ike_tunnel *t = gone->tunnel;
+	const struct ike_sa *sa;
+
+	TAILQ_FOREACH(sa, &t->sas, entry)
+	{
+		if (sa != gone && (ike_sa_live(sa) || ike_sa_connecting(sa)))
+			return;
+	}
+	/* RFC 4478 3: its time was up, and it was for us to prove ourselves anew. */
+	if (mono_reached(t->ike->now, gone->reauth_at))
+		return;
+	if (t->cfg.startup == IKE_STARTUP_ADD)
+		t->wanted = false;
 }
 
 /* No action can reach the dataplane's former SAs. RFC 7296: never a child with old keys again. */

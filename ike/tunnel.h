@@ -69,6 +69,7 @@ void ike_tunnel_note(struct ike_tunnel *t); /* after any change: phase, memory *
 void ike_tunnel_up(struct ike_tunnel *t);
 void ike_tunnel_down(struct ike_tunnel *t, const char *reason);
 void ike_tunnel_dead(struct ike_sa *sa, const char *reason); /* a peer that does not answer */
+void ike_tunnel_dismissed(const struct ike_sa *gone);        /* deleted by the peer */
 void ike_tunnel_dp_lost(struct ike_tunnel *t);
 void ike_tunnel_shut(struct ike_tunnel *t, const char *reason); /* its SAs go */
 /* Of what the SAs that stand cannot live without. */

@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scenarios: a peer that is silent, has forgotten, or moves. The table at the end names them. */
+#include <string.h>
 #include "tests/sim/scenario.h"
+
+static bool note_phase(void *ctx, const struct ike_show_tunnel *t)
+{
+	*(const char **)ctx = t->phase;
+	return t->tunnel != 0;
+}
+
+static const char *phase(const struct sim_node *n)
+{
+	const char *phase = "none";
+
+	ike_show_tunnels(n->ike, note_phase, &phase);
+	return phase;
+}
 
 static bool a_down(struct world *w)
 {
@@ -168,6 +183,71 @@ static void no_nat_stays_on_500(struct world *w)
 	must(w, !count_sas(A, 0).natt && count_sas(A, 0).remote.port == 500, "moved");
 }
 
+/* ------------------------------------------------------------------ who comes back */
+
+/* B deletes what A has brought up: with `add` A waits for B, with `start` it comes back. */
+static void peer_deletes(struct world *w)
+{
+	static const struct {
+		enum ike_startup startup;
+		bool comes_back;
+	} cases[] = {{IKE_STARTUP_ADD, false}, {IKE_STARTUP_START, true}};
+
+	for (size_t i = 0; i < 2; i++) {
+		A->cfg[0].startup = cases[i].startup;
+		must(w, world_start(w), "no start");
+		node_event(A, IKE_EV_INITIATE, 0);
+		must_settle(w, 10);
+		/* Not by a rekey's Delete. */
+		node_event(B, IKE_EV_REKEY_IKE, 0);
+		world_run(w, span_s(8));
+		must(w, A->up[0] && count(B, IKE_CNT_IKE_REKEYED) == 1, "not rekeyed");
+		node_event(B, IKE_EV_TERMINATE, 0);
+		world_run(w, span_s(90));
+		must(w, A->up[0] == cases[i].comes_back, "waits for the wrong one");
+		node_event(B, IKE_EV_INITIATE, 0);
+		must_settle(w, 30);
+		/* A dead peer is another matter: that is what dpd_action is for. */
+		node_power_off(B);
+		world_run(w, span_s(60));
+		must(w, node_power_on(B), "no start");
+		must_settle(w, 120);
+		world_fini(w);
+		world_init(w, 78);
+	}
+}
+
+/* `down` in each moment of the handshake, on either side, and with a peer that answers no more. */
+static void down_in_handshake(struct world *w)
+{
+	for (unsigned at = 0; at < 3600; at += 200) {
+		for (unsigned cut = 0; cut < 2; cut++) {
+			world_fini(w);
+			world_init(w, at);
+			A->cfg[0].startup = IKE_STARTUP_ADD;
+			w->esp_period_us = 50000;
+			A->key_delay_us = B->key_delay_us = 300;
+			must(w, world_start(w), "no start");
+			node_event(A, IKE_EV_INITIATE, 0);
+			world_run(w, span_us(at * 2));
+			w->faults.cut = cut;
+			node_event(A, IKE_EV_TERMINATE, 0);
+			must(w, strcmp(phase(A), "connecting") && strcmp(phase(A), "up"),
+			     "goes on");
+			world_run(w, span_s(8)); /* what it brought up lingers */
+			must(w, !A->up[0] && A->n_up[0] <= 1, "is up");
+			must(w, cut || both_empty(w), "the peer was not told");
+			world_run(w, span_s(40));
+			must(w, count_sas(A, 0).ike == 0, "something is left");
+			must(w, !strcmp(phase(A), "down"), "not down");
+			must(w, cut || both_empty(w), "it came back");
+			w->faults.cut = false;
+			node_event(A, IKE_EV_INITIATE, 0);
+			must_settle(w, 60);
+		}
+	}
+}
+
 static const struct scenario scenarios[] = {
 	{"DPD timeout, restart", dpd_timeout},
 	{"DPD below a second", dpd_subsecond},
@@ -180,6 +260,8 @@ static const struct scenario scenarios[] = {
 	{"NAT rebinding", nat_rebinding},
 	{"forced encapsulation", forced_encapsulation},
 	{"without a NAT port 500", no_nat_stays_on_500},
+	{"the peer deletes", peer_deletes},
+	{"down in a handshake", down_in_handshake},
 };
 
 int main(int argc, char **argv)
