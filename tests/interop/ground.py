@@ -10,11 +10,13 @@ stands for N, ours are the same for all rows:
 
             ours                        theirs
     direct      192.0.2.1  2001:db8:a::1    198.51.100.N           2001:db8:b::N
+    after a move 192.0.2.3 2001:db8:a::3    198.51.100.1           2001:db8:b::1
     behind NAT  10.99.1.2  fd99::2          10.98.0.N              fd98::N
     public      203.0.113.1 2001:db8:c::1   203.0.113.N            2001:db8:c::N
     networks    10.1.N.0/24 2001:db8:1:N::/64    10.2.N.0/24       2001:db8:2:N::/64
 """
 
+import dataclasses
 import re
 from types import SimpleNamespace
 
@@ -24,8 +26,10 @@ from lab.topology import Site, Sites, Side
 import keys as kinds
 from rows import proposal
 
+OUTSIDE = ["192.0.2.1", "192.0.2.3", "10.99.1.2", "2001:db8:a::1", "2001:db8:a::3", "fd99::2"]
 FIRST = 10  # N of the first row: what is below are routers and gateways
 MOST_ROWS = 240
+PPK, PPK_ID = "another key of the lab, for the time after next", "ppk.example.net"
 
 # An inner pair of addresses next to each other anywhere in a packet; see wire.judge().
 INNER = [re.compile(p, re.DOTALL) for p in (
@@ -48,14 +52,21 @@ def places(row):
         our_hosts=(f"10.1.{n}.10", f"2001:db8:1:{n:x}::10"), their_hosts=(f"10.2.{n}.10", f"2001:db8:2:{n:x}::10"),
         our_networks=[f"10.1.{n}.0/24", f"2001:db8:1:{n:x}::/64"],
         their_networks=[f"10.2.{n}.0/24", f"2001:db8:2:{n:x}::/64"],
+        our_other="2001:db8:a::3" if six else "192.0.2.3", our_nat="fd99::2" if six else "10.99.1.2",
+        our_nat_public="2001:db8:c::1" if six else "203.0.113.1", their_other="2001:db8:b::1" if six else "198.51.100.1",
         our_id=kinds.OUR_ID, their_id=kinds.their_id(kinds.of(row)) if kinds.of(row) else f"{row.name}.example.net")
 
 
+def twin_of(row):
+    """A tunnel between the same identities, for the rows that want two of them."""
+    return dataclasses.replace(row, name=f"{row.name}-other", role="initiator", steps=())
+
+
 class Ground:
-    """The namespaces for up to MOST_ROWS rows. `a` and `b` are sites as of topology.py."""
+    """The namespaces for up to MOST_ROWS rows and their twins. `a` and `b` are sites as of topology.py."""
 
     def __init__(self, world, rows, kernel=True):
-        assert len(rows) <= MOST_ROWS
+        assert FIRST + len(rows) <= 254
         self.rows = rows
         wan, gw_a, gw_b, host_a, host_b = (Namespace(world, n, forward=n == "wan" or (n == "gw-b" and kernel))
                                            for n in ("wan", "gw-a", "gw-b", "host-a", "host-b"))
@@ -74,7 +85,7 @@ class Ground:
             host.route("default", f"10.{x}.0.1")
             host.route("default", f"2001:db8:{x}::1")
         self._nat(wan, places_)
-        self.a = Site("a", 1, Side(), host_a, gw_a, ["192.0.2.1", "10.99.1.2", "2001:db8:a::1", "fd99::2"], [], 24,
+        self.a = Site("a", 1, Side(), host_a, gw_a, OUTSIDE, [], 24,
                       "192.0.2.254", wan, "to-a")
         self.b = Site("b", 2, Side(kernel=kernel), host_b, gw_b, [], [], 24, "198.51.100.254", wan, "to-b")
         self.wan = wan
@@ -116,7 +127,8 @@ class Ground:
             back = ", ".join(f"{p.their_public} : {p.their_local}" for p in some)
             text += f"""table {family} nat {{
                 chain pre {{ type nat hook prerouting priority -100; policy accept;
-                    {family} daddr {outside} dnat to {ours};
+                    {family} daddr {outside} udp dport {{ 500, 4500 }} dnat to {ours};
+                    {family} daddr {outside} drop;
                     {f"dnat to {family} daddr map {{ {back} }};" if some else ""}
                 }}
                 chain post {{ type nat hook postrouting priority 100; policy accept;
@@ -133,10 +145,10 @@ def configure_ours(tb, ground, keys):
     """The gateway's ports and one connection a row."""
     tb.config["ports"] = [
         {"name": "wan", "device": tb.config["ports"][0]["device"],
-         "addresses": ["192.0.2.1/24", "10.99.1.2/24", "2001:db8:a::1/64", "fd99::2/64"],
+         "addresses": [f"{a}/{64 if ':' in a else 24}" for a in OUTSIDE],
          "gateway": ["192.0.2.254", "2001:db8:a::fffe"]},
         {"name": "lan", "device": tb.config["ports"][1]["device"], "addresses": ["10.1.0.1/16", "2001:db8:1::1/48"]}]
-    psk = tb.psk("matrix", PSK)
+    psk, ppk = tb.psk("matrix", PSK), tb.psk("ppk", PPK)
     for row in ground.rows:
         p = places(row)
         encr, integ, prf, dh = row.ike
@@ -151,6 +163,8 @@ def configure_ours(tb, ground, keys):
                   "dpd": {"interval": "10s", "timeout": "40s", "action": "clear"}}
         if kinds.of(row):
             tunnel.update(keys.ours(row))
+        if row.ppk in ("ours", "both"):
+            tunnel["ppk"] = {"id": PPK_ID if row.ppk == "both" else f"unknown.{PPK_ID}", "file": ppk, "required": row.ppk == "both"}
         for k, v in row.ours.items():
             tunnel[k] = {**tunnel[k], **v} if isinstance(v, dict) and k in tunnel else v
         tb.config["connections"].append({"name": row.name, "local_networks": p.our_networks,
@@ -160,6 +174,9 @@ def configure_ours(tb, ground, keys):
 def configure_theirs(charon, ground, keys):
     keys.install(charon)
     charon.secrets["ike-matrix"] = {"secret": f'"{PSK}"'}
+    with_ppk = [r for r in ground.rows if r.ppk in ("theirs", "both")]
+    if with_ppk:
+        charon.secrets["ppk-matrix"] = {"secret": f'"{PPK}"', "id": PPK_ID}
     for row in ground.rows:
         p = places(row)
         esp_encr, esp_integ, pfs = row.esp
@@ -167,7 +184,8 @@ def configure_theirs(charon, ground, keys):
         charon.connections[row.name] = {
             "version": "2", "mobike": "no", "dpd_delay": "0s", "rekey_time": "0s", "reauth_time": "0s",
             "keyingtries": "1", "local_addrs": p.their_local, "remote_addrs": p.our_public,
-            "proposals": proposal(*row.ike, row.kem), **row.theirs,
+            "proposals": proposal(*row.ike, row.kem),
+            **({"ppk_id": PPK_ID, "ppk_required": "yes" if row.ppk == "both" else "no"} if row in with_ppk else {}), **row.theirs,
             "local": {**local, "id": p.their_id}, "remote": {**remote, "id": p.our_id},
             "children": {row.name: {
                 "local_ts": ",".join(p.their_networks), "remote_ts": ",".join(p.our_networks), "mode": "tunnel",

@@ -24,8 +24,9 @@ class Userspace:
             yield charon
 
     @staticmethod
-    def esp_class(row):
-        return "esp-in-udp"
+    def forms(row):
+        """How the row's ESP may be on the wire."""
+        return ("esp-in-udp",)
 
 
 class Kem(Userspace):
@@ -43,6 +44,7 @@ class Kernel:
     @contextlib.contextmanager
     def serve(ground, configure):
         with Guest(ground.b.gw, ("eth0", "eth1")) as guest:
+            guest.run("sysctl -qw net.ipv4.conf.all.promote_secondaries=1")  # an address that goes takes no other with it
             guest.run("ip -batch -", stdin="\n".join(ground.peer_addresses()) + "\n")
             charon = GuestCharon(guest, "b", ground.b.host, "10.2.0.1", OPTIONS)
             configure(charon, ground)
@@ -50,9 +52,17 @@ class Kernel:
                 yield charon
 
     @staticmethod
-    def esp_class(row):
+    def forms(row):
         forced = row.ours.get("udp_encapsulation") == "force" or row.theirs.get("encap") == "yes"
-        return "esp-in-udp" if row.path != "direct" or forced else "esp"
+        return ("esp-in-udp",) if row.path != "direct" or forced else ("esp",)
 
 
-PEERS = {"userspace": Userspace, "kernel": Kernel, "kem": Kem}
+class Mobile(Kernel):
+    """The same, with rows that move; a NAT may come between the ends meanwhile."""
+
+    @staticmethod
+    def forms(row):
+        return ("esp", "esp-in-udp") if "nat" in row.name else ("esp",)
+
+
+PEERS = {"userspace": Userspace, "kernel": Kernel, "mobile": Mobile, "kem": Kem}

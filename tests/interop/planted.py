@@ -69,7 +69,7 @@ def main():
             with tap.case("without a fault the row is good"):
                 t = trial(0)
                 t.run()
-                seen.judge(t.n_packets, "esp-in-udp")
+                seen.judge(t.n_packets, ("esp-in-udp",))
 
             with tap.case("a packet in clear"):
                 t = trial(0)
@@ -77,8 +77,8 @@ def main():
                     "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
                     f"s.sendto(b'....TWINBORE-IN-CLEAR', ('{t.places.our_public}', 4500))"])
                 t.run()
-                fails("plaintext", lambda: seen.judge(t.n_packets, "esp-in-udp"))
-                seen.judge(0, "esp-in-udp")
+                fails("plaintext", lambda: seen.judge(t.n_packets, ("esp-in-udp",)))
+                seen.judge(0, ("esp-in-udp",))
 
             with tap.case("inner addresses in clear"):
                 t = trial(0)
@@ -87,20 +87,26 @@ def main():
                     f"s.sendto(b'....' + socket.inet_aton('{t.places.their_hosts[0]}') +"
                     f"socket.inet_aton('{t.places.our_hosts[0]}'), ('{t.places.our_public}', 4500))"])
                 t.run()
-                fails("inner addresses", lambda: seen.judge(t.n_packets, "esp-in-udp"))
-                seen.judge(0, "esp-in-udp")
+                fails("inner addresses", lambda: seen.judge(t.n_packets, ("esp-in-udp",)))
+                seen.judge(0, ("esp-in-udp",))
 
             with tap.case("a flow that is not on the wire"):
                 t = trial(0)
                 t.run()
-                fails("all packets of the flow", lambda: seen.judge(t.n_packets + 1000, "esp-in-udp"))
+                fails("all packets of the flow", lambda: seen.judge(t.n_packets + 1000, ("esp-in-udp",)))
 
             with tap.case("ESP in UDP where native ESP is to be"):
                 t = trial(0)
                 t.run()
-                fails("all packets of the flow", lambda: seen.judge(t.n_packets, "esp"))
+                fails("all packets of the flow", lambda: seen.judge(t.n_packets, ("esp",)))
                 t.run()
-                fails("esp-in-udp where all is to be esp", lambda: seen.judge(0, "esp"))
+                fails("esp-in-udp where all is to be esp", lambda: seen.judge(0, ("esp",)))
+
+            with tap.case("encryption where ESP is only to authenticate"):
+                t = trial(0)
+                t.run()
+                null = Row("one", esp=("aes-256-gmac", None, None))
+                fails("can be read", lambda: seen.judge(t.n_packets, ("esp-in-udp",), null))
 
             with tap.case("an algorithm that the table does not name, in either end's view"):
                 t = trial(1)

@@ -36,7 +36,8 @@ class Row:
     """One tunnel. `role`: whether Twinbore initiates. `auth`: how Twinbore authenticates, and strongSwan too
     unless `their_auth` says otherwise. `fragments`: who must cut long messages, `ours`, `theirs`, `both`
     or `none`; empty: whoever wants to. `kem` and `esp_kem`: the additional key exchange
-    of the IKE SA and of the child. `ours`: keys of our tunnel; `theirs` and
+    of the IKE SA and of the child. `ppk`: who has the post-quantum pre-shared key, `both`, `ours` or `theirs`; it is used
+    where both have it. `ours`: keys of our tunnel; `theirs` and
     `child`: of strongSwan's connection and its child. `steps`: names of further acts (steps.py)."""
 
     name: str
@@ -52,6 +53,7 @@ class Row:
     fragments: str = ""
     kem: str = ""
     esp_kem: str = ""
+    ppk: str = ""
     ours: dict = field(default_factory=dict)
     theirs: dict = field(default_factory=dict)
     child: dict = field(default_factory=dict)
@@ -62,7 +64,7 @@ class Row:
 
     def cells(self):
         auth = self.auth + (f"/{self.their_auth}" if self.their_auth else "")
-        more = list(self.steps) + ([f"fragments:{self.fragments}"] if self.fragments else [])
+        more = list(self.steps) + [f"{k}:{v}" for k, v in (("fragments", self.fragments), ("ppk", self.ppk)) if v]
         return (self.name, self.role, auth, proposal(*self.ike, self.kem), proposal(self.esp[0], self.esp[1], None, self.esp[2], self.esp_kem) +
                 ("-esn" if self.esn else ""), self.path, self.family, self.ender, " ".join(more))
 
@@ -245,6 +247,20 @@ def feature_rows():
     ]
 
 
+def ppk_rows():
+    """Post-quantum pre-shared keys (RFC 8784)."""
+    return [
+        Row("ppk", ppk="both"),
+        Row("ppk-theirs", "responder", ppk="both", steps=("many-rekeys",)),
+        Row("ppk-certificates", auth="ecdsa", path="nat-ours", ppk="both"),
+        Row("ppk-certificates-theirs", "responder", "rsa", family="v6", ppk="both"),
+        Row("ppk-ours-alone", ppk="ours"),
+        Row("ppk-ours-alone-theirs", "responder", "ecdsa", ppk="ours"),
+        Row("ppk-theirs-alone", ppk="theirs"),
+        Row("ppk-theirs-alone-theirs", "responder", "ecdsa", ppk="theirs"),
+    ]
+
+
 def kernel_options():
     """What only a peer with a kernel's ESP speaks: native ESP, extended sequence numbers."""
     return {"esp": CIPHERS, "esn": (True, False), "pfs": (31, None), "path": PATHS, "family": FAMILIES,
@@ -262,9 +278,33 @@ def kernel_rows(strength):
         Row("k-sha1", esp=("aes-128-cbc", "sha1", None), esn=True),
         Row("k-udp-forced", esn=True, ours={"udp_encapsulation": "force"}),
         Row("k-udp-forced-theirs", "responder", theirs={"encap": "yes"}),
+        Row("k-gmac-128", esp=("aes-128-gmac", None, None), esn=True),
+        Row("k-gmac-192", "responder", esp=("aes-192-gmac", None, 31), path="nat-ours"),
+        Row("k-gmac-256", esp=("aes-256-gmac", None, 31), family="v6", ender="theirs"),
         Row("k-rekeys", esn=True, steps=("many-rekeys",)),
         Row("k-rekeys-cbc", "responder", esp=("aes-256-cbc", "sha2-512", None), family="v6", steps=("many-rekeys",)),
     ]
+
+
+def mobile_rows(full):
+    """Outer addresses that change under an IKE SA (MOBIKE, RFC 4555), by turns and with a NAT that comes and goes."""
+    def row(name, role, step, **kw):
+        return Row(name, role, ours={"dpd": {"interval": "300ms", "timeout": "10s", "action": "clear"}},
+                   theirs={"mobike": "yes"}, steps=(step,), **kw)
+
+    rows = [
+        row("we-move-responder", "responder", "we-move"),
+        row("we-move-behind-nat", "initiator", "we-move-behind-nat", esp=("aes-256-cbc", "sha2-256", 31)),
+        row("peer-moves", "responder", "peer-moves"),
+        row("peer-moves-responder", "initiator", "peer-moves"),
+        row("nat-appears", "initiator", "nat-appears"),
+    ]
+    return rows + [
+        row("we-move", "initiator", "we-move"),
+        row("we-move-v6", "initiator", "we-move", family="v6", auth="ecdsa"),
+        row("peer-moves-v6", "responder", "peer-moves", family="v6", auth="ecdsa"),
+        row("nat-remaps", "initiator", "nat-remaps", path="nat-ours"),
+    ] if full else rows
 
 
 def kem_rows():
@@ -295,7 +335,9 @@ def kem_rows():
 def table(peer, full=False):
     if peer == "kernel":
         return kernel_rows(3 if full else 2)
+    if peer == "mobile":
+        return mobile_rows(full)
     if peer == "kem":
         return kem_rows()
     return (suite_rows(3 if full else 2) + aws_rows(full) + algorithm_rows() + auth_rows() + fragment_rows() +
-            feature_rows())
+            feature_rows() + ppk_rows())

@@ -2,6 +2,7 @@
 """steps: what some rows of the matrix do besides coming up, carrying traffic and rekeying."""
 
 from lab import cut, heal, until
+from mobile import MOVES
 
 DETECTION_S = 10
 
@@ -42,7 +43,7 @@ def many_rekeys(t):
 def twin(t):
     """A second tunnel between the same identities: neither end may take it for the first one come again (RFC 7296
     2.4), whichever was first."""
-    other = t.sibling(next(r for r in t.ground.rows if r.auth == t.row.auth and not r.steps and r.role == "initiator"))
+    other = t.twin()
     ours, theirs = t.tb.ids(t.row.name, "ike"), t.ss.ids("ike", t.row.name)
     other.begin()
     other.reach()
@@ -52,4 +53,4 @@ def twin(t):
     t.reach()
 
 
-STEPS = {"twin": twin, "dead-peer": dead_peer, "child-delete-theirs": child_delete_theirs, "many-rekeys": many_rekeys}
+STEPS = {"twin": twin, "dead-peer": dead_peer, "child-delete-theirs": child_delete_theirs, "many-rekeys": many_rekeys, **MOVES}

@@ -92,6 +92,10 @@ class Charon:
         return self.ns.run([self.tool, *args, "--uri", f"unix://{self.socket}"], check=check, timeout=timeout,
                            env=self.environment)
 
+    def shell(self, script):
+        """Runs a shell script where the daemon is."""
+        return self.ns.run(["sh", "-c", script]).stdout
+
     @property
     def vici(self):
         if not self._vici:

@@ -124,6 +124,9 @@ class GuestCharon(Charon):
         if self.guest.process.running:
             self.guest.run("kill $(cat /run/charon.lab)", check=False)
 
+    def shell(self, script):
+        return self.guest.run(script)
+
     @property
     def vici(self):
         if not self._vici:
