@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
+#define CLOCKS_DIFFER span_s(30)
+
 /* ------------------------------------------------------------------- look-up */
 
 static uint64_t addresses_key(const struct ip_addr *local, const struct ip_addr *remote)
@@ -295,8 +297,9 @@ void ike_tunnel_dismissed(const struct ike_sa *gone)
 		if (sa != gone && (ike_sa_live(sa) || ike_sa_connecting(sa)))
 			return;
 	}
-	/* RFC 4478 3: its time was up, and it was for us to prove ourselves anew. */
-	if (mono_reached(t->ike->now, gone->reauth_at))
+	/* RFC 4478 3: its time was up, by the peer's clock, and it was for us to renew it. */
+	if (!mono_is_never(gone->reauth_at) &&
+	    mono_reached(mono_add(t->ike->now, CLOCKS_DIFFER), gone->auth_until))
 		return;
 	if (t->cfg.startup == IKE_STARTUP_ADD)
 		t->wanted = false;
