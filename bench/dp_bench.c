@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dp_bench: what a packet costs a worker, all in: receive, classify, look up, protect, forward,
+ * transmit, with the dataplane's own code in this process (world.h, traffic.h, drive.h).
+ *
+ * Every combination of workers, suite, number of SAs and number of prefixes is measured in a process
+ * of its own; each gives a row for each operation and size. Hugepages are reserved for the run if
+ * there is memory for them, and given back.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <rte_cycles.h>
+#include "base/log.h"
+#include "bench/drive.h"
+#include "bench/hugepages.h"
+
+#define LIST_MAX   16u
+#define MEMORY_MIN 256u
+
+struct list {
+	uint32_t v[LIST_MAX];
+	unsigned n;
+};
+
+struct opts {
+	struct list workers, sas, prefixes, sizes, ops;
+	const char *suites; /* parts of names, with commas */
+	const char *backend;
+	unsigned batch, n_batches, memory_mb;
+	bool json, per_worker, aligned, hugepages;
+};
+
+static const struct {
+	uint16_t encr, bits, integ;
+} suites[] = {
+	{ESP_ENCR_AES_GCM_16, 256, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_GCM_16, 128, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_GCM_8, 256, ESP_INTEG_NONE},
+	{ESP_ENCR_NULL_AUTH_AES_GMAC, 256, ESP_INTEG_NONE},
+	{ESP_ENCR_CHACHA20_POLY1305, 256, ESP_INTEG_NONE},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA1_96},
+	{ESP_ENCR_AES_CBC, 128, ESP_INTEG_HMAC_SHA2_256_128},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_256_128},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_384_192},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_512_256},
+};
+static const char *const op_names[] = {"esp-encap", "esp-decap", "esp-both"};
+
+static void usage(FILE *f)
+{
+	fprintf(f, "usage: dp_bench [OPTION...]\n"
+		   "  --op LIST        encap, decap, both (encap,decap)\n"
+		   "  --suite LIST     names, as aes-256-gcm-16, or `all`\n"
+		   "  --size LIST      inner IP bytes, or imix (64,576,1420,imix)\n"
+		   "  --sas LIST       (1)\n"
+		   "  --prefixes LIST  (1); at least as many as SAs\n"
+		   "  --workers LIST   (1)\n"
+		   "  --per-worker     RFC 9611: one tunnel, an outbound SA for each worker\n"
+		   "  --aligned        packets come to the worker that owns their SA\n"
+		   "  --backend NAME   of the AEAD (auto)\n"
+		   "  --batch N        frames at a time for each worker (256)\n"
+		   "  --rounds N       batches (1000)\n"
+		   "  --memory MIB     of DPDK (as much as the prefixes need)\n"
+		   "  --no-huge        no hugepages\n"
+		   "  --json           an object a line\n");
+}
+
+static bool parse_list(const char *text, struct list *l)
+{
+	static const char *const words[] = {"encap", "decap", "both"};
+	char copy[256], *save = NULL;
+
+	l->n = 0;
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *w = strtok_r(copy, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
+		char *end;
+		uint32_t v = (uint32_t)strtoul(w, &end, 10);
+
+		for (uint32_t i = 0; i < 3; i++) {
+			if (strcmp(w, words[i]) == 0) {
+				v = i;
+				end = w + strlen(w);
+			}
+		}
+		if (strcmp(w, "imix") == 0) {
+			v = TRAFFIC_IMIX;
+			end = w + 4;
+		}
+		if (*end || end == w || l->n == LIST_MAX)
+			return false;
+		l->v[l->n++] = v;
+	}
+	return l->n > 0;
+}
+
+static bool suite_wanted(const char *name, const char *list)
+{
+	const size_t size = strlen(name);
+
+	if (strcmp(list, "all") == 0)
+		return true;
+	for (const char *at = strstr(list, name); at; at = strstr(at + 1, name)) {
+		if ((at == list || at[-1] == ',') && (at[size] == ',' || !at[size]))
+			return true;
+	}
+	return false;
+}
+
+static void print_head(bool json)
+{
+	if (!json)
+		printf("%-9s %-20s %-8s %5s %7s %8s %2s %8s %8s %8s %8s %6s\n", "bench", "suite",
+		       "backend", "size", "sas", "prefixes", "w", "cycles", "crypto", "Mpps",
+		       "Gbit/s", "ratio");
+}
+
+/* What a row belongs to. */
+struct place {
+	const struct opts *o;
+	const struct esp_suite *suite;
+	const char *backend;
+	uint32_t n_sas, n_prefixes, n_workers;
+	bool hugepages;
+};
+
+static void print_row(const struct place *p, const struct drive_opts *d,
+		      const struct drive_result *r)
+{
+	const double hz = (double)rte_get_tsc_hz();
+	const double mpps = hz * p->n_workers / r->cycles / 1e6;
+	const double gbps = mpps * traffic_mean(d->size) * 8 / 1e3;
+	char name[ESP_SUITE_STRLEN], size[16] = "imix";
+
+	esp_suite_format(p->suite, name);
+	if (d->size != TRAFFIC_IMIX)
+		snprintf(size, sizeof(size), "%u", d->size);
+	if (p->o->json)
+		printf("{\"bench\": \"%s\", \"suite\": \"%s\", \"backend\": \"%s\", \"size\": "
+		       "\"%s\", \"n_sas\": %u, \"n_prefixes\": %u, \"n_workers\": %u, "
+		       "\"per_worker_sas\": %s, \"aligned\": %s, \"hugepages\": %s, \"mpps\": "
+		       "%.3f, "
+		       "\"gbps\": %.3f, \"cycles_per_packet\": %.1f, \"cycles_per_packet_p50\": "
+		       "%.1f, \"crypto_cycles_per_packet\": %.1f, \"ratio_to_crypto\": %.3f, "
+		       "\"packets\": %llu, \"checked\": %llu}\n",
+		       op_names[d->op], name, p->backend, size, p->n_sas, p->n_prefixes,
+		       p->n_workers, p->o->per_worker ? "true" : "false",
+		       p->o->aligned ? "true" : "false", p->hugepages ? "true" : "false", mpps,
+		       gbps, r->cycles, r->cycles_p50, r->crypto, r->cycles / r->crypto,
+		       (unsigned long long)r->n_packets, (unsigned long long)r->n_checked);
+	else
+		printf("%-9s %-20s %-8s %5s %7u %8u %2u %8.1f %8.1f %8.2f %8.2f %6.2f\n",
+		       op_names[d->op], name, p->backend, size, p->n_sas, p->n_prefixes,
+		       p->n_workers, r->cycles, r->crypto, mpps, gbps, r->cycles / r->crypto);
+	fflush(stdout);
+}
+
+/* The child: one world, a row for each operation and size. */
+static int measure(const struct place *p)
+{
+	static struct world w;
+	static struct traffic t;
+	const struct opts *o = p->o;
+	const struct world_opts wo = {
+		.n_workers = p->n_workers,
+		.max_sas = RTE_MAX(p->n_sas + p->n_workers, 16u),
+		.max_tunnels = RTE_MAX(p->n_sas, 16u),
+		.memory_mb = o->memory_mb,
+		.backend = o->backend,
+	};
+	const struct traffic_opts to = {
+		.suite = *p->suite,
+		.n_sas = p->n_sas,
+		.n_prefixes = p->n_prefixes,
+		.per_worker = o->per_worker,
+		.aligned = o->aligned,
+	};
+	struct place place = *p;
+	char error[WORLD_ERROR] = "";
+
+	if (!world_start(&w, &wo, error) || !traffic_init(&t, &w, &to, error)) {
+		fprintf(stderr, "dp_bench: %s\n", error);
+		return 1;
+	}
+	place.hugepages = w.dp.hugepages;
+	place.backend = traffic_backend(&t);
+	for (unsigned i = 0; i < o->ops.n; i++) {
+		for (unsigned k = 0; k < o->sizes.n; k++) {
+			const struct drive_opts d = {
+				.op = (enum drive_op)o->ops.v[i],
+				.size = o->sizes.v[k],
+				.batch = o->batch,
+				.n_batches = o->n_batches,
+				.n_checked = 2,
+			};
+			struct drive_result r;
+
+			if (!drive(&t, &d, &r, error)) {
+				fprintf(stderr, "dp_bench: %s\n", error);
+				return 1;
+			}
+			print_row(&place, &d, &r);
+		}
+	}
+	return 0;
+}
+
+static int in_child(const struct place *p)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		/* Rows are flushed; DPDK's own end would only take time. */
+		_exit(measure(p));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return 1;
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "dp_bench: signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static int run_all(struct opts *o)
+{
+	int rc = 0;
+
+	for (unsigned w = 0; w < o->workers.n; w++)
+		for (size_t s = 0; s < sizeof(suites) / sizeof(suites[0]); s++)
+			for (unsigned a = 0; a < o->sas.n; a++)
+				for (unsigned p = 0; p < o->prefixes.n; p++) {
+					struct esp_suite suite;
+					char name[ESP_SUITE_STRLEN];
+					const struct place place = {
+						.o = o,
+						.suite = &suite,
+						.n_sas = o->sas.v[a],
+						.n_prefixes =
+							RTE_MAX(o->prefixes.v[p], o->sas.v[a]),
+						.n_workers = o->workers.v[w],
+					};
+
+					(void)esp_suite_init(&suite, suites[s].encr, suites[s].bits,
+							     suites[s].integ);
+					if (suite_wanted(esp_suite_format(&suite, name), o->suites))
+						rc |= in_child(&place);
+				}
+	return rc;
+}
+
+static uint32_t max_of(const struct list *l)
+{
+	uint32_t m = 0;
+
+	for (unsigned i = 0; i < l->n; i++)
+		m = RTE_MAX(m, l->v[i]);
+	return m;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"op", required_argument, NULL, 'o'},
+		{"suite", required_argument, NULL, 's'},
+		{"size", required_argument, NULL, 'z'},
+		{"sas", required_argument, NULL, 'a'},
+		{"prefixes", required_argument, NULL, 'p'},
+		{"workers", required_argument, NULL, 'w'},
+		{"per-worker", no_argument, NULL, 'r'},
+		{"aligned", no_argument, NULL, 'l'},
+		{"backend", required_argument, NULL, 'b'},
+		{"batch", required_argument, NULL, 'n'},
+		{"rounds", required_argument, NULL, 'c'},
+		{"memory", required_argument, NULL, 'm'},
+		{"no-huge", no_argument, NULL, 'u'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct opts o = {.suites = "aes-256-gcm-16",
+			 .backend = "auto",
+			 .batch = 256,
+			 .n_batches = 1000,
+			 .hugepages = true};
+	struct hugepages pages = {0};
+	bool ok = parse_list("1", &o.workers) && parse_list("1", &o.sas) &&
+		  parse_list("1", &o.prefixes) && parse_list("64,576,1420,imix", &o.sizes) &&
+		  parse_list("encap,decap", &o.ops);
+	int c, rc;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case 'o': ok = ok && parse_list(optarg, &o.ops); break;
+		case 's': o.suites = optarg; break;
+		case 'z': ok = ok && parse_list(optarg, &o.sizes); break;
+		case 'a': ok = ok && parse_list(optarg, &o.sas); break;
+		case 'p': ok = ok && parse_list(optarg, &o.prefixes); break;
+		case 'w': ok = ok && parse_list(optarg, &o.workers); break;
+		case 'r': o.per_worker = true; break;
+		case 'l': o.aligned = true; break;
+		case 'b': o.backend = optarg; break;
+		case 'n': o.batch = (unsigned)atoi(optarg); break;
+		case 'c': o.n_batches = (unsigned)atoi(optarg); break;
+		case 'm': o.memory_mb = (unsigned)atoi(optarg); break;
+		case 'u': o.hugepages = false; break;
+		case 'j': o.json = true; break;
+		case 'h': usage(stdout); return 0;
+		default: usage(stderr); return 2;
+		}
+	}
+	if (!ok || optind != argc || o.n_batches < 4 || o.batch < 64 || o.batch > 1024 ||
+	    o.batch % 64 != 0) {
+		usage(stderr);
+		return 2;
+	}
+	log_init("dp_bench", LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
+	if (o.memory_mb == 0)
+		o.memory_mb = RTE_MAX(MEMORY_MIN,
+				      192 + RTE_MAX(max_of(&o.prefixes), max_of(&o.sas)) / 128);
+	if (o.hugepages)
+		hugepages_reserve(&pages, o.memory_mb);
+	print_head(o.json);
+	rc = run_all(&o);
+	hugepages_release(&pages);
+	return rc;
+}

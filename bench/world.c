@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* world: see world.h. */
+#include "bench/world.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include "base/secret.h"
+#include "base/shm.h"
+#include "dataplane/crypto_mem.h"
+#include "dataplane/eal.h"
+#include "dataplane/start.h"
+#include "dataplane/stats.h"
+
+#define FAR_BASE    (16u << 24) /* 16.0.0.0: the prefixes behind the tunnels, one in 256 addresses */
+#define LONG_EVERY  16u         /* one prefix of so many is longer than 24 bits */
+#define REMOTE_BASE (100u << 24 | 64u << 16) /* 100.64.0.0/10: the peers */
+#define MAC_GATEWAY                                                                                \
+	{                                                                                          \
+		0x02, 0, 0, 0, 0, 0xfe                                                             \
+	}
+
+static const char *const port_names[WORLD_PORTS] = {"lan", "wan"};
+
+static struct ip_addr v4(uint32_t a)
+{
+	return ip_v4((uint8_t)(a >> 24), (uint8_t)(a >> 16), (uint8_t)(a >> 8), (uint8_t)a);
+}
+
+struct ip_addr world_local(void)
+{
+	return ip_v4(192, 0, 2, 1);
+}
+
+struct ip_addr world_remote(uint32_t sa)
+{
+	return v4(REMOTE_BASE + 1 + sa);
+}
+
+struct ip_addr world_lan_host(uint32_t i)
+{
+	return ip_v4(10, 0, 1, (uint8_t)(1 + i));
+}
+
+struct ip_addr world_far_host(uint32_t p)
+{
+	return v4(FAR_BASE + (p << 8) + 1);
+}
+
+struct ip_prefix world_far_prefix(uint32_t p)
+{
+	return (struct ip_prefix){.addr = v4(FAR_BASE + (p << 8)),
+				  .len = p % LONG_EVERY == LONG_EVERY - 1 ? 28 : 24};
+}
+
+static struct config *make_config(const struct world_opts *o, char *error)
+{
+	static struct config_errors errors;
+	struct config *c;
+	char text[1024];
+	const int n = snprintf(
+		text, sizeof(text),
+		"version: 1\n"
+		"gateway: {name: bench}\n"
+		"dataplane: {workers: %u, memory: %u, max_sas: %u, aead_backend: %s}\n"
+		"ports:\n"
+		"  - {name: lan, device: {vdev: net_ring0}, addresses: [10.0.0.1/16], mtu: %u}\n"
+		"  - {name: wan, device: {vdev: net_ring1}, addresses: [192.0.2.1/24], gateway: "
+		"[192.0.2.254], mtu: %u}\n"
+		"connections: []\n",
+		o->n_workers, o->memory_mb, o->max_sas, o->backend, WORLD_MTU, WORLD_MTU);
+
+	c = config_parse(text, (size_t)n, &errors);
+	if (!c)
+		snprintf(error, WORLD_ERROR, "line %u: %s", errors.errors[0].line,
+			 errors.errors[0].text);
+	else
+		c->max_tunnels =
+			o->max_tunnels; /* the dataplane takes more than a configuration may */
+	return c;
+}
+
+static bool make_rings(struct world *w, unsigned port)
+{
+	for (unsigned q = 0; q < w->dp.n_workers; q++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "bench-rx-%u-%u", port, q);
+		w->rx[port][q] = rte_ring_create(name, WORLD_RING, SOCKET_ID_ANY,
+						 RING_F_SP_ENQ | RING_F_SC_DEQ);
+		snprintf(name, sizeof(name), "bench-tx-%u-%u", port, q);
+		w->tx[port][q] = rte_ring_create(name, WORLD_RING, SOCKET_ID_ANY,
+						 RING_F_SP_ENQ | RING_F_SC_DEQ);
+		if (!w->rx[port][q] || !w->tx[port][q])
+			return false;
+	}
+	return true;
+}
+
+static bool make_ports(struct world *w, char *error)
+{
+	struct dp *dp = &w->dp;
+
+	for (unsigned i = 0; i < WORLD_PORTS; i++) {
+		struct dp_port *p = &dp->ports[i];
+		int id;
+
+		if (!make_rings(w, i)) {
+			snprintf(error, WORLD_ERROR, "no memory for rings");
+			return false;
+		}
+		id = rte_eth_from_rings(port_names[i], w->rx[i], dp->n_workers, w->tx[i],
+					dp->n_workers, 0);
+		if (id < 0) {
+			snprintf(error, WORLD_ERROR, "net_ring gives no port: %s", dp_eal_error());
+			return false;
+		}
+		*p = (struct dp_port){.index = i,
+				      .id = (uint16_t)id,
+				      .cfg = &dp->config->ports[i],
+				      .mirror = {.fd = -1}};
+		dp->n_ports = i + 1;
+		if (!dp_port_start(p, dp->n_workers, dp->pool, error, WORLD_ERROR) ||
+		    !dp_start_mirror(dp, p, error))
+			return false;
+	}
+	return true;
+}
+
+static void make_neighbours(struct dp *dp)
+{
+	static const uint8_t gateway_mac[] = MAC_GATEWAY;
+	const struct ip_addr gateway = ip_v4(192, 0, 2, 254);
+
+	dp_neigh_update(dp, WORLD_WAN, &gateway, gateway_mac, false);
+	for (uint32_t i = 0; i < WORLD_LAN_HOSTS; i++) {
+		const uint8_t mac[] = {0x02, 0, 0, 0, 1, (uint8_t)i};
+		const struct ip_addr a = world_lan_host(i);
+
+		dp_neigh_update(dp, WORLD_LAN, &a, mac, false);
+	}
+}
+
+static bool attach_stats(struct dp *dp)
+{
+	const struct config *c = dp->config;
+	const size_t size = dp_stats_size(c->max_sas, c->max_tunnels);
+	struct shm s;
+	int fd;
+
+	if (!shm_create(&s, "bench-stats", size))
+		return false;
+	fd = dup(s.fd);
+	shm_close(&s);
+	return dp_stats_attach(dp, fd, size);
+}
+
+bool world_start(struct world *w, const struct world_opts *o, char error[WORLD_ERROR])
+{
+	struct dp *dp = &w->dp;
+
+	static_assert(WORLD_ERROR >= DP_START_ERROR_SIZE, "room for the dataplane's texts");
+	if (unshare(CLONE_NEWNET) != 0) {
+		snprintf(error, WORLD_ERROR, "no network namespace: %s; run it as root",
+			 strerror(errno));
+		return false;
+	}
+	dp->config = make_config(o, error);
+	if (!dp->config)
+		return false;
+	dp->n_workers = dp->config->n_workers;
+	dp->now = mono_now();
+	dp->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	dp->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	dp_random_init(&dp->random);
+	if (!dp_crypto_mem_init() || !secret_init() || dp->epoll_fd < 0 || dp->wake_fd < 0 ||
+	    !dp_rings_init(&dp->rings) || !dp_netlink_init(&dp->netlink) || !attach_stats(dp)) {
+		snprintf(error, WORLD_ERROR, "the process cannot be set up: %s", strerror(errno));
+		return false;
+	}
+	if (!dp_start_backend(dp, error) ||
+	    !dp_eal_init(dp->config, &dp->hugepages, error, WORLD_ERROR) ||
+	    !dp_start_tables(dp, error) || !dp_start_workers(dp, error) || !make_ports(w, error))
+		return false;
+	make_neighbours(dp);
+	return true;
+}
+
+uint64_t world_drops(const struct world *w, const char **reason)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i <= w->dp.n_workers; i++) {
+		for (unsigned r = 0; r < DP_DROP_END; r++) {
+			const uint64_t n = __atomic_load_n(&w->dp.stats->workers[i].drops[r],
+							   __ATOMIC_RELAXED);
+
+			if (n)
+				*reason = dp_drop_name(r);
+			sum += n;
+		}
+	}
+	return sum;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world: the dataplane inside a benchmark's process: a real EAL, the product's own tables, workers
+ * and handlers, and two ports ("lan", "wan") whose other ends are rings in our hands.
+ *
+ * Linux's side of the ports stands in a network namespace that ends with the process. There is one
+ * neighbour on each: hosts of 10.0.0.0/16 on the lan, the gateway to all peers on the wan.
+ */
+#ifndef BENCH_WORLD_H
+#define BENCH_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_ring.h>
+#include "dataplane/dp.h"
+
+#define WORLD_LAN       0u
+#define WORLD_WAN       1u
+#define WORLD_PORTS     2u
+#define WORLD_MTU       1600u /* holds the largest packet of IMIX in its tunnel */
+#define WORLD_RING      4096u
+#define WORLD_LAN_HOSTS 16u
+#define WORLD_ERROR     512u
+
+struct world_opts {
+	unsigned n_workers;
+	uint32_t max_sas;
+	uint32_t max_tunnels;
+	unsigned memory_mb;
+	const char *backend;
+};
+
+struct world {
+	struct dp dp;
+	struct rte_ring *rx[WORLD_PORTS][DP_STATS_MAX_WORKERS];
+	struct rte_ring *tx[WORLD_PORTS][DP_STATS_MAX_WORKERS];
+};
+
+/* Once in a process; what it leaves ends with it. False with a text in `error`. */
+bool world_start(struct world *w, const struct world_opts *o, char error[WORLD_ERROR]);
+
+/* Addresses of this world. */
+struct ip_addr world_local(void);          /* ours on the wan */
+struct ip_addr world_remote(uint32_t sa);  /* the peer of an SA */
+struct ip_addr world_lan_host(uint32_t i); /* i < WORLD_LAN_HOSTS */
+struct ip_addr world_far_host(uint32_t p); /* in prefix p */
+struct ip_prefix world_far_prefix(uint32_t p);
+
+/* The sum of what all workers and the manager dropped, and the name of a reason among them. */
+uint64_t world_drops(const struct world *w, const char **reason);
+
+#endif
