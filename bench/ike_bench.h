@@ -13,6 +13,7 @@
 struct mode {
 	const char *name;
 	struct ike_suite ike, esp;
+	bool again;        /* the chains are known from before, as keyd remembers them */
 	bool certificates; /* ECDSA P-256 under a CA with the same; else a shared key */
 };
 
@@ -31,6 +32,7 @@ struct answer {
 struct identity {
 	struct pki_key *key;
 	struct pki_certs *cert, *cas;
+	struct pki_cache *verdicts; /* NULL: nothing is remembered */
 };
 
 /* One gateway, or all of the sites. */

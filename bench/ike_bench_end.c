@@ -219,6 +219,7 @@ void bench_end_new(struct end *e, const struct mode *m, uint32_t n, bool initiat
 	*e = (struct end){.sock = -1, .initiator = initiator};
 	if (m->certificates)
 		e->own = *bench_identity(initiator);
+	e->own.verdicts = m->again ? pki_cache_new(BENCH_LOAD) : NULL;
 	ike_crypto_openssl(&e->crypto, NULL, NULL);
 	e->ike = ike_new(&limits, &e->crypto, NULL);
 	for (uint32_t i = 0; e->ike && i < n; i++) {

@@ -88,12 +88,13 @@ void bench_sign(const struct end *e, const struct ike_action *act, struct answer
 void bench_verify(const struct end *e, const struct ike_action *act, struct answer *a)
 {
 	const struct pki_span octets = {act->auth.octets, act->auth.octets_size};
-	const struct pki_trust trust = {.anchors = e->own.cas, .now = time(NULL)};
+	const struct pki_trust trust = {.anchors = e->own.cas, .now = time(NULL), .set = 1};
+	const struct pki_proof proof = {
+		act->auth.method, false, octets, {act->auth.auth, act->auth.auth_size}};
 	const struct pki_id id = {act->auth.id.type, {act->auth.id.data, act->auth.id.size}};
 	struct pki_offer offers[IKE_MAX_CERTS];
 	char text[PKI_TEXT_SIZE];
 	struct sb why = sb_of(text, sizeof(text));
-	struct pki_pub *pub = NULL;
 	int64_t until;
 
 	for (size_t i = 0; i < act->auth.n_certs; i++)
@@ -101,8 +102,6 @@ void bench_verify(const struct end *e, const struct ike_action *act, struct answ
 			act->auth.certs[i].encoding,
 			{act->auth.certs[i].data, act->auth.certs[i].size},
 		};
-	a->ok = pki_verify_peer(&trust, offers, act->auth.n_certs, &id, &pub, &until, &why) &&
-		pki_verify(pub, act->auth.method, false, octets,
-			   (struct pki_span){act->auth.auth, act->auth.auth_size}, &why);
-	pki_pub_free(pub);
+	a->ok = pki_verify_auth(e->own.verdicts, &trust, offers, act->auth.n_certs, &id, &proof,
+				&until, &why);
 }

@@ -21,6 +21,7 @@ struct request {
 struct answer {
 	const struct request *r;
 	const struct keyd_keys *keys; /* NULL: the tunnel has none */
+	struct pki_cache *verdicts;
 	const struct ike_crypto *crypto;
 	int64_t now;
 	struct ipc_auth_result *head;
@@ -240,18 +241,17 @@ static bool cert_verify(struct answer *a)
 		.ocsps = k ? k->ocsps : NULL,
 		.revocation_strict = k && k->revocation_strict,
 		.now = a->now,
+		.set = k ? k->set : 0,
 	};
 	const struct pki_id id = {(uint8_t)a->r->head.id_type, a->r->id};
-	struct pki_pub *pub;
+	const struct pki_proof proof = {a->r->head.method, k && k->sha1, a->r->octets, a->r->auth};
 	int64_t until;
-	bool ok;
 
-	ok = pki_verify_peer(&trust, a->r->certs, a->r->head.n_certs, &id, &pub, &until, &a->why) &&
-	     pki_verify(pub, a->r->head.method, k->sha1, a->r->octets, a->r->auth, &a->why);
-	if (ok)
-		a->head->valid_s = until > a->now ? (uint64_t)(until - a->now) : 1;
-	pki_pub_free(pub);
-	return ok;
+	if (!pki_verify_auth(a->verdicts, &trust, a->r->certs, a->r->head.n_certs, &id, &proof,
+			     &until, &a->why))
+		return false;
+	a->head->valid_s = until > a->now ? (uint64_t)(until - a->now) : 1;
+	return true;
 }
 
 /* ---------------------------------------------------------------- raw keys */
@@ -389,6 +389,7 @@ void keyd_answer(const struct keyd_store *s, const struct ike_crypto *crypto, en
 	struct answer a = {
 		.r = &r,
 		.crypto = crypto,
+		.verdicts = s->verdicts,
 		.now = now,
 		.head = &reply->head,
 		.tail = wr_of(reply->tail, sizeof(reply->tail)),

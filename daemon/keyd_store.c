@@ -34,6 +34,7 @@ void keyd_store_fini(struct keyd_store *s)
 	for (size_t i = 0; i < s->n; i++)
 		tunnel_free(s->tunnels[i]);
 	free(s->tunnels);
+	pki_cache_free(s->verdicts);
 	*s = (struct keyd_store){0};
 }
 
@@ -194,7 +195,7 @@ static bool same_certs(const struct pki_certs *a, const struct pki_certs *b)
 	return true;
 }
 
-static void commit(struct keyd_tunnel *t, int64_t now, const struct report *r)
+static void commit(struct keyd_store *s, struct keyd_tunnel *t, int64_t now, const struct report *r)
 {
 	struct keyd_keys *new = t->pending;
 
@@ -208,6 +209,7 @@ static void commit(struct keyd_tunnel *t, int64_t now, const struct report *r)
 		t->trust_untold = true;
 	keyd_keys_free(t->active);
 	t->active = new;
+	new->set = ++s->n_sets;
 	warn(t, now);
 }
 
@@ -216,6 +218,10 @@ void keyd_store_commit(struct keyd_store *s, const uint8_t *indexes, size_t n, i
 {
 	size_t kept = 0;
 
+	/* No verdict outlives the configuration that it was made under. NULL works, only slower. */
+	if (!s->verdicts)
+		s->verdicts = pki_cache_new(KEYD_MAX_CHAINS);
+	pki_cache_flush(s->verdicts);
 	for (size_t i = 0; i < s->n; i++)
 		s->tunnels[i]->named = false;
 	for (size_t i = 0; i < n; i++) {
@@ -236,7 +242,7 @@ void keyd_store_commit(struct keyd_store *s, const uint8_t *indexes, size_t n, i
 			continue;
 		}
 		if (t->pending)
-			commit(t, now, &r);
+			commit(s, t, now, &r);
 		s->tunnels[kept++] = t;
 	}
 	s->n = kept;

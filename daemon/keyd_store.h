@@ -20,6 +20,7 @@
 #define KEYD_MAX_TUNNELS 8192u
 #define KEYD_MAX_INDEX   8u /* of one kind: a rotation needs two */
 #define KEYD_PROBLEM_MAX 400u
+#define KEYD_MAX_CHAINS  4096u /* of peers, remembered: about 3 kB each */
 
 struct keyd_keys {
 	struct secret *psk[KEYD_MAX_INDEX];
@@ -31,8 +32,9 @@ struct keyd_keys {
 	struct pki_pub *peer[KEYD_MAX_INDEX];
 	struct secret *ppk;
 	bool revocation_strict;
-	bool sha1;   /* RSA with SHA-1 for peers without RFC 7427 */
-	bool broken; /* one of its files was not taken: it must not come into force */
+	bool sha1;    /* RSA with SHA-1 for peers without RFC 7427 */
+	uint64_t set; /* its number: for verdicts that are remembered */
+	bool broken;  /* one of its files was not taken: it must not come into force */
 };
 void keyd_keys_free(struct keyd_keys *k); /* NULL is fine */
 
@@ -46,6 +48,8 @@ struct keyd_tunnel {
 struct keyd_store {
 	struct keyd_tunnel **tunnels; /* sorted by name */
 	size_t n, size;
+	struct pki_cache *verdicts; /* of peers' chains */
+	uint64_t n_sets;
 };
 
 void keyd_store_fini(struct keyd_store *s);

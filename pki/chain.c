@@ -18,6 +18,7 @@ struct work {
 	struct pki_crls *crls;      /* what the peer sent, likewise below */
 	struct pki_ocsps *ocsps;
 	X509_STORE_CTX *ctx;
+	struct pki_window window;
 	char left_out[PKI_TEXT_SIZE]; /* why a CA that was sent is not used; "" */
 };
 
@@ -217,9 +218,10 @@ static bool not_revoked(struct work *w, X509 *cert, X509 *issuer, struct sb *why
 
 		if (!sources[i].crls && !sources[i].ocsps)
 			continue;
-		state = sources[i].crls
-				? pki_crl_state(sources[i].crls, cert, issuer, t->now, &s)
-				: pki_ocsp_state(sources[i].ocsps, cert, issuer, t->now, &s);
+		state = sources[i].crls ? pki_crl_state(sources[i].crls, cert, issuer, t->now,
+							&w->window, &s)
+					: pki_ocsp_state(sources[i].ocsps, cert, issuer, t->now,
+							 &w->window, &s);
 		if (state == PKI_REVOKED) {
 			sb_str(why, text);
 			return false;
@@ -286,11 +288,49 @@ static bool judge_leaf(struct work *w, const struct pki_id *id, struct sb *why)
 	return false;
 }
 
-bool pki_verify_peer(const struct pki_trust *trust, const struct pki_offer *offers, size_t n,
-		     const struct pki_id *id, struct pki_pub **pub, int64_t *valid_until,
-		     struct sb *why)
+/* ------------------------------------------------------------------ for how long */
+
+void pki_window_cut(struct pki_window *w, int64_t now, int64_t moment)
 {
-	struct work w = {.t = trust, .untrusted = sk_X509_new_null()};
+	if (moment <= now && moment > w->from)
+		w->from = moment;
+	if (moment > now && moment < w->until)
+		w->until = moment;
+}
+
+static bool cut_by(struct work *w, X509 *cert)
+{
+	int64_t from, until;
+
+	if (!pki_time(X509_get0_notBefore(cert), &from) ||
+	    !pki_time(X509_get0_notAfter(cert), &until))
+		return false;
+	pki_window_cut(&w->window, w->t->now, from);
+	pki_window_cut(&w->window, w->t->now, until);
+	return true;
+}
+
+/*
+ * libcrypto takes a valid issuer rather than another of the same name: each certificate that it could
+ * choose from has a say, not those of the path alone.
+ */
+static void cut_by_all(struct work *w)
+{
+	bool ok = cut_by(w, w->leaf);
+
+	for (int i = 0; i < sk_X509_num(w->untrusted); i++)
+		ok &= cut_by(w, sk_X509_value(w->untrusted, i));
+	for (int i = 0; i < sk_X509_num(w->t->anchors->list); i++)
+		ok &= cut_by(w, sk_X509_value(w->t->anchors->list, i));
+	if (!ok) /* a time that nobody can read: the verdict is for now only */
+		w->window = (struct pki_window){0};
+}
+
+bool pki_verify_chain(const struct pki_trust *trust, const struct pki_offer *offers, size_t n,
+		      const struct pki_id *id, struct pki_pub **pub, int64_t *valid_until,
+		      struct pki_window *window, struct sb *why)
+{
+	struct work w = {.t = trust, .untrusted = sk_X509_new_null(), .window = PKI_WINDOW_ALWAYS};
 	bool ok = false;
 
 	*pub = NULL;
@@ -315,9 +355,20 @@ bool pki_verify_peer(const struct pki_trust *trust, const struct pki_offer *offe
 	/* Cheap things first: who has no certificate of the right name causes no signature check. */
 	if (!judge_leaf(&w, id, why) || !build_path(&w, why) || !judge_path(&w, valid_until, why))
 		goto out;
+	cut_by_all(&w);
+	*window = w.window;
 	*pub = pki_pub_from(X509_get0_pubkey(w.leaf), why);
 	ok = *pub != NULL;
 out:
 	work_free(&w);
 	return ok;
+}
+
+bool pki_verify_peer(const struct pki_trust *trust, const struct pki_offer *offers, size_t n,
+		     const struct pki_id *id, struct pki_pub **pub, int64_t *valid_until,
+		     struct sb *why)
+{
+	struct pki_window window;
+
+	return pki_verify_chain(trust, offers, n, id, pub, valid_until, &window, why);
 }

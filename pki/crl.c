@@ -179,7 +179,7 @@ static bool revoked_by(X509_CRL *crl, X509 *cert, struct sb *text)
 }
 
 enum pki_revoked pki_crl_state(const struct pki_crls *crls, X509 *cert, X509 *issuer, int64_t now,
-			       struct sb *text)
+			       struct pki_window *window, struct sb *text)
 {
 	enum pki_revoked state = PKI_REVOKED_UNKNOWN;
 	int64_t stale = 0;
@@ -197,6 +197,8 @@ enum pki_revoked pki_crl_state(const struct pki_crls *crls, X509 *cert, X509 *is
 		    !pki_time(X509_CRL_get0_nextUpdate(crl), &until) || !covers(crl, cert))
 			continue;
 		any = true;
+		pki_window_cut(window, now, from);
+		pki_window_cut(window, now, until);
 		if (now >= from && now < until)
 			state = PKI_REVOKED_GOOD;
 		else if (now >= until && until > stale)

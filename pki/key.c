@@ -106,8 +106,7 @@ struct pki_pub *pki_pub_from(EVP_PKEY *key, struct sb *why)
 	if (!pki_rule_key(key, why))
 		return NULL;
 	p = calloc(1, sizeof(*p));
-	if (!p || !spki_of(key, &p->spki)) {
-		free(p);
+	if (!p) {
 		sb_str(why, "cannot be read: out of memory");
 		return NULL;
 	}
@@ -145,6 +144,11 @@ static bool take_public(void *ctx, const char *label, const uint8_t *der, size_t
 		*out = pki_pub_from(key, why);
 	else
 		sb_str(why, "holds no public key in PEM form (PUBLIC KEY or CERTIFICATE)");
+	if (*out && !spki_of(key, &(*out)->spki)) {
+		pki_pub_free(*out);
+		*out = NULL;
+		sb_str(why, "cannot be read: out of memory");
+	}
 	EVP_PKEY_free(key);
 	return *out != NULL;
 }

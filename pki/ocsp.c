@@ -87,17 +87,20 @@ struct pki_span pki_ocsps_der(const struct pki_ocsps *o, size_t i)
 }
 
 /* A responder's certificate: of the issuer itself, for OCSP, valid now. */
-static bool delegated(X509 *signer, X509 *issuer, int64_t now)
+static bool delegated(X509 *signer, X509 *issuer, int64_t now, struct pki_window *window)
 {
 	char text[PKI_TEXT_SIZE];
 	struct sb why = sb_of(text, sizeof(text));
 	int digest = NID_undef, kind = NID_undef;
 	int64_t from, until;
 
-	return X509_check_issued(issuer, signer) == X509_V_OK &&
-	       pki_time(X509_get0_notBefore(signer), &from) &&
-	       pki_time(X509_get0_notAfter(signer), &until) && now >= from && now < until &&
-	       (X509_get_extension_flags(signer) & EXFLAG_XKUSAGE) &&
+	if (X509_check_issued(issuer, signer) != X509_V_OK ||
+	    !pki_time(X509_get0_notBefore(signer), &from) ||
+	    !pki_time(X509_get0_notAfter(signer), &until))
+		return false;
+	pki_window_cut(window, now, from);
+	pki_window_cut(window, now, until);
+	return now >= from && now < until && (X509_get_extension_flags(signer) & EXFLAG_XKUSAGE) &&
 	       (X509_get_extended_key_usage(signer) & XKU_OCSP_SIGN) && X509_get0_pubkey(signer) &&
 	       pki_rule_key(X509_get0_pubkey(signer), &why) &&
 	       X509_get_signature_info(signer, &digest, &kind, NULL, NULL) == 1 &&
@@ -105,7 +108,7 @@ static bool delegated(X509 *signer, X509 *issuer, int64_t now)
 	       X509_verify(signer, X509_get0_pubkey(issuer)) == 1;
 }
 
-static bool signed_well(OCSP_BASICRESP *basic, X509 *issuer, int64_t now)
+static bool signed_well(OCSP_BASICRESP *basic, X509 *issuer, int64_t now, struct pki_window *window)
 {
 	char text[PKI_TEXT_SIZE];
 	struct sb why = sb_of(text, sizeof(text));
@@ -117,7 +120,7 @@ static bool signed_well(OCSP_BASICRESP *basic, X509 *issuer, int64_t now)
 
 	ok = issuers && sk_X509_push(issuers, issuer) > 0 &&
 	     OCSP_resp_get0_signer(basic, &signer, issuers) == 1 &&
-	     (X509_cmp(signer, issuer) == 0 || delegated(signer, issuer, now));
+	     (X509_cmp(signer, issuer) == 0 || delegated(signer, issuer, now, window));
 	if (ok) {
 		X509_ALGOR_get0(&oid, NULL, NULL, OCSP_resp_get0_tbs_sigalg(basic));
 		nid = OBJ_obj2nid(oid);
@@ -154,8 +157,8 @@ static bool about(OCSP_SINGLERESP *single, X509 *cert, X509 *issuer)
 }
 
 /* Returns the state; *stale is set when the answer has ended. */
-static enum pki_revoked single_state(OCSP_SINGLERESP *single, int64_t now, bool *stale,
-				     struct sb *text)
+static enum pki_revoked single_state(OCSP_SINGLERESP *single, int64_t now,
+				     struct pki_window *window, bool *stale, struct sb *text)
 {
 	ASN1_GENERALIZEDTIME *revoked = NULL, *this_update = NULL, *next_update = NULL;
 	int reason = -1;
@@ -172,14 +175,18 @@ static enum pki_revoked single_state(OCSP_SINGLERESP *single, int64_t now, bool 
 	}
 	/* RFC 6960 2.4: without nextUpdate there is always something newer: never fresh for us. */
 	if (status != V_OCSP_CERTSTATUS_GOOD || !pki_time(this_update, &from) || !next_update ||
-	    !pki_time(next_update, &until) || now < from)
+	    !pki_time(next_update, &until))
+		return PKI_REVOKED_UNKNOWN;
+	pki_window_cut(window, now, from);
+	pki_window_cut(window, now, until);
+	if (now < from)
 		return PKI_REVOKED_UNKNOWN;
 	*stale |= now >= until;
 	return now < until ? PKI_REVOKED_GOOD : PKI_REVOKED_UNKNOWN;
 }
 
 enum pki_revoked pki_ocsp_state(const struct pki_ocsps *ocsps, X509 *cert, X509 *issuer,
-				int64_t now, struct sb *text)
+				int64_t now, struct pki_window *window, struct sb *text)
 {
 	enum pki_revoked state = PKI_REVOKED_UNKNOWN;
 	bool stale = false;
@@ -194,10 +201,10 @@ enum pki_revoked pki_ocsp_state(const struct pki_ocsps *ocsps, X509 *cert, X509 
 
 			if (!about(single, cert, issuer))
 				continue;
-			if (!checked && !signed_well(basic, issuer, now))
+			if (!checked && !signed_well(basic, issuer, now, window))
 				break;
 			checked = true;
-			s = single_state(single, now, &stale, text);
+			s = single_state(single, now, window, &stale, text);
 			if (s == PKI_REVOKED)
 				return s;
 			if (s == PKI_REVOKED_GOOD)

@@ -117,6 +117,8 @@ struct pki_trust {
 	const struct pki_ocsps *ocsps;
 	bool revocation_strict; /* a certificate of unknown state is refused */
 	int64_t now;
+	/* A number that no other set of what stands above ever has; 0: no verdict is remembered. */
+	uint64_t set;
 };
 
 /* What a peer sent, as it came; encodings that are not known are passed over. */
@@ -151,6 +153,33 @@ enum pki_id_type {
 bool pki_verify_peer(const struct pki_trust *trust, const struct pki_offer *offers, size_t n,
 		     const struct pki_id *id, struct pki_pub **pub, int64_t *valid_until,
 		     struct sb *why);
+
+/* What a peer signed and how, as pki_verify() takes it. */
+struct pki_proof {
+	uint32_t method;
+	bool sha1;
+	struct pki_span octets, auth;
+};
+
+/* ---------------------------------------------------------------------- verdicts (cache.c) */
+
+struct pki_cache; /* chains that were good */
+
+/* Remembers at most `max` of them; NULL: out of memory. */
+struct pki_cache *pki_cache_new(size_t max);
+void pki_cache_free(struct pki_cache *c); /* NULL is fine, likewise below */
+void pki_cache_flush(struct pki_cache *c);
+size_t pki_cache_n(const struct pki_cache *c);
+uint64_t pki_cache_hits(const struct pki_cache *c);
+
+/*
+ * pki_verify_peer(), then pki_verify() by the key of the chain. The chain of a peer that has proven
+ * itself is remembered: while neither it nor the set, policy or identity changes, and no certificate,
+ * CRL or OCSP response begins or ends, only the signature is verified the next time.
+ */
+bool pki_verify_auth(struct pki_cache *c, const struct pki_trust *trust,
+		     const struct pki_offer *offers, size_t n, const struct pki_id *id,
+		     const struct pki_proof *proof, int64_t *valid_until, struct sb *why);
 
 /* ---------------------------------------------------------------------- identities (ident.c, dn.c) */
 

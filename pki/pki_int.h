@@ -31,8 +31,16 @@ struct pki_key {
 
 struct pki_pub {
 	EVP_PKEY *key;
-	struct pki_span spki; /* owned */
+	struct pki_span spki; /* owned; empty for the key of a chain */
 };
+
+/* How long a verdict stays what it is: from <= now < until. */
+struct pki_window {
+	int64_t from, until;
+};
+#define PKI_WINDOW_ALWAYS ((struct pki_window){INT64_MIN, INT64_MAX})
+/* A moment at which something that was looked at begins or ends to count. */
+void pki_window_cut(struct pki_window *w, int64_t now, int64_t moment);
 
 /* ------------------------------------------------------------------------------ objects (pem.c) */
 
@@ -66,7 +74,7 @@ bool pki_rule_signature(int signature_nid, int digest_nid, struct sb *why);
 /* What a certificate must be as end entity, or as CA with `below` CAs between it and the former. */
 bool pki_rule_end_entity(X509 *cert, struct sb *why);
 bool pki_rule_ca(X509 *cert, struct sb *why);
-/* NULL where libcrypto cannot make one; up_ref'd public key. */
+/* With a reference of its own to the key, without a SubjectPublicKeyInfo to compare. */
 struct pki_pub *pki_pub_from(EVP_PKEY *key, struct sb *why);
 
 /* --------------------------------------------------------------------------- revocation */
@@ -76,12 +84,20 @@ enum pki_revoked {
 	PKI_REVOKED_GOOD,
 	PKI_REVOKED,
 };
-/* `text`: for UNKNOWN why nothing of what there is tells, for PKI_REVOKED when and why. */
+/*
+ * `text`: for UNKNOWN why nothing of what there is tells, for PKI_REVOKED when and why. `window` is
+ * cut by every time that was compared with `now`.
+ */
 enum pki_revoked pki_crl_state(const struct pki_crls *crls, X509 *cert, X509 *issuer, int64_t now,
-			       struct sb *text);
+			       struct pki_window *window, struct sb *text);
 enum pki_revoked pki_ocsp_state(const struct pki_ocsps *ocsps, X509 *cert, X509 *issuer,
-				int64_t now, struct sb *text);
+				int64_t now, struct pki_window *window, struct sb *text);
 const char *pki_reason_text(int reason); /* of RFC 5280 5.3.1 */
+
+/* pki_verify_peer(), and how long a yes holds (chain.c). */
+bool pki_verify_chain(const struct pki_trust *trust, const struct pki_offer *offers, size_t n,
+		      const struct pki_id *id, struct pki_pub **pub, int64_t *valid_until,
+		      struct pki_window *window, struct sb *why);
 
 /* True if the certificate names the identity. */
 bool pki_x509_names(X509 *cert, const struct pki_id *id, struct sb *why);

@@ -263,6 +263,52 @@ static void two_gateways(void **state)
 	assert_non_null(strstr(problem, "SHA-1"));
 }
 
+/* A chain that was good is remembered, and no longer than the configuration and the times allow. */
+static void remembered(void **state)
+{
+	struct bytes made = make_crl(&(struct crl_recipe){
+		.issuer = &ca, .revoked = &a, .from = NOW - DAY, .until = NOW + DAY});
+	struct bytes crl = {malloc(made.size), made.size};
+	struct proof p;
+
+	memcpy(crl.data, made.data, made.size);
+	OPENSSL_free(made.data);
+	deliver_cert("a", 0, &a, &ca);
+	deliver_ca("a", &ca, 0);
+	deliver_ca("b", &ca, 0);
+	commit();
+	assert_true(sign("a", CERT, PKI_HASHES, NULL, 0, &p));
+	assert_true(verify("b", CERT, &p, "a.example"));
+	at = NOW + DAY;
+	assert_true(verify("b", CERT, &p, "a.example"));
+	assert_int_equal(reply.head.valid_s, 19 * DAY);
+	assert_int_equal(pki_cache_hits(store.verdicts), 1);
+	/* Another tunnel's trust is another matter. */
+	assert_true(verify("a", CERT, &p, "a.example"));
+	assert_int_equal(pki_cache_hits(store.verdicts), 1);
+	at = NOW + 20 * DAY;
+	assert_false(verify("b", CERT, &p, "a.example"));
+	assert_non_null(strstr(problem, "expired on"));
+	at = NOW;
+	assert_true(verify("b", CERT, &p, "a.example"));
+	assert_int_equal(pki_cache_hits(store.verdicts), 1);
+	/* The operator revokes it. */
+	deliver_ca("b", &ca, 0);
+	assert_true(deliver("b", IPC_SECRET_CRL, 0, 0, crl));
+	assert_true(verify("b", CERT, &p, "a.example")); /* not in force yet */
+	commit();
+	assert_int_equal(pki_cache_n(store.verdicts), 0);
+	assert_false(verify("b", CERT, &p, "a.example"));
+	assert_non_null(strstr(problem, "was revoked on"));
+	/* Or takes the CA away. */
+	deliver_ca("b", &ca, 0);
+	commit();
+	assert_true(verify("b", CERT, &p, "a.example"));
+	deliver_ca("b", &other_ca, 0);
+	commit();
+	assert_false(verify("b", CERT, &p, "a.example"));
+}
+
 /* The certificate that was sent, by its subject. */
 static void assert_sent(const struct proof *p, const struct made *cert)
 {
@@ -481,6 +527,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(two_gateways, fresh),
+		cmocka_unit_test_setup(remembered, fresh),
 		cmocka_unit_test_setup(rotation, fresh),
 		cmocka_unit_test_setup(files_that_do_not_fit, fresh),
 		cmocka_unit_test_setup(strict_revocation, fresh),
