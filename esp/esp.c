@@ -6,10 +6,12 @@
  * benchmark, with the very same code.
  *
  * The files, in the order in which a packet meets them:
- *	out.c	encapsulation: inspect, reserve sequence numbers, build, seal, finish
- *	in.c	decapsulation: locate, check replay, open, check replay again, unwrap
+ *	peek.c	where ESP is in a packet, and its SPI, for the lookup of the SA
+ *	out.c	encapsulation: prepare (inspect, reserve a sequence number, build), finish
+ *	in.c	decapsulation: prepare (inspect, check replay), accept (check replay again, unwrap)
+ *	batch.c	between these stages: the packets of a burst are sealed or opened in one go
  *	inner.c	the inner IP header; ts.c the SA's selectors over it
- *	outer.c	the outer header: template and checksum, parser, ECN; peek.c the SPI for the lookup
+ *	outer.c	the outer header: template and checksum, parser, ECN
  *	replay.c	the anti-replay window and the inference of extended sequence numbers
  *	mtu.c	the arithmetic of overhead
  *	aead.c	the list of backends; aead_ipsec_mb.c, aead_openssl.c, aead_self_test.c, suite.c

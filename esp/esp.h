@@ -65,11 +65,16 @@ struct esp_pkt {
 	uint32_t size;
 	uint32_t headroom; /* writable bytes before data */
 	uint32_t tailroom; /* writable bytes after data + size */
+	/* Of decapsulation, by esp_locate(): where SPI and ICV's end are; 0: not looked for yet. */
+	uint16_t esp_offset;
 	/* In, encapsulation: this gateway is the packet's origin (BGP, BFD, ping from the inside
 	 * interface), not a router on its way: its TTL is left alone (RFC 4301 5.1.2.1, RFC 5881 5). */
 	bool from_self;
-	enum esp_drop drop;   /* out; ESP_DROP_OK = go on */
-	uint8_t inner_family; /* out of decapsulation: 4 or 6 */
+	/* Out of decapsulation: 4 or 6. In, encapsulation: the same, if the caller has verified the
+	 * inner header (`size` is its total length, its checksum is right); 0: not yet. */
+	uint8_t inner_family;
+	uint32_t esp_size;
+	enum esp_drop drop; /* out; ESP_DROP_OK = go on */
 };
 
 /* A selector pair as this gateway sees it; ranges inclusive. */
@@ -140,6 +145,36 @@ size_t esp_encap(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts,
 /* The reverse. UDP encapsulation is recognised by the packet itself, not by configuration. */
 size_t esp_decap(struct esp_thread *t, struct esp_in *sa, struct esp_pkt *pkts, size_t n);
 
+/*
+ * The same in stages, so that the packets of many SAs are sealed or opened in one go: prepare each
+ * SA's packets into a batch, seal or open the batch, then finish each SA's packets. A stage may run
+ * on another thread than the one before it, if only one is at an SA half at any time.
+ *
+ * prepare: checks each of an SA's packets, takes their sequence numbers, writes everything but the
+ *   ciphertext, and adds a job to the batch for every packet that is OK, in their order. Returns the
+ *   first of these jobs. There is room for ESP_BURST_MAX packets in a batch.
+ * finish, accept: the packets and jobs of one prepare. Returns how many are OK.
+ */
+struct esp_batch {
+	size_t n[ESP_AEADS_MAX]; /* for each of the thread's backends */
+	struct esp_job jobs[ESP_AEADS_MAX][ESP_BURST_MAX];
+};
+static inline void esp_batch_init(struct esp_batch *b)
+{
+	for (size_t i = 0; i < ESP_AEADS_MAX; i++)
+		b->n[i] = 0;
+}
+struct esp_job *esp_out_prepare(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts,
+				size_t n, struct esp_batch *batch);
+void esp_batch_seal(struct esp_thread *t, struct esp_batch *batch);
+size_t esp_out_finish(const struct esp_out *sa, struct esp_pkt *pkts, size_t n,
+		      const struct esp_job *jobs);
+
+struct esp_job *esp_in_prepare(struct esp_in *sa, struct esp_pkt *pkts, size_t n,
+			       struct esp_batch *batch);
+void esp_batch_open(struct esp_thread *t, struct esp_batch *batch);
+size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const struct esp_job *jobs);
+
 /* New outer endpoints or encapsulation (RFC 7296 2.23); keys and sequence stay. */
 void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
 		      const struct ip_endpoint *remote, bool udp_encap);
@@ -164,8 +199,10 @@ struct esp_in_state {
 void esp_out_state(const struct esp_out *sa, struct esp_out_state *out);
 void esp_in_state(const struct esp_in *sa, struct esp_in_state *out);
 
-/* The SPI of an outer IP packet that holds ESP, native or in UDP; false if it holds none.
+/* Finds ESP in an outer IP packet, native or in UDP, and gives its SPI; false if it holds none.
  * For UDP: ports are not looked at; a zero SPI is the non-ESP marker (RFC 3948 2.2) and gives false. */
+bool esp_locate(struct esp_pkt *p, uint32_t *spi);
+/* Only the SPI. */
 bool esp_peek_spi(const uint8_t *outer, uint32_t size, uint32_t *spi);
 
 #endif

@@ -2,20 +2,13 @@
 /*
  * in: decapsulation in tunnel mode (RFC 4303 3.4, RFC 4301 5.2).
  *
- * A burst of one SA passes in phases: locate and check replay (no packet is changed), open, then
- * for each in order: check replay again, update the window, unwrap.
+ * prepare refuses what can be refused without cryptography (no packet is changed); then the batch is
+ * opened; accept takes each packet in order through the replay check, again, the window's update, and
+ * the checks of its content.
  */
 #include <stdlib.h>
 #include "base/secret.h"
 #include "esp/esp_int.h"
-
-/* One packet on its way through the phases. */
-struct in_step {
-	struct esp_pkt *pkt;
-	struct esp_outer_view outer;
-	uint64_t seq;
-	uint32_t payload; /* between IV and ICV */
-};
 
 static uint32_t window_round(uint32_t w)
 {
@@ -29,12 +22,16 @@ static uint32_t window_round(uint32_t w)
 struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 {
 	const uint32_t window = window_round(cfg->replay_window);
-	struct esp_in *sa = calloc(1, sizeof(*sa) + esp_replay_bits_size(window));
+	const struct esp_aead *aead = esp_thread_pick(t, &cfg->suite);
+	struct esp_in *sa = aead ? calloc(1, sizeof(*sa) + esp_replay_bits_size(window)) : NULL;
 
 	if (!sa)
 		return NULL;
-	sa->backend = esp_thread_pick(t, &cfg->suite);
-	sa->suite = cfg->suite;
+	sa->aead = (uint8_t)(aead - t->aead);
+	sa->backend = aead->backend;
+	sa->iv_size = cfg->suite.iv_size;
+	sa->icv_size = cfg->suite.icv_size;
+	sa->align_mask = (uint8_t)(cfg->suite.align - 1u);
 	sa->soft_packets = esp_limit(cfg->soft_packets);
 	sa->hard_packets = esp_limit(cfg->hard_packets);
 	sa->soft_bytes = esp_limit(cfg->soft_bytes);
@@ -42,12 +39,10 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	sa->last_remote = cfg->remote;
 	sa->last_local = cfg->local;
 	esp_replay_init(&sa->replay, window, cfg->esn, sa->window_bits);
-	if (!sa->backend)
-		goto fail;
 	if (!esp_ts_compile(&sa->ts, cfg->ts, cfg->n_ts, false))
 		goto fail;
-	sa->key = sa->backend->key_new(esp_thread_ctx(t, sa->backend), &cfg->suite, cfg->esn,
-				       cfg->encr_key, cfg->integ_key);
+	sa->key = aead->backend->key_new(aead->ctx, &cfg->suite, cfg->esn, cfg->encr_key,
+					 cfg->integ_key);
 	if (!sa->key)
 		goto fail;
 	return sa;
@@ -85,7 +80,7 @@ void esp_in_state(const struct esp_in *sa, struct esp_in_state *out)
 	};
 }
 
-static enum esp_drop replay_drop(const struct esp_in *sa, uint64_t seq)
+static inline enum esp_drop replay_drop(const struct esp_in *sa, uint64_t seq)
 {
 	switch (esp_replay_check(&sa->replay, seq)) {
 	case ESP_REPLAY_FRESH: return ESP_DROP_OK;
@@ -95,48 +90,50 @@ static enum esp_drop replay_drop(const struct esp_in *sa, uint64_t seq)
 	return ESP_DROP_IN_LATE;
 }
 
-static enum esp_drop locate_one(const struct esp_in *sa, const struct esp_pkt *p, struct in_step *s)
+/* Steps 1 to 3: what can be refused without cryptography. Nothing is changed. */
+static inline enum esp_drop inspect(const struct esp_in *sa, struct esp_pkt *p, struct esp_job *job)
 {
-	const uint32_t fixed = ESP_HDR_SIZE + sa->suite.iv_size + sa->suite.icv_size;
+	const uint32_t fixed = ESP_HDR_SIZE + sa->iv_size + sa->icv_size;
+	uint32_t offset = p->esp_offset, size = p->esp_size;
+	uint64_t seq;
 
 	if (sa->expired)
 		return ESP_DROP_IN_EXPIRED;
-	/* 1. Outer headers, SPI and sequence number. */
-	if (!esp_outer_parse(p->data, p->size, &s->outer))
+	/* 1. Outer headers, unless they were looked at for the SPI. */
+	if (offset == 0 && !esp_outer_parse(p->data, p->size, &offset, &size))
 		return ESP_DROP_IN_TRUNCATED;
 	/* 2. The parts: at least one block, and whole blocks (RFC 4303 2.4). */
-	if (s->outer.esp_size < fixed + sa->suite.align)
+	if (size < fixed + sa->align_mask + 1u)
 		return ESP_DROP_IN_TRUNCATED;
-	s->payload = s->outer.esp_size - fixed;
-	if (s->payload & (sa->suite.align - 1u))
+	if ((size - fixed) & sa->align_mask)
 		return ESP_DROP_IN_ALIGNMENT;
 	/* 3. RFC 4303 3.4.3: a duplicate costs no cryptography. */
-	s->seq = esp_replay_infer(&sa->replay, esp_get32(p->data + s->outer.esp_offset + 4));
-	return replay_drop(sa, s->seq);
+	seq = esp_replay_infer(&sa->replay, esp_get32(p->data + offset + 4));
+	*job = (struct esp_job){
+		.key = sa->key,
+		.esp = p->data + offset,
+		.payload_size = size - fixed,
+		.seq_hi = (uint32_t)(seq >> 32),
+	};
+	return replay_drop(sa, seq);
 }
 
-static size_t locate(const struct esp_in *sa, struct esp_pkt *pkts, size_t n, struct in_step *steps,
-		     struct esp_job *jobs)
+struct esp_job *esp_in_prepare(struct esp_in *sa, struct esp_pkt *pkts, size_t n,
+			       struct esp_batch *batch)
 {
-	size_t n_steps = 0;
+	size_t *n_jobs = &batch->n[sa->aead];
+	struct esp_job *jobs = &batch->jobs[sa->aead][*n_jobs];
+	size_t k = 0;
 
+	assert(*n_jobs + n <= ESP_BURST_MAX);
 	for (size_t i = 0; i < n; i++) {
-		struct in_step *s = &steps[n_steps];
-
 		if (i + ESP_PREFETCH_AHEAD < n)
 			__builtin_prefetch(pkts[i + ESP_PREFETCH_AHEAD].data);
-		s->pkt = &pkts[i];
-		pkts[i].drop = locate_one(sa, &pkts[i], s);
-		if (pkts[i].drop != ESP_DROP_OK)
-			continue;
-		jobs[n_steps++] = (struct esp_job){
-			.key = sa->key,
-			.esp = pkts[i].data + s->outer.esp_offset,
-			.payload_size = s->payload,
-			.seq_hi = (uint32_t)(s->seq >> 32),
-		};
+		pkts[i].drop = inspect(sa, &pkts[i], &jobs[k]);
+		k += pkts[i].drop == ESP_DROP_OK;
 	}
-	return n_steps;
+	*n_jobs += k;
+	return jobs;
 }
 
 /* The end of the payload: RFC 4303 2.4 to 2.7. Gives the size without padding and trailer. */
@@ -161,11 +158,12 @@ static enum esp_drop unpad(const uint8_t *payload, uint32_t size, uint32_t *inne
 	}
 }
 
-static enum esp_drop unwrap_one(const struct esp_in *sa, struct in_step *s)
+/* Steps 6 to 9: the inner packet of an authentic one. */
+static inline enum esp_drop unwrap(const struct esp_in *sa, struct esp_pkt *p,
+				   const struct esp_job *job)
 {
-	struct esp_pkt *p = s->pkt;
-	const uint32_t offset = s->outer.esp_offset + ESP_HDR_SIZE + sa->suite.iv_size;
-	uint8_t *data = p->data + offset;
+	uint8_t *data = job->esp + ESP_HDR_SIZE + sa->iv_size;
+	const uint32_t offset = (uint32_t)(data - p->data);
 	struct esp_inner inner;
 	uint32_t inner_size;
 	uint8_t family;
@@ -173,7 +171,7 @@ static enum esp_drop unwrap_one(const struct esp_in *sa, struct in_step *s)
 	int ecn;
 
 	/* 6. Padding and next header. */
-	drop = unpad(data, s->payload, &inner_size, &family);
+	drop = unpad(data, job->payload_size, &inner_size, &family);
 	if (drop != ESP_DROP_OK)
 		return drop;
 	/* 7. The inner header. What follows its total length is TFC padding (RFC 4303 2.7). */
@@ -183,7 +181,7 @@ static enum esp_drop unwrap_one(const struct esp_in *sa, struct in_step *s)
 	if (!esp_ts_match(&sa->ts, data, inner.total, family))
 		return ESP_DROP_IN_SELECTOR;
 	/* 9. RFC 6040 4.2: what congestion the tunnel has seen. */
-	ecn = esp_ecn_decap(inner.tos & 3, s->outer.tos & 3);
+	ecn = esp_ecn_decap(inner.tos & 3, esp_outer_tos(p->data) & 3);
 	if (ecn < 0)
 		return ESP_DROP_IN_ECN;
 	if (ecn != (inner.tos & 3))
@@ -192,11 +190,12 @@ static enum esp_drop unwrap_one(const struct esp_in *sa, struct in_step *s)
 	p->headroom += offset;
 	p->data = data;
 	p->size = inner.total;
+	p->esp_offset = 0;
 	p->inner_family = family;
 	return ESP_DROP_OK;
 }
 
-static void account(struct esp_in *sa, const struct esp_pkt *p)
+static inline void account(struct esp_in *sa, const struct esp_pkt *p)
 {
 	sa->packets++;
 	sa->bytes += p->size;
@@ -206,7 +205,7 @@ static void account(struct esp_in *sa, const struct esp_pkt *p)
 		sa->expired = true;
 }
 
-/* Counters of the SA; the reason itself is counted by the caller of esp_decap(). */
+/* Counters of the SA; the reason itself is counted by the caller. */
 static void count_drop(struct esp_in *sa, enum esp_drop drop)
 {
 	switch (drop) {
@@ -236,58 +235,60 @@ static void count_drop(struct esp_in *sa, enum esp_drop drop)
 	}
 }
 
-/* An opened packet; in order of arrival. `newest` is set when it moved the window's top. */
-static enum esp_drop accept_one(struct esp_in *sa, struct in_step *s, bool authentic, bool *newest)
+size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const struct esp_job *jobs)
 {
-	enum esp_drop drop;
-
-	*newest = false;
-	/* 4. RFC 4303 3.4.4: nothing of an unauthentic packet is looked at. */
-	if (!authentic)
-		return ESP_DROP_IN_AUTH;
-	if (sa->expired)
-		return ESP_DROP_IN_EXPIRED;
-	/* 5. Against the window as it is now: the burst may hold a packet twice. */
-	drop = replay_drop(sa, s->seq);
-	if (drop != ESP_DROP_OK)
-		return drop;
-	*newest = s->seq > sa->replay.top;
-	esp_replay_update(&sa->replay, s->seq);
-	return unwrap_one(sa, s);
-}
-
-size_t esp_decap(struct esp_thread *t, struct esp_in *sa, struct esp_pkt *pkts, size_t n)
-{
-	struct in_step steps[ESP_BURST_MAX];
-	struct esp_job jobs[ESP_BURST_MAX];
+	const uint8_t *newest = NULL; /* its ESP header */
 	const uint8_t *newest_outer = NULL;
-	struct esp_outer_view newest_view;
-	size_t n_jobs, n_ok = 0;
+	size_t k = 0, n_ok = 0;
 
-	assert(n <= ESP_BURST_MAX);
-	n_jobs = locate(sa, pkts, n, steps, jobs);
-	if (n_jobs)
-		sa->backend->open(esp_thread_ctx(t, sa->backend), jobs, n_jobs);
-	for (size_t i = 0; i < n_jobs; i++) {
-		struct esp_pkt *p = steps[i].pkt;
+	for (size_t i = 0; i < n; i++) {
+		struct esp_pkt *p = &pkts[i];
 		const uint8_t *outer = p->data;
-		bool newest;
+		const struct esp_job *job;
+		uint64_t seq;
 
-		p->drop = accept_one(sa, &steps[i], jobs[i].ok, &newest);
-		if (newest) {
+		if (p->drop != ESP_DROP_OK)
+			continue;
+		job = &jobs[k++];
+		/* 4. RFC 4303 3.4.4: nothing of an unauthentic packet is looked at. */
+		p->drop = job->ok ? ESP_DROP_OK : ESP_DROP_IN_AUTH;
+		if (p->drop == ESP_DROP_OK && sa->expired)
+			p->drop = ESP_DROP_IN_EXPIRED;
+		if (p->drop != ESP_DROP_OK)
+			continue;
+		/* 5. Against the window as it is now: the burst may hold a packet twice. */
+		seq = (uint64_t)job->seq_hi << 32 | esp_get32(job->esp + 4);
+		p->drop = replay_drop(sa, seq);
+		if (p->drop != ESP_DROP_OK)
+			continue;
+		if (seq > sa->replay.top) {
+			newest = job->esp;
 			newest_outer = outer;
-			newest_view = steps[i].outer;
 		}
+		esp_replay_update(&sa->replay, seq);
+		p->drop = unwrap(sa, p, job);
 		if (p->drop == ESP_DROP_OK) {
 			account(sa, p);
 			n_ok++;
 		}
 	}
 	/* RFC 7296 2.23: the peer's address follows only authentic and fresh packets. */
-	if (newest_outer)
-		esp_outer_endpoints(newest_outer, &newest_view, &sa->last_remote, &sa->last_local);
+	if (newest)
+		esp_outer_endpoints(newest_outer, (uint32_t)(newest - newest_outer),
+				    &sa->last_remote, &sa->last_local);
 	if (n_ok < n)
 		for (size_t i = 0; i < n; i++)
 			count_drop(sa, pkts[i].drop);
 	return n_ok;
+}
+
+size_t esp_decap(struct esp_thread *t, struct esp_in *sa, struct esp_pkt *pkts, size_t n)
+{
+	struct esp_batch batch;
+	const struct esp_job *jobs;
+
+	esp_batch_init(&batch);
+	jobs = esp_in_prepare(sa, pkts, n, &batch);
+	esp_batch_open(t, &batch);
+	return esp_in_accept(sa, pkts, n, jobs);
 }

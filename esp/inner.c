@@ -1,92 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inner: the inner IP header, checked as a forwarding router would (RFC 1812 5.2.2, RFC 8200 3),
- * and the upper-layer fields that selectors look at.
+ * inner: the rarer parts of inner.h: IPv4 options, a changed ECN field, and the upper-layer fields
+ * that selectors look at.
  */
-#include "esp/esp_int.h"
+#include "esp/inner.h"
 
-/* RFC 1812 5.2.2: the header checksum is verified before a datagram is forwarded. */
-static bool ip4_checksum_ok(const uint8_t *p, uint32_t ihl)
-{
-	uint64_t sum = 0;
-	uint32_t v;
-
-	/* Any word size and byte order give zero for a good header (RFC 1071 2). */
-	for (uint32_t i = 0; i < ihl; i += 4) {
-		memcpy(&v, p + i, sizeof(v));
-		sum += v;
-	}
-	return esp_fold16(sum) == 0xffff;
-}
-
-static enum esp_inner_fault parse_v4(const uint8_t *p, uint32_t size, struct esp_inner *out)
+enum esp_inner_fault esp_inner_parse_options(const uint8_t *p, uint32_t size, struct esp_inner *out)
 {
 	const uint32_t ihl = (p[0] & 0x0fu) * 4u;
-	uint32_t total;
+	const uint32_t total = esp_get16(p + 2);
+	uint64_t sum = 0;
 
-	if (size < ESP_IP4_HDR_SIZE)
-		return ESP_INNER_TRUNCATED;
 	if (ihl < ESP_IP4_HDR_SIZE)
 		return ESP_INNER_NOT_IP;
-	total = esp_get16(p + 2);
 	if (total < ihl || total > size)
 		return ESP_INNER_TRUNCATED;
-	if (!ip4_checksum_ok(p, ihl))
+	/* RFC 1812 5.2.2, as without options. */
+	for (uint32_t i = 0; i < ihl; i += 4)
+		sum += esp_word32(p + i);
+	if (esp_fold16(sum) != 0xffff)
 		return ESP_INNER_CHECKSUM;
-	*out = (struct esp_inner){
-		.total = total,
-		.family = IP_V4,
-		.tos = p[1],
-		.ttl = p[8],
-		.dont_fragment = p[6] & 0x40,
-	};
+	esp_inner_read_v4(p, total, out);
 	return ESP_INNER_OK;
-}
-
-static enum esp_inner_fault parse_v6(const uint8_t *p, uint32_t size, struct esp_inner *out)
-{
-	uint32_t total;
-
-	if (size < ESP_IP6_HDR_SIZE)
-		return ESP_INNER_TRUNCATED;
-	total = ESP_IP6_HDR_SIZE + esp_get16(p + 4);
-	if (total > size)
-		return ESP_INNER_TRUNCATED;
-	/* RFC 2675: a jumbogram says its length elsewhere; none fits into an outer packet. */
-	if (total == ESP_IP6_HDR_SIZE && p[6] == ESP_PROTO_HOPOPT)
-		return ESP_INNER_TRUNCATED;
-	*out = (struct esp_inner){
-		.total = total,
-		.family = IP_V6,
-		.tos = (uint8_t)(p[0] << 4 | p[1] >> 4),
-		.ttl = p[7],
-		.dont_fragment = true,
-	};
-	return ESP_INNER_OK;
-}
-
-enum esp_inner_fault esp_inner_parse(const uint8_t *data, uint32_t size, struct esp_inner *out)
-{
-	if (size == 0)
-		return ESP_INNER_TRUNCATED;
-	switch (data[0] >> 4) {
-	case 4: return parse_v4(data, size, out);
-	case 6: return parse_v6(data, size, out);
-	default: return ESP_INNER_NOT_IP;
-	}
-}
-
-void esp_inner_decrement_ttl(uint8_t *data, uint8_t family)
-{
-	if (family == IP_V4) {
-		const uint16_t from = esp_get16(data + 8); /* TTL, protocol */
-		const uint16_t to = (uint16_t)(from - 0x100);
-
-		esp_put16(data + 8, to);
-		esp_sum_adjust(data + 10, from, to);
-	} else {
-		data[7]--;
-	}
 }
 
 void esp_inner_set_ecn(uint8_t *data, uint8_t family, uint8_t ecn)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * outer: the outer IP header and UDP encapsulation: built from a template of the SA, parsed back,
- * and what it says about congestion.
+ * outer: templates of outer headers, the longer headers built from them, the parser for everything,
+ * and what an outer header says about congestion. See outer.h.
  */
+#include "esp/outer.h"
+
+#include <assert.h>
 #include "base/sum.h"
-#include "esp/esp_int.h"
 
 #define OUTER_TTL    64
 #define UDP_CHECKSUM 6u /* offset in the UDP header */
@@ -22,7 +24,9 @@ static void template_v4(struct esp_outer *o, const struct ip_addr *src, const st
 	p[9] = o->udp ? ESP_PROTO_UDP : ESP_PROTO_ESP;
 	memcpy(p + 12, src->b, 4);
 	memcpy(p + 16, dst->b, 4);
-	o->sum = sum_add(0, p, ESP_IP4_HDR_SIZE);
+	o->sum = 0;
+	for (uint32_t i = 0; i < ESP_IP4_HDR_SIZE; i += 4)
+		o->sum += (esp_word32(p + i) & 0xffff) + (esp_word32(p + i) >> 16);
 }
 
 static void template_v6(struct esp_outer *o, const struct ip_addr *src, const struct ip_addr *dst)
@@ -35,6 +39,13 @@ static void template_v6(struct esp_outer *o, const struct ip_addr *src, const st
 	memcpy(p + 8, src->b, 16);
 	memcpy(p + 24, dst->b, 16);
 	o->pseudo_sum = sum_add(ESP_PROTO_UDP, p + 8, 32);
+}
+
+void esp_outer_set_policy(struct esp_outer *o, bool copy_dscp, enum esp_df df)
+{
+	o->tos_mask = copy_dscp ? 0xff : 3;
+	o->df_mask = df == ESP_DF_COPY ? ESP_DF_WORD : 0;
+	o->df_set = df == ESP_DF_SET ? ESP_DF_WORD : 0;
 }
 
 bool esp_outer_init(struct esp_outer *o, uint32_t spi, uint32_t iv_size,
@@ -50,6 +61,7 @@ bool esp_outer_init(struct esp_outer *o, uint32_t spi, uint32_t iv_size,
 	memset(o->prefix, 0, sizeof(o->prefix));
 	o->v6 = local->addr.family == IP_V6;
 	o->udp = udp_encap;
+	o->size_max = o->v6 ? UINT16_MAX + ESP_IP6_HDR_SIZE : UINT16_MAX;
 	if (o->v6)
 		template_v6(o, &local->addr, &remote->addr);
 	else
@@ -78,42 +90,18 @@ static inline void copy_prefix(uint8_t *at, const struct esp_outer *o)
 	memcpy(at + o->prefix_size - 16, o->prefix + o->prefix_size - 16, 16);
 }
 
-static inline bool want_df(const struct esp_outer *o, const struct esp_inner *inner)
+void esp_outer_build_long(const struct esp_outer *o, uint8_t *at, uint32_t size,
+			  const struct esp_inner *inner, uint16_t id)
 {
-	/* RFC 4301 8.1: copied, set or cleared, by configuration. */
-	switch ((enum esp_df)o->df) {
-	case ESP_DF_COPY: return inner->dont_fragment;
-	case ESP_DF_CLEAR: return false;
-	case ESP_DF_SET: return true;
-	}
-	return true;
-}
-
-void esp_outer_build(const struct esp_outer *o, uint8_t *at, uint32_t size,
-		     const struct esp_inner *inner, uint16_t id)
-{
-	/* RFC 6040 4.1 (normal mode): ECN is copied; RFC 2983: DSCP by configuration. */
-	const uint8_t tos = o->copy_dscp ? inner->tos : inner->tos & 3u;
-
 	copy_prefix(at, o);
 	if (o->v6) {
+		/* ECN and DSCP as over IPv4. */
+		const uint8_t tos = inner->tos & o->tos_mask;
+
 		esp_put16(at, (uint16_t)(0x6000u | (unsigned)tos << 4));
 		esp_put16(at + 4, (uint16_t)(size - ESP_IP6_HDR_SIZE));
 	} else {
-		uint16_t flags = 0x4000;
-		uint32_t sum = o->sum + tos + size;
-
-		/* RFC 6864 4.1: the id of an unfragmentable datagram means nothing. */
-		if (want_df(o, inner))
-			id = 0;
-		else
-			flags = 0;
-		at[1] = tos;
-		esp_put16(at + 2, (uint16_t)size);
-		esp_put16(at + 4, id);
-		esp_put16(at + 6, flags);
-		sum += (uint32_t)id + flags;
-		esp_put16(at + 10, (uint16_t)~esp_fold16(sum));
+		esp_outer_build_v4(o, at, size, inner, id);
 	}
 	if (o->udp) {
 		uint8_t *udp = at + o->esp_offset - ESP_UDP_HDR_SIZE;
@@ -123,14 +111,12 @@ void esp_outer_build(const struct esp_outer *o, uint8_t *at, uint32_t size,
 	}
 }
 
-void esp_outer_finish(const struct esp_outer *o, uint8_t *at, uint32_t size)
+void esp_outer_udp6_sum(const struct esp_outer *o, uint8_t *at, uint32_t size)
 {
 	uint8_t *udp = at + ESP_IP6_HDR_SIZE;
 	const uint32_t udp_size = size - ESP_IP6_HDR_SIZE;
 	uint16_t sum;
 
-	if (!o->v6 || !o->udp)
-		return;
 	/* RFC 8200 8.1: over IPv6 zero is illegal. RFC 6935 lets tunnels agree on it, but IKEv2
 	 * has no such agreement, and common receivers (Linux) drop it. */
 	sum = sum_finish(sum_add(o->pseudo_sum + 2 * udp_size, udp + ESP_UDP_HDR_SIZE,
@@ -138,7 +124,7 @@ void esp_outer_finish(const struct esp_outer *o, uint8_t *at, uint32_t size)
 	esp_put16(udp + UDP_CHECKSUM, sum ? sum : UINT16_MAX);
 }
 
-bool esp_outer_parse(const uint8_t *data, uint32_t size, struct esp_outer_view *out)
+bool esp_outer_parse_any(const uint8_t *data, uint32_t size, uint32_t *offset, uint32_t *esp_size)
 {
 	uint32_t at, end;
 	uint8_t proto;
@@ -154,8 +140,6 @@ bool esp_outer_parse(const uint8_t *data, uint32_t size, struct esp_outer_view *
 		/* RFC 4303 3.4.1: a fragment must not reach ESP. */
 		if (esp_get16(data + 6) & 0x3fff)
 			return false;
-		out->family = IP_V4;
-		out->tos = data[1];
 	} else if (data[0] >> 4 == 6) {
 		if (size < ESP_IP6_HDR_SIZE)
 			return false;
@@ -164,13 +148,10 @@ bool esp_outer_parse(const uint8_t *data, uint32_t size, struct esp_outer_view *
 		proto = data[6];
 		if (end > size)
 			return false;
-		out->family = IP_V6;
-		out->tos = (uint8_t)(data[0] << 4 | data[1] >> 4);
 	} else {
 		return false;
 	}
-	out->udp = proto == ESP_PROTO_UDP;
-	if (out->udp) {
+	if (proto == ESP_PROTO_UDP) {
 		uint32_t udp_size;
 
 		if (end - at < ESP_UDP_HDR_SIZE)
@@ -185,28 +166,31 @@ bool esp_outer_parse(const uint8_t *data, uint32_t size, struct esp_outer_view *
 	}
 	if (end - at < ESP_HDR_SIZE)
 		return false;
-	out->esp_offset = at;
-	out->esp_size = end - at;
+	*offset = at;
+	*esp_size = end - at;
 	return true;
 }
 
-void esp_outer_endpoints(const uint8_t *data, const struct esp_outer_view *v,
-			 struct ip_endpoint *src, struct ip_endpoint *dst)
+void esp_outer_endpoints(const uint8_t *data, uint32_t esp_offset, struct ip_endpoint *src,
+			 struct ip_endpoint *dst)
 {
-	const size_t addr_size = v->family == IP_V4 ? 4 : 16;
-	const uint8_t *addrs = data + (v->family == IP_V4 ? 12 : 8);
+	const bool v4 = data[0] >> 4 == 4;
+	const uint8_t family = v4 ? IP_V4 : IP_V6;
+	const size_t addr_size = v4 ? 4 : 16;
+	const uint32_t header = v4 ? (data[0] & 0x0fu) * 4u : ESP_IP6_HDR_SIZE;
+	const uint8_t *addrs = data + (v4 ? 12 : 8);
 
-	*src = (struct ip_endpoint){.addr.family = v->family};
-	*dst = (struct ip_endpoint){.addr.family = v->family};
+	*src = (struct ip_endpoint){.addr.family = family};
+	*dst = (struct ip_endpoint){.addr.family = family};
 	memcpy(src->addr.b, addrs, addr_size);
 	memcpy(dst->addr.b, addrs + addr_size, addr_size);
-	if (v->udp) {
-		src->port = esp_get16(data + v->esp_offset - 8);
-		dst->port = esp_get16(data + v->esp_offset - 6);
+	if (esp_offset != header) {
+		src->port = esp_get16(data + header);
+		dst->port = esp_get16(data + header + 2);
 	}
 }
 
-int esp_ecn_decap(uint8_t inner, uint8_t outer)
+int esp_ecn_decap_differ(uint8_t inner, uint8_t outer)
 {
 	/* RFC 6040 4.2, figure 4: rows inner, columns outer: Not-ECT, ECT(1), ECT(0), CE. */
 	static const int8_t table[4][4] = {

@@ -7,7 +7,9 @@
  * the window clears whole words instead of shifting bits. It holds at least one word more than the
  * window needs, so that the word of the top never shares its bits with the window's far end.
  */
-#include "esp/esp_int.h"
+#include "esp/replay.h"
+
+#include <string.h>
 
 /* Without a window any number might be legitimate; the nearest to the highest seen is assumed. */
 #define INFER_UNCHECKED (1u << 31)
@@ -38,15 +40,13 @@ void esp_replay_init(struct esp_replay *r, uint32_t window, bool esn, uint64_t *
 }
 
 /* RFC 4303 A2.2: which 2^32 subspace does this low half lie in? Names as there. */
-uint64_t esp_replay_infer(const struct esp_replay *r, uint32_t seq_lo)
+uint64_t esp_replay_infer_esn(const struct esp_replay *r, uint32_t seq_lo)
 {
 	const uint32_t w = r->window ? r->window : INFER_UNCHECKED;
 	const uint32_t tl = (uint32_t)r->top;
 	const uint32_t bl = tl - (w - 1); /* modulo 2^32 */
 	uint32_t th = (uint32_t)(r->top >> 32);
 
-	if (!r->esn)
-		return seq_lo;
 	if (tl >= w - 1) {
 		/* Case A: the window lies within one subspace. In the last one nothing follows. */
 		if (seq_lo < bl && th != UINT32_MAX)
@@ -59,34 +59,14 @@ uint64_t esp_replay_infer(const struct esp_replay *r, uint32_t seq_lo)
 	return (uint64_t)th << 32 | seq_lo;
 }
 
-enum esp_replay_verdict esp_replay_check(const struct esp_replay *r, uint64_t seq)
+/* The words that come into use; all of them if the jump is that wide. */
+void esp_replay_advance(struct esp_replay *r, uint64_t seq)
 {
-	if (r->window == 0)
-		return ESP_REPLAY_FRESH;
-	/* RFC 4303 3.3.3: the first packet's number is 1. */
-	if (seq == 0)
-		return ESP_REPLAY_SEEN;
-	if (seq > r->top)
-		return ESP_REPLAY_FRESH;
-	if (r->top - seq >= r->window)
-		return ESP_REPLAY_LATE;
-	if (r->bits[(seq >> 6) & r->mask] >> (seq & 63) & 1)
-		return ESP_REPLAY_SEEN;
-	return ESP_REPLAY_FRESH;
-}
+	uint64_t word = seq >> 6;
+	uint64_t n = word - (r->top >> 6);
 
-void esp_replay_update(struct esp_replay *r, uint64_t seq)
-{
-	if (seq > r->top) {
-		uint64_t word = r->top >> 6;
-		uint64_t n = (seq >> 6) - word;
-
-		if (n > (uint64_t)r->mask + 1)
-			n = (uint64_t)r->mask + 1;
-		/* The words that come into use; all of them if the jump is that wide. */
-		for (word = seq >> 6; n; n--, word--)
-			r->bits[word & r->mask] = 0;
-		r->top = seq;
-	}
-	r->bits[(seq >> 6) & r->mask] |= (uint64_t)1 << (seq & 63);
+	if (n > (uint64_t)r->mask + 1)
+		n = (uint64_t)r->mask + 1;
+	for (; n; n--, word--)
+		r->bits[word & r->mask] = 0;
 }

@@ -6,7 +6,8 @@
  * protocol without ports) matches only these two (RFC 4301 7.1); OPAQUE matches nothing else.
  */
 #include <stdlib.h>
-#include "esp/esp_int.h"
+#include "esp/inner.h"
+#include "esp/ts.h"
 
 static void split(const struct ip_addr *a, uint64_t out[2])
 {
@@ -77,6 +78,20 @@ static bool compile_one(struct esp_ts_range *r, const struct esp_ts *t, bool out
 	return true;
 }
 
+/* The common case: one pair of IPv4 prefixes, whatever the protocol. */
+static void compile_single(struct esp_ts_set *out)
+{
+	const struct esp_ts_range *r = out->r;
+
+	if (out->n != 1 || r->family != IP_V4 || !r->any_upper)
+		return;
+	out->one_v4 = true;
+	out->src_lo = (uint32_t)r->src_lo[0];
+	out->src_span = (uint32_t)(r->src_hi[0] - r->src_lo[0]);
+	out->dst_lo = (uint32_t)r->dst_lo[0];
+	out->dst_span = (uint32_t)(r->dst_hi[0] - r->dst_lo[0]);
+}
+
 bool esp_ts_compile(struct esp_ts_set *out, const struct esp_ts *ts, size_t n, bool outbound)
 {
 	*out = (struct esp_ts_set){0};
@@ -101,6 +116,7 @@ bool esp_ts_compile(struct esp_ts_set *out, const struct esp_ts *ts, size_t n, b
 		}
 	}
 	out->n = (uint8_t)n;
+	compile_single(out);
 	return true;
 }
 

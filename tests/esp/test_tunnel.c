@@ -156,7 +156,8 @@ static void test_udp6_zero_sum(void **state)
 		uint8_t mem[200];
 
 		inner4_write(mem + HEADROOM, 20);
-		pkt = (struct esp_pkt){mem + HEADROOM, 20, HEADROOM, 52, false, ESP_DROP_OK, 0};
+		pkt = (struct esp_pkt){
+			.data = mem + HEADROOM, .size = 20, .headroom = HEADROOM, .tailroom = 52};
 		esp_encap(&p.out_thread, p.out, &pkt, 1);
 		assert_drop(pkt.drop, ESP_DROP_OK);
 		assert_int_not_equal(esp_get16(pkt.data + 46), 0);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* replay: the window (RFC 4303 3.4.3, Appendix A2). */
+#ifndef ESP_REPLAY_H
+#define ESP_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct esp_replay {
+	uint64_t top;    /* highest authentic sequence number */
+	uint32_t window; /* packets; 0 = no check */
+	uint32_t mask;   /* words - 1 */
+	bool esn;
+	uint64_t *bits; /* mask + 1 words, indexed by sequence / 64 */
+};
+
+enum esp_replay_verdict {
+	ESP_REPLAY_FRESH,
+	ESP_REPLAY_SEEN,
+	ESP_REPLAY_LATE,
+};
+
+size_t esp_replay_bits_size(uint32_t window); /* bytes */
+void esp_replay_init(struct esp_replay *r, uint32_t window, bool esn, uint64_t *bits);
+uint64_t esp_replay_infer_esn(const struct esp_replay *r, uint32_t seq_lo);
+void esp_replay_advance(struct esp_replay *r, uint64_t seq);
+
+/* The whole number of which a packet shows the low half. */
+static inline uint64_t esp_replay_infer(const struct esp_replay *r, uint32_t seq_lo)
+{
+	return r->esn ? esp_replay_infer_esn(r, seq_lo) : seq_lo;
+}
+
+static inline enum esp_replay_verdict esp_replay_check(const struct esp_replay *r, uint64_t seq)
+{
+	if (r->window == 0)
+		return ESP_REPLAY_FRESH;
+	/* RFC 4303 3.3.3: the first packet's number is 1. */
+	if (seq == 0)
+		return ESP_REPLAY_SEEN;
+	if (seq > r->top)
+		return ESP_REPLAY_FRESH;
+	if (r->top - seq >= r->window)
+		return ESP_REPLAY_LATE;
+	if (r->bits[(seq >> 6) & r->mask] >> (seq & 63) & 1)
+		return ESP_REPLAY_SEEN;
+	return ESP_REPLAY_FRESH;
+}
+
+/* Only what check calls FRESH. */
+static inline void esp_replay_update(struct esp_replay *r, uint64_t seq)
+{
+	if (seq > r->top) {
+		if (seq >> 6 != r->top >> 6)
+			esp_replay_advance(r, seq);
+		r->top = seq;
+	}
+	r->bits[(seq >> 6) & r->mask] |= (uint64_t)1 << (seq & 63);
+}
+
+#endif
