@@ -128,34 +128,38 @@ static void unknown_spi(struct dp_worker *w, struct rte_mbuf *m)
 	dp_to_linux(w, m, DP_PKT_UNKNOWN_SPI);
 }
 
-/* An ESP packet for us: to the worker that owns its SA. */
-static void local_esp(struct dp_worker *w, struct rte_mbuf *m)
+void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m)
 {
 	struct dp_meta *meta = dp_meta(m);
-	const struct dp_in *in;
+	struct dp_esp_vec *v = &w->decap;
+	struct esp_pkt *p = &v->pkts[v->n];
+	struct dp_in *in;
 
-	if (!esp_peek_spi(dp_data(m), m->pkt_len, &meta->spi)) {
+	dp_esp_pkt(m, p);
+	if (!esp_locate(p, &meta->spi)) {
 		dp_drop(w, m, dp_drop_of_esp(ESP_DROP_IN_TRUNCATED));
 		return;
 	}
 	in = dp_in_of(&w->dp->sas, meta->spi & DP_SLOT_MASK);
-	if (!in || in->spi != meta->spi)
+	if (!in || in->spi != meta->spi) {
 		unknown_spi(w, m);
-	else if (in->owner == w->index)
-		w->decap.m[w->decap.n++] = m;
-	else
+	} else if (in->owner == w->index) {
+		v->sa[v->n] = in;
+		v->m[v->n++] = m;
+	} else {
 		dp_handoff(w, in->owner, m, DP_PKT_DECAP);
+	}
 }
 
 static void local_input(struct dp_worker *w, struct rte_mbuf *m)
 {
 	switch (local_kind(m)) {
-	case LOCAL_ESP: local_esp(w, m); break;
+	case LOCAL_ESP: dp_into_decap(w, m); break;
 	case LOCAL_KEEPALIVE: dp_drop(w, m, DP_DROP_NAT_KEEPALIVE); break;
 	case LOCAL_FRAGMENT:
 		m = dp_reassemble(w, m);
 		if (m)
-			local_esp(w, m);
+			dp_into_decap(w, m);
 		break;
 	case LOCAL_LINUX: dp_to_mirror(w, m); break;
 	}

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decap: ESP packets for our inbound SAs, grouped by SA; what is authentic goes on to dp_forward().
+ * decap: ESP packets for our inbound SAs. They stay in the order of their arrival; those that follow
+ * each other with one SA are a run, and are treated alike:
+ *
+ *   1. each run: what ESP refuses without cryptography (esp_in_prepare)
+ *   2. all packets at once: decryption
+ *   3. each run: what is authentic, fresh and within the SA's selectors (esp_in_accept); counters
+ *   4. all of that goes on to dp_forward()
+ *
  * What the peer's packets tell (first one, limits, another address) is raised to the manager.
  */
 #include "dataplane/pipeline.h"
@@ -47,74 +54,62 @@ static void count(struct dp_worker *w, struct dp_in *in, uint64_t packets, uint6
 	}
 }
 
-static void decap_burst(struct dp_worker *w, struct dp_in *in, struct rte_mbuf **m, uint16_t n)
+/* Packets of one SA that follow each other. */
+struct run {
+	struct dp_in *in;
+	const struct esp_job *jobs;
+	uint16_t first, n;
+};
+
+/* Phase 3. Adds to `out` what goes on. */
+static void accept_run(struct dp_worker *w, const struct run *r, struct dp_vec *out)
 {
-	struct esp_pkt pkts[DP_VEC_SIZE];
+	struct dp_esp_vec *v = &w->decap;
+	const struct dp_in *in = r->in;
 	uint64_t packets = 0, bytes = 0;
-	uint16_t k = 0;
 
-	for (uint16_t i = 0; i < n; i++) {
-		pkts[i] = (struct esp_pkt){
-			.data = dp_data(m[i]),
-			.size = m[i]->pkt_len,
-			.headroom = rte_pktmbuf_headroom(m[i]),
-			.tailroom = rte_pktmbuf_tailroom(m[i]),
-		};
-	}
-	(void)esp_decap(&w->esp, in->esp, pkts, n);
-	for (uint16_t i = 0; i < n; i++) {
-		struct dp_meta *meta = dp_meta(m[i]);
+	(void)esp_in_accept(in->esp, &v->pkts[r->first], r->n, r->jobs);
+	for (uint16_t i = r->first; i < r->first + r->n; i++) {
+		const struct esp_pkt *p = &v->pkts[i];
+		struct rte_mbuf *m = v->m[i];
+		struct dp_meta *meta = dp_meta(m);
 
-		if (pkts[i].drop != ESP_DROP_OK) {
-			drop_in(w, in->tunnel, m[i], dp_drop_of_esp(pkts[i].drop));
+		if (p->drop != ESP_DROP_OK) {
+			drop_in(w, in->tunnel, m, dp_drop_of_esp(p->drop));
 			continue;
 		}
-		m[i]->data_off = (uint16_t)(pkts[i].data - (uint8_t *)m[i]->buf_addr);
-		m[i]->pkt_len = pkts[i].size;
-		m[i]->data_len = (uint16_t)pkts[i].size;
-		meta->family = pkts[i].inner_family;
+		dp_esp_done(m, p);
+		meta->family = p->inner_family;
 		meta->in_tunnel = 1;
 		meta->from_tunnel = in->tunnel;
 		meta->port = DP_NO_PORT;
 		packets++;
-		bytes += pkts[i].size;
-		m[k++] = m[i];
+		bytes += p->size;
+		out->m[out->n++] = m;
 	}
-	count(w, in, packets, bytes);
-	if (k)
-		dp_forward(w, m, k);
-}
-
-/* Finds each packet's SA as it is now. */
-static void find_sas(struct dp_worker *w, struct dp_vec *v)
-{
-	uint16_t n = 0;
-
-	for (uint16_t i = 0; i < v->n; i++) {
-		struct dp_meta *meta = dp_meta(v->m[i]);
-		struct dp_in *in = dp_in_of(&w->dp->sas, meta->spi & DP_SLOT_MASK);
-
-		/* The owner can only be another one if the slot was given to another tunnel since. */
-		if (!in || in->spi != meta->spi || in->owner != w->index) {
-			dp_drop(w, v->m[i], DP_DROP_UNKNOWN_SPI);
-			continue;
-		}
-		meta->sa = in;
-		v->m[n++] = v->m[i];
-	}
-	v->n = n;
+	count(w, r->in, packets, bytes);
 }
 
 void dp_decap(struct dp_worker *w)
 {
-	struct dp_vec *v = &w->decap;
+	struct dp_esp_vec *v = &w->decap;
+	struct run runs[DP_VEC_SIZE];
+	struct esp_batch batch;
+	struct dp_vec out = {.n = 0};
+	uint16_t n_runs = 0;
 
-	find_sas(w, v);
-	while (v->n) {
-		void *sa = dp_meta(v->m[0])->sa;
-		struct rte_mbuf *group[DP_VEC_SIZE];
-		const uint16_t n = dp_take_group(v, group);
+	esp_batch_init(&batch);
+	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
+		struct run *r = &runs[n_runs++];
 
-		decap_burst(w, sa, group, n);
+		n = dp_run_size(v, i);
+		*r = (struct run){.in = v->sa[i], .first = i, .n = n};
+		r->jobs = esp_in_prepare(r->in->esp, &v->pkts[i], n, &batch);
 	}
+	esp_batch_open(&w->esp, &batch);
+	for (uint16_t i = 0; i < n_runs; i++)
+		accept_run(w, &runs[i], &out);
+	v->n = 0;
+	if (out.n)
+		dp_forward(w, out.m, out.n);
 }

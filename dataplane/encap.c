@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * encap: inner packets into their tunnels. Grouped by outbound SA, so that ESP sees bursts of one
- * SA; then the next hop's Ethernet header and out. A packet for which a tunnel has no SA, or the
- * peer no neighbour, never leaves in clear.
+ * encap: inner packets into their tunnels. They stay in the order of their arrival; those that follow
+ * each other with one SA are a run, and are treated alike:
+ *
+ *   1. each run: what the tunnel's MTU and ESP have against a packet; ESP's headers (esp_out_prepare)
+ *   2. all packets at once: encryption
+ *   3. each run: counters, the next hop's Ethernet header, and out
+ *
+ * A packet for which a tunnel has no SA, or the peer no neighbour, never leaves in clear.
  *
  * A worker that has an SA of its own for a tunnel (RFC 9611) sends by it what it meets; a worker
  * without one hands the packet to the tunnel's owner, for the common SA.
@@ -24,20 +29,6 @@ uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t 
 			return t;
 	}
 	return DP_TUNNEL_NONE;
-}
-
-void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel)
-{
-	struct dp_meta *meta = dp_meta(m);
-
-	meta->tunnel = tunnel;
-	meta->common = !__atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
-	if (meta->common)
-		dp_handoff(w, tunnel % w->dp->n_workers, m, DP_PKT_ENCAP);
-	else if (w->encap.n < DP_VEC_SIZE)
-		w->encap.m[w->encap.n++] = m;
-	else
-		dp_handoff(w, w->index, m, DP_PKT_ENCAP);
 }
 
 static void drop_out(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)
@@ -78,19 +69,6 @@ static void too_big(struct dp_worker *w, struct rte_mbuf *m, uint32_t mtu)
 	drop_out(w, dp_meta(m)->tunnel, m, DP_DROP_OUT_TOO_BIG);
 }
 
-/* The outer packet on its way; without a neighbour the manager holds it and asks Linux. */
-static void send_outer(struct dp_worker *w, struct rte_mbuf *m, const struct dp_path *path)
-{
-	if (path->neigh == DP_NEIGH_NONE) {
-		drop_out(w, dp_meta(m)->tunnel, m, DP_DROP_ADJACENCY);
-		return;
-	}
-	if (dp_send_to_neigh(w, m, path->neigh))
-		return;
-	dp_meta(m)->neigh = path->neigh;
-	dp_to_linux(w, m, DP_PKT_UNRESOLVED);
-}
-
 static void count(struct dp_worker *w, struct dp_out *o, uint64_t packets, uint64_t bytes)
 {
 	struct dp_stats_tunnel *t = &w->tunnels[o->tunnel];
@@ -112,60 +90,147 @@ static void count(struct dp_worker *w, struct dp_out *o, uint64_t packets, uint6
 		dp_raise_out(w, o, bits);
 }
 
-static void encap_burst(struct dp_worker *w, struct dp_out *o, struct rte_mbuf **m, uint16_t n)
+/* Packets of one SA that follow each other, and what phase 1 found for phase 3. */
+struct run {
+	struct dp_out *o;
+	const struct dp_path *path;
+	const struct esp_job *jobs;
+	uint16_t first, n;
+};
+
+/* Phase 1. Packets that are too big leave the run; the others move up. */
+static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *batch)
 {
+	struct dp_esp_vec *v = &w->encap;
+	struct dp_out *o = r->o;
 	const struct dp_path *path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
 	const uint32_t limit =
 		__atomic_load_n(&w->dp->tunnels.hot[o->tunnel].mtu, __ATOMIC_RELAXED);
 	const uint32_t mtu = limit && limit < path->mtu ? limit : path->mtu;
-	struct esp_pkt pkts[DP_VEC_SIZE];
-	uint64_t packets = 0, bytes = 0;
-	uint16_t k = 0;
+	uint16_t k = r->first;
 
 	if (path->version != o->path_version) {
 		esp_out_set_peer(o->esp, &path->local, &path->remote, path->udp);
 		o->path_version = path->version;
 	}
-	for (uint16_t i = 0; i < n; i++) {
-		const uint8_t *ip = dp_data(m[i]);
-		const uint8_t ttl = dp_meta(m[i])->family == 4 ? ip[8] : ip[7];
+	for (uint16_t i = r->first; i < r->first + r->n; i++) {
+		struct esp_pkt *p = &v->pkts[i];
 
-		if (m[i]->pkt_len > mtu) {
-			too_big(w, m[i], mtu);
+		if (p->size > mtu) {
+			too_big(w, v->m[i], mtu);
 			continue;
 		}
-		if (!dp_meta(m[i])->originated && ttl <= 1) {
-			dp_icmp_ttl(w, m[i]);
-			drop_out(w, o->tunnel, m[i], DP_DROP_TTL);
-			continue;
+		dp_mss_clamp(p->data, p->inner_family, p->size, mtu);
+		if (k != i) {
+			v->pkts[k] = *p;
+			v->m[k] = v->m[i];
 		}
-		dp_mss_clamp(dp_data(m[i]), m[i]->pkt_len, mtu);
-		pkts[k] = (struct esp_pkt){
-			.data = dp_data(m[i]),
-			.size = m[i]->pkt_len,
-			.headroom = rte_pktmbuf_headroom(m[i]),
-			.tailroom = rte_pktmbuf_tailroom(m[i]),
-			.from_self = dp_meta(m[i])->originated,
-		};
-		m[k++] = m[i];
+		k++;
 	}
-	if (k == 0)
+	r->n = (uint16_t)(k - r->first);
+	r->path = path;
+	r->jobs = esp_out_prepare(&w->esp, o->esp, &v->pkts[r->first], r->n, batch);
+}
+
+/* What ESP refused, still as it was. */
+static void refused(struct dp_worker *w, const struct dp_out *o, struct rte_mbuf *m,
+		    enum esp_drop reason)
+{
+	if (reason == ESP_DROP_OUT_TTL) {
+		dp_icmp_ttl(w, m);
+		drop_out(w, o->tunnel, m, DP_DROP_TTL);
+	} else {
+		drop_out(w, o->tunnel, m, dp_drop_of_esp(reason));
+	}
+}
+
+/* No next hop, or it has no address yet: then the manager holds the packet and asks Linux. */
+static void unresolved(struct dp_worker *w, struct rte_mbuf *m, const struct run *r)
+{
+	if (r->path->neigh == DP_NEIGH_NONE) {
+		drop_out(w, r->o->tunnel, m, DP_DROP_ADJACENCY);
 		return;
-	(void)esp_encap(&w->esp, o->esp, pkts, k);
-	for (uint16_t i = 0; i < k; i++) {
-		if (pkts[i].drop != ESP_DROP_OK) {
-			drop_out(w, o->tunnel, m[i], dp_drop_of_esp(pkts[i].drop));
+	}
+	dp_meta(m)->family = r->path->remote.addr.family;
+	dp_meta(m)->neigh = r->path->neigh;
+	dp_to_linux(w, m, DP_PKT_UNRESOLVED);
+}
+
+/* Phase 3. */
+static void send_run(struct dp_worker *w, const struct run *r)
+{
+	struct dp_esp_vec *v = &w->encap;
+	const uint8_t family = r->path->remote.addr.family;
+	const struct dp_l2 l2 = dp_l2_of(w, r->path->neigh);
+	uint64_t packets = 0, bytes = 0;
+
+	(void)esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs);
+	for (uint16_t i = r->first; i < r->first + r->n; i++) {
+		const struct esp_pkt *p = &v->pkts[i];
+		struct rte_mbuf *m = v->m[i];
+
+		if (p->drop != ESP_DROP_OK) {
+			refused(w, r->o, m, p->drop);
 			continue;
 		}
 		packets++;
-		bytes += m[i]->pkt_len;
-		m[i]->data_off = (uint16_t)(pkts[i].data - (uint8_t *)m[i]->buf_addr);
-		m[i]->pkt_len = pkts[i].size;
-		m[i]->data_len = (uint16_t)pkts[i].size;
-		dp_meta(m[i])->family = path->remote.addr.family;
-		send_outer(w, m[i], path);
+		bytes += m->pkt_len;
+		dp_esp_done(m, p);
+		if (l2.resolved)
+			dp_l2_send(w, m, &l2, family);
+		else
+			unresolved(w, m, r);
 	}
-	count(w, o, packets, bytes);
+	count(w, r->o, packets, bytes);
+}
+
+void dp_encap(struct dp_worker *w)
+{
+	struct dp_esp_vec *v = &w->encap;
+	struct run runs[DP_VEC_SIZE];
+	struct esp_batch batch;
+	uint16_t n_runs = 0;
+
+	esp_batch_init(&batch);
+	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
+		struct run *r = &runs[n_runs++];
+
+		n = dp_run_size(v, i);
+		*r = (struct run){.o = v->sa[i], .first = i, .n = n};
+		prepare_run(w, r, &batch);
+	}
+	esp_batch_seal(&w->esp, &batch);
+	/* What comes up from here on, such as an ICMP error, is for the next round. */
+	v->n = 0;
+	for (uint16_t i = 0; i < n_runs; i++)
+		send_run(w, &runs[i]);
+}
+
+static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out *o)
+{
+	struct dp_esp_vec *v = &w->encap;
+	struct esp_pkt *p = &v->pkts[v->n];
+
+	dp_esp_pkt(m, p);
+	p->inner_family = dp_meta(m)->family;
+	p->from_self = dp_meta(m)->originated;
+	v->sa[v->n] = o;
+	v->m[v->n++] = m;
+}
+
+void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel)
+{
+	struct dp_meta *meta = dp_meta(m);
+	struct dp_out *o = __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
+
+	meta->tunnel = tunnel;
+	meta->common = !o;
+	if (!o)
+		dp_handoff(w, tunnel % w->dp->n_workers, m, DP_PKT_ENCAP);
+	else if (w->encap.n < DP_VEC_SIZE)
+		append(w, m, o);
+	else
+		dp_handoff(w, w->index, m, DP_PKT_ENCAP);
 }
 
 /*
@@ -183,46 +248,19 @@ static struct dp_out *find_sa(const struct dp_worker *w, const struct dp_meta *m
 	return o && o->owner == w->index ? o : NULL;
 }
 
-/* Our SA of this tunnel went while the packet was on its way. */
-static void sa_gone(struct dp_worker *w, struct rte_mbuf *m)
+void dp_encap_handed(struct dp_worker *w, struct rte_mbuf *m)
 {
 	struct dp_meta *meta = dp_meta(m);
 	const unsigned owner = meta->tunnel % w->dp->n_workers;
+	struct dp_out *o = find_sa(w, meta);
 
-	if (owner == w->index) {
+	if (o) {
+		append(w, m, o);
+	} else if (owner == w->index) {
 		drop_out(w, meta->tunnel, m, DP_DROP_NO_TUNNEL);
-		return;
-	}
-	meta->common = 1;
-	dp_handoff(w, owner, m, DP_PKT_ENCAP);
-}
-
-static void find_sas(struct dp_worker *w, struct dp_vec *v)
-{
-	uint16_t n = 0;
-
-	for (uint16_t i = 0; i < v->n; i++) {
-		struct dp_meta *meta = dp_meta(v->m[i]);
-
-		meta->sa = find_sa(w, meta);
-		if (meta->sa)
-			v->m[n++] = v->m[i];
-		else
-			sa_gone(w, v->m[i]);
-	}
-	v->n = n;
-}
-
-void dp_encap(struct dp_worker *w)
-{
-	struct dp_vec *v = &w->encap;
-
-	find_sas(w, v);
-	while (v->n) {
-		void *sa = dp_meta(v->m[0])->sa;
-		struct rte_mbuf *group[DP_VEC_SIZE];
-		const uint16_t n = dp_take_group(v, group);
-
-		encap_burst(w, sa, group, n);
+	} else {
+		/* Our SA of this tunnel went while the packet was on its way. */
+		meta->common = 1;
+		dp_handoff(w, owner, m, DP_PKT_ENCAP);
 	}
 }

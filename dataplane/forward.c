@@ -8,28 +8,26 @@
 
 #include "dataplane/dp.h"
 
-bool dp_send_to_neigh(struct dp_worker *w, struct rte_mbuf *m, uint32_t neigh)
+struct dp_l2 dp_l2_of(const struct dp_worker *w, uint32_t neigh)
 {
-	struct dp_adj *adj = &w->dp->neighs.adjs[neigh];
-	const uint64_t l2 = __atomic_load_n(&adj->l2, __ATOMIC_RELAXED);
-	const unsigned port = dp_adj_port(l2);
-	struct rte_ether_hdr *eth;
+	struct dp_adj *adj;
+	struct rte_ether_addr mac;
+	struct dp_l2 out;
+	uint64_t l2;
 
+	if (neigh == DP_NEIGH_NONE)
+		return (struct dp_l2){.resolved = false};
+	adj = &w->dp->neighs.adjs[neigh];
+	l2 = __atomic_load_n(&adj->l2, __ATOMIC_RELAXED);
 	if (!__atomic_load_n(&adj->used, __ATOMIC_RELAXED))
 		__atomic_store_n(&adj->used, 1, __ATOMIC_RELAXED);
-	if (!(l2 & DP_NEIGH_VALID))
-		return false;
-	eth = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
-	if (!eth) {
-		dp_drop(w, m, DP_DROP_NO_BUFFER);
-		return true;
-	}
-	memcpy(eth->dst_addr.addr_bytes, &l2, RTE_ETHER_ADDR_LEN);
-	eth->src_addr = w->dp->ports[port].mac;
-	eth->ether_type = rte_cpu_to_be_16(dp_meta(m)->family == 4 ? RTE_ETHER_TYPE_IPV4
-								   : RTE_ETHER_TYPE_IPV6);
-	dp_tx(w, port, m);
-	return true;
+	out.port = dp_adj_port(l2);
+	out.resolved = l2 & DP_NEIGH_VALID;
+	mac = w->dp->ports[out.port].mac;
+	out.to = (l2 & 0xffffffffffff) | (uint64_t)mac.addr_bytes[0] << 48 |
+		 (uint64_t)mac.addr_bytes[1] << 56;
+	memcpy(&out.from, mac.addr_bytes + 2, 4);
+	return out;
 }
 
 static void drop(struct dp_worker *w, struct rte_mbuf *m, unsigned reason)
@@ -62,29 +60,44 @@ static bool decrement_ttl(struct dp_worker *w, struct rte_mbuf *m)
 	return true;
 }
 
-/* To a port's network. `neigh` may be DP_NEIGH_NONE: not known yet. */
-static void to_port(struct dp_worker *w, struct rte_mbuf *m, unsigned port, uint32_t neigh)
+/* Checks and changes of a packet that leaves for a port's network. False: it was dropped. */
+static bool leave_by(struct dp_worker *w, struct rte_mbuf *m, unsigned port)
 {
 	const struct dp_port *p = &w->dp->ports[port];
+	const struct dp_meta *meta = dp_meta(m);
 	const uint32_t limit =
-		dp_meta(m)->in_tunnel
-			? __atomic_load_n(&w->dp->tunnels.hot[dp_meta(m)->from_tunnel].clamp,
-					  __ATOMIC_RELAXED)
-			: 0;
+		meta->in_tunnel ? __atomic_load_n(&w->dp->tunnels.hot[meta->from_tunnel].clamp,
+						  __ATOMIC_RELAXED)
+				: 0;
 
 	if (m->pkt_len > p->mtu) {
 		dp_icmp_too_big(w, m, p->mtu);
 		drop(w, m, DP_DROP_TOO_BIG);
-		return;
+		return false;
 	}
 	if (!decrement_ttl(w, m))
-		return;
+		return false;
 	if (limit)
-		dp_mss_clamp(dp_data(m), m->pkt_len, RTE_MIN(limit, (uint32_t)p->mtu));
-	if (neigh != DP_NEIGH_NONE && dp_send_to_neigh(w, m, neigh))
+		dp_mss_clamp(dp_data(m), meta->family, m->pkt_len,
+			     RTE_MIN(limit, (uint32_t)p->mtu));
+	return true;
+}
+
+/* To a network of the port whose neighbour is not known, or has no address yet. */
+static void to_unknown(struct dp_worker *w, struct rte_mbuf *m, unsigned port)
+{
+	if (!leave_by(w, m, port))
 		return;
 	dp_meta(m)->port = (uint8_t)port;
 	dp_to_linux(w, m, DP_PKT_GLEAN);
+}
+
+static void to_neigh(struct dp_worker *w, struct rte_mbuf *m, const struct dp_l2 *l2)
+{
+	if (!l2->resolved)
+		to_unknown(w, m, l2->port);
+	else if (leave_by(w, m, l2->port))
+		dp_l2_send(w, m, l2, dp_meta(m)->family);
 }
 
 static void to_inside(struct dp_worker *w, struct rte_mbuf *m)
@@ -126,19 +139,22 @@ static bool is_for_link(const struct rte_mbuf *m, const uint8_t *ip)
 
 static void dispatch(struct dp_worker *w, const struct dp_routed *r)
 {
+	uint32_t neigh = DP_NEIGH_NONE;
+	struct dp_l2 l2 = {.resolved = false};
+
 	for (uint16_t i = 0; i < r->n; i++) {
 		struct rte_mbuf *m = r->m[i];
 		const uint32_t index = dp_nh_index(r->nh[i]);
 
 		switch (dp_nh_kind(r->nh[i])) {
-		case DP_NH_NEIGH: {
-			const uint64_t l2 =
-				__atomic_load_n(&w->dp->neighs.adjs[index].l2, __ATOMIC_RELAXED);
-
-			to_port(w, m, dp_adj_port(l2), index);
+		case DP_NH_NEIGH:
+			if (index != neigh) {
+				neigh = index;
+				l2 = dp_l2_of(w, neigh);
+			}
+			to_neigh(w, m, &l2);
 			break;
-		}
-		case DP_NH_CONNECTED: to_port(w, m, index, DP_NEIGH_NONE); break;
+		case DP_NH_CONNECTED: to_unknown(w, m, index); break;
 		case DP_NH_LOCAL: to_inside(w, m); break;
 		case DP_NH_GROUP: to_tunnel(w, m, index); break;
 		case DP_NH_BLACKHOLE: drop(w, m, DP_DROP_BLACKHOLE); break;

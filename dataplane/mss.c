@@ -53,7 +53,7 @@ static void patch(uint8_t *tcp, uint32_t at, uint16_t value)
 	dp_put16(tcp + TCP_OFFSET_CHECKSUM, (uint16_t)~sum);
 }
 
-void dp_mss_clamp(uint8_t *ip, uint32_t size, uint32_t mtu)
+void dp_mss_clamp_tcp(uint8_t *ip, uint32_t size, uint32_t mtu)
 {
 	uint32_t tcp_size, overhead, end, at = 20;
 	uint8_t *tcp = tcp_of(ip, size, &tcp_size, &overhead);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * packet: what travels with an mbuf between threads, in its private area; and small accessors for
- * the headers that the dataplane looks at. The owner of the mbuf owns the meta data.
+ * the headers that the dataplane looks at. The owner of the mbuf owns the meta data. Within a worker's
+ * round packets travel in vectors, with what the next phase needs beside them.
  */
 #ifndef DATAPLANE_PACKET_H
 #define DATAPLANE_PACKET_H
@@ -49,7 +50,6 @@ struct dp_meta {
 	uint32_t spi;
 	uint32_t neigh;
 	uint32_t from_tunnel; /* the tunnel that the packet came out of */
-	void *sa;             /* within one burst only: struct dp_in or struct dp_out */
 };
 
 static inline struct dp_meta *dp_meta(struct rte_mbuf *m)
@@ -83,5 +83,39 @@ struct dp_vec {
 	struct rte_mbuf *m[DP_VEC_SIZE];
 	uint16_t n;
 };
+
+/* Frames for a port. */
+struct dp_tx_vec {
+	struct rte_mbuf *m[DP_BURST];
+	uint32_t n;
+	uint32_t bytes; /* in all of them */
+};
+
+/* Packets for ESP, each with the SA that it belongs to until the end of the round. */
+struct dp_esp_vec {
+	struct rte_mbuf *m[DP_VEC_SIZE];
+	void *sa[DP_VEC_SIZE]; /* struct dp_out or struct dp_in */
+	struct esp_pkt pkts[DP_VEC_SIZE];
+	uint16_t n;
+};
+
+/* The packet as ESP sees it; single segment. The rest is zero. */
+static inline void dp_esp_pkt(struct rte_mbuf *m, struct esp_pkt *p)
+{
+	*p = (struct esp_pkt){
+		.data = rte_pktmbuf_mtod(m, uint8_t *),
+		.size = m->data_len,
+		.headroom = m->data_off,
+		.tailroom = (uint32_t)m->buf_len - m->data_off - m->data_len,
+	};
+}
+
+/* What ESP has made of it, back into the mbuf. */
+static inline void dp_esp_done(struct rte_mbuf *m, const struct esp_pkt *p)
+{
+	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
+	m->pkt_len = p->size;
+	m->data_len = (uint16_t)p->size;
+}
 
 #endif

@@ -23,20 +23,14 @@ struct dp_routed {
 void dp_lookup(const struct dp_fib *fib, struct rte_mbuf *const *m, uint16_t n,
 	       struct dp_routed *out);
 
-/* Takes the packets of the first one's SA out of a vector; both keep their order. */
-static inline uint16_t dp_take_group(struct dp_vec *v, struct rte_mbuf *group[DP_VEC_SIZE])
+/* How many of a vector's packets from `first` on follow each other with one SA. */
+static inline uint16_t dp_run_size(const struct dp_esp_vec *v, uint16_t first)
 {
-	const void *sa = dp_meta(v->m[0])->sa;
-	uint16_t n = 0, rest = 0;
+	uint16_t end = (uint16_t)(first + 1);
 
-	for (uint16_t i = 0; i < v->n; i++) {
-		if (dp_meta(v->m[i])->sa == sa)
-			group[n++] = v->m[i];
-		else
-			v->m[rest++] = v->m[i];
-	}
-	v->n = rest;
-	return n;
+	while (end < v->n && v->sa[end] == v->sa[first])
+		end++;
+	return (uint16_t)(end - first);
 }
 
 /* classify.c: frames from a port -> w->encap, w->decap, w->to_linux */
@@ -46,11 +40,15 @@ unsigned dp_ip_check(struct rte_mbuf *m);
 
 /* To the mirror TAP of the port it came from, with the Ethernet header that it came with. */
 void dp_to_mirror(struct dp_worker *w, struct rte_mbuf *m);
+/* An ESP packet for us: into w->decap, or to the worker that owns its SA. */
+void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m);
 /* RFC 3948: `udp` has at least its header; true if it is ESP, not IKE, a keepalive or else. */
 bool dp_udp_is_esp(const uint8_t *udp, uint32_t size);
 
 /* encap.c: w->encap -> adjacency -> w->tx */
 void dp_encap(struct dp_worker *w);
+/* A packet that another thread handed to us for meta.tunnel: into w->encap. */
+void dp_encap_handed(struct dp_worker *w, struct rte_mbuf *m);
 /* The first tunnel of a group by which this worker (NULL: the manager) can send, or DP_TUNNEL_NONE. */
 uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group);
 /* A packet for a tunnel: into w->encap if we send by this tunnel, else to the worker that owns it. */
@@ -61,11 +59,46 @@ void dp_decap(struct dp_worker *w);
 
 /* forward.c: inner packets that came out of tunnels */
 void dp_forward(struct dp_worker *w, struct rte_mbuf **m, uint16_t n);
-/* Puts an Ethernet header for a neighbour in front and queues; false if it is not resolved. */
-bool dp_send_to_neigh(struct dp_worker *w, struct rte_mbuf *m, uint32_t neigh);
+
+/* An Ethernet header for a neighbour, as the words that it is written with. */
+struct dp_l2 {
+	uint64_t to; /* destination, and the source's first bytes */
+	uint32_t from;
+	bool resolved;
+	uint8_t port;
+};
+/* forward.c: the header for a neighbour's packets, which is marked as used. */
+struct dp_l2 dp_l2_of(const struct dp_worker *w, uint32_t neigh);
 
 /* worker.c */
-void dp_tx(struct dp_worker *w, unsigned port, struct rte_mbuf *m);
+void dp_tx_flush(struct dp_worker *w, unsigned port);
+static inline void dp_tx(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+{
+	struct dp_tx_vec *v = &w->tx[port];
+
+	v->m[v->n++] = m;
+	v->bytes += m->pkt_len;
+	if (v->n == DP_BURST)
+		dp_tx_flush(w, port);
+}
+/* Puts an Ethernet header in front (without room for it the packet is dropped) and queues. */
+static inline void dp_l2_send(struct dp_worker *w, struct rte_mbuf *m, const struct dp_l2 *l2,
+			      uint8_t family)
+{
+	const uint16_t type =
+		family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	uint8_t *eth = (uint8_t *)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
+
+	if (!eth) {
+		dp_drop(w, m, DP_DROP_NO_BUFFER);
+		return;
+	}
+	memcpy(eth, &l2->to, 8);
+	memcpy(eth + 8, &l2->from, 4);
+	memcpy(eth + 12, &type, 2);
+	dp_tx(w, l2->port, m);
+}
+
 void dp_to_linux(struct dp_worker *w, struct rte_mbuf *m, enum dp_kind kind);
 void dp_handoff(struct dp_worker *w, unsigned owner, struct rte_mbuf *m, enum dp_kind kind);
 
@@ -78,7 +111,13 @@ int dp_fragment_v4(struct rte_mempool *pool, struct rte_mbuf *m, uint32_t mtu,
 		   struct rte_mbuf *pieces[DP_MAX_FRAGMENTS]);
 
 /* mss.c: lowers the MSS option of a TCP SYN to what `mtu` allows. */
-void dp_mss_clamp(uint8_t *ip, uint32_t size, uint32_t mtu);
+void dp_mss_clamp_tcp(uint8_t *ip, uint32_t size, uint32_t mtu);
+/* Of a checked IP packet. */
+static inline void dp_mss_clamp(uint8_t *ip, uint8_t family, uint32_t size, uint32_t mtu)
+{
+	if ((family == 4 ? ip[9] : ip[6]) == IPPROTO_TCP)
+		dp_mss_clamp_tcp(ip, size, mtu);
+}
 
 /* icmp.c: tells the sender of `m` (IP header at its data pointer, still whole) what went wrong. */
 void dp_icmp_too_big(struct dp_worker *w, struct rte_mbuf *m, uint32_t mtu);

@@ -61,37 +61,25 @@ void dp_worker_fini(struct dp_worker *w)
 	dp_random_wipe(&w->random);
 }
 
-static void tx_flush(struct dp_worker *w, unsigned port)
+void dp_tx_flush(struct dp_worker *w, unsigned port)
 {
 	struct dp_port *p = &w->dp->ports[port];
-	struct dp_vec *v = &w->tx[port];
+	struct dp_tx_vec *v = &w->tx[port];
 	const uint16_t queue = (uint16_t)(w->index % p->n_txq);
-	uint64_t bytes = 0;
 	uint16_t sent;
 
-	for (uint16_t i = 0; i < v->n; i++)
-		bytes += v->m[i]->pkt_len;
 	if (p->tx_shared)
 		rte_spinlock_lock(&p->lock[queue]);
-	sent = rte_eth_tx_burst(p->id, queue, v->m, v->n);
+	sent = rte_eth_tx_burst(p->id, queue, v->m, (uint16_t)v->n);
 	if (p->tx_shared)
 		rte_spinlock_unlock(&p->lock[queue]);
-	for (uint16_t i = sent; i < v->n; i++) {
-		bytes -= v->m[i]->pkt_len;
+	for (uint32_t i = sent; i < v->n; i++) {
+		v->bytes -= v->m[i]->pkt_len;
 		dp_drop(w, v->m[i], DP_DROP_TX_FULL);
 	}
 	dp_count(&w->port[port].tx_packets, sent);
-	dp_count(&w->port[port].tx_bytes, bytes);
-	v->n = 0;
-}
-
-void dp_tx(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
-{
-	struct dp_vec *v = &w->tx[port];
-
-	v->m[v->n++] = m;
-	if (v->n == DP_BURST)
-		tx_flush(w, port);
+	dp_count(&w->port[port].tx_bytes, v->bytes);
+	v->n = v->bytes = 0;
 }
 
 static void linux_flush(struct dp_worker *w)
@@ -134,8 +122,9 @@ static uint16_t run_ring(struct dp_worker *w)
 
 	for (uint16_t i = 0; i < n; i++) {
 		switch ((enum dp_kind)dp_meta(m[i])->kind) {
-		case DP_PKT_ENCAP: w->encap.m[w->encap.n++] = m[i]; break;
-		case DP_PKT_DECAP: w->decap.m[w->decap.n++] = m[i]; break;
+		case DP_PKT_ENCAP: dp_encap_handed(w, m[i]); break;
+		/* Found anew: its slot may have been given to another SA since. */
+		case DP_PKT_DECAP: dp_into_decap(w, m[i]); break;
 		case DP_PKT_FORWARD: forward[n_forward++] = m[i]; break;
 		case DP_PKT_TX: dp_tx(w, dp_meta(m[i])->port, m[i]); break;
 		case DP_PKT_NONE:
@@ -217,7 +206,7 @@ static uint16_t run_all(struct dp_worker *w)
 		return 0;
 	for (unsigned i = 0; i < w->dp->n_ports; i++) {
 		if (w->tx[i].n)
-			tx_flush(w, i);
+			dp_tx_flush(w, i);
 	}
 	if (w->to_linux.n)
 		linux_flush(w);

@@ -39,10 +39,10 @@ struct dp_worker {
 	struct dp_stats_worker *stats;   /* ours alone to write */
 	struct dp_stats_sa *sas;         /* entries of the SAs that we own */
 	struct dp_stats_tunnel *tunnels; /* of the tunnels that we own; see dp_count_out() */
-	struct dp_vec encap;             /* inner packets with meta.tunnel and meta.sa */
-	struct dp_vec decap;             /* outer packets with meta.spi */
+	struct dp_esp_vec encap;         /* inner packets with meta.tunnel */
+	struct dp_esp_vec decap;         /* outer packets with meta.spi */
 	struct dp_vec to_linux;          /* to be given to the manager */
-	struct dp_vec tx[DP_STATS_MAX_PORTS];
+	struct dp_tx_vec tx[DP_STATS_MAX_PORTS];
 	struct dp_worker_port port[DP_STATS_MAX_PORTS];
 	struct dp_reassembly *reassembly;
 	uint32_t spi_tokens;   /* unknown SPIs that may still be told in this interval */
