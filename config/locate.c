@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/locate.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "config/tables.h"
 
@@ -64,56 +65,110 @@ static void print(const struct config_node *v, struct sb *s)
 	sb_str(s, "]");
 }
 
-static bool is_named(const struct config_node *map, const char *name)
-{
-	const struct config_node *v = member(map, "name", 4);
+/* ------------------------------------------------------------------ tunnels */
 
-	return v && v->kind == CONFIG_NODE_SCALAR && !strcmp(v->text, name);
+struct entry {
+	const char *name;
+	const struct config_node *connection, *tunnel;
+};
+
+struct config_places {
+	struct config_tree *tree;
+	size_t n;
+	struct entry *entries; /* by name */
+};
+
+static const struct config_node *list_of(const struct config_node *map, const char *name)
+{
+	const struct config_node *v = member(map, name, strlen(name));
+
+	return v && v->kind == CONFIG_NODE_LIST ? v->first : NULL;
 }
 
-/* The connection and the tunnel of this name. */
-static bool find(const struct config_node *root, const char *name,
-		 const struct config_node **connection, const struct config_node **tunnel)
+/* Every tunnel that has a name, put down if there is where; returns how many. */
+static size_t list_tunnels(const struct config_node *root, struct entry *out)
 {
-	const struct config_node *list = member(root, "connections", 11), *tunnels, *c, *t;
+	const struct config_node *c, *t, *name;
+	size_t n = 0;
 
-	if (!list || list->kind != CONFIG_NODE_LIST)
-		return false;
-	for (c = list->first; c; c = c->next) {
-		tunnels = member(c, "tunnels", 7);
-		if (!tunnels || tunnels->kind != CONFIG_NODE_LIST)
-			continue;
-		for (t = tunnels->first; t; t = t->next) {
-			if (!is_named(t, name))
+	for (c = list_of(root, "connections"); c; c = c->next) {
+		for (t = list_of(c, "tunnels"); t; t = t->next) {
+			name = member(t, "name", 4);
+			if (!name || name->kind != CONFIG_NODE_SCALAR)
 				continue;
-			*connection = c;
-			*tunnel = t;
-			return true;
+			if (out)
+				out[n] = (struct entry){name->text, c, t};
+			n++;
 		}
 	}
-	return false;
+	return n;
 }
 
-static bool locate(const struct config_node *root, const char *name, const char *path,
-		   struct config_place *out)
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+struct config_places *config_places_new(const char *text, size_t size)
+{
+	struct config_places *p = calloc(1, sizeof(*p));
+	struct config_errors errors = {.n = 0};
+	const struct config_node *root = NULL;
+	struct config_diag diag;
+
+	if (!p)
+		return NULL;
+	config_diag_init(&diag, &errors);
+	p->tree = config_tree_new();
+	if (p->tree)
+		root = config_tree_parse(p->tree, text, size, &diag);
+	config_diag_finish(&diag);
+	if (root) {
+		p->n = list_tunnels(root, NULL);
+		p->entries = calloc(p->n ? p->n : 1, sizeof(*p->entries));
+	}
+	if (!p->entries) {
+		config_places_free(p);
+		return NULL;
+	}
+	list_tunnels(root, p->entries);
+	qsort(p->entries, p->n, sizeof(*p->entries), by_name);
+	return p;
+}
+
+void config_places_free(struct config_places *p)
+{
+	if (!p)
+		return;
+	config_tree_free(p->tree);
+	free(p->entries);
+	free(p);
+}
+
+bool config_places_find(const struct config_places *p, const char *tunnel, const char *path,
+			struct config_place *out)
 {
 	const struct config_key *key = key_of(&config_tunnel_map, path);
+	const struct entry wanted = {.name = tunnel}, *e;
 	const bool of_connection = !key;
-	const struct config_node *connection, *tunnel, *v;
-	struct sb s = sb_of(out->value, sizeof(out->value));
+	const struct config_node *v;
+	struct sb s;
 
+	*out = (struct config_place){.line = 0};
+	s = sb_of(out->value, sizeof(out->value));
 	if (of_connection)
 		key = key_of(&config_connection_map, path);
-	if (!key || !find(root, name, &connection, &tunnel))
+	e = p && key ? bsearch(&wanted, p->entries, p->n, sizeof(*e), by_name) : NULL;
+	if (!e)
 		return false;
 	if (of_connection) {
-		v = follow(connection, path);
+		v = follow(e->connection, path);
 		out->kind = CONFIG_PLACE_CONNECTION;
 	} else {
-		v = follow(tunnel, path);
+		v = follow(e->tunnel, path);
 		out->kind = CONFIG_PLACE_TUNNEL;
 		if (!v) {
-			v = follow(member(connection, "defaults", 8), path);
+			v = follow(member(e->connection, "defaults", 8), path);
 			out->kind = CONFIG_PLACE_DEFAULTS;
 		}
 	}
@@ -124,28 +179,8 @@ static bool locate(const struct config_node *root, const char *name, const char 
 		return true;
 	}
 	out->kind = CONFIG_PLACE_NOWHERE;
-	out->line = tunnel->line;
+	out->line = e->tunnel->line;
 	out->is_list = key->def && key->def[0] == '[';
 	sb_str(&s, key->def ? key->def : "");
 	return true;
-}
-
-bool config_locate(const char *text, size_t size, const char *tunnel, const char *key,
-		   struct config_place *out)
-{
-	struct config_errors errors = {.n = 0};
-	struct config_tree *tree = config_tree_new();
-	const struct config_node *root;
-	struct config_diag diag;
-	bool ok = false;
-
-	*out = (struct config_place){.line = 0};
-	config_diag_init(&diag, &errors);
-	if (tree) {
-		root = config_tree_parse(tree, text, size, &diag);
-		ok = root && locate(root, tunnel, key, out);
-	}
-	config_diag_finish(&diag);
-	config_tree_free(tree);
-	return ok;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * locate: where in a configuration's text the value of a tunnel's key stands, for messages that say
- * which line to change.
+ * which line to change. The text is parsed once for all questions that somebody has.
  */
 #ifndef CONFIG_LOCATE_H
 #define CONFIG_LOCATE_H
@@ -24,11 +24,16 @@ struct config_place {
 			  * NOWHERE the default, "" if there is none */
 };
 
+struct config_places;
+
+/* NULL when the text is no configuration. The text is not needed afterwards. */
+struct config_places *config_places_new(const char *text, size_t size);
+void config_places_free(struct config_places *p); /* NULL is fine, likewise below */
 /*
- * `key` as "ike.dh", "remote_id" or, of the connection, "remote_networks". False when the text is no
- * configuration, holds no tunnel of this name, or tunnels have no such key.
+ * `key` as "ike.dh", "remote_id" or, of the connection, "remote_networks". False when the text holds
+ * no tunnel of this name, or tunnels have no such key.
  */
-bool config_locate(const char *text, size_t size, const char *tunnel, const char *key,
-		   struct config_place *out);
+bool config_places_find(const struct config_places *p, const char *tunnel, const char *key,
+			struct config_place *out);
 
 #endif

@@ -95,8 +95,14 @@ static const char *last_key(const char *key)
 	return dot ? dot + 1 : key;
 }
 
+/* NULL when there is no text; then nothing is found in it. */
+static struct config_places *places_of(const struct control *c)
+{
+	return c->text ? config_places_new(c->text, c->text_size) : NULL;
+}
+
 /* The line that would bring the two ends together, or null. */
-static json_t *fix(const struct control *c, const char *tunnel, const json_t *mismatch)
+static json_t *fix(const struct config_places *places, const char *tunnel, const json_t *mismatch)
 {
 	const char *key = json_string_value(json_object_get(mismatch, "key"));
 	const char *add = text_of(mismatch, "add"), *last;
@@ -104,7 +110,7 @@ static json_t *fix(const struct control *c, const char *tunnel, const json_t *mi
 	struct sb l = sb_of(line, sizeof(line)), t = sb_of(text, sizeof(text));
 	struct config_place place;
 
-	if (!key || !*add || !c->text || !config_locate(c->text, c->text_size, tunnel, key, &place))
+	if (!key || !*add || !config_places_find(places, tunnel, key, &place))
 		return json_null();
 	last = last_key(key);
 	if (place.kind == CONFIG_PLACE_NOWHERE && last != key)
@@ -242,6 +248,7 @@ json_t *control_explain_tunnel(struct control_request *r)
 	const json_t *reply = control_reply_of(r, 0), *t;
 	const struct config_connection *connection = NULL;
 	const struct config_tunnel *tunnel;
+	struct config_places *places;
 	json_t *o, *list, *m;
 	size_t lowest;
 
@@ -268,7 +275,9 @@ json_t *control_explain_tunnel(struct control_request *r)
 			    lowest < N_LAYERS ? json_string(layers[lowest]) : json_null());
 	json_object_set_new(o, "layers", list);
 	json_object_set_new(o, "mismatch", json_is_object(m) ? json_incref(m) : json_null());
-	json_object_set_new(o, "fix", json_is_object(m) ? fix(c, tunnel->name, m) : json_null());
+	places = json_is_object(m) ? places_of(c) : NULL;
+	json_object_set_new(o, "fix", places ? fix(places, tunnel->name, m) : json_null());
+	config_places_free(places);
 	return o;
 }
 
@@ -346,8 +355,8 @@ static void look_at_dataplane(const struct control *c, json_t *list)
 		     NULL);
 }
 
-static void look_at_tunnel(const struct control *c, const struct config_tunnel *tunnel,
-			   const json_t *t, json_t *list)
+static void look_at_tunnel(const struct control *c, const struct config_places *places,
+			   const struct config_tunnel *tunnel, const json_t *t, json_t *list)
 {
 	const json_t *m = json_object_get(t, "mismatch");
 	json_t *all, *bad;
@@ -358,16 +367,29 @@ static void look_at_tunnel(const struct control *c, const struct config_tunnel *
 	if (bad)
 		find(list, !strcmp(text_of(bad, "state"), "idle") ? "warning" : "error",
 		     tunnel->name, layers[lowest], text_of(bad, "text"),
-		     json_is_object(m) ? fix(c, tunnel->name, m) : NULL);
+		     json_is_object(m) ? fix(places, tunnel->name, m) : NULL);
 	json_decref(all);
 }
 
+/* The tunnels of ike's reply by their names. */
+static json_t *named(const json_t *tunnels)
+{
+	json_t *all = json_object(), *t;
+	size_t i;
+
+	json_array_foreach (tunnels, i, t)
+		json_object_set(all, text_of(t, "name"), t);
+	return all;
+}
+
+/* A gateway may have thousands of tunnels, all of them broken: the text is parsed once. */
 json_t *control_doctor(struct control_request *r)
 {
 	const struct control *c = r->control;
 	const json_t *tunnels = r->parts[1].reply, *t;
-	json_t *list = json_array();
-	size_t i, j, k, n = 0;
+	struct config_places *places = places_of(c);
+	json_t *list = json_array(), *known = named(tunnels);
+	size_t i, j, n = 0;
 
 	look_at_processes(r->parts[0].reply, list);
 	look_at_dataplane(c, list);
@@ -378,10 +400,12 @@ json_t *control_doctor(struct control_request *r)
 			const struct config_tunnel *tunnel = &c->config->connections[i].tunnels[j];
 
 			n++;
-			json_array_foreach (tunnels, k, t)
-				if (!strcmp(text_of(t, "name"), tunnel->name))
-					look_at_tunnel(c, tunnel, t, list);
+			t = json_object_get(known, tunnel->name);
+			if (t)
+				look_at_tunnel(c, places, tunnel, t, list);
 		}
 	}
+	json_decref(known);
+	config_places_free(places);
 	return json_pack("{s:i, s:o}", "tunnels", (int)n, "findings", list);
 }

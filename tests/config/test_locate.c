@@ -43,12 +43,12 @@ static const struct {
 
 static void locate_cases(void **state)
 {
+	struct config_places *all = config_places_new(text, strlen(text));
 	struct config_place p;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const bool found =
-			config_locate(text, strlen(text), cases[i].tunnel, cases[i].key, &p);
+		const bool found = config_places_find(all, cases[i].tunnel, cases[i].key, &p);
 
 		assert_int_equal(found, cases[i].found);
 		if (!found)
@@ -58,6 +58,7 @@ static void locate_cases(void **state)
 		assert_int_equal(p.is_list, cases[i].is_list);
 		assert_string_equal(p.value, cases[i].value);
 	}
+	config_places_free(all);
 }
 
 static void no_text(void **state)
@@ -72,8 +73,12 @@ static void no_text(void **state)
 	struct config_place p;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(config_locate(bad[i], strlen(bad[i]), "a-1", "ike.dh", &p));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct config_places *none = config_places_new(bad[i], strlen(bad[i]));
+
+		assert_false(config_places_find(none, "a-1", "ike.dh", &p));
+		config_places_free(none);
+	}
 }
 
 int main(void)
