@@ -188,7 +188,7 @@ struct config {
 	char aead_backend[16]; /* "auto", "ipsec-mb", "openssl" */
 
 	/* ike */
-	uint32_t max_half_open, cookie_threshold, max_half_open_source;
+	uint32_t max_half_open, cookie_threshold, puzzle_threshold, max_half_open_source;
 
 	struct config_port *ports;
 	size_t n_ports;

@@ -82,6 +82,8 @@ static const struct config_key ike_global_keys[] = {
 	 ROOT(c.max_half_open)},
 	{"cookie_threshold", CONFIG_UINT, .min = 0, .max = 1000000, .def = "100",
 	 ROOT(c.cookie_threshold), ROOT_AT(at_cookie)},
+	{"puzzle_threshold", CONFIG_UINT, .min = 0, .max = 1000000, .def = "500",
+	 ROOT(c.puzzle_threshold)},
 	{"max_half_open_per_source", CONFIG_UINT, .min = 1, .max = 1000000, .def = "20",
 	 ROOT(c.max_half_open_source), ROOT_AT(at_half_open_source)},
 };

@@ -30,6 +30,8 @@ static bool network_may_repeat(enum ike_happening h)
 	case IKE_HAP_REDIRECT_REFUSED:
 	case IKE_HAP_COOKIES_ON:
 	case IKE_HAP_COOKIES_OFF:
+	case IKE_HAP_PUZZLES_ON:
+	case IKE_HAP_PUZZLES_OFF:
 	case IKE_HAP_IKEV1_DECLINED: return true;
 	case IKE_HAP_IKE_UP:
 	case IKE_HAP_IKE_DOWN:

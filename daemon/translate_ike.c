@@ -229,6 +229,8 @@ struct ike_limits translate_ike_limits(const struct config *c)
 	return (struct ike_limits){
 		.max_half_open = c->max_half_open,
 		.cookie_threshold = c->cookie_threshold,
+		.puzzles = c->puzzle_threshold != 0,
+		.puzzle_threshold = c->puzzle_threshold,
 		.max_half_open_source = c->max_half_open_source,
 		.max_children = c->max_sas < most ? c->max_sas : most,
 		.n_resources = c->n_workers,

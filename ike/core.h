@@ -25,11 +25,12 @@ struct ike {
 	struct ike_sa_list half_open; /* as responder, tunnel unknown */
 	uint32_t n_half_open;
 	size_t half_open_bytes; /* of fragments that they sent us */
-	bool cookies;
+	bool cookies, puzzles;
 	uint8_t digest_key[32];
 	uint8_t cookie_secrets[2][32]; /* current, previous */
 	uint8_t cookie_version;
-	struct mono cookie_rotated, cookies_since;
+	struct mono cookie_rotated, cookies_since, puzzles_since;
+	struct mono unsolved_full_at; /* bucket of those that solve no puzzle */
 
 	struct ike_child **slots;
 	uint32_t *free_slots; /* a ring: a slot rests as long as possible before it serves again */

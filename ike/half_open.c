@@ -9,6 +9,10 @@
 
 #define COOKIE_SECRET_LIFE span_s(60)
 #define COOKIES_AT_LEAST   span_s(30)
+#define PUZZLE_EASIEST     10 /* bits: 4,000 prfs of the initiator */
+#define PUZZLE_HARDEST     16 /* with all places taken: 260,000 */
+#define UNSOLVED_PERIOD    span_ms(100)
+#define UNSOLVED_BURST     10
 
 bool ike_half_open_init(struct ike *ike)
 {
@@ -95,24 +99,38 @@ bool ike_half_open_room(struct ike *ike, const struct ip_addr *remote)
 }
 
 /*
- * Cookies go off only when far fewer than the threshold are left, and not soon, so that strangers
- * cannot make them flap.
+ * Cookies, and puzzles after them, go off only when far fewer than the threshold are left, and not soon,
+ * so that strangers cannot make them flap. True: it has changed.
  */
+static bool update(struct ike *ike, bool *on, struct mono *since, uint32_t on_at)
+{
+	if (!*on && ike->n_half_open >= on_at) {
+		*on = true;
+		*since = ike->now;
+		return true;
+	}
+	if (*on && on_at && ike->n_half_open <= on_at / 2 &&
+	    mono_since(ike->now, *since).ns >= COOKIES_AT_LEAST.ns) {
+		*on = false;
+		return true;
+	}
+	return false;
+}
+
 static void update_cookies(struct ike *ike)
 {
-	const uint32_t on_at = ike->limits.cookie_threshold;
 	struct sb s;
 
-	if (!ike->cookies && ike->n_half_open >= on_at) {
-		ike->cookies = true;
-		ike->cookies_since = ike->now;
-		s = ike_event(ike, IKE_HAP_COOKIES_ON, NULL);
-		sb_printf(&s, "%u half-open IKE SAs: peers must return a cookie", ike->n_half_open);
-	} else if (ike->cookies && on_at && ike->n_half_open <= on_at / 2 &&
-		   mono_since(ike->now, ike->cookies_since).ns >= COOKIES_AT_LEAST.ns) {
-		ike->cookies = false;
-		s = ike_event(ike, IKE_HAP_COOKIES_OFF, NULL);
-		sb_printf(&s, "%u half-open IKE SAs", ike->n_half_open);
+	if (update(ike, &ike->cookies, &ike->cookies_since, ike->limits.cookie_threshold)) {
+		s = ike_event(ike, ike->cookies ? IKE_HAP_COOKIES_ON : IKE_HAP_COOKIES_OFF, NULL);
+		sb_printf(&s, "%u half-open IKE SAs%s", ike->n_half_open,
+			  ike->cookies ? ": peers must return a cookie" : "");
+	}
+	if (ike->limits.puzzles &&
+	    update(ike, &ike->puzzles, &ike->puzzles_since, ike->limits.puzzle_threshold)) {
+		s = ike_event(ike, ike->puzzles ? IKE_HAP_PUZZLES_ON : IKE_HAP_PUZZLES_OFF, NULL);
+		sb_printf(&s, "%u half-open IKE SAs%s", ike->n_half_open,
+			  ike->puzzles ? ": peers must solve a puzzle" : "");
 	}
 }
 
@@ -158,7 +176,27 @@ void ike_half_open_leave(struct ike_sa *sa)
 bool ike_cookies_on(struct ike *ike)
 {
 	update_cookies(ike);
-	return ike->cookies;
+	return ike->cookies || ike->puzzles;
+}
+
+/* RFC 8019 7.1.1.1: the more places are taken, the harder. */
+uint8_t ike_puzzle_bits(struct ike *ike)
+{
+	const uint32_t from = ike->limits.puzzle_threshold, to = ike->limits.max_half_open;
+	const uint32_t n = ike->n_half_open < to ? ike->n_half_open : to;
+
+	if (!ike->puzzles)
+		return 0;
+	if (n <= from)
+		return PUZZLE_EASIEST;
+	return (uint8_t)(PUZZLE_EASIEST +
+			 (uint64_t)(PUZZLE_HARDEST - PUZZLE_EASIEST) * (n - from) / (to - from));
+}
+
+/* RFC 8019 7.1.5: a peer may know nothing of puzzles. */
+bool ike_may_go_unsolved(struct ike *ike)
+{
+	return ike_take_token(&ike->unsolved_full_at, ike->now, UNSOLVED_PERIOD, UNSOLVED_BURST);
 }
 
 static void rotate(struct ike *ike)
@@ -171,35 +209,43 @@ static void rotate(struct ike *ike)
 	ike->cookie_rotated = ike->now;
 }
 
-/* RFC 7296 2.6: Cookie = VersionIDofSecret | Hash(Ni | IPi | SPIi | secret) */
+/*
+ * RFC 7296 2.6: Cookie = VersionIDofSecret | Hash(Ni | IPi | SPIi | secret). RFC 8019 7.1.1.3: what a
+ * puzzle needs when its solution comes is in the cookie as well.
+ */
 static bool cookie_of(struct ike *ike, unsigned which, const struct ike_packet *p,
-		      const struct ike_msg *m, uint8_t out[1 + IKE_DIGEST_SIZE])
+		      const struct ike_msg *m, uint8_t bits, uint8_t out[IKE_OUR_COOKIE_SIZE])
 {
 	const struct ike_iov in[] = {
 		{m->nonce.p, m->nonce.size},
 		{p->remote.addr.b, ip_size(&p->remote.addr)},
 		{&m->h.spi_i, sizeof(m->h.spi_i)},
+		{&bits, sizeof(bits)},
 	};
 
 	out[0] = (uint8_t)(ike->cookie_version - which);
-	return prf_256(ike, ike->cookie_secrets[which], in, 3, out + 1);
+	out[1] = bits;
+	return prf_256(ike, ike->cookie_secrets[which], in, 4, out + 2);
 }
 
 bool ike_cookie_make(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		     uint8_t out[1 + IKE_DIGEST_SIZE])
+		     uint8_t bits, uint8_t out[IKE_OUR_COOKIE_SIZE])
 {
 	rotate(ike);
-	return cookie_of(ike, 0, p, m, out);
+	return cookie_of(ike, 0, p, m, bits, out);
 }
 
 bool ike_cookie_ok(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		   const struct rd *cookie)
+		   const struct rd *cookie, uint8_t *bits)
 {
-	uint8_t want[1 + IKE_DIGEST_SIZE];
+	uint8_t want[IKE_OUR_COOKIE_SIZE];
 
 	rotate(ike);
+	if (cookie->size != sizeof(want))
+		return false;
+	*bits = cookie->p[1];
 	for (unsigned which = 0; which < 2; which++) {
-		if (cookie->size == sizeof(want) && cookie_of(ike, which, p, m, want) &&
+		if (cookie_of(ike, which, p, m, *bits, want) &&
 		    bytes_equal_ct(want, cookie->p, sizeof(want)))
 			return true;
 	}

@@ -4,6 +4,7 @@
 #define IKE_HANDSHAKE_H
 
 #include "ike/child.h"
+#include "ike/puzzle.h"
 #include "ike/sig_alg.h"
 
 struct ike;
@@ -43,6 +44,8 @@ struct ike_handshake {
 	struct ike_sa_keys last_keys; /* responder: those that the last exchange came under */
 	uint8_t cookie[64];
 	size_t cookie_size;
+	struct ike_puzzle *puzzle; /* that goes with the cookie; NULL: none */
+	bool solving;
 	unsigned n_retries;
 	bool refused;                /* an unauthenticated error notify was reported already */
 	bool id_ok;                  /* the peer's identities are the configured ones */
@@ -84,15 +87,31 @@ bool ike_half_open_enter(struct ike_sa *sa, const uint8_t digest[IKE_DIGEST_SIZE
 void ike_half_open_leave(struct ike_sa *sa);
 bool ike_half_open_room(struct ike *ike, const struct ip_addr *remote);
 bool ike_cookies_on(struct ike *ike);
+/* `bits`: of the puzzle that goes with it; 0: none. */
+#define IKE_OUR_COOKIE_SIZE (2 + IKE_DIGEST_SIZE)
 bool ike_cookie_make(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		     uint8_t out[1 + IKE_DIGEST_SIZE]);
+		     uint8_t bits, uint8_t out[IKE_OUR_COOKIE_SIZE]);
 bool ike_cookie_ok(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		   const struct rd *cookie);
+		   const struct rd *cookie, uint8_t *bits);
+/* How hard a puzzle is to be now; 0: there is to be none. */
+uint8_t ike_puzzle_bits(struct ike *ike);
+/* Whether one that solves no puzzle is served now. */
+bool ike_may_go_unsolved(struct ike *ike);
 
 /* ---- exchange_sa_init.c */
 bool ike_init_start(struct ike_tunnel *t);
-void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m);
 void ike_init_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+void ike_init_puzzle_due(struct ike_sa *sa);
+bool ike_init_nonce_ok(const struct ike_msg *m);
+/* RFC 7383 2.3: both say so, or neither uses it. */
+uint16_t ike_init_fragment_size(const struct ike_tunnel *t, const struct ike_msg *m);
+enum ike_err ike_init_derive(struct ike_sa *sa, const struct ike_suite *suite,
+			     struct rd peer_public, uint64_t spi_i, uint64_t spi_r,
+			     const struct ike_nonces *n, struct ike_dh_key *dh,
+			     struct ike_sa_keys *keys);
+
+/* ---- answer_sa_init.c */
+void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m);
 
 /* ---- exchange_intermediate.c */
 #define IKE_INT_AUTH_MAX (2 * IKE_PRF_MAX + 4)

@@ -193,7 +193,13 @@ struct ike_limits {
 	uint32_t cookie_threshold;     /* half-open SAs from which COOKIE is demanded (2.6) */
 	uint32_t max_half_open_source; /* per source /32 or /64 */
 	uint32_t max_children;         /* slots, at most 2^20 */
-	uint32_t n_resources;          /* workers of the dataplane; one needs no SA of its own */
+	/*
+	 * From so many half-open SAs on, a peer has to solve a puzzle as well (RFC 8019); one that
+	 * cannot is still served, slowly.
+	 */
+	bool puzzles;
+	uint32_t puzzle_threshold;
+	uint32_t n_resources; /* workers of the dataplane; one needs no SA of its own */
 	/* RFC 6290 5.1: outlives this process, so that a peer believes what we say after a restart. */
 	bool has_qcd_secret;
 	uint8_t qcd_secret[IKE_QCD_SECRET_SIZE];
@@ -363,6 +369,8 @@ enum ike_happening {
 	IKE_HAP_REDIRECT_REFUSED,
 	IKE_HAP_COOKIES_ON,
 	IKE_HAP_COOKIES_OFF,
+	IKE_HAP_PUZZLES_ON,
+	IKE_HAP_PUZZLES_OFF,
 	IKE_HAP_IKEV1_DECLINED,
 	IKE_HAP_END,
 };
@@ -459,6 +467,10 @@ void ike_out_reset(struct ike_out *out); /* wipes keys and records */
 	X(TS_MAX_QUEUE, "ts-max-queue")                                                            \
 	X(TEMPORARY_FAILURE, "temporary-failure")                                                  \
 	X(COOKIE_SENT, "cookie-sent")                                                              \
+	X(PUZZLE_SENT, "puzzle-sent")                                                              \
+	X(PUZZLE_SOLVED, "puzzle-solved")                                                          \
+	X(PUZZLE_TOO_HARD, "puzzle-too-hard")                                                      \
+	X(RX_PUZZLE, "rx-puzzle-not-solved")                                                       \
 	X(IKE_ESTABLISHED, "ike-sa-established")                                                   \
 	X(IKE_REKEYED, "ike-sa-rekeyed")                                                           \
 	X(CHILD_ESTABLISHED, "child-sa-established")                                               \

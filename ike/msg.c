@@ -48,6 +48,7 @@ static const struct payload_desc descs[] = {
 	{IKE_PL_AUTH, false, 5, IKE_HAS_AUTH, ike_auth_parse},
 	{IKE_PL_NONCE, false, 0, IKE_HAS_NONCE, ike_nonce_parse},
 	{IKE_PL_NOTIFY, true, 4, 0, ike_notify_parse},
+	{IKE_PL_PS, false, 1, IKE_HAS_PS, ike_ps_parse},
 	{IKE_PL_DELETE, true, 4, 0, ike_delete_parse},
 	{IKE_PL_VENDOR, true, 0, IKE_HAS_VENDOR, opaque_parse},
 	{IKE_PL_TSI, false, 4, IKE_HAS_TSI, ike_ts_parse},

@@ -119,6 +119,7 @@ enum ike_has {
 	IKE_HAS_CERTREQ = 1 << 12,
 	IKE_HAS_VENDOR = 1 << 13,
 	IKE_HAS_SKF = 1 << 14,
+	IKE_HAS_PS = 1 << 15,
 };
 
 struct ike_msg {
@@ -129,6 +130,7 @@ struct ike_msg {
 	struct ike_id_payload idi, idr;
 	struct ike_auth_payload auth;
 	struct rd nonce;
+	struct rd ps; /* of a Puzzle Solution: all keys */
 	struct ike_ts_payload tsi, tsr;
 	size_t n_certs;
 	struct ike_cert certs[IKE_MAX_CERTS]; /* in their order */
@@ -196,6 +198,7 @@ void ike_build_delete(struct ike_builder *b, uint8_t protocol, size_t spi_size, 
 void ike_build_ts(struct ike_builder *b, uint8_t payload_type, const struct ike_ts *ts, size_t n);
 void ike_build_cert(struct ike_builder *b, const struct ike_cert *cert);
 void ike_build_certreq(struct ike_builder *b, uint8_t encoding, const uint8_t *cas, size_t n_cas);
+void ike_build_ps(struct ike_builder *b, const uint8_t *keys, size_t size);
 void ike_build_vendor(struct ike_builder *b, const void *data, size_t size);
 
 #endif

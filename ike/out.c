@@ -113,9 +113,7 @@ struct sb ike_event(struct ike *ike, enum ike_happening what, const struct ike_t
 	return sb_of(a->event.text, sizeof(a->event.text));
 }
 
-/* A bucket of `burst` tokens that gains one a period; kept as the time when it is full again. */
-static bool take_token(struct mono *full_at, struct mono now, struct mono_span period,
-		       unsigned burst)
+bool ike_take_token(struct mono *full_at, struct mono now, struct mono_span period, unsigned burst)
 {
 	const struct mono from = mono_before(*full_at, now) ? now : *full_at;
 
@@ -127,12 +125,13 @@ static bool take_token(struct mono *full_at, struct mono now, struct mono_span p
 
 bool ike_may_complain(struct ike *ike)
 {
-	return take_token(&ike->complaints_full_at, ike->now, COMPLAINT_PERIOD, COMPLAINT_BURST);
+	return ike_take_token(&ike->complaints_full_at, ike->now, COMPLAINT_PERIOD,
+			      COMPLAINT_BURST);
 }
 
 bool ike_may_reply(struct ike *ike)
 {
-	return take_token(&ike->replies_full_at, ike->now, REPLY_PERIOD, REPLY_BURST);
+	return ike_take_token(&ike->replies_full_at, ike->now, REPLY_PERIOD, REPLY_BURST);
 }
 
 void ike_await(struct ike *ike, struct ike_pending *p, enum ike_pending_kind kind, void *owner,
@@ -205,6 +204,8 @@ const char *ike_happening_name(enum ike_happening h)
 		[IKE_HAP_REDIRECT_REFUSED] = "redirect-refused",
 		[IKE_HAP_COOKIES_ON] = "cookies-on",
 		[IKE_HAP_COOKIES_OFF] = "cookies-off",
+		[IKE_HAP_PUZZLES_ON] = "puzzles-on",
+		[IKE_HAP_PUZZLES_OFF] = "puzzles-off",
 		[IKE_HAP_IKEV1_DECLINED] = "ikev1-declined",
 	};
 

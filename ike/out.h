@@ -39,6 +39,8 @@ void ike_send(struct ike *ike, uint32_t tunnel, const struct ip_endpoint *local,
 const uint8_t *ike_lend(struct ike *ike, const void *data, size_t size);
 /* An event for people: write its text to the builder that comes back. */
 struct sb ike_event(struct ike *ike, enum ike_happening what, const struct ike_tunnel *t);
+/* A bucket of `burst` tokens that gains one a period; kept as the time when it is full again. */
+bool ike_take_token(struct mono *full_at, struct mono now, struct mono_span period, unsigned burst);
 /* False: strangers have caused enough events for now; likewise replies without state. */
 bool ike_may_complain(struct ike *ike);
 bool ike_may_reply(struct ike *ike);

@@ -21,6 +21,7 @@ ike_payload_parse_fn ike_cert_parse;
 ike_payload_parse_fn ike_certreq_parse;
 ike_payload_parse_fn ike_nonce_parse;
 ike_payload_parse_fn ike_notify_parse;
+ike_payload_parse_fn ike_ps_parse;
 ike_payload_parse_fn ike_delete_parse;
 ike_payload_parse_fn ike_ts_parse;
 

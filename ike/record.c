@@ -11,7 +11,7 @@
  *	struct ike_sa: entry, next_dead, ike, tunnel, by_spi, by_init, init_digest, source, hs,
  *	pending; n_repeats, rx_request, rx_response (the peer sends them again); delete_reason;
  *	probing, dpd_reported, last_life, last_tx, t_reauth, t_dpd, t_keepalive, t_retransmit (begin anew);
- *	t_half_open, t_reassembly; saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
+ *	t_half_open, t_reassembly, t_puzzle; saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
  *	invalid_spi, hint_at (they come again).
  *	struct ike_request: n_sent, first_sent, interval.
  *	struct ike_child: entry, next_dead, tunnel, sa, pending, has_in, has_out (the inventory has

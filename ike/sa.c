@@ -96,6 +96,7 @@ void ike_sa_init_timers(struct ike_sa *sa)
 	ike_timer_init(&sa->t_keepalive, IKE_TIMER_KEEPALIVE, sa);
 	ike_timer_init(&sa->t_reassembly, IKE_TIMER_REASSEMBLY, sa);
 	ike_timer_init(&sa->t_follow, IKE_TIMER_FOLLOW, sa);
+	ike_timer_init(&sa->t_puzzle, IKE_TIMER_PUZZLE, sa);
 }
 
 struct ike_sa *ike_sa_new(struct ike *ike, struct ike_tunnel *t, bool initiator)
@@ -173,6 +174,7 @@ void ike_handshake_free(struct ike_sa *sa)
 	free(hs->request);
 	free(hs->response);
 	free(hs->cas);
+	free(hs->puzzle);
 	secret_free(hs->ppk.d);
 	secret_free(hs->ppk.pi);
 	secret_free(hs->ppk.pr);

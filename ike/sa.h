@@ -106,7 +106,7 @@ struct ike_sa {
 	uint32_t invalid_spi; /* ESP of the peer that we cannot take; 0 = none */
 	struct mono hint_at;  /* the last hint that the peer may have lost us */
 	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_reauth, t_dpd, t_keepalive,
-		t_reassembly, t_follow;
+		t_reassembly, t_follow, t_puzzle;
 
 	uint64_t saved; /* checksum of the record that was given out last, 0 = none was */
 };

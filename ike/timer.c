@@ -24,6 +24,7 @@
 #define BLACK_HOLE_PART     4 /* of the DPD interval */
 #define BLACK_HOLE_SHORTEST span_s(1)
 #define RESOURCES_LATER     span_s(60)
+#define PUZZLE_PAUSE        span_ms(4)
 /* The most actions of one expiry. */
 #define TICK_ACTIONS (24 + IKE_FRAGMENTS_SENT + 4 * IKE_MAX_RESOURCES)
 
@@ -144,6 +145,12 @@ static void follow_due(struct ike_sa *sa)
 {
 	ike_follow_drop(sa);
 	ike_sa_run(sa);
+}
+
+/* A slice of work, then as long a rest. */
+void ike_timer_puzzle(struct ike_sa *sa)
+{
+	arm(sa->ike, &sa->t_puzzle, PUZZLE_PAUSE);
 }
 
 void ike_timer_half_open(struct ike_sa *sa)
@@ -401,6 +408,7 @@ void ike_timer_sa_stop(struct ike_sa *sa)
 	ike_timer_stop(ike, &sa->t_keepalive);
 	ike_timer_stop(ike, &sa->t_reassembly);
 	ike_timer_stop(ike, &sa->t_follow);
+	ike_timer_stop(ike, &sa->t_puzzle);
 }
 
 /* ------------------------------------------------------------------- children */
@@ -626,7 +634,8 @@ static struct ike_tunnel *tunnel_of(const struct ike_timer *t)
 	case IKE_TIMER_DPD:
 	case IKE_TIMER_KEEPALIVE:
 	case IKE_TIMER_REASSEMBLY:
-	case IKE_TIMER_FOLLOW: return ((struct ike_sa *)t->owner)->tunnel;
+	case IKE_TIMER_FOLLOW:
+	case IKE_TIMER_PUZZLE: return ((struct ike_sa *)t->owner)->tunnel;
 	case IKE_TIMER_CHILD_REKEY:
 	case IKE_TIMER_CHILD_EXPIRE:
 	case IKE_TIMER_CHILD_STEP: return ((struct ike_child *)t->owner)->tunnel;
@@ -658,6 +667,7 @@ static void expire(struct ike_timer *t)
 	case IKE_TIMER_DP_LOST: dp_lost_due(t->owner); break;
 	case IKE_TIMER_REASSEMBLY: reassembly_due(t->owner); break;
 	case IKE_TIMER_FOLLOW: follow_due(t->owner); break;
+	case IKE_TIMER_PUZZLE: ike_init_puzzle_due(t->owner); break;
 	}
 }
 

@@ -31,6 +31,7 @@ enum ike_timer_kind {
 	IKE_TIMER_DP_LOST,
 	IKE_TIMER_REASSEMBLY,
 	IKE_TIMER_FOLLOW,
+	IKE_TIMER_PUZZLE,
 };
 
 struct ike_timer {
@@ -55,6 +56,7 @@ void ike_timer_sent(struct ike_sa *sa);
 void ike_timer_reassembly(struct ike_sa *sa);
 void ike_timer_follow(struct ike_sa *sa);
 void ike_timer_follow_done(struct ike_sa *sa);
+void ike_timer_puzzle(struct ike_sa *sa);
 void ike_timer_ike_rekey_failed(struct ike_sa *sa, bool temporary);
 void ike_timer_response_failed(struct ike_sa *sa);
 void ike_timer_redirected(struct ike_sa *sa, struct mono_span in);

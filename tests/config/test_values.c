@@ -68,6 +68,7 @@ static void defaults(void **state)
 	assert_string_equal(c->aead_backend, "auto");
 	assert_int_equal(c->max_half_open, 1000);
 	assert_int_equal(c->cookie_threshold, 100);
+	assert_int_equal(c->puzzle_threshold, 500);
 	assert_int_equal(c->max_half_open_source, 20);
 	assert_int_equal(c->ports[0].mtu, 1500);
 	assert_false(c->ports[0].is_pci);

@@ -76,7 +76,7 @@ static bool same(const struct ike_msg *a, const struct ike_msg *b)
 	       a->idi.type == b->idi.type && rd_same(a->idi.data, b->idi.data) &&
 	       a->idr.type == b->idr.type && rd_same(a->idr.data, b->idr.data) &&
 	       a->auth.method == b->auth.method && rd_same(a->auth.data, b->auth.data) &&
-	       rd_same(a->nonce, b->nonce) && ts_same(&a->tsi, &b->tsi) &&
+	       rd_same(a->nonce, b->nonce) && rd_same(a->ps, b->ps) && ts_same(&a->tsi, &b->tsi) &&
 	       ts_same(&a->tsr, &b->tsr) && certs_same(a, b) && lists_same(a, b);
 }
 
@@ -148,6 +148,8 @@ bool rebuilds(const struct ike_msg *m)
 		ike_build_auth(&b, m->auth.method, m->auth.data.p, m->auth.data.size);
 	if (m->present & IKE_HAS_NONCE)
 		ike_build_nonce(&b, m->nonce.p, m->nonce.size);
+	if (m->present & IKE_HAS_PS)
+		ike_build_ps(&b, m->ps.p, m->ps.size);
 	if (m->tsi.n)
 		ike_build_ts(&b, IKE_PL_TSI, m->tsi.ts, m->tsi.n);
 	if (m->tsr.n)

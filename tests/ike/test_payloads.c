@@ -337,7 +337,7 @@ static void all_payload_types(void **state)
 {
 	(void)state;
 	for (unsigned type = 0; type < 256; type++) {
-		const bool known = (type >= 33 && type <= 48) || type == 53;
+		const bool known = (type >= 33 && type <= 48) || type == 53 || type == 54;
 
 		for (unsigned n = 0; n <= 64; n++) {
 			for (unsigned variant = 0; variant < 4; variant++) {
