@@ -34,17 +34,14 @@ void sb_str(struct sb *s, const char *str)
 	put(s, str, strlen(str));
 }
 
-void sb_printf(struct sb *s, const char *fmt, ...)
+void sb_vprintf(struct sb *s, const char *fmt, va_list args)
 {
 	const size_t room = s->size - s->n; /* with the NUL; at least 1 */
-	va_list ap;
 	int n;
 
 	if (s->truncated)
 		return;
-	va_start(ap, fmt);
-	n = vsnprintf(s->buf + s->n, room, fmt, ap);
-	va_end(ap);
+	n = vsnprintf(s->buf + s->n, room, fmt, args);
 	if (n < 0) {
 		s->buf[s->n] = '\0';
 		s->truncated = true;
@@ -54,6 +51,15 @@ void sb_printf(struct sb *s, const char *fmt, ...)
 	} else {
 		s->n += (size_t)n;
 	}
+}
+
+void sb_printf(struct sb *s, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	sb_vprintf(s, fmt, args);
+	va_end(args);
 }
 
 void sb_hex(struct sb *s, const void *data, size_t size)

@@ -35,7 +35,8 @@
 #define BGP_PASSWORD_MAX 80    /* TCP-MD5 (RFC 2385), as Linux has it */
 #define BGP_UNSENT_MAX                                                                             \
 	(256u * 1024) /* bytes that one connection may have handed out, not yet sent */
-#define BGP_AS_TRANS 23456u
+#define BGP_AS_TRANS  23456u
+#define BGP_CONN_NONE UINT32_MAX
 
 enum bgp_family {
 	BGP_IPV4_UNICAST,
@@ -57,6 +58,8 @@ struct bgp_neighbor_cfg {
 	uint32_t
 		neighbor; /* the number that stays with the name; the tunnel's, where it is one's */
 	struct ip_addr local, remote;
+	/* Where the neighbour is to send a family's packets: our inside addresses; or IP_NONE. */
+	struct ip_addr next_hop[BGP_N_FAMILIES];
 	struct ip_prefix
 		inside[2]; /* networks that a next hop must lie in (eBGP); family IP_NONE: none */
 	uint32_t local_as, remote_as; /* remote_as 0: any (then the OPEN decides) */
@@ -124,8 +127,6 @@ struct bgp_sink {
 	size_t (*purge)(void *ctx, uint32_t neighbor, enum bgp_family f, bool only_stale);
 	/* The neighbour has sent everything it has (End-of-RIB). */
 	void (*end_of_rib)(void *ctx, uint32_t neighbor, enum bgp_family f);
-	/* RFC 2918, 7313: advertise the family again from the beginning, then bgp_advertise_end(). */
-	void (*refresh)(void *ctx, uint32_t neighbor, enum bgp_family f);
 };
 
 /* ----------------------------------------------------------------- events */
@@ -137,9 +138,9 @@ enum bgp_event_type {
 	BGP_EV_RESET,     /* Cease/4, then again */
 	BGP_EV_REFRESH,   /* ask the neighbour for a family again */
 	BGP_EV_LINK_DOWN, /* the tunnel beneath is gone, or BFD says so (RFC 9384): at once */
-	BGP_EV_CONNECTED, /* answers BGP_ACT_CONNECT */
-	BGP_EV_ACCEPTED,  /* a connection came in; `conn` is the caller's new number */
-	BGP_EV_CLOSED,    /* the peer closed it, it failed, or could not be made */
+	BGP_EV_CONNECTED, /* answers BGP_ACT_CONNECT; the caller numbers the connection */
+	BGP_EV_ACCEPTED,  /* a connection came in, likewise numbered */
+	BGP_EV_CLOSED,    /* it was closed or has failed; BGP_CONN_NONE: it could not be made */
 	BGP_EV_DATA,
 	BGP_EV_SENT, /* so many more bytes of BGP_ACT_SEND have left */
 };
@@ -147,7 +148,7 @@ enum bgp_event_type {
 struct bgp_event {
 	enum bgp_event_type type;
 	struct mono now;
-	uint32_t neighbor; /* all but ACCEPTED and those of a connection */
+	uint32_t neighbor; /* all but ACCEPTED, DATA and SENT */
 	uint32_t conn;     /* CONNECTED, ACCEPTED, CLOSED, DATA, SENT */
 	union {
 		struct {
@@ -167,10 +168,12 @@ struct bgp_event {
 /* ---------------------------------------------------------------- actions */
 
 enum bgp_action_type {
-	BGP_ACT_CONNECT, /* to the neighbour's port 179, as connection `conn` */
+	BGP_ACT_CONNECT, /* to the neighbour's port 179 */
 	BGP_ACT_SEND,
-	BGP_ACT_CLOSE, /* after what is unsent, if the peer still reads; the number is free then */
-	BGP_ACT_UP,    /* Established */
+	/* After what is unsent, if the peer still reads. BGP_CONN_NONE: give up connecting. The core
+	 * wants to hear no more of it. */
+	BGP_ACT_CLOSE,
+	BGP_ACT_UP, /* Established */
 	BGP_ACT_DOWN,
 	BGP_ACT_EVENT, /* something worth telling people */
 };
@@ -214,12 +217,16 @@ void bgp_free(struct bgp *b);
 bool bgp_configure(struct bgp *b, const struct bgp_cfg *cfg, struct mono now, struct bgp_out *out);
 void bgp_step(struct bgp *b, const struct bgp_event *ev, struct bgp_out *out);
 struct mono bgp_deadline(const struct bgp *b);
+/*
+ * Connections are numbered by the caller, densely: the core keeps a table of them (file descriptors
+ * serve). A number belongs to one connection until its BGP_ACT_CLOSE or BGP_EV_CLOSED.
+ */
 
 /*
  * What a neighbour is to hear from now on: `path` NULL takes the prefix back. The core applies what
  * RFC 4271 5.1 and the neighbour's configuration demand (next hop, our AS, MED, RFC 9234's OTC),
- * leaves out what may not be said (RFC 1997 NO_EXPORT, iBGP to iBGP, a path that holds the
- * neighbour's AS), and packs prefixes with equal attributes together. Updates leave with the next
+ * leaves out what may not be said (RFC 1997 NO_EXPORT, a path that holds the neighbour's AS; that
+ * what came by iBGP does not go to iBGP is the sink's duty), and packs prefixes with equal attributes together. Updates leave with the next
  * step's actions (a BGP_EV_TICK is due at once). False: out of memory.
  */
 bool bgp_advertise(struct bgp *b, uint32_t neighbor, const struct ip_prefix *prefix,
@@ -255,7 +262,7 @@ const char *bgp_state_name(enum bgp_state s);
 	X(PREFIX_LIMIT, "prefix-limit")                                                            \
 	X(COLLISION, "connection-collision")                                                       \
 	X(REFRESH, "refresh-malformed")                                                            \
-	X(UNKNOWN_NEIGHBOR, "unknown-neighbor")
+	X(RESOURCES, "out-of-resources")
 
 enum bgp_fault {
 #define X(name, text) BGP_FAULT_##name,

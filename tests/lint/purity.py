@@ -18,7 +18,7 @@ BASE = """
     ip_prefix_parse ip_format ip_endpoint_format ip_prefix_format ip_prefix_equal ip_prefix_contains
     ip_prefix_overlaps ip_prefix_is_canonical ip_prefix_network ip_prefix_range ip_range_to_prefix
     heap_init heap_fini heap_set heap_remove heap_first heap_deadline
-    sb_of sb_str sb_printf sb_hex sb_escaped
+    sb_of sb_str sb_printf sb_vprintf sb_hex sb_escaped
     secret_new secret_from secret_clone secret_free secret_size secret_data secret_data_mut
     secret_equal secret_error key_mem_alloc key_mem_free bytes_equal_ct bytes_wipe
     sum_add sum_finish trace
