@@ -66,6 +66,12 @@ struct path {
 	uint8_t bytes[];   /* the parts, one after the other */
 };
 
+/* What stands in a message beside attributes: a prefix without host bits. */
+struct path_nlri {
+	struct ip_prefix prefix;
+	uint32_t path_id; /* RFC 7911, 0 without */
+};
+
 struct path_store;
 /* seed: unpredictable, so that nobody can choose sets that collide in the table. */
 struct path_store *path_store_new(uint64_t seed);

@@ -100,12 +100,6 @@ struct bgp_cfg {
 
 /* ------------------------------------------------------------------- sink */
 
-/* One route as it was announced; of an IPv4 or IPv6 prefix without host bits. */
-struct bgp_nlri {
-	struct ip_prefix prefix;
-	uint32_t path_id; /* RFC 7911, 0 without */
-};
-
 /* Who holds the routes. Called from within bgp_step(); must not call back into the core but for
  * bgp_advertise(). */
 struct bgp_sink {
@@ -114,10 +108,10 @@ struct bgp_sink {
 	 * Each of `nlri` now has the attributes `path`; the sink takes references of its own. Returns
 	 * how many of them the neighbour had not announced before: prefixes are counted by it.
 	 */
-	size_t (*announce)(void *ctx, uint32_t neighbor, const struct bgp_nlri *nlri, size_t n,
+	size_t (*announce)(void *ctx, uint32_t neighbor, const struct path_nlri *nlri, size_t n,
 			   struct path *path);
 	/* Returns how many of them were there. */
-	size_t (*withdraw)(void *ctx, uint32_t neighbor, const struct bgp_nlri *nlri, size_t n);
+	size_t (*withdraw)(void *ctx, uint32_t neighbor, const struct path_nlri *nlri, size_t n);
 	/* The session stands: the sink calls bgp_advertise() for everything that the neighbour may
 	 * hear, now or bit by bit, then bgp_advertise_end() for each family. */
 	void (*up)(void *ctx, uint32_t neighbor);

@@ -88,7 +88,8 @@ void bgp_attrs_parse(struct rd r, const struct bgp_attr_context *c, uint8_t *par
 /* -------------------------------------------------------------- nlri.c */
 
 /* The next prefix; false at the end or, with *bad, where the bytes are none. */
-bool bgp_nlri_next(struct rd *r, enum bgp_family f, bool add_path, struct bgp_nlri *out, bool *bad);
+bool bgp_nlri_next(struct rd *r, enum bgp_family f, bool add_path, struct path_nlri *out,
+		   bool *bad);
 /* True if all of it can be read. */
 bool bgp_nlri_check(struct rd r, enum bgp_family f, bool add_path);
 size_t bgp_nlri_size(const struct ip_prefix *p);

@@ -17,7 +17,7 @@ void bgp_family_put(struct wr *w, enum bgp_family f)
 	wr_u8(w, BGP_SAFI_UNICAST);
 }
 
-bool bgp_nlri_next(struct rd *r, enum bgp_family f, bool add_path, struct bgp_nlri *out, bool *bad)
+bool bgp_nlri_next(struct rd *r, enum bgp_family f, bool add_path, struct path_nlri *out, bool *bad)
 {
 	const uint8_t max = f == BGP_IPV4_UNICAST ? 32 : 128;
 	const uint8_t *bytes;
@@ -47,7 +47,7 @@ bool bgp_nlri_next(struct rd *r, enum bgp_family f, bool add_path, struct bgp_nl
 
 bool bgp_nlri_check(struct rd r, enum bgp_family f, bool add_path)
 {
-	struct bgp_nlri one;
+	struct path_nlri one;
 	bool bad;
 
 	while (bgp_nlri_next(&r, f, add_path, &one, &bad))

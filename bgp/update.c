@@ -64,7 +64,7 @@ static void withdraw(struct bgp_conn *c, struct rd r, enum bgp_family f)
 {
 	struct bgp_neighbor *n = c->neighbor;
 	const struct bgp_sink *sink = &n->bgp->sink;
-	struct bgp_nlri batch[BGP_NLRI_BATCH];
+	struct path_nlri batch[BGP_NLRI_BATCH];
 	const bool with_ids = add_path(c, f);
 	size_t k = 0;
 	bool bad, more = true;
@@ -115,7 +115,7 @@ static bool announce(struct bgp_conn *c, struct rd r, enum bgp_family f, struct 
 {
 	struct bgp_neighbor *n = c->neighbor;
 	const struct bgp_sink *sink = &n->bgp->sink;
-	struct bgp_nlri batch[BGP_NLRI_BATCH];
+	struct path_nlri batch[BGP_NLRI_BATCH];
 	const bool with_ids = add_path(c, f);
 	size_t k = 0;
 	bool bad, more = true;

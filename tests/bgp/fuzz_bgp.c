@@ -20,7 +20,7 @@
 #define NUMBERS   8
 
 struct route {
-	struct bgp_nlri nlri;
+	struct path_nlri nlri;
 	uint32_t neighbor;
 	struct path *path;
 	bool stale;
@@ -54,7 +54,7 @@ static uint32_t draw(void *ctx)
 
 /* -------------------------------------------------------------------- sink */
 
-static size_t find(const struct fuzz *x, uint32_t neighbor, const struct bgp_nlri *n)
+static size_t find(const struct fuzz *x, uint32_t neighbor, const struct path_nlri *n)
 {
 	size_t i = 0;
 
@@ -71,7 +71,7 @@ static void forget(struct fuzz *x, size_t i)
 	x->routes[i] = x->routes[--x->n_routes];
 }
 
-static size_t on_announce(void *ctx, uint32_t neighbor, const struct bgp_nlri *nlri, size_t n,
+static size_t on_announce(void *ctx, uint32_t neighbor, const struct path_nlri *nlri, size_t n,
 			  struct path *path)
 {
 	struct fuzz *x = ctx;
@@ -96,7 +96,7 @@ static size_t on_announce(void *ctx, uint32_t neighbor, const struct bgp_nlri *n
 	return fresh;
 }
 
-static size_t on_withdraw(void *ctx, uint32_t neighbor, const struct bgp_nlri *nlri, size_t n)
+static size_t on_withdraw(void *ctx, uint32_t neighbor, const struct path_nlri *nlri, size_t n)
 {
 	struct fuzz *x = ctx;
 	size_t had = 0;

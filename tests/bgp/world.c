@@ -20,7 +20,7 @@ static uint32_t draw(void *ctx)
 
 /* -------------------------------------------------------------------- sink */
 
-static size_t find(const struct end *e, uint32_t neighbor, const struct bgp_nlri *n)
+static size_t find(const struct end *e, uint32_t neighbor, const struct path_nlri *n)
 {
 	size_t i = 0;
 
@@ -37,7 +37,7 @@ static void forget(struct end *e, size_t i)
 	e->routes[i] = e->routes[--e->n_routes];
 }
 
-static size_t on_announce(void *ctx, uint32_t neighbor, const struct bgp_nlri *nlri, size_t n,
+static size_t on_announce(void *ctx, uint32_t neighbor, const struct path_nlri *nlri, size_t n,
 			  struct path *path)
 {
 	struct end *e = ctx;
@@ -61,7 +61,7 @@ static size_t on_announce(void *ctx, uint32_t neighbor, const struct bgp_nlri *n
 	return fresh;
 }
 
-static size_t on_withdraw(void *ctx, uint32_t neighbor, const struct bgp_nlri *nlri, size_t n)
+static size_t on_withdraw(void *ctx, uint32_t neighbor, const struct path_nlri *nlri, size_t n)
 {
 	struct end *e = ctx;
 	size_t had = 0;
