@@ -20,7 +20,7 @@ BASE = """
     heap_init heap_fini heap_set heap_remove heap_first heap_deadline
     sb_of sb_str sb_printf sb_vprintf sb_hex sb_escaped
     secret_new secret_from secret_clone secret_free secret_size secret_data secret_data_mut
-    secret_equal secret_error key_mem_alloc key_mem_free bytes_equal_ct bytes_wipe
+    mac_of secret_equal secret_error key_mem_alloc key_mem_free bytes_equal_ct bytes_wipe
     sum_add sum_finish trace
     path_store_new path_store_free path_store_count path_store_bytes path_intern path_unref path_as_path
     path_communities path_large_communities path_ext_communities path_cluster_list path_unknown
