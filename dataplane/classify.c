@@ -3,7 +3,8 @@
  * classify: what a frame from a port is, and where it goes.
  *
  *   1. Frames that are not IP, and multicast and broadcast: Linux, by the mirror TAP.
- *   2. IP for one of our addresses: ESP, native or in UDP, is decapsulated; the rest is Linux's.
+ *   2. IP for one of our addresses: ESP, native or in UDP, is decapsulated; IKE passes the gate; the rest
+ *      is Linux's.
  *   3. IP for a tunnel's route: into the tunnel.
  *   4. Anything else is dropped: a gateway forwards nothing in clear between its ports.
  */
@@ -13,6 +14,7 @@
 
 #define FRAG_MASK     0x3fffu /* more fragments, or an offset */
 #define UDP_SIZE      8u
+#define MARKER_SIZE   4u
 #define KEEPALIVE     0xff /* RFC 3948 2.3: a datagram of this one byte */
 #define IPV6_FRAGMENT 44
 
@@ -71,6 +73,7 @@ void dp_to_mirror(struct dp_worker *w, struct rte_mbuf *m)
 
 enum local_kind {
 	LOCAL_LINUX,
+	LOCAL_IKE,
 	LOCAL_ESP,
 	LOCAL_KEEPALIVE,
 	LOCAL_FRAGMENT,
@@ -79,14 +82,15 @@ enum local_kind {
 /* `udp` has at least its header. */
 static enum local_kind local_udp(const uint8_t *udp, uint32_t size)
 {
+	if (dp_get16(udp + 2) == DP_PORT_IKE)
+		return LOCAL_IKE;
 	if (dp_get16(udp + 2) != DP_PORT_NAT_T)
 		return LOCAL_LINUX;
 	if (size == UDP_SIZE + 1 && udp[UDP_SIZE] == KEEPALIVE)
 		return LOCAL_KEEPALIVE;
 	/* RFC 3948 2.2: four zero bytes in the SPI's place mark IKE. */
-	if (size < UDP_SIZE + 4 || dp_get32(udp + UDP_SIZE) == 0)
-		return LOCAL_LINUX;
-	return LOCAL_ESP;
+	return size < UDP_SIZE + MARKER_SIZE || dp_get32(udp + UDP_SIZE) == 0 ? LOCAL_IKE
+									      : LOCAL_ESP;
 }
 
 bool dp_udp_is_esp(const uint8_t *udp, uint32_t size)
@@ -151,6 +155,26 @@ void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m)
 	}
 }
 
+/* IKE, in a datagram of its own: to Linux, as far as the gate lets it. */
+static void local_ike(struct dp_worker *w, struct rte_mbuf *m)
+{
+	const uint8_t *ip = dp_data(m);
+	const bool v4 = dp_meta(m)->family == 4;
+	const uint8_t *udp = ip + (v4 ? (ip[0] & 15u) * 4 : 40u);
+	const struct ip_addr from =
+		v4 ? ip_from_bytes(IP_V4, ip + 12) : ip_from_bytes(IP_V6, ip + 8);
+	const uint32_t skip = UDP_SIZE + (dp_get16(udp + 2) == DP_PORT_NAT_T ? MARKER_SIZE : 0);
+	const uint32_t size = m->pkt_len - (uint32_t)(udp - ip);
+	const unsigned refused =
+		dp_gate_pass(&w->gate, __atomic_load_n(&w->dp->peers, __ATOMIC_ACQUIRE), &from,
+			     udp + skip, size > skip ? size - skip : 0, rte_rdtsc());
+
+	if (refused)
+		dp_drop(w, m, refused);
+	else
+		dp_to_mirror(w, m);
+}
+
 static void local_input(struct dp_worker *w, struct rte_mbuf *m)
 {
 	switch (local_kind(m)) {
@@ -161,6 +185,7 @@ static void local_input(struct dp_worker *w, struct rte_mbuf *m)
 		if (m)
 			dp_into_decap(w, m);
 		break;
+	case LOCAL_IKE: local_ike(w, m); break;
 	case LOCAL_LINUX: dp_to_mirror(w, m); break;
 	}
 }

@@ -17,6 +17,7 @@
 #include "dataplane/grace.h"
 #include "dataplane/neigh.h"
 #include "dataplane/netlink.h"
+#include "dataplane/peers.h"
 #include "dataplane/port.h"
 #include "dataplane/ring_rx.h"
 #include "dataplane/sa.h"
@@ -43,6 +44,7 @@ struct dp {
 	struct dp_neighs neighs;
 	struct dp_tunnels tunnels;
 	struct dp_sas sas;
+	struct dp_peers *peers; /* atomic; replaced as a whole */
 	struct dp_grace grace;
 
 	/* the manager's */

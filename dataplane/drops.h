@@ -21,6 +21,9 @@
 	X(REASSEMBLED, "outer-reassembled")                                                        \
 	X(REASSEMBLY, "outer-reassembly-failed")                                                   \
 	X(UNKNOWN_SPI, "unknown-spi")                                                              \
+	/* beyond what the gate lets through to the ike process */                                 \
+	X(IKE_FIRST, "ike-first-request-rate")                                                     \
+	X(IKE_UNDER_WAY, "ike-message-rate")                                                       \
 	/* on the way into a tunnel */                                                             \
 	X(NOT_PROTECTED, "not-protected")                                                          \
 	X(BLACKHOLE, "blackhole")                                                                  \

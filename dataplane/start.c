@@ -106,7 +106,7 @@ bool dp_start_tables(struct dp *dp, char *error)
 	    !dp_fib_init(&dp->fib, max_routes(dp->config), dp->grace.qsbr) ||
 	    !dp_neighs_init(&dp->neighs) ||
 	    !dp_tunnels_init(&dp->tunnels, dp->config->max_tunnels) ||
-	    !dp_sas_init(&dp->sas, dp->config->max_sas)) {
+	    !dp_sas_init(&dp->sas, dp->config->max_sas) || !(dp->peers = dp_peers_of(dp->config))) {
 		snprintf(error, DP_START_ERROR_SIZE,
 			 "not enough memory (%s): dataplane.memory is %u MiB; raise it",
 			 rte_strerror(rte_errno), dp->config->memory_mb);
@@ -214,6 +214,8 @@ void dp_start_undo(struct dp *dp)
 	for (unsigned i = 0; i < dp->n_ports; i++)
 		dp_port_fini(&dp->ports[i]);
 	dp_sas_fini(&dp->sas);
+	free(dp->peers);
+	dp->peers = NULL;
 	dp_tunnels_fini(&dp->tunnels);
 	for (unsigned i = 0; i < dp->n_workers; i++) {
 		if (!dp->workers[i])

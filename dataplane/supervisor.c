@@ -86,10 +86,20 @@ static const char *needs_restart(const struct config *a, const struct config *b)
 	return "";
 }
 
+static void free_peers(void *ctx, void *object, uint64_t arg)
+{
+	free(object);
+}
+
 static void reload(struct dp *dp, struct config *fresh)
 {
 	const char *text = needs_restart(dp->config, fresh);
+	struct dp_peers *peers = dp_peers_of(fresh), *old = dp->peers;
 
+	if (peers) { /* else the old ones are better than none */
+		__atomic_store_n(&dp->peers, peers, __ATOMIC_RELEASE);
+		dp_grace_defer(&dp->grace, free_peers, NULL, old, 0);
+	}
 	log_set(fresh->log_level, fresh->log_format);
 	config_free(fresh);
 	(void)ipc_send(dp->channel, IPC_RELOADED, 0, msg.h.id, text, strlen(text), NULL, 0);

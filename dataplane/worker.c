@@ -49,6 +49,8 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 	w->in = rte_ring_create(name, DP_WORKER_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	w->esp = (struct esp_thread){.random = dp_random_fill, .random_arg = &w->random};
 	w->reassembly = calloc(1, sizeof(*w->reassembly));
+	if (!dp_gate_init(&w->gate, rte_get_tsc_hz(), dp->n_workers, &w->random))
+		return false;
 	return dp_aeads_init(w->esp.aead, dp->esp.aead) && w->in && w->out && w->reassembly;
 }
 
@@ -56,6 +58,7 @@ void dp_worker_fini(struct dp_worker *w)
 {
 	dp_aeads_fini(w->esp.aead);
 	dp_reassembly_fini(w);
+	dp_gate_fini(&w->gate);
 	rte_ring_free(w->in);
 	free(w->out);
 	dp_random_wipe(&w->random);

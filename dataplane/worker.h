@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <rte_ring.h>
 #include "dataplane/drops.h"
+#include "dataplane/gate.h"
 #include "dataplane/packet.h"
 #include "dataplane/random.h"
 #include "dataplane/reassembly.h"
@@ -36,6 +37,7 @@ struct dp_worker {
 	struct dp_out **out;
 	struct esp_thread esp;
 	struct dp_random random;
+	struct dp_gate gate;
 	struct dp_stats_worker *stats;   /* ours alone to write */
 	struct dp_stats_sa *sas;         /* entries of the SAs that we own */
 	struct dp_stats_tunnel *tunnels; /* of the tunnels that we own; see dp_count_out() */
