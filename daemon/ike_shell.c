@@ -13,7 +13,7 @@
  *     refused and counted.
  *   - Lines in the log that the network can cause are limited in rate.
  *
- * Files: ike_shell_act (actions), ike_shell_auth (keyd), ike_shell_net (datagrams), ike_shell_dp (rings,
+ * Files: ike_shell_act (actions), ike_shell_auth (keyd), ike_shell_net (datagrams in), ike_shell_send (out), ike_shell_dp (rings,
  * counters), ike_shell_config (tunnels), ike_shell_query (questions), ike_shell_resume (what outlives us).
  */
 #include "daemon/ike_shell.h"
@@ -327,6 +327,7 @@ static void on_turn(void *ctx, struct mono now)
 	if (mono_reached(now, s->stats_at)) {
 		s->stats_at = mono_add(now, span_ms(IKE_SHELL_STATS_MS));
 		ike_shell_look_at_traffic(s);
+		ike_shell_look_at_losses(s);
 	}
 	dp_queue_flush(&s->dp, &s->sa);
 	ring_port_notify(&s->sa);

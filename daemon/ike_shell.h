@@ -4,6 +4,8 @@
 #define DAEMON_IKE_SHELL_H
 
 #include <jansson.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include "base/log.h"
 #include "base/secret.h"
 #include "config/config.h"
@@ -16,14 +18,18 @@
 #include "twinbore/dp_stats.h"
 
 #define IKE_SHELL_AWAITED_AUTH 4096u
-#define IKE_SHELL_N_SOCKETS    4u
-#define IKE_SHELL_BATCH        16u
+#define IKE_SHELL_N_SOCKETS    8u
+#define IKE_SHELL_BATCH        64u  /* datagrams of one system call */
+#define IKE_SHELL_HELD_MAX     512u /* of one that waits for the end of a batch */
+#define IKE_SHELL_MARKER       4u   /* in front of IKE on port 4500 (RFC 3948 2.2) */
 #define IKE_SHELL_STATS_MS     150u
 #define IKE_SHELL_LIST         UINT64_MAX /* the request of DP_SA_LIST; the core makes none like it */
 
 /* X(NAME, "text-name"): what this shell itself counts; shown with the core's counters. */
 #define IKE_SHELL_COUNTERS(X)                                                                      \
 	X(RX_DATAGRAMS, "socket-rx-datagrams")                                                     \
+	X(RX_LOST, "socket-rx-lost")                                                               \
+	X(RX_LOST_FIRST, "socket-rx-lost-first-requests")                                          \
 	X(RX_ESP, "socket-rx-esp")                                                                 \
 	X(RX_KEEPALIVE, "socket-rx-keepalives")                                                    \
 	X(RX_SHORT, "socket-rx-short")                                                             \
@@ -73,6 +79,36 @@ struct ike_trust_rec {
 struct ike_socket {
 	int fd;
 	enum ipc_socket_kind kind;
+	bool v6;
+	bool strangers; /* of its pair the one for first requests (sup_udp.c) */
+	uint16_t port;
+	uint32_t n_lost; /* as the kernel counted at the last look */
+};
+
+union ike_shell_address {
+	struct sockaddr sa;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+union ike_shell_packet_info {
+	struct cmsghdr align;
+	char buf[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
+};
+
+/* Datagrams that leave when the batch that caused them has been read. */
+struct ike_shell_tx {
+	bool holding;
+	int fd; /* of all that are held */
+	unsigned n;
+	struct ike_shell_held {
+		uint8_t data[IKE_SHELL_HELD_MAX];
+		size_t size;
+		struct ip_addr local;
+		struct ip_endpoint remote;
+		union ike_shell_address to;
+		union ike_shell_packet_info control;
+	} held[IKE_SHELL_BATCH];
 };
 
 /* Until the dataplane has said what it has. */
@@ -103,6 +139,7 @@ struct ike_shell {
 	size_t n_tunnels;
 
 	struct ike_socket sockets[IKE_SHELL_N_SOCKETS];
+	struct ike_shell_tx tx;
 
 	int keyd, route, control;
 	struct ipc_outq to_keyd, to_route, to_control;
@@ -166,8 +203,15 @@ void ike_shell_auth_forget(struct ike_shell *s);
 /* ike_shell_net.c */
 bool ike_shell_take_socket(struct ike_shell *s, struct ipc_msg *msg);
 bool ike_shell_watch_sockets(struct ike_shell *s);
-void ike_shell_send(struct ike_shell *s, const struct ike_action *a);
 void ike_shell_close_sockets(struct ike_shell *s);
+/* Takes over what the sockets had no room for. */
+void ike_shell_look_at_losses(struct ike_shell *s);
+
+/* ike_shell_send.c */
+void ike_shell_send(struct ike_shell *s, const struct ike_action *a);
+/* What is sent between these two leaves at the second one, in its order. */
+void ike_shell_send_hold(struct ike_shell *s);
+void ike_shell_send_release(struct ike_shell *s);
 
 /* ike_shell_dp.c */
 void ike_shell_take_ring(struct ike_shell *s, struct ipc_msg *msg);

@@ -13,38 +13,14 @@
 #include <unistd.h>
 #include "daemon/ike_shell.h"
 
-#define MARKER_SIZE        4u
-#define DATAGRAM_MAX       (IKE_MESSAGE_MAX + MARKER_SIZE)
-#define BATCHES_PER_WAKEUP 8 /* then the timers and the other descriptors have their turn */
-
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-union packet_info {
-	struct cmsghdr align;
-	char buf[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
-};
-
-static bool is_natt(enum ipc_socket_kind kind)
-{
-	return kind == IPC_SOCKET_IKE_V4_4500 || kind == IPC_SOCKET_IKE_V6_4500;
-}
-
-static uint16_t port_of(enum ipc_socket_kind kind)
-{
-	return is_natt(kind) ? 4500 : 500;
-}
-
-static bool is_v6(enum ipc_socket_kind kind)
-{
-	return kind == IPC_SOCKET_IKE_V6_500 || kind == IPC_SOCKET_IKE_V6_4500;
-}
+#define DATAGRAM_MAX       (IKE_MESSAGE_MAX + IKE_SHELL_MARKER)
+#define BATCHES_PER_WAKEUP 4 /* then the timers and the other descriptors have their turn */
+#define PORT               500
+#define PORT_NATT          4500
+#define MEMINFO_DROPS      8 /* SK_MEMINFO_DROPS of linux/sock_diag.h */
 
 /* IPv4-mapped addresses cannot come: the sockets are IPV6_V6ONLY. */
-static bool from_sockaddr(const union address *a, struct ip_endpoint *out)
+static bool from_sockaddr(const union ike_shell_address *a, struct ip_endpoint *out)
 {
 	if (a->sa.sa_family == AF_INET) {
 		out->addr = ip_from_bytes(IP_V4, (const uint8_t *)&a->v4.sin_addr);
@@ -57,21 +33,6 @@ static bool from_sockaddr(const union address *a, struct ip_endpoint *out)
 		return true;
 	}
 	return false;
-}
-
-static socklen_t to_sockaddr(const struct ip_endpoint *e, union address *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (e->addr.family == IP_V4) {
-		out->v4.sin_family = AF_INET;
-		out->v4.sin_port = htons(e->port);
-		memcpy(&out->v4.sin_addr, e->addr.b, 4);
-		return sizeof(out->v4);
-	}
-	out->v6.sin6_family = AF_INET6;
-	out->v6.sin6_port = htons(e->port);
-	memcpy(&out->v6.sin6_addr, e->addr.b, 16);
-	return sizeof(out->v6);
 }
 
 /* The address that the datagram was sent to. */
@@ -96,58 +57,27 @@ static bool local_of(struct msghdr *mh, struct ip_addr *out)
 	return false;
 }
 
-static void set_local(struct msghdr *mh, union packet_info *control, const struct ip_addr *local)
-{
-	struct cmsghdr *c;
-
-	if (local->family == IP_NONE || ip_is_unspecified(local))
-		return;
-	memset(control, 0, sizeof(*control));
-	mh->msg_control = control->buf;
-	if (local->family == IP_V4) {
-		struct in_pktinfo info = {0};
-
-		memcpy(&info.ipi_spec_dst, local->b, 4);
-		mh->msg_controllen = CMSG_SPACE(sizeof(info));
-		c = CMSG_FIRSTHDR(mh);
-		c->cmsg_level = IPPROTO_IP;
-		c->cmsg_type = IP_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
-	} else {
-		struct in6_pktinfo info = {0};
-
-		memcpy(&info.ipi6_addr, local->b, 16);
-		mh->msg_controllen = CMSG_SPACE(sizeof(info));
-		c = CMSG_FIRSTHDR(mh);
-		c->cmsg_level = IPPROTO_IPV6;
-		c->cmsg_type = IPV6_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
-	}
-}
-
 /* -------------------------------------------------------------- reception */
 
 /* Removes what RFC 3948 2.2 puts in front of IKE on port 4500; false for what is no IKE. */
 static bool strip_marker(struct ike_shell *s, const uint8_t **data, size_t *size)
 {
-	static const uint8_t marker[MARKER_SIZE];
+	static const uint8_t marker[IKE_SHELL_MARKER];
 
 	if (*size == 1 && (*data)[0] == 0xff) {
 		ike_shell_count(s, IKE_SHELL_CNT_RX_KEEPALIVE);
 		return false;
 	}
-	if (*size < MARKER_SIZE) {
+	if (*size < IKE_SHELL_MARKER) {
 		ike_shell_count(s, IKE_SHELL_CNT_RX_SHORT);
 		return false;
 	}
-	if (memcmp(*data, marker, MARKER_SIZE) != 0) {
+	if (memcmp(*data, marker, IKE_SHELL_MARKER) != 0) {
 		ike_shell_count(s, IKE_SHELL_CNT_RX_ESP);
 		return false;
 	}
-	*data += MARKER_SIZE;
-	*size -= MARKER_SIZE;
+	*data += IKE_SHELL_MARKER;
+	*size -= IKE_SHELL_MARKER;
 	return true;
 }
 
@@ -166,21 +96,56 @@ static void datagram(struct ike_shell *s, const struct ike_socket *sock, struct 
 		ike_shell_count(s, IKE_SHELL_CNT_RX_NO_INFO);
 		return;
 	}
-	ev.packet.local.port = port_of(sock->kind);
-	if (is_natt(sock->kind) && !strip_marker(s, &data, &size))
+	ev.packet.local.port = sock->port;
+	if (sock->port == PORT_NATT && !strip_marker(s, &data, &size))
 		return;
 	ev.packet.data = data;
 	ev.packet.size = size;
 	ike_shell_step(s, &ev);
 }
 
-static void on_socket(void *ctx, int fd, uint32_t events)
+/* One batch; true if there may be more. */
+static bool read_batch(struct ike_shell *s, const struct ike_socket *sock)
 {
 	static uint8_t data[IKE_SHELL_BATCH][DATAGRAM_MAX];
-	static union packet_info control[IKE_SHELL_BATCH];
-	union address from[IKE_SHELL_BATCH];
+	static union ike_shell_packet_info control[IKE_SHELL_BATCH];
+	union ike_shell_address from[IKE_SHELL_BATCH];
 	struct iovec iov[IKE_SHELL_BATCH];
 	struct mmsghdr batch[IKE_SHELL_BATCH];
+	int n;
+
+	memset(batch, 0, sizeof(batch));
+	for (size_t i = 0; i < IKE_SHELL_BATCH; i++) {
+		iov[i] = (struct iovec){.iov_base = data[i], .iov_len = DATAGRAM_MAX};
+		batch[i].msg_hdr = (struct msghdr){
+			.msg_name = &from[i],
+			.msg_namelen = sizeof(from[i]),
+			.msg_iov = &iov[i],
+			.msg_iovlen = 1,
+			.msg_control = control[i].buf,
+			.msg_controllen = sizeof(control[i].buf),
+		};
+	}
+	n = recvmmsg(sock->fd, batch, IKE_SHELL_BATCH, MSG_DONTWAIT, NULL);
+	s->now = mono_now();
+	ike_shell_send_hold(s);
+	for (int i = 0; i < n; i++)
+		datagram(s, sock, &batch[i].msg_hdr, data[i], batch[i].msg_len);
+	ike_shell_send_release(s);
+	return n == (int)IKE_SHELL_BATCH;
+}
+
+/* What is under way goes first, however many strangers wait. */
+static void read_before_strangers(struct ike_shell *s)
+{
+	for (size_t i = 0; i < IKE_SHELL_N_SOCKETS; i++) {
+		if (s->sockets[i].fd >= 0 && !s->sockets[i].strangers)
+			(void)read_batch(s, &s->sockets[i]);
+	}
+}
+
+static void on_socket(void *ctx, int fd, uint32_t events)
+{
 	struct ike_shell *s = ctx;
 	const struct ike_socket *sock = NULL;
 
@@ -188,73 +153,28 @@ static void on_socket(void *ctx, int fd, uint32_t events)
 		if (s->sockets[i].fd == fd)
 			sock = &s->sockets[i];
 	}
-	if (!sock)
-		return;
-	s->now = mono_now();
-	for (int round = 0; round < BATCHES_PER_WAKEUP; round++) {
-		int n;
-
-		memset(batch, 0, sizeof(batch));
-		for (size_t i = 0; i < IKE_SHELL_BATCH; i++) {
-			iov[i] = (struct iovec){.iov_base = data[i], .iov_len = DATAGRAM_MAX};
-			batch[i].msg_hdr = (struct msghdr){
-				.msg_name = &from[i],
-				.msg_namelen = sizeof(from[i]),
-				.msg_iov = &iov[i],
-				.msg_iovlen = 1,
-				.msg_control = control[i].buf,
-				.msg_controllen = sizeof(control[i].buf),
-			};
-		}
-		n = recvmmsg(fd, batch, IKE_SHELL_BATCH, MSG_DONTWAIT, NULL);
-		for (int i = 0; i < n; i++)
-			datagram(s, sock, &batch[i].msg_hdr, data[i], batch[i].msg_len);
-		if (n < (int)IKE_SHELL_BATCH)
+	for (int i = 0; sock && i < BATCHES_PER_WAKEUP; i++) {
+		if (sock->strangers)
+			read_before_strangers(s);
+		if (!read_batch(s, sock))
 			return;
 	}
 }
 
-/* ------------------------------------------------------------------ sending */
-
-static const struct ike_socket *socket_for(const struct ike_shell *s, const struct ip_endpoint *l)
+void ike_shell_look_at_losses(struct ike_shell *s)
 {
 	for (size_t i = 0; i < IKE_SHELL_N_SOCKETS; i++) {
-		const struct ike_socket *k = &s->sockets[i];
+		struct ike_socket *k = &s->sockets[i];
+		uint32_t info[MEMINFO_DROPS + 1];
+		socklen_t size = sizeof(info);
 
-		if (k->fd >= 0 && is_v6(k->kind) == (l->addr.family == IP_V6) &&
-		    port_of(k->kind) == l->port)
-			return k;
+		if (k->fd < 0 || getsockopt(k->fd, SOL_SOCKET, SO_MEMINFO, info, &size) != 0 ||
+		    size < sizeof(info))
+			continue;
+		s->counters[k->strangers ? IKE_SHELL_CNT_RX_LOST_FIRST : IKE_SHELL_CNT_RX_LOST] +=
+			info[MEMINFO_DROPS] - k->n_lost;
+		k->n_lost = info[MEMINFO_DROPS];
 	}
-	return NULL;
-}
-
-void ike_shell_send(struct ike_shell *s, const struct ike_action *a)
-{
-	static const uint8_t marker[MARKER_SIZE];
-	static const uint8_t keepalive = 0xff;
-	const struct ike_socket *k = socket_for(s, &a->send.local);
-	struct iovec iov[2];
-	union packet_info control;
-	union address to;
-	struct msghdr mh = {.msg_name = &to, .msg_iov = iov};
-	char remote[IP_ENDPOINT_STRLEN];
-
-	if (a->type == IKE_ACT_KEEPALIVE) {
-		iov[mh.msg_iovlen++] = (struct iovec){(void *)&keepalive, 1};
-	} else {
-		if (a->send.natt)
-			iov[mh.msg_iovlen++] = (struct iovec){(void *)marker, MARKER_SIZE};
-		iov[mh.msg_iovlen++] = (struct iovec){(void *)a->send.data, a->send.size};
-	}
-	mh.msg_namelen = to_sockaddr(&a->send.remote, &to);
-	set_local(&mh, &control, &a->send.local.addr);
-	if (k && sendmsg(k->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return;
-	/* Retransmission makes up for it; a lasting cause should be seen. */
-	ike_shell_count(s, IKE_SHELL_CNT_TX_FAILED);
-	if (log_limit_take(&s->limit, s->now))
-		log_warn("cannot send to %s: %s", ip_endpoint_format(&a->send.remote, remote),
-			 k ? strerror(errno) : "no socket for this address family and port");
 }
 
 /* ---------------------------------------------------------------- hand-over */
@@ -262,6 +182,7 @@ void ike_shell_send(struct ike_shell *s, const struct ike_action *a)
 bool ike_shell_take_socket(struct ike_shell *s, struct ipc_msg *msg)
 {
 	struct ipc_socket head;
+	bool second = false;
 
 	if (msg->h.size != sizeof(head) || msg->n_fds != 1)
 		return false;
@@ -269,11 +190,22 @@ bool ike_shell_take_socket(struct ike_shell *s, struct ipc_msg *msg)
 	if (head.kind < IPC_SOCKET_IKE_V4_500 || head.kind > IPC_SOCKET_IKE_V6_4500)
 		return false;
 	for (size_t i = 0; i < IKE_SHELL_N_SOCKETS; i++) {
-		if (s->sockets[i].fd >= 0)
+		struct ike_socket *k = &s->sockets[i];
+
+		if (k->fd >= 0) {
+			second |= k->kind == (enum ipc_socket_kind)head.kind;
 			continue;
-		s->sockets[i] = (struct ike_socket){
+		}
+		*k = (struct ike_socket){
 			.fd = ipc_msg_take_fd(msg, 0),
 			.kind = (enum ipc_socket_kind)head.kind,
+			.v6 = head.kind == IPC_SOCKET_IKE_V6_500 ||
+			      head.kind == IPC_SOCKET_IKE_V6_4500,
+			.port = head.kind == IPC_SOCKET_IKE_V4_500 ||
+						head.kind == IPC_SOCKET_IKE_V6_500
+					? PORT
+					: PORT_NATT,
+			.strangers = second,
 		};
 		return true;
 	}

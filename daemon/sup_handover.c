@@ -338,8 +338,12 @@ bool sup_handover(struct supervisor *s, struct sup_child *c)
 	if (c->role == IPC_ROLE_IKE && !sup_store_give(s, c))
 		return false;
 	for (size_t i = 0; c->role == IPC_ROLE_IKE && i < SUP_N_SOCKETS; i++) {
-		if (!give_socket(s, c, s->sockets[i].kind, &s->sockets[i].fd))
-			return false;
+		const struct sup_socket *k = &s->sockets[i];
+
+		for (int n = 0; n < SUP_UDP_PAIR; n++) {
+			if (!give_socket(s, c, k->kind, &k->fd[n]))
+				return false;
+		}
 	}
 	if (c->role == IPC_ROLE_IKE && !sup_qcd_send(s, c))
 		return false;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sup_sockets: what must be opened with privileges: users, UDP ports, the control socket. */
+/* sup_sockets: what must be opened with privileges: users, the control socket. UDP: sup_udp.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +14,6 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "daemon/supervisor.h"
-
-#define RECEIVE_BUFFER (2 << 20) /* a burst of IKE_SA_INIT from many peers */
 
 bool sup_user_find(struct supervisor *s)
 {
@@ -69,79 +66,6 @@ bool sup_empty_root_make(void)
 		log_error("%s is not an empty folder of root with mode 0555: remove it, then it is "
 			  "created anew",
 			  SUP_EMPTY_ROOT);
-		return false;
-	}
-	return true;
-}
-
-/* -------------------------------------------------------------------- UDP */
-
-static bool set_int(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
-}
-
-static int udp_open(bool v6, uint16_t port)
-{
-	const int fd =
-		socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	bool ok;
-	int e;
-
-	if (fd < 0)
-		return -1;
-	/* The path's MTU is no business of IKE's: Linux fragments what is too long. */
-	if (v6)
-		ok = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-		     set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
-		     set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT) &&
-		     bind(fd, (struct sockaddr *)&a6, sizeof(a6)) == 0;
-	else
-		ok = set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
-		     set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) &&
-		     bind(fd, (struct sockaddr *)&a4, sizeof(a4)) == 0;
-	if (ok) {
-		if (!set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER))
-			(void)set_int(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
-		return fd;
-	}
-	e = errno;
-	close(fd);
-	errno = e;
-	return -1;
-}
-
-bool sup_sockets_open(struct supervisor *s)
-{
-	static const struct {
-		enum ipc_socket_kind kind;
-		bool v6;
-		uint16_t port;
-	} wanted[SUP_N_SOCKETS] = {
-		{IPC_SOCKET_IKE_V4_500, false, 500},
-		{IPC_SOCKET_IKE_V4_4500, false, 4500},
-		{IPC_SOCKET_IKE_V6_500, true, 500},
-		{IPC_SOCKET_IKE_V6_4500, true, 4500},
-	};
-
-	for (size_t i = 0; i < SUP_N_SOCKETS; i++) {
-		s->sockets[i].kind = wanted[i].kind;
-		s->sockets[i].fd = udp_open(wanted[i].v6, wanted[i].port);
-		if (s->sockets[i].fd >= 0)
-			continue;
-		if (wanted[i].v6 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
-			log_warn("IPv6 is not available: no IKE over IPv6 on UDP port %u",
-				 wanted[i].port);
-			continue;
-		}
-		if (errno == EADDRINUSE)
-			log_error("UDP port %u is in use: stop the other IKE daemon (see `ss -lunp "
-				  "sport = :%u`)",
-				  wanted[i].port, wanted[i].port);
-		else
-			log_error("cannot open UDP port %u: %s", wanted[i].port, strerror(errno));
 		return false;
 	}
 	return true;

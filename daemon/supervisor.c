@@ -13,7 +13,7 @@
  *   - No child outlives the supervisor (PR_SET_PDEATHSIG, end of the channel), none is left a
  *     zombie, and an orderly stop says goodbye to peers before it takes the dataplane down.
  *
- * Files: sup_config (files), sup_sockets (users, ports), sup_qcd (a secret of our own), sup_child (life
+ * Files: sup_config (files), sup_sockets (users), sup_udp (ports), sup_qcd (a secret of our own), sup_child (life
  * cycles), sup_watchdog (those that hang), sup_handover (who gets what), sup_store (what ike keeps),
  * sup_reload, sup_query (control process), sup_notify (service manager).
  */
@@ -144,7 +144,7 @@ static bool prepare(struct supervisor *s)
 		return false;
 	}
 	return sup_user_find(s) && sup_empty_root_make() && sup_control_open(s) &&
-	       sup_sockets_open(s) && sup_qcd_open(s);
+	       sup_udp_open(s) && sup_qcd_open(s);
 }
 
 /* A key file of every tunnel stays open, so that keyd can be started again. */
@@ -171,7 +171,7 @@ static void init(struct supervisor *s, const struct sup_options *options)
 	s->starting = true;
 	s->started_at = mono_now();
 	for (size_t i = 0; i < SUP_N_SOCKETS; i++)
-		s->sockets[i].fd = -1;
+		s->sockets[i].fd[SUP_UDP_UNDER_WAY] = s->sockets[i].fd[SUP_UDP_STRANGERS] = -1;
 	for (int role = 0; role < IPC_ROLE_END; role++) {
 		s->children[role].role = (enum ipc_role)role;
 		s->children[role].channel = -1;
@@ -189,10 +189,7 @@ static void fini(struct supervisor *s)
 	sup_store_close(s);
 	sup_secrets_close(&s->secrets);
 	secret_free(s->qcd);
-	for (size_t i = 0; i < SUP_N_SOCKETS; i++) {
-		if (s->sockets[i].fd >= 0)
-			close(s->sockets[i].fd);
-	}
+	sup_udp_close(s);
 	if (s->config) {
 		sup_control_remove(s);
 		config_free(s->config);

@@ -65,8 +65,11 @@ struct sup_rings {
 #define SUP_N_RINGS   2
 #define SUP_N_SOCKETS 4
 
+/* Of a pair, in the order in which they are handed over; see sup_udp.c. */
+enum sup_udp { SUP_UDP_UNDER_WAY, SUP_UDP_STRANGERS, SUP_UDP_PAIR };
+
 struct sup_socket {
-	int fd;
+	int fd[SUP_UDP_PAIR];
 	enum ipc_socket_kind kind;
 };
 
@@ -164,9 +167,14 @@ bool sup_user_find(struct supervisor *s);
 bool sup_empty_root_make(void);
 /* Creates the folders that lead to `path`, without its last part. */
 bool sup_parents_make(const char *path);
-bool sup_sockets_open(struct supervisor *s);
 bool sup_control_open(struct supervisor *s);
 void sup_control_remove(struct supervisor *s);
+
+/* sup_udp.c: likewise */
+bool sup_udp_open(struct supervisor *s);
+/* One pair; `marker`: IKE is behind it. False with errno; what could be opened stands in `fd`, else -1. */
+bool sup_udp_pair(bool v6, uint16_t port, bool marker, int fd[SUP_UDP_PAIR]);
+void sup_udp_close(struct supervisor *s);
 
 /* sup_handover.c: what a child gets before IPC_START, and what its neighbours get with it. */
 bool sup_handover(struct supervisor *s, struct sup_child *c);

@@ -106,6 +106,7 @@ struct ipc_peer {
 	uint32_t role; /* enum ipc_role of the other end */
 };
 
+/* Those of IKE come in pairs: for exchanges that are under way, then for strangers. */
 enum ipc_socket_kind {
 	IPC_SOCKET_IKE_V4_500 = 1,
 	IPC_SOCKET_IKE_V4_4500,
