@@ -5,7 +5,8 @@ within five seconds, in either role, the memory of the process stays bounded, an
 cookies (RFC 7296 2.6).
 
 Usage: flood.py [SECONDS]
-       flood.py send INTERFACE FRAME-FILE SECONDS RATE      (inside a namespace)"""
+       flood.py send INTERFACE FRAME-FILE SECONDS               (inside a namespace, like the next)
+       flood.py strangers FRAME-FILE ADDRESS N SECONDS"""
 
 import os
 import random
@@ -28,7 +29,8 @@ TUNNEL = "site-b-1"
 UP_WITHIN_S = 5
 MORE_MEMORY_KB = 16 << 10
 FRAMES = 8192
-IKE_SA_INIT = 34
+IKE_SA_INIT, NOTIFY, COOKIE = 34, 41, struct.pack("!H", 16390)
+STRANGERS = 100
 
 
 def spoofed(frame, rng):
@@ -42,10 +44,31 @@ def spoofed(frame, rng):
     return rebuild(bytes(head), bytes(body))
 
 
-RATE = 40_000  # requests a second; without it, as many as the machine can make
+def strangers(path, to, n, patience):
+    """`n` peers without an address that anybody knows, each with a first request of its own that it repeats
+    once. Prints how many were answered, and how many of those by the first."""
+    request = Path(path).read_bytes()[ETHER + 28:]
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("", 500))
+    waiting = {os.urandom(8) for _ in range(n)}
+    left = []
+    for _ in range(2):
+        for spi in waiting:
+            s.sendto(spi + request[8:], (to, 500))
+        end = time.monotonic() + patience
+        while waiting and (rest := end - time.monotonic()) > 0:
+            s.settimeout(rest)
+            try:
+                answer = s.recv(2000)
+            except TimeoutError:
+                break
+            if answer[16] == NOTIFY and answer[34:36] == COOKIE:
+                waiting.discard(answer[:8])
+        left.append(len(waiting))
+    print(n - left[1], n - left[0])
 
 
-def send(ifname, path, seconds, rate):
+def send(ifname, path, seconds):
     frame = Path(path).read_bytes()
     rng = random.Random(4987)
     frames = [spoofed(frame, rng) for _ in range(FRAMES)]
@@ -61,8 +84,6 @@ def send(ifname, path, seconds, rate):
                 n += 1
             except OSError:
                 refused += 1
-        if rate:
-            time.sleep(max(0, started + (n + refused) / rate - time.monotonic()))
         # Every round has SPIs that were never seen.
         frames = frames[512:] + [f[:ETHER + 28] + rng.randbytes(8) + f[ETHER + 36:] for f in frames[:512]]
     print(f"{n} {n / (time.monotonic() - started):.0f} {refused}", flush=True)
@@ -75,6 +96,11 @@ def rss_kb(pid):
     raise OSError("no VmRSS")
 
 
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def first_request(capture):
     for p in capture.packets():
         _, message = wire.ike_message(p.data)
@@ -83,7 +109,7 @@ def first_request(capture):
     raise AssertionError("no IKE_SA_INIT request in the capture")
 
 
-def cases(tap, sites, tb, ss, seconds, rate):
+def cases(tap, sites, tb, ss, seconds):
     a, b = sites.a, sites.b
     pairs = [((a.host, a.host4), (b.host, b.host4)), ((a.host, a.host6), (b.host, b.host6))]
     with tap.case("an honest tunnel, and its first request"):
@@ -96,8 +122,8 @@ def cases(tap, sites, tb, ss, seconds, rate):
         ss.wait_down()
     sites.wan.ip("route add blackhole 198.18.0.0/15")  # where the answers to nobody go
     pid = tb.restarts()["ike"][0]
-    before, counted = rss_kb(pid), tb.counters()
-    sender = sites.wan.spawn([sys.executable, __file__, "send", a.wan_if, frame, seconds, rate], "flood")
+    before, counted, cpu = rss_kb(pid), tb.counters(), cpu_s(pid)
+    sender = sites.wan.spawn([sys.executable, __file__, "send", a.wan_if, frame, seconds], "flood")
     sender.wait_for("ready")
     started = time.monotonic()
     time.sleep(0.5)
@@ -119,6 +145,12 @@ def cases(tap, sites, tb, ss, seconds, rate):
         for what in ("child", "ike", "child"):
             tb.rekey(TUNNEL, what, timeout=15)
         say(f"{flow.lossless()} packets, none lost")
+    with tap.case("in the flood, who has no known address is answered by his second request at the latest") as say:
+        p = sites.wan.run([sys.executable, __file__, "strangers", frame, a.outside[0], STRANGERS, 2])
+        n, at_once = p.stdout.split()
+        say(f"{n} of {STRANGERS}, {at_once} by the first")
+        assert sender.running, "the flood was over before"
+        assert int(n) == STRANGERS
     with tap.case("the memory of the process stays bounded") as say:
         peak = before
         while sender.running:
@@ -132,8 +164,9 @@ def cases(tap, sites, tb, ss, seconds, rate):
         kinds = [e["kind"] for e in tb.events() if e["kind"].startswith("cookies")]
         assert "cookies-on" in kinds, kinds
         now = tb.counters()
-        rose = {k: now[k] - counted.get(k, 0) for k in now if k.startswith("ike.") and now[k] != counted.get(k, 0)}
+        rose = {k: now[k] - counted.get(k, 0) for k in now if now[k] != counted.get(k, 0)}
         say(", ".join(f"{k} +{v}" for k, v in sorted(rose.items())))
+        say(f"{(cpu_s(pid) - cpu) * 1e6 / rose['ike.rx-messages']:.1f} us of CPU a message")
         assert rose.get("ike.cookie-sent", 0) > 100
         assert tb.restarts()["ike"][0] == pid
     with tap.case("afterwards it comes up as before"):
@@ -147,10 +180,12 @@ def cases(tap, sites, tb, ss, seconds, rate):
 
 def main():
     if sys.argv[1:2] == ["send"]:
-        send(sys.argv[2], sys.argv[3], float(sys.argv[4]), float(sys.argv[5]))
+        send(sys.argv[2], sys.argv[3], float(sys.argv[4]))
+        return 0
+    if sys.argv[1:2] == ["strangers"]:
+        strangers(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))
         return 0
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60 if os.environ.get("TWINBORE_FULL") else 8
-    rate = 0 if len(sys.argv) > 1 or os.environ.get("TWINBORE_FULL") else RATE
     need("ip", "ethtool", "tcpdump", "charon-systemd", "swanctl")
     with World("flood") as world:
         tap = Tap(world)
@@ -167,7 +202,7 @@ def main():
         del anybody["tunnels"][0]["remote_address"]
         ss.options["retransmit_tries"] = "6"
         with ss, tb:
-            cases(tap, sites, tb, ss, seconds, rate)
+            cases(tap, sites, tb, ss, seconds)
             if tap.n_failed:
                 tap.say(tb.log[-1500:])
         return tap.done()
