@@ -61,6 +61,7 @@ void ike_saves_flush(struct ike *ike, size_t from);
 uint64_t ike_mix(uint64_t seed, const void *data, size_t size);
 
 /* ---- resume.c: from records */
+bool ike_resume_is_stale(const struct ike *ike);
 void ike_resume_free(struct ike *ike);
 void ike_resume_inventory(struct ike *ike, const struct ike_dp_slot *slots, size_t n, bool last);
 void ike_tunnel_resume(struct ike_tunnel *t);

@@ -364,6 +364,32 @@ static void take_id_zero(struct ike_sa *sa, const struct ike_packet *p, struct i
 		take_request(sa, p, m, err);
 }
 
+/*
+ * Which ids are used up we do not know, so what comes may be an outsider's repetition of what our
+ * predecessor has dealt with: nothing counts but what makes the ids equal (RFC 6311 5.1).
+ */
+static void take_while_behind(struct ike_sa *sa, const struct ike_packet *p, struct ike_msg *m)
+{
+	uint8_t plain[IKE_MESSAGE_MAX];
+	struct rd inner;
+
+	if (!(m->present & IKE_HAS_SK) || m->h.message_id != 0 ||
+	    m->h.exchange != IKE_INFORMATIONAL) {
+		ike_count(sa->ike, IKE_CNT_RX_MESSAGE_ID);
+		return;
+	}
+	if (open_message(sa, p, m, plain, &inner) != IKE_OK)
+		return;
+	if (ike_msg_parse_inner(m->sk_next_payload, inner, m) != IKE_OK)
+		ike_count(sa->ike, IKE_CNT_RX_PAYLOAD);
+	else if (m->h.flags & IKE_FLAG_RESPONSE)
+		ike_sync_response(sa, p, m);
+	else if (!ike_sync_request(sa, p, m))
+		ike_count(sa->ike, IKE_CNT_RX_MESSAGE_ID);
+	ike_touch(sa->tunnel);
+	bytes_wipe(plain, p->size);
+}
+
 /* The message id after the ICV: what an outsider sends must not reach the window (2.3). */
 static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct ike_msg *m)
 {
@@ -375,6 +401,10 @@ static void take_protected(struct ike_sa *sa, const struct ike_packet *p, struct
 
 	if (sa->tunnel && sa->tunnel->resuming) { /* it will be repeated */
 		ike_count(ike, IKE_CNT_RX_STATE);
+		return;
+	}
+	if (sa->resync.wanted) {
+		take_while_behind(sa, p, m);
 		return;
 	}
 	if (sa->keys.ei && m->present & IKE_HAS_SKF) {

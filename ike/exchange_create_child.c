@@ -105,6 +105,7 @@ void ike_create_child_start(struct ike_sa *sa, struct ike_child *old, uint32_t r
 		return;
 	}
 	sa->n_doomed = 0;
+	sa->resync.doubt = false; /* what the record had is gone */
 	ike_build_open_inner(&b, buf, sizeof(buf));
 	if (old) {
 		/* RFC 7296 1.3.3: the SPI that we expect in inbound packets. */

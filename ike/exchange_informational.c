@@ -49,12 +49,14 @@ void ike_info_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 	struct ike_child *c = sa->req.child;
 
 	sa->req.child = NULL;
-	if (sa->req.task == IKE_TASK_DELETE_IKE)
+	if (sa->req.task == IKE_TASK_DELETE_IKE) {
 		ike_sa_close(sa, "ike-delete", sa->delete_reason ? sa->delete_reason : "deleted");
-	else if (sa->req.task == IKE_TASK_DELETE_CHILD && c)
+	} else if (sa->req.task == IKE_TASK_DELETE_CHILD && c) {
 		ike_child_retire(c, "child-delete", "deleted by us");
-	else /* whatever it says: it answers */
+		ike_sync_child_unknown(sa, m);
+	} else { /* whatever it says: it answers */
 		ike_mobike_response(sa, p, m);
+	}
 }
 
 /* ------------------------------------------------------------------ responder */

@@ -486,6 +486,7 @@ void ike_out_reset(struct ike_out *out); /* wipes keys and records */
 	X(ADDRESS_REFUSED, "address-refused")                                                      \
 	X(RX_COOKIE2, "rx-cookie2-bad")                                                            \
 	X(SYNC_ANSWERED, "message-id-sync-answered")                                               \
+	X(SYNC_DONE, "message-id-sync-done")                                                       \
 	X(RX_SYNC, "rx-message-id-sync-refused")                                                   \
 	X(REDIRECTED, "redirected")                                                                \
 	X(RX_REDIRECT, "rx-redirect-refused")                                                      \
@@ -543,6 +544,17 @@ struct mono ike_deadline(const struct ike *ike);
  * core dumps, and is wiped (struct secret), and encrypts it on its way to anywhere else.
  */
 bool ike_resume(struct ike *ike); /* false: out of memory, or tunnels exist */
+
+/*
+ * After ike_resume(), before the first ike_load(): the records may be older than what their SAs have
+ * done since, as those of a machine that failed. Each IKE SA then begins by making its message ids
+ * equal with the peer's (RFC 6311); until the peer has answered, it takes and sends nothing else.
+ * Where the peer cannot do that, the IKE SA ends here, and the tunnel begins anew.
+ *
+ * This is not about sequence numbers of ESP: a dataplane that may be behind its peer must not go on
+ * with the SAs that it had, and is handed over empty. Then all children are made anew.
+ */
+void ike_resume_stale(struct ike *ike);
 
 enum ike_load {
 	IKE_LOAD_OK,

@@ -344,6 +344,7 @@ static enum ike_load take(struct loading *l, uint64_t spi)
 	if (l->x.cfg != ike_cfg_digest(&l->t->cfg) ||
 	    (!l->sa->agreed.mobike && !ip_equal(&l->sa->local.addr, &l->t->cfg.local)))
 		l->t->changed = true;
+	l->sa->resync.wanted |= ike_resume_is_stale(l->ike);
 	l->t->peer_id = l->x.peer_id;
 	link_sa(l, spi);
 	link_children(l);

@@ -391,6 +391,11 @@ void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
 	codec_extensions(c, sa);
 	codec_version(c);
 	codec_time(c, &sa->reauth_at);
+	codec_version(c);
+	codec_bool(c, &sa->resync.wanted);
+	codec_bool(c, &sa->resync.was_busy);
+	codec_bool(c, &sa->resync.half_made);
+	codec_bool(c, &sa->resync.doubt);
 }
 
 void codec_keys(struct ike_codec *c, struct ike_sa_keys *k)

@@ -18,6 +18,7 @@ struct ike_resume {
 	struct ike_resume_sa *sas;
 	struct ike_resume_child *children;
 	size_t n_sas, n_children;
+	bool stale;
 	uint8_t *used;    /* slots, one bit each: of children, of offers */
 	uint8_t *orphans; /* likewise: in the dataplane, and of nobody */
 };
@@ -53,6 +54,17 @@ bool ike_resume(struct ike *ike)
 	ike_count(ike, IKE_CNT_RESOURCES);
 	ike_resume_free(ike);
 	return false;
+}
+
+void ike_resume_stale(struct ike *ike)
+{
+	if (ike->resume)
+		ike->resume->stale = true;
+}
+
+bool ike_resume_is_stale(const struct ike *ike)
+{
+	return ike->resume->stale;
 }
 
 bool ike_resume_slot_used(const struct ike *ike, uint32_t slot)
@@ -211,6 +223,10 @@ static void resume_child(struct ike_child *c)
 
 static void resume_sa(struct ike_sa *sa)
 {
+	if (sa->resync.wanted) {
+		ike_sync_start(sa);
+		return;
+	}
 	/* A request in work whose end would have come from this process. */
 	if (sa->busy)
 		ike_response_error(sa, IKE_N_TEMPORARY_FAILURE, NULL, 0);
@@ -227,11 +243,18 @@ void ike_tunnel_resume(struct ike_tunnel *t)
 
 	t->resuming = false;
 	TAILQ_FOREACH(sa, &t->sas, entry)
-	ike_timer_sa_resumed(sa);
+	{
+		ike_timer_sa_resumed(sa);
+		/* An answer may have gone out already: none before the ids are known. */
+		sa->resync.was_busy |= sa->resync.wanted && sa->busy;
+		sa->busy &= !sa->resync.wanted;
+	}
 	TAILQ_FOREACH(c, &t->children, entry)
 	ike_timer_child_resumed(c);
 	for (c = TAILQ_FIRST(&t->children); c; c = next) {
 		next = TAILQ_NEXT(c, entry);
+		if (c->sa && c->sa->resync.wanted)
+			c->sa->resync.half_made |= c->state < IKE_CH_INSTALLED;
 		resume_child(c);
 	}
 	if (t->current && t->current == current && current->state == IKE_CH_INSTALLED) {

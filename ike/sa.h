@@ -73,6 +73,7 @@ struct ike_sa {
 	struct ike_reassembly *rx_request, *rx_response;
 
 	struct ike_follow *follow; /* what the peer has to finish by IKE_FOLLOWUP_KE */
+	struct ike_resync resync;  /* RFC 6311, as who has taken over */
 
 	/* Children that the peer deleted before we had its response that made them. */
 	uint32_t doomed[4];

@@ -93,6 +93,17 @@ void ike_timer_request_sent(struct ike_sa *sa)
 	arm(sa->ike, &sa->t_retransmit, wait);
 }
 
+/* Like a request, which waits for it. */
+void ike_timer_sync_sent(struct ike_sa *sa)
+{
+	struct ike_resync *s = &sa->resync;
+
+	if (s->n_sent == 1)
+		s->first_sent = sa->ike->now;
+	arm(sa->ike, &sa->t_retransmit,
+	    jittered(sa->ike, doubled(RETRANSMIT_FIRST, s->n_sent - 1, RETRANSMIT_LONGEST), 10));
+}
+
 void ike_timer_request_done(struct ike_sa *sa)
 {
 	ike_timer_stop(sa->ike, &sa->t_retransmit);
@@ -103,6 +114,14 @@ static void retransmit_due(struct ike_sa *sa)
 	const struct mono now = sa->ike->now;
 	struct mono limit;
 
+	if (sa->resync.data) {
+		if (!sa->dpd_reported &&
+		    mono_reached(now, mono_add(sa->resync.first_sent, REQUEST_LIMIT)))
+			ike_tunnel_dead(sa, "no answer after the takeover");
+		else
+			ike_sync_again(sa);
+		return;
+	}
 	if (!sa->req.data)
 		return;
 	limit = mono_add(sa->req.first_sent, REQUEST_LIMIT);
@@ -206,7 +225,7 @@ static void dpd_due(struct ike_sa *sa)
 	sa->probing = true;
 	set(ike, &sa->t_dpd,
 	    mono_reached(ike->now, dead_at) ? mono_add(ike->now, probe_spacing(sa)) : dead_at);
-	if (sa->req.data) {
+	if (sa->req.data || sa->resync.data) {
 		ike_request_again(sa); /* an outstanding request is as good a probe */
 		return;
 	}

@@ -45,6 +45,7 @@ void ike_timers_run(struct ike *ike);
 void ike_timer_init(struct ike_timer *t, enum ike_timer_kind kind, void *owner);
 void ike_timer_stop(struct ike *ike, struct ike_timer *t);
 void ike_timer_request_sent(struct ike_sa *sa);
+void ike_timer_sync_sent(struct ike_sa *sa);
 void ike_timer_request_done(struct ike_sa *sa);
 void ike_timer_half_open(struct ike_sa *sa);
 void ike_timer_established(struct ike_sa *sa);

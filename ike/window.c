@@ -93,6 +93,10 @@ bool ike_request_send(struct ike_sa *sa, enum ike_task task, uint8_t exchange,
 
 void ike_request_again(struct ike_sa *sa)
 {
+	if (sa->resync.data) {
+		ike_sync_again(sa);
+		return;
+	}
 	/* RFC 7296 2.1: bit by bit the same; or in smaller fragments (RFC 7383 2.5.2). */
 	if (sa->req.n_sent >= SENT_AS_IT_IS && sa->req.exchange != IKE_SA_INIT)
 		ike_sealed_cut(sa, &sa->req.data, 0);
@@ -185,6 +189,7 @@ void ike_window_free(struct ike_sa *sa)
 	sa->req = (struct ike_request){0};
 	ike_sealed_free(sa->response);
 	sa->response = NULL;
+	ike_sync_free(sa);
 }
 
 /* --------------------------------------------------------------------- queue */
@@ -232,7 +237,7 @@ void ike_sa_run(struct ike_sa *sa)
 	struct ike_child *c;
 	uint32_t resource;
 
-	if (sa->req.data)
+	if (sa->req.data || sa->resync.wanted)
 		return;
 	if (sa->state == IKE_ST_DELETING) {
 		if (sa->want_delete)

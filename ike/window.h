@@ -75,8 +75,25 @@ void ike_response_error(struct ike_sa *sa, uint16_t notify, const void *data, si
 void ike_sa_run(struct ike_sa *sa); /* the next request, if one may go out */
 void ike_window_free(struct ike_sa *sa);
 
-/* ---- sync.c: message ids after a failover of the peer (RFC 6311) */
-#define IKE_MID_LAST 0x7fffff00u /* rekeyed long before the ids run out (RFC 7296 2.2) */
+/* ---- sync.c: message ids after a failover (RFC 6311) */
+#define IKE_MID_LAST        0x7fffff00u /* rekeyed long before the ids run out (RFC 7296 2.2) */
+#define IKE_SYNC_NONCE_SIZE 4
+/* Our ids may be behind what the peer has seen: until it has told its own, nothing else is said. */
+struct ike_resync {
+	bool wanted;
+	bool was_busy;  /* a request of the peer was in work when the record was made */
+	bool half_made; /* ... and so was a child */
+	bool doubt;     /* afterwards: whether the children are those of the record */
+	uint8_t nonce[IKE_SYNC_NONCE_SIZE];
+	struct ike_sealed *data; /* what asks for it */
+	unsigned n_sent;
+	struct mono first_sent;
+};
+void ike_sync_start(struct ike_sa *sa);
+void ike_sync_again(struct ike_sa *sa);
+void ike_sync_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
+bool ike_sync_child_unknown(struct ike_sa *sa, const struct ike_msg *m);
+void ike_sync_free(struct ike_sa *sa);
 bool ike_sync_request(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);
 
 /* ---- fragment.c: a message as one datagram or several (RFC 7383) */

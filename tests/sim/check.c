@@ -105,6 +105,8 @@ void check_message(struct world *w, int sender, const uint8_t *data, size_t size
 	h = hash(2, who, sizeof(who));
 	if (differs(w, hash(h, data + iv, 8), value))
 		fail_world(w, "node %d used an IV twice", sender);
+	if (w->takeovers && data[18] == 37 && !(data[20] | data[21] | data[22] | data[23]))
+		return;
 	who[16] = data[19] & (INITIATOR | RESPONSE);
 	h = hash(3, who, sizeof(who));
 	memcpy(id, data + 20, 4);

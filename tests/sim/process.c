@@ -192,6 +192,9 @@ bool process_start(struct sim_node *n)
 	n->ike = ike_new(&n->limits, &c, &n->tracer);
 	if (!n->ike || !ike_resume(n->ike))
 		return false;
+	if (n->stale)
+		ike_resume_stale(n->ike);
+	n->stale = false;
 	dp_drain(n);
 	n->resuming = true;
 	for (size_t t = 0; t < n->n_tunnels; t++)

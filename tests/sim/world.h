@@ -91,6 +91,7 @@ struct sim_node {
 	unsigned crash_in; /* the process ends before so many more actions; 0 = it does not */
 	bool crashed;
 	bool resuming;       /* the records are being loaded */
+	bool stale;          /* ... and are older than what their SAs have done */
 	unsigned generation; /* of the process */
 	enum sim_kem kem;    /* when it is powered on */
 	struct tracer tracer;
@@ -213,7 +214,8 @@ struct world {
 	/* May look at an IKE datagram and have it lost. */
 	bool (*filter)(struct world *w, int from, const uint8_t *data, size_t size);
 	void *filter_ctx;
-	bool lies; /* somebody sends in a node's name: what leaves it is not its own */
+	bool takeovers; /* message id 0 is what makes ids equal, with a nonce each time (RFC 6311) */
+	bool lies;      /* somebody sends in a node's name: what leaves it is not its own */
 
 	uint64_t keys[SIM_KEYS];
 	size_t n_keys;
