@@ -60,6 +60,7 @@ struct ike_terms {
 	struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
 	size_t n_local_ts, n_remote_ts;
 	bool grouped; /* RFC 9611: SA_RESOURCE_INFO went both ways */
+	bool useless; /* likewise: neither end has a resource for it */
 	uint32_t resource;
 };
 
@@ -172,6 +173,7 @@ void ike_terms_check(struct ike_tunnel *t, const struct ike_msg *m, bool skip_dh
 bool ike_terms_cover(const struct ike_terms *terms, const struct ike_child *old);
 void ike_terms_offer_sa(struct ike_builder *b, const struct ike_tunnel *t, bool skip_dh,
 			uint32_t spi_in, uint16_t group);
+bool ike_terms_narrow_to_pair(struct ike_tunnel *t);
 void ike_terms_offer_ts(struct ike_builder *b, const struct ike_tunnel *t);
 void ike_terms_answer_sa(struct ike_builder *b, const struct ike_terms *terms, uint32_t spi_in);
 void ike_terms_answer_ts(struct ike_builder *b, const struct ike_terms *terms);
@@ -192,6 +194,8 @@ bool ike_resource_agreed(const struct ike_tunnel *t, const struct ike_msg *m);
 bool ike_resource_accept(struct ike_sa *sa, const struct ike_msg *m, struct ike_terms *terms);
 /* Initiator: what it has become. */
 uint32_t ike_resource_answered(struct ike_sa *sa, const struct ike_msg *m, uint32_t asked);
+/* Likewise: it is spare at both ends, and goes; who asked for it sees to that. */
+bool ike_resource_useless(const struct ike_msg *m, uint32_t asked, uint32_t resource);
 uint32_t ike_resource_wanted(struct ike_sa *sa); /* the next to make a child for, or 0 */
 void ike_resource_failed(struct ike_tunnel *t, uint16_t notify);
 void ike_resource_deleted(struct ike_child *c); /* by the peer, who has his reasons */

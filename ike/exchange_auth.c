@@ -240,6 +240,8 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 	/* RFC 5685 6: who is sent away gets no child. */
 	if (!hs->childless && hs->redirect_to.family == IP_NONE)
 		ike_terms_check(sa->tunnel, m, true, &hs->terms);
+	if (hs->terms.error == IKE_N_SINGLE_PAIR_REQUIRED && !sa->tunnel->single_pair)
+		hs->narrow = true; /* if it is the peer who says so */
 	if (hs->terms.error)
 		ike_terms_explain(sa->tunnel, m, &hs->terms, false, &hs->complaint);
 	ike_sa_set_state(sa, IKE_ST_VERIFY, "ike-auth", "response");
@@ -298,6 +300,7 @@ static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_even
 	struct ike_tunnel *t = sa->tunnel;
 	const struct ip_addr redirect_to = sa->hs->redirect_to;
 	const bool childless = sa->hs->childless;
+	bool narrowed = false;
 	struct ike_child *c = NULL;
 
 	ike_timer_stop(sa->ike, &sa->t_half_open);
@@ -318,6 +321,7 @@ static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_even
 	}
 	believe(sa, ev->auth.valid_s);
 	ike_reauth_limit(sa, sa->hs->auth_lifetime);
+	narrowed = sa->hs->narrow && ike_terms_narrow_to_pair(t);
 	if (sa->hs->terms.present && !sa->hs->terms.error && !sa->want_delete)
 		c = make_child(sa);
 	ike_handshake_free(sa);
@@ -335,7 +339,7 @@ static void initiator_verified(struct ike_sa *sa, bool ok, const struct ike_even
 		ike_child_install(c);
 	} else {
 		if (!childless)
-			ike_timer_child_creation_failed(t, false);
+			ike_timer_child_creation_failed(t, narrowed);
 		ike_tunnel_run(t);
 	}
 }

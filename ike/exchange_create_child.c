@@ -172,6 +172,12 @@ static void refused(struct ike_sa *sa, const struct ike_msg *m, struct ike_child
 			ike_tunnel_run(t);
 		}
 		return;
+	case IKE_N_SINGLE_PAIR_REQUIRED:
+		if (!old && !resource && ike_terms_narrow_to_pair(t)) {
+			failed(sa, old, resource, true);
+			return;
+		}
+		break;
 	default: break;
 	}
 	if (resource && !old) { /* nothing is lost by it */
@@ -203,6 +209,12 @@ void ike_create_child_conclude(struct ike_sa *sa, struct ike_child *old, bool re
 		/* The peer's Delete was faster than its response: it is gone already. */
 		failed(sa, old, c->resource, false);
 		ike_child_gone(c, "child-create", "deleted before it was made");
+		return;
+	}
+	if (terms->useless) {
+		ike_child_set_state(c, IKE_CH_ADDING_IN, "child-create",
+				    "neither end has use for it");
+		ike_child_request_delete(c, "neither end has use for it");
 		return;
 	}
 	if (old && old->state < IKE_CH_DELETING) {
@@ -268,6 +280,7 @@ void ike_create_child_response(struct ike_sa *sa, const struct ike_packet *p,
 		return;
 	}
 	terms.resource = rekey ? o->resource : ike_resource_answered(sa, m, o->resource);
+	terms.useless = !rekey && ike_resource_useless(m, o->resource, terms.resource);
 	if (old)
 		terms.grouped = old->grouped;
 	if (terms.suite.dh != IKE_DH_NONE && m->present & IKE_HAS_KE)

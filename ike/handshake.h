@@ -68,6 +68,7 @@ struct ike_handshake {
 	uint32_t slot, spi_in;  /* of the first child; spi_in 0: the slot is not ours to free */
 	uint32_t answered_spi;
 	struct ike_terms terms;
+	bool narrow;                    /* the first child was refused: SINGLE_PAIR_REQUIRED */
 	bool childless;                 /* we asked for no child (RFC 6023) */
 	struct ip_addr redirect_to;     /* RFC 5685: what the peer says in IKE_AUTH */
 	struct ike_complaint complaint; /* why there are none */

@@ -14,7 +14,9 @@
  *   - They are rekeyed and deleted one by one. Without one of its own a worker sends by the common one.
  *
  * On the wire the common child has an empty identifier, the others four bytes; who answers says in
- * the same way what it takes the child for, so that crossing requests do not end in two opinions.
+ * the same way what it takes the child for, so that crossing requests do not end in two opinions. Of
+ * two requests for the common child that cross, the slower one's is one more; where neither end has a
+ * worker for that, who asked for it deletes it.
  */
 #include "ike/ike_int.h"
 
@@ -150,6 +152,22 @@ uint32_t ike_resource_answered(struct ike_sa *sa, const struct ike_msg *m, uint3
 	if (!asked && ike_resource_agreed(sa->tunnel, m) && names_resource(m) && has_common(sa))
 		return first_free(sa);
 	return asked;
+}
+
+/*
+ * Two requests for the common child have crossed, and ours was the slower. The number is that of who
+ * answers, so another implementation's means nothing to us: what it may use stays.
+ */
+bool ike_resource_useless(const struct ike_msg *m, uint32_t asked, uint32_t resource)
+{
+	const struct ike_notify_payload *n = ike_msg_notify(m, IKE_N_SA_RESOURCE_INFO);
+	uint32_t theirs;
+	struct rd r;
+
+	if (!n || asked || resource != IKE_RESOURCE_SPARE)
+		return false;
+	r = n->data;
+	return rd_u32(&r, &theirs) && rd_empty(&r) && theirs == IKE_RESOURCE_SPARE;
 }
 
 /* --------------------------------------------------------------------- wishes */

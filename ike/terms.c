@@ -112,8 +112,40 @@ void ike_terms_offer_sa(struct ike_builder *b, const struct ike_tunnel *t, bool 
 	ike_build_sa(b, IKE_PROTO_ESP, spi, sizeof(spi), &t->cfg.esp_algs, skip_dh, group);
 }
 
+static const struct ike_ts *first_single(const struct ike_ts *ts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (ip_equal(&ts[i].first, &ts[i].last))
+			return &ts[i];
+	}
+	return NULL;
+}
+
+static bool has_pair(const struct ike_tunnel_cfg *cfg)
+{
+	return first_single(cfg->local_ts, cfg->n_local_ts) &&
+	       first_single(cfg->remote_ts, cfg->n_remote_ts);
+}
+
+/*
+ * RFC 7296 2.9: SINGLE_PAIR_REQUIRED. No packet makes us ask for a child, so the pair has to be one that
+ * the configuration names: hosts, not networks. False: there is none, or it was refused as well.
+ */
+bool ike_terms_narrow_to_pair(struct ike_tunnel *t)
+{
+	if (t->single_pair || !has_pair(&t->cfg))
+		return false;
+	t->single_pair = true;
+	return true;
+}
+
 void ike_terms_offer_ts(struct ike_builder *b, const struct ike_tunnel *t)
 {
+	if (t->single_pair) {
+		ike_build_ts(b, IKE_PL_TSI, first_single(t->cfg.local_ts, t->cfg.n_local_ts), 1);
+		ike_build_ts(b, IKE_PL_TSR, first_single(t->cfg.remote_ts, t->cfg.n_remote_ts), 1);
+		return;
+	}
 	/* Always all that is configured: a rekey never narrows what is in use (2.9.2). */
 	ike_build_ts(b, IKE_PL_TSI, t->cfg.local_ts, t->cfg.n_local_ts);
 	ike_build_ts(b, IKE_PL_TSR, t->cfg.remote_ts, t->cfg.n_remote_ts);
@@ -172,6 +204,22 @@ void ike_terms_explain(struct ike_tunnel *t, const struct ike_msg *m, const stru
 				      responder && m->present & IKE_HAS_SA ? &m->sa : NULL, &algs,
 				      &out->mismatch);
 		sb_printf(&s, "ESP proposal: %s", out->mismatch.differs);
+	} else if (terms->error == IKE_N_SINGLE_PAIR_REQUIRED) {
+		out->what = IKE_HAP_TS_UNACCEPTABLE;
+		out->reason = "the peer takes single pairs of addresses only";
+		ike_mismatch_ts(cfg, NULL, NULL, &out->mismatch);
+		if (t->single_pair)
+			sb_str(&s, "the peer takes one pair of addresses for each child, but not "
+				   "the first of ours either");
+		else if (has_pair(cfg))
+			sb_str(&s, "the peer takes one pair of addresses for each child: the "
+				   "first of ours is tried");
+		else
+			sb_printf(&s,
+				  "the peer takes one pair of addresses for each child, and ours "
+				  "are networks (%s): permit them there, or configure a host at "
+				  "each end",
+				  out->mismatch.ours);
 	} else {
 		out->what = IKE_HAP_CHILD_DOWN;
 		out->reason = "the peer refused the child";

@@ -402,6 +402,7 @@ static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 	t->unable = ike_restrict(t->ike, &t->cfg);
 	t->psk = 0;
 	t->pfs_group = 0;
+	t->single_pair = false;
 	ike_table_put(&t->ike->by_addresses, &t->by_addresses,
 		      addresses_key(&cfg->local, &cfg->remote));
 	if (startup)

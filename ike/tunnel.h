@@ -31,7 +31,8 @@ struct ike_tunnel {
 	struct ike_id peer_id; /* of the peer that has the tunnel, or had it last */
 	uint8_t *cas;          /* SHA-1 of the keys of the peer's trust anchors */
 	size_t n_cas;
-	uint32_t psk;       /* which of the shared keys an initiator signs with */
+	uint32_t psk;     /* which of the shared keys an initiator signs with */
+	bool single_pair; /* the peer takes one pair of addresses only, and we have one to offer */
 	uint16_t pfs_group; /* from INVALID_KE_PAYLOAD or the last answer, 0 = the first suite's */
 	const char *unable; /* why it cannot work here at all, for people; NULL: it can */
 	const char *phase;

@@ -333,12 +333,11 @@ bool settled_as_configured(struct world *w)
 		}
 		/*
 		 * RFC 9611: one of so many lingers or is in a rekey at most times; who was faster
-		 * may have made one that the other had no use for; and of two requests for the
-		 * common one that crossed, both ends take the later one for one more.
+		 * may have made one that the other had no use for.
 		 */
 		if (!a->up[t] || !b->up[t] || at_a.ike != 1 || at_b.ike != 1 ||
 		    at_a.spi_i != at_b.spi_i || at_a.spi_r != at_b.spi_r || !same_children(w, t) ||
-		    at_a.live_child > 2 + of_a + of_b || with_own(a, t) != of_a ||
+		    at_a.live_child > 1 + of_a + of_b || with_own(a, t) != of_a ||
 		    with_own(b, t) != of_b)
 			return false;
 	}

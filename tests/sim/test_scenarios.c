@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scenarios: how two gateways come up, and why they do not. The table at the end names them. */
 #include <string.h>
+#include "tests/sim/liar.h"
 #include "tests/sim/scenario.h"
 
 static void happy_path(struct world *w)
@@ -231,6 +232,86 @@ static void ts_narrowed(struct world *w)
 	must_settle(w, 1);
 }
 
+/* ------------------------------------------------------------------ single pairs */
+
+static bool narrow_minded; /* B refuses whatever is not one pair of addresses */
+static unsigned n_refused;
+
+/* B's answer with SA and TS in place of which stands SINGLE_PAIR_REQUIRED. */
+static void require_pair(struct liar_inner *in, const void *arg)
+{
+	static const uint8_t notify[] = {0, 0, IKE_N_SINGLE_PAIR_REQUIRED >> 8,
+					 IKE_N_SINGLE_PAIR_REQUIRED & 0xff};
+	const struct liar_payload *ts = liar_find(in, IKE_PL_TSI);
+
+	(void)arg;
+	/* Selectors follow a header of 4 octets; addresses stand 8 octets into the first. */
+	if (!narrow_minded || !ts ||
+	    (ts->body[0] == 1 && !memcmp(ts->body + 4 + 8, ts->body + 4 + 12, 4)))
+		return;
+	n_refused++;
+	liar_drop(in, IKE_PL_SA);
+	liar_drop(in, IKE_PL_TSI);
+	liar_drop(in, IKE_PL_TSR);
+	liar_add(in, IKE_PL_NOTIFY, 0, notify, sizeof(notify));
+}
+
+static void add_host(struct ike_ts *ts, size_t *n, struct ip_addr a)
+{
+	ts[*n] = ts[0];
+	ts[*n].first = ts[*n].last = a;
+	(*n)++;
+}
+
+/* Requirements: RFC7296-2.9-single-pair */
+static void single_pair(struct world *w)
+{
+	static struct liar liar;
+
+	for (int hosts = 0; hosts < 2; hosts++) {
+		struct ike_tunnel_cfg *a = &A->cfg[0], *b = &B->cfg[0];
+
+		if (hosts) {
+			add_host(a->local_ts, &a->n_local_ts, ip_v4(10, 9, 0, 1));
+			add_host(a->remote_ts, &a->n_remote_ts, ip_v4(10, 9, 1, 1));
+			add_host(b->local_ts, &b->n_local_ts, ip_v4(10, 9, 1, 1));
+			add_host(b->remote_ts, &b->n_remote_ts, ip_v4(10, 9, 0, 1));
+		}
+		/* B has no children of its own: what it has made, A does not get. */
+		w->esp_period_us = 0;
+		liar = (struct liar){.from = 1,
+				     .exchange = IKE_AUTH,
+				     .response = true,
+				     .times = 1,
+				     .edit = require_pair};
+		narrow_minded = true;
+		n_refused = 0;
+		liar_install(w, &liar);
+		must(w, world_start(w), "no start");
+		world_run(w, span_ms(300));
+		must(w, n_refused == 1 && !A->up[0], "not refused");
+		must(w, A->n_events[IKE_HAP_TS_UNACCEPTABLE] == 1, "nobody said so");
+		must(w,
+		     strstr(A->last_event[IKE_HAP_TS_UNACCEPTABLE],
+			    hosts ? "is tried" : "ours are networks") != NULL,
+		     "no explanation");
+		w->filter = NULL;
+		world_run(w, span_s(8));
+		must(w, ike_tunnel_find(A->ike, 0)->single_pair == hosts, "wrong offer");
+		if (hosts) {
+			const struct ike_child *c = ike_tunnel_find(A->ike, 0)->current;
+
+			must(w, c && c->n_local_ts == 1 && c->n_remote_ts == 1, "not narrowed");
+			must(w,
+			     ip_equal(&c->local_ts[0].last, &a->local_ts[1].last) &&
+				     ip_equal(&c->remote_ts[0].first, &a->remote_ts[1].first),
+			     "another pair");
+		}
+		world_fini(w);
+		world_init(w, 29);
+	}
+}
+
 static void both_initiate(struct world *w)
 {
 	for (unsigned gap = 0; gap < 12000; gap += 400) {
@@ -295,6 +376,7 @@ static const struct scenario scenarios[] = {
 	{"a refused child keeps the IKE SA", child_refused_keeps_ike_sa},
 	{"traffic selectors do not meet", ts_mismatch},
 	{"traffic selectors are narrowed", ts_narrowed},
+	{"single pairs are required", single_pair},
 	{"both initiate at once", both_initiate},
 	{"the dataplane is slow", dataplane_is_slow},
 	{"two tunnels between the same addresses", two_tunnels},
