@@ -190,8 +190,7 @@ static void demand_cookie(struct ike *ike, const struct ike_packet *p, const str
 	else
 		ask.bits = 0;
 	ike_count(ike, IKE_CNT_COOKIE_SENT);
-	if (!ike_cookie_make(ike, p, m, ask.bits, cookie))
-		return;
+	ike_cookie_make(ike, p, m->h.spi_i, m->nonce, ask.bits, cookie);
 	ike_build_open(&b, buf, sizeof(buf), &h);
 	ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_COOKIE, cookie, sizeof(cookie));
 	if (ask.bits) {
@@ -324,8 +323,7 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 		ike_count(ike, IKE_CNT_RX_NONCE);
 		return;
 	}
-	if (!ike_init_digest(ike, p, digest))
-		return;
+	ike_init_digest(ike, p, digest);
 	sa = ike_half_open_find(ike, digest);
 	if (sa) { /* RFC 7296 2.1: a repetition, told by the whole message */
 		if (sa->state == IKE_ST_INIT_DONE) {

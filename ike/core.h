@@ -3,6 +3,7 @@
 #ifndef IKE_CORE_H
 #define IKE_CORE_H
 
+#include "base/mac.h"
 #include "ike/tunnel.h"
 
 struct ike_sa;
@@ -26,8 +27,8 @@ struct ike {
 	uint32_t n_half_open;
 	size_t half_open_bytes; /* of fragments that they sent us */
 	bool cookies, puzzles;
-	uint8_t digest_key[32];
-	uint8_t cookie_secrets[2][32]; /* current, previous */
+	uint8_t digest_key[MAC_KEY_SIZE];
+	uint8_t cookie_secrets[2][MAC_KEY_SIZE]; /* current, previous */
 	uint8_t cookie_version;
 	struct mono cookie_rotated, cookies_since, puzzles_since;
 	struct mono unsolved_full_at; /* bucket of those that solve no puzzle */

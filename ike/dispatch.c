@@ -517,6 +517,8 @@ void ike_dispatch(struct ike *ike, const struct ike_packet *p)
 	/* What strangers make us keep is bounded more tightly than what peers may say. */
 	if (err == IKE_OK && h.exchange == IKE_SA_INIT && p->size > IKE_INIT_MAX)
 		err = IKE_ERR_LENGTH;
+	if (err == IKE_OK && ike_cookie_ask(ike, p, &h))
+		return;
 	if (err == IKE_OK)
 		err = ike_msg_parse(p->data, p->size, &m);
 	if (err != IKE_OK) {

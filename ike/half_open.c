@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * half_open: what protects the responder before a peer has proven anything (RFC 7296 2.6, RFC
- * 8019): limits on half-open IKE SAs, in all and for each source, stateless cookies, and the
+ * 8019): limits on half-open IKE SAs, in all and for each source, when cookies and puzzles are asked for, and the
  * recognition of a repeated first message by its whole content (2.1).
  */
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
-#define COOKIE_SECRET_LIFE span_s(60)
-#define COOKIES_AT_LEAST   span_s(30)
-#define PUZZLE_EASIEST     10 /* bits: 4,000 prfs of the initiator */
-#define PUZZLE_HARDEST     16 /* with all places taken: 260,000 */
-#define UNSOLVED_PERIOD    span_ms(100)
-#define UNSOLVED_BURST     10
+#define COOKIES_AT_LEAST span_s(30)
+#define PUZZLE_EASIEST   10 /* bits: 4,000 prfs of the initiator */
+#define PUZZLE_HARDEST   16 /* with all places taken: 260,000 */
+#define UNSOLVED_PERIOD  span_ms(100)
+#define UNSOLVED_BURST   10
 
 bool ike_half_open_init(struct ike *ike)
 {
@@ -21,20 +20,14 @@ bool ike_half_open_init(struct ike *ike)
 	       ike_random(ike, &ike->cookie_version, sizeof(ike->cookie_version));
 }
 
-static bool prf_256(struct ike *ike, const uint8_t key[32], const struct ike_iov *in, size_t n,
-		    uint8_t out[IKE_DIGEST_SIZE])
+void ike_init_digest(struct ike *ike, const struct ike_packet *p, uint8_t out[IKE_DIGEST_SIZE])
 {
-	return ike->crypto.prf(ike->crypto.ctx, IKE_PRF_HMAC_SHA2_256, key, 32, in, n, out);
-}
+	uint8_t in[sizeof(p->remote.addr.b) + IKE_INIT_MAX];
+	struct wr w = wr_of(in, sizeof(in));
 
-bool ike_init_digest(struct ike *ike, const struct ike_packet *p, uint8_t out[IKE_DIGEST_SIZE])
-{
-	const struct ike_iov in[] = {
-		{p->remote.addr.b, sizeof(p->remote.addr.b)},
-		{p->data, p->size},
-	};
-
-	return prf_256(ike, ike->digest_key, in, 2, out);
+	wr_bytes(&w, p->remote.addr.b, sizeof(p->remote.addr.b));
+	wr_bytes(&w, p->data, p->size);
+	mac_of(ike->digest_key, in, w.n, out);
 }
 
 static uint64_t digest_key(const uint8_t digest[IKE_DIGEST_SIZE])
@@ -197,57 +190,4 @@ uint8_t ike_puzzle_bits(struct ike *ike)
 bool ike_may_go_unsolved(struct ike *ike)
 {
 	return ike_take_token(&ike->unsolved_full_at, ike->now, UNSOLVED_PERIOD, UNSOLVED_BURST);
-}
-
-static void rotate(struct ike *ike)
-{
-	if (mono_since(ike->now, ike->cookie_rotated).ns < COOKIE_SECRET_LIFE.ns)
-		return;
-	memcpy(ike->cookie_secrets[1], ike->cookie_secrets[0], 32);
-	if (ike_random(ike, ike->cookie_secrets[0], 32))
-		ike->cookie_version++;
-	ike->cookie_rotated = ike->now;
-}
-
-/*
- * RFC 7296 2.6: Cookie = VersionIDofSecret | Hash(Ni | IPi | SPIi | secret). RFC 8019 7.1.1.3: what a
- * puzzle needs when its solution comes is in the cookie as well.
- */
-static bool cookie_of(struct ike *ike, unsigned which, const struct ike_packet *p,
-		      const struct ike_msg *m, uint8_t bits, uint8_t out[IKE_OUR_COOKIE_SIZE])
-{
-	const struct ike_iov in[] = {
-		{m->nonce.p, m->nonce.size},
-		{p->remote.addr.b, ip_size(&p->remote.addr)},
-		{&m->h.spi_i, sizeof(m->h.spi_i)},
-		{&bits, sizeof(bits)},
-	};
-
-	out[0] = (uint8_t)(ike->cookie_version - which);
-	out[1] = bits;
-	return prf_256(ike, ike->cookie_secrets[which], in, 4, out + 2);
-}
-
-bool ike_cookie_make(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		     uint8_t bits, uint8_t out[IKE_OUR_COOKIE_SIZE])
-{
-	rotate(ike);
-	return cookie_of(ike, 0, p, m, bits, out);
-}
-
-bool ike_cookie_ok(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		   const struct rd *cookie, uint8_t *bits)
-{
-	uint8_t want[IKE_OUR_COOKIE_SIZE];
-
-	rotate(ike);
-	if (cookie->size != sizeof(want))
-		return false;
-	*bits = cookie->p[1];
-	for (unsigned which = 0; which < 2; which++) {
-		if (cookie_of(ike, which, p, m, *bits, want) &&
-		    bytes_equal_ct(want, cookie->p, sizeof(want)))
-			return true;
-	}
-	return false;
 }

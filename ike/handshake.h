@@ -3,6 +3,7 @@
 #ifndef IKE_HANDSHAKE_H
 #define IKE_HANDSHAKE_H
 
+#include "base/mac.h"
 #include "ike/child.h"
 #include "ike/puzzle.h"
 #include "ike/sig_alg.h"
@@ -15,7 +16,7 @@ struct ike_packet;
 struct ike_complaint;
 
 #define IKE_MAX_RETRIES 3 /* COOKIE and INVALID_KE_PAYLOAD in one handshake */
-#define IKE_DIGEST_SIZE 32
+#define IKE_DIGEST_SIZE MAC_SIZE
 
 /* What a side shows to prove who it is; the spans point into `copy`, or are borrowed if that is NULL. */
 struct ike_proof {
@@ -82,22 +83,28 @@ struct ike_source { /* half-open SAs of one /32 or /64 */
 
 /* ---- half_open.c: cookies and limits */
 bool ike_half_open_init(struct ike *ike);
-bool ike_init_digest(struct ike *ike, const struct ike_packet *p, uint8_t out[IKE_DIGEST_SIZE]);
+void ike_init_digest(struct ike *ike, const struct ike_packet *p, uint8_t out[IKE_DIGEST_SIZE]);
 struct ike_sa *ike_half_open_find(struct ike *ike, const uint8_t digest[IKE_DIGEST_SIZE]);
 bool ike_half_open_enter(struct ike_sa *sa, const uint8_t digest[IKE_DIGEST_SIZE]);
 void ike_half_open_leave(struct ike_sa *sa);
 bool ike_half_open_room(struct ike *ike, const struct ip_addr *remote);
 bool ike_cookies_on(struct ike *ike);
-/* `bits`: of the puzzle that goes with it; 0: none. */
-#define IKE_OUR_COOKIE_SIZE (2 + IKE_DIGEST_SIZE)
-bool ike_cookie_make(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		     uint8_t bits, uint8_t out[IKE_OUR_COOKIE_SIZE]);
-bool ike_cookie_ok(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		   const struct rd *cookie, uint8_t *bits);
 /* How hard a puzzle is to be now; 0: there is to be none. */
 uint8_t ike_puzzle_bits(struct ike *ike);
 /* Whether one that solves no puzzle is served now. */
 bool ike_may_go_unsolved(struct ike *ike);
+
+/* ---- cookie.c; `bits`: of the puzzle that goes with it; 0: none. */
+#define IKE_OUR_COOKIE_SIZE (2 + MAC_SIZE)
+void ike_cookie_make(struct ike *ike, const struct ike_packet *p, uint64_t spi_i, struct rd nonce,
+		     uint8_t bits, uint8_t out[IKE_OUR_COOKIE_SIZE]);
+bool ike_cookie_ok(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		   const struct rd *cookie, uint8_t *bits);
+/*
+ * While cookies, and no more, are asked for: true if this was a first message without one, which has got
+ * its answer. False for all that deserves a closer look.
+ */
+bool ike_cookie_ask(struct ike *ike, const struct ike_packet *p, const struct ike_header *h);
 
 /* ---- exchange_sa_init.c */
 bool ike_init_start(struct ike_tunnel *t);

@@ -8,7 +8,7 @@
  * Files, from the outside in: ike.c (this: entry), dispatch.c (a datagram to its handler), one
  * exchange_*.c for each exchange, window.c (message ids, retransmission), sync.c (ids after a
  * failover), fragment.c and reassembly.c (messages in several datagrams), settle.c (which of two SAs
- * stays), half_open.c (limits and cookies), nat.c, extend.c (what both ends can do) with mobike.c,
+ * stays), half_open.c (limits), cookie.c, nat.c, extend.c (what both ends can do) with mobike.c,
  * crash.c and redirect.c, terms.c (what a child is agreed on), child_dp.c (its way into the
  * dataplane), timer.c (when), save.c, load.c, record.c and resume.c (a process that goes on where
  * another ended), and the objects: tunnel.c, sa.c, child.c, slot.c.
