@@ -64,6 +64,11 @@ class Trial:
     def both_up(self):
         self.tb.wait_up(self.row.name)
         self.ss.wait_up(name=self.row.name)
+        # On a busy machine requests are repeated, and what a repetition began may still be on its way out.
+        for side, ids in (("Twinbore", lambda what: self.tb.ids(self.row.name, what)),
+                          ("strongSwan", lambda what: self.ss.ids(what, self.row.name))):
+            for what in ("child", "ike"):
+                until(f"{side} holds a single {what} SA", lambda: len(ids(what)) == 1)
 
     def reach(self):
         reach(*self.pairs)
