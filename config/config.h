@@ -185,7 +185,7 @@ struct config {
 	enum config_hugepages hugepages;
 	unsigned memory_mb;
 	uint32_t max_sas, max_tunnels;
-	char aead_backend[16]; /* "auto", "ipsec-mb", "openssl" */
+	char aead_backend[16]; /* "auto", or a backend's name */
 
 	/* ike */
 	uint32_t max_half_open, cookie_threshold, puzzle_threshold, max_half_open_source;

@@ -10,7 +10,7 @@
 
 void config_handle_backend(struct config_parse *p, const struct config_node *n, void *field)
 {
-	static const char *const words[] = {"auto", "ipsec-mb", "openssl", NULL};
+	static const char *const words[] = {"auto", "ipsec-mb", "openssl", "vaes", NULL};
 	char *out = field;
 	unsigned w;
 

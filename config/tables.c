@@ -19,7 +19,7 @@
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const hugepages[] = {"auto", "require", "off", NULL};
-static const char *const backends[] = {"auto", "ipsec-mb", "openssl", NULL};
+static const char *const backends[] = {"auto", "ipsec-mb", "openssl", "vaes", NULL};
 static const char *const startups[] = {"start", "add", NULL};
 static const char *const dpd_actions[] = {"clear", "none", "restart", NULL};
 static const char *const dfs[] = {"copy", "clear", "set", NULL};

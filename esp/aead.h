@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aead: protection of ESP packets, one small interface with several backends: libipsec-mb (the fast
- * path), OpenSSL (the reference, on every platform). Combined algorithms (AES-CBC + HMAC) stand
+ * aead: protection of ESP packets, one small interface with several backends: libipsec-mb (every
+ * suite, fast), an AES-GCM of our own for bursts, OpenSSL (the reference, on every platform). Combined algorithms (AES-CBC + HMAC) stand
  * behind the same interface as AEADs: a backend protects one ESP packet as a whole.
  *
  * A packet is laid out as RFC 4303 2 says: SPI, sequence number, IV, payload (with its trailer,
@@ -86,7 +86,7 @@ struct esp_job {
 };
 
 struct esp_backend {
-	const char *name; /* "ipsec-mb", "openssl" */
+	const char *name; /* "ipsec-mb", "vaes", "openssl" */
 
 	bool (*supports)(const struct esp_suite *s);
 
@@ -107,6 +107,7 @@ struct esp_backend {
 	void (*prefetch)(const struct esp_key *key);
 };
 
+extern const struct esp_backend esp_backend_vaes; /* x86-64 only */
 extern const struct esp_backend esp_backend_ipsec_mb;
 extern const struct esp_backend esp_backend_openssl;
 

@@ -75,7 +75,10 @@ static void test_backends(void **state)
 	assert_ptr_equal(esp_backend_by_name("ipsec-mb"), &esp_backend_ipsec_mb);
 	assert_ptr_equal(esp_backend_by_name("openssl"), &esp_backend_openssl);
 	assert_null(esp_backend_by_name("none"));
+#if defined(__x86_64__)
+	assert_ptr_equal(esp_backend_by_name("vaes"), &esp_backend_vaes);
 	assert_ptr_equal(esp_backends[0], &esp_backend_ipsec_mb);
+#endif
 }
 
 struct side {
@@ -162,7 +165,9 @@ static void test_cross(void **state)
 static void burst(const struct esp_backend *b, struct rng *r)
 {
 	static uint8_t mem[ESP_BURST_MAX][SLOT], plain[ESP_BURST_MAX][SLOT];
-	struct side sides[N_SUITE_ROWS];
+	struct esp_key *keys[N_SUITE_ROWS];
+	void *ctx = b->ctx_new();
+	size_t n_sides = 0;
 	struct esp_job jobs[ESP_BURST_MAX];
 	struct esp_suite suites[N_SUITE_ROWS];
 	bool bad[ESP_BURST_MAX];
@@ -170,24 +175,21 @@ static void burst(const struct esp_backend *b, struct rng *r)
 	const size_t n = 1 + rng_below(r, ESP_BURST_MAX);
 
 	for (size_t i = 0; i < n_suite_rows; i++) {
-		suites[i] = suite_of(&suite_rows[i]);
-		side_init(&sides[i], b, &suites[i], i & 1);
+		if (!backend_serves(b, &suite_rows[i]))
+			continue;
+		suites[n_sides] = suite_of(&suite_rows[i]);
 		/* one context for all keys */
-		if (i) {
-			b->key_free(sides[i].key);
-			b->ctx_free(sides[i].ctx);
-			sides[i].ctx = sides[0].ctx;
-			sides[i].key = b->key_new(sides[0].ctx, &suites[i], i & 1, test_encr_key,
-						  test_integ_key);
-		}
+		keys[n_sides] =
+			b->key_new(ctx, &suites[n_sides], i & 1, test_encr_key, test_integ_key);
+		assert_non_null(keys[n_sides++]);
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct esp_suite *s;
 
-		which[i] = (uint8_t)rng_below(r, (uint32_t)n_suite_rows);
+		which[i] = (uint8_t)rng_below(r, (uint32_t)n_sides);
 		s = &suites[which[i]];
 		jobs[i] = (struct esp_job){
-			.key = sides[which[i]].key,
+			.key = keys[which[i]],
 			.esp = mem[i],
 			.payload_size = s->align * (1 + rng_below(r, 400u / s->align)),
 			.seq_hi = 3,
@@ -195,7 +197,7 @@ static void burst(const struct esp_backend *b, struct rng *r)
 		rng_fill(r, mem[i], SLOT);
 		memcpy(plain[i], mem[i], SLOT);
 	}
-	b->seal(sides[0].ctx, jobs, n);
+	b->seal(ctx, jobs, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct esp_suite *s = &suites[which[i]];
 		const uint32_t size = 8u + s->iv_size + jobs[i].payload_size + s->icv_size;
@@ -206,7 +208,7 @@ static void burst(const struct esp_backend *b, struct rng *r)
 		if (bad[i])
 			mem[i][rng_below(r, size)] ^= (uint8_t)(1u << rng_below(r, 8));
 	}
-	b->open(sides[0].ctx, jobs, n);
+	b->open(ctx, jobs, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct esp_suite *s = &suites[which[i]];
 		const uint32_t size = 8u + s->iv_size + jobs[i].payload_size;
@@ -217,9 +219,9 @@ static void burst(const struct esp_backend *b, struct rng *r)
 		assert_memory_equal(mem[i] + size + s->icv_size, plain[i] + size + s->icv_size,
 				    SLOT - size - s->icv_size);
 	}
-	for (size_t i = 0; i < n_suite_rows; i++)
-		b->key_free(sides[i].key);
-	b->ctx_free(sides[0].ctx);
+	for (size_t i = 0; i < n_sides; i++)
+		b->key_free(keys[i]);
+	b->ctx_free(ctx);
 }
 
 static void test_bursts(void **state)
@@ -227,7 +229,7 @@ static void test_bursts(void **state)
 	struct rng r = {.s = 77};
 
 	for (size_t i = 0; esp_backends[i]; i++)
-		for (int k = 0; k < 40; k++)
+		for (int k = 0; backend_works(esp_backends[i]) && k < 40; k++)
 			burst(esp_backends[i], &r);
 }
 
@@ -238,7 +240,9 @@ static void test_bad_sizes(void **state)
 	const struct esp_suite s = suite_of(&suite_rows[3]);
 
 	for (size_t i = 0; esp_backends[i]; i++)
-		for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++)
+		for (size_t k = 0; backend_serves(esp_backends[i], &suite_rows[3]) &&
+				   k < sizeof(sizes) / sizeof(sizes[0]);
+		     k++)
 			for (int open = 0; open < 2; open++) {
 				uint8_t mem[3][256] = {0};
 				struct esp_job jobs[3];
@@ -265,8 +269,11 @@ static void test_unsupported(void **state)
 	struct esp_suite s = {.encr = 99, .encr_key_bits = 256};
 
 	for (size_t i = 0; esp_backends[i]; i++) {
-		void *ctx = esp_backends[i]->ctx_new();
+		void *ctx;
 
+		if (!backend_works(esp_backends[i]))
+			continue;
+		ctx = esp_backends[i]->ctx_new();
 		assert_non_null(ctx);
 		assert_false(esp_backends[i]->supports(&s));
 		assert_null(esp_backends[i]->key_new(ctx, &s, false, test_encr_key, NULL));

@@ -264,7 +264,8 @@ static void test_esn_edge(void **state)
 {
 	for (size_t i = 0; i < n_suite_rows; i++)
 		for (size_t k = 0; esp_backends[k]; k++)
-			edge_run(&suite_rows[i], esp_backends[k]);
+			if (backend_serves(esp_backends[k], &suite_rows[i]))
+				edge_run(&suite_rows[i], esp_backends[k]);
 }
 
 /* Two copies in one burst yield one packet, whatever stands between; late ones none. */

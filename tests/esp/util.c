@@ -66,6 +66,24 @@ struct esp_suite suite_of(const struct suite_row *row)
 	return s;
 }
 
+bool backend_works(const struct esp_backend *b)
+{
+	void *ctx = b->ctx_new();
+
+	if (ctx)
+		b->ctx_free(ctx);
+	else
+		assert_string_equal(b->name, "vaes");
+	return ctx;
+}
+
+bool backend_serves(const struct esp_backend *b, const struct suite_row *row)
+{
+	const struct esp_suite s = suite_of(row);
+
+	return b->supports(&s) && backend_works(b);
+}
+
 static void test_random(void *arg, uint8_t *out, size_t size)
 {
 	rng_fill(arg, out, size);

@@ -28,6 +28,10 @@ extern const struct suite_row suite_rows[]; /* every suite there is */
 extern const size_t n_suite_rows;
 struct esp_suite suite_of(const struct suite_row *row);
 
+/* Whether a backend works on this CPU; and for this suite. "vaes" needs more than every CPU has. */
+bool backend_works(const struct esp_backend *b);
+bool backend_serves(const struct esp_backend *b, const struct suite_row *row);
+
 /* A thread's tools with a deterministic source of IVs. */
 void thread_init(struct esp_thread *t, const struct esp_backend *b);
 void thread_fini(struct esp_thread *t);

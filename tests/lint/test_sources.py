@@ -24,7 +24,7 @@ CONTRACTS = {"config": {"twinbore/dp_msg.h", "twinbore/dp_stats.h"}}
 # System headers that a core may include, and those of its own libraries.
 PURE_HEADERS = {"assert.h", "errno.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h",
                 "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h",
-                "strings.h", "immintrin.h", "emmintrin.h", "endian.h", "sys/queue.h"}
+                "strings.h", "immintrin.h", "emmintrin.h", "cpuid.h", "endian.h", "sys/queue.h"}
 LIBRARY_HEADERS = [
     # path of the file, header
     (r"^ike/crypto_openssl\w*\.[ch]$", r"^(openssl/.*|pthread\.h|sodium\.h)$"),

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aead_vaes: AES-GCM over bursts of packets, for CPUs whose vectors do AES.
+ *
+ * A library that protects one packet after the other waits most of a short packet's time: ten to
+ * fourteen rounds, each on the result of the one before, then as many multiplications. Here eight
+ * vectors of four blocks are always under way, whatever packets they belong to.
+ *
+ * A packet is cut into chunks of four blocks from its ESP header on: the header and the IV stand where
+ * GHASH has the additional data, and counter mode the block that encrypts the ICV. Whole groups of
+ * eight chunks are its body; the rest, the last chunk always with it, goes in pieces of two. Four
+ * pieces make a group, of one packet or of four, of one key or of four.
+ *
+ * Nothing here depends on a secret but the values themselves: no branch, no address (the counters'
+ * table is indexed by position).
+ */
+#include "base/key_mem.h"
+#include "base/secret.h"
+#include "esp/aead_vaes.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* What the operating system saves: SSE, AVX, and the three parts of AVX-512 (Intel SDM 1, 13.3). */
+#define XCR0_AVX512 0xe6u
+
+static uint64_t xcr0(void)
+{
+	uint32_t lo, hi;
+
+	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return (uint64_t)hi << 32 | lo;
+}
+
+static bool cpu_serves(void)
+{
+	const unsigned ebx_want =
+		bit_BMI | bit_BMI2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;
+	const unsigned ecx_want = bit_VAES | bit_VPCLMULQDQ;
+	unsigned a, b, c, d;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AES) ||
+	    !(c & bit_PCLMUL))
+		return false;
+	if ((xcr0() & XCR0_AVX512) != XCR0_AVX512 || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+		return false;
+	return (b & ebx_want) == ebx_want && (c & ecx_want) == ecx_want;
+}
+
+static bool vaes_supports(const struct esp_suite *s)
+{
+	struct esp_suite known;
+
+	return esp_suite_init(&known, s->encr, s->encr_key_bits, s->integ) &&
+	       known.kind == ESP_KIND_GCM;
+}
+
+static void vaes_ctx_free(void *ctx)
+{
+	key_mem_free(ctx); /* keystream and pieces of packets are in it */
+}
+
+static void swap_init(struct vaes_ctx *c)
+{
+	for (unsigned i = 0; i < VAES_CHUNK; i++)
+		c->swap[i] = c->swap_first[i] = c->swap_esn[i] = (uint8_t)(15 - i % 16);
+	/* The first block is the additional data: the header's eight bytes, then zero; with ESN
+	 * (RFC 4106 5) a gap for the high half between SPI and number. 0x80 gives zero. */
+	memset(c->swap_first, 0x80, 8);
+	memset(c->swap_esn, 0x80, 12);
+	for (unsigned i = 0; i < 4; i++)
+		c->swap_esn[7 - i] = (uint8_t)(4 + i);
+}
+
+static void *vaes_ctx_new(void)
+{
+	struct vaes_ctx *c = cpu_serves() ? key_mem_alloc(sizeof(*c)) : NULL;
+
+	if (!c)
+		return NULL;
+	swap_init(c);
+	for (uint32_t i = 0; i < VAES_CTRS; i++)
+		esp_put32(c->ctrs[i] + 12, i + 1);
+	c->filling = &c->groups[0];
+	c->body = &c->groups[1];
+	c->waiting = &c->groups[2];
+	return c;
+}
+
+static struct esp_key *vaes_key_new(void *ctx, const struct esp_suite *s, bool esn,
+				    const uint8_t *encr_key, const uint8_t *integ_key)
+{
+	struct esp_key *k;
+
+	if (!vaes_supports(s))
+		return NULL;
+	k = key_mem_alloc(sizeof(*k));
+	if (!k)
+		return NULL;
+	memcpy(k->salt, encr_key + s->encr_key_bits / 8, sizeof(k->salt));
+	k->icv_mask = (1u << s->icv_size) - 1;
+	k->esn = esn;
+	k->aad_bits = esn ? 96 : 64;
+	vaes_512_key_init(k, encr_key, s->encr_key_bits);
+	return k;
+}
+
+static void vaes_key_free(struct esp_key *k)
+{
+	key_mem_free(k);
+}
+
+/* Keys of one length go together: usually there is but one. */
+static inline void vaes_run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)
+{
+	unsigned lengths = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		jobs[i].ok = false;
+		lengths |= 1u << jobs[i].key->n_rounds;
+	}
+	for (unsigned n_rounds = 10; n_rounds <= 14; n_rounds += 2) {
+		if (!(lengths & 1u << n_rounds))
+			continue;
+		if (seal)
+			vaes_512_seal(c, jobs, n, n_rounds);
+		else
+			vaes_512_open(c, jobs, n, n_rounds);
+	}
+}
+
+static void vaes_seal(void *ctx, struct esp_job *jobs, size_t n)
+{
+	vaes_run(ctx, jobs, n, true);
+}
+
+static void vaes_open(void *ctx, struct esp_job *jobs, size_t n)
+{
+	vaes_run(ctx, jobs, n, false);
+}
+
+/* The round keys, and the powers that a short packet needs. */
+static void vaes_prefetch(const struct esp_key *k)
+{
+	const uint8_t *end = k->h[VAES_POWERS];
+
+	for (size_t i = 0; i < offsetof(struct esp_key, h); i += VAES_CHUNK)
+		__builtin_prefetch((const uint8_t *)k + i);
+	__builtin_prefetch(end - 2 * VAES_CHUNK);
+	__builtin_prefetch(end - VAES_CHUNK);
+	__builtin_prefetch(end - 2 * VAES_CHUNK + sizeof(k->h));
+	__builtin_prefetch(end - VAES_CHUNK + sizeof(k->h));
+}
+
+const struct esp_backend esp_backend_vaes = {
+	.name = "vaes",
+	.supports = vaes_supports,
+	.ctx_new = vaes_ctx_new,
+	.ctx_free = vaes_ctx_free,
+	.key_new = vaes_key_new,
+	.key_free = vaes_key_free,
+	.seal = vaes_seal,
+	.open = vaes_open,
+	.prefetch = vaes_prefetch,
+};
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The burst AES-GCM against OpenSSL and ipsec-mb: every length, every alignment, bursts of many keys
+ * and sizes with bad packets among them, all in memory that ends at a page that cannot be touched.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "util.h"
+
+#define HEAD       16u /* ESP header and IV */
+#define ARENA      (20u << 12)
+#define N_KEYS     12u
+#define SIZE_LIMIT 65536u
+
+static const struct esp_backend *const ours = &esp_backend_vaes;
+static const struct esp_backend *const others[] = {&esp_backend_openssl, &esp_backend_ipsec_mb};
+#define N_OTHERS 2u
+
+static const struct suite_row rows[] = {
+	{ESP_ENCR_AES_GCM_16, 128, 0}, {ESP_ENCR_AES_GCM_16, 192, 0}, {ESP_ENCR_AES_GCM_16, 256, 0},
+	{ESP_ENCR_AES_GCM_12, 256, 0}, {ESP_ENCR_AES_GCM_8, 128, 0},  {ESP_ENCR_AES_GCM_12, 192, 0},
+};
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+struct keys {
+	struct esp_suite suite;
+	struct esp_key *ours, *others[N_OTHERS];
+};
+
+static void *ctx, *other_ctx[N_OTHERS];
+static uint8_t *arena; /* between two guard pages */
+
+static int setup(void **state)
+{
+	uint8_t *m;
+
+	ctx = ours->ctx_new();
+	for (size_t i = 0; i < N_OTHERS; i++) {
+		other_ctx[i] = others[i]->ctx_new();
+		assert_non_null(other_ctx[i]);
+	}
+	m = mmap(NULL, ARENA + 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(m != MAP_FAILED);
+	assert_int_equal(mprotect(m, 4096, PROT_NONE), 0);
+	assert_int_equal(mprotect(m + 4096 + ARENA, 4096, PROT_NONE), 0);
+	arena = m + 4096;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	ours->ctx_free(ctx);
+	for (size_t i = 0; i < N_OTHERS; i++)
+		others[i]->ctx_free(other_ctx[i]);
+	munmap(arena - 4096, ARENA + 8192);
+	return 0;
+}
+
+static void keys_init(struct keys *k, const struct suite_row *row, bool esn, struct rng *r)
+{
+	uint8_t key[ESP_ENCR_KEY_MAX];
+
+	k->suite = suite_of(row);
+	rng_fill(r, key, sizeof(key));
+	k->ours = ours->key_new(ctx, &k->suite, esn, key, NULL);
+	assert_non_null(k->ours);
+	for (size_t i = 0; i < N_OTHERS; i++) {
+		k->others[i] = others[i]->key_new(other_ctx[i], &k->suite, esn, key, NULL);
+		assert_non_null(k->others[i]);
+	}
+}
+
+static void keys_fini(struct keys *k)
+{
+	ours->key_free(k->ours);
+	for (size_t i = 0; i < N_OTHERS; i++)
+		others[i]->key_free(k->others[i]);
+}
+
+/* Sealed alone as the others seal it; opened; and refused with one bit changed. */
+static void check_at(const struct keys *k, uint8_t *at, uint32_t payload, struct rng *r)
+{
+	static uint8_t plain[HEAD + SIZE_LIMIT], want[HEAD + SIZE_LIMIT + 16];
+	const uint32_t text = HEAD + payload, size = text + k->suite.icv_size;
+	struct esp_job j = {.payload_size = payload, .seq_hi = (uint32_t)rng_next(r)};
+
+	rng_fill(r, plain, text);
+	for (size_t i = 0; i < N_OTHERS; i++) {
+		uint8_t got[16];
+
+		memcpy(got, want + text, k->suite.icv_size);
+		memcpy(want, plain, text);
+		j.key = k->others[i];
+		j.esp = want;
+		others[i]->seal(other_ctx[i], &j, 1);
+		assert_true(j.ok);
+		if (i)
+			assert_memory_equal(got, want + text, k->suite.icv_size);
+	}
+	memcpy(at, plain, text);
+	memset(at + text, 0, k->suite.icv_size);
+	j.key = k->ours;
+	j.esp = at;
+	j.ok = false;
+	ours->seal(ctx, &j, 1);
+	assert_true(j.ok);
+	assert_memory_equal(at, want, size);
+	j.ok = false;
+	ours->open(ctx, &j, 1);
+	assert_true(j.ok);
+	assert_memory_equal(at, plain, text);
+	assert_memory_equal(at + text, want + text, k->suite.icv_size);
+	memcpy(at, want, text);
+	at[rng_below(r, size)] ^= (uint8_t)(1u << rng_below(r, 8));
+	ours->open(ctx, &j, 1);
+	assert_false(j.ok);
+}
+
+/* Every length up to 2048 and some beyond: at the end of memory, then at its start. */
+static void test_lengths(void **state)
+{
+	struct rng r = {.s = 11};
+
+	for (size_t i = 0; i < N_ROWS; i++) {
+		struct keys k;
+
+		keys_init(&k, &rows[i], i & 1, &r);
+		for (uint32_t n = 1; n <= 9000; n += n < 2048 ? 1 : 1 + rng_below(&r, 300)) {
+			const uint32_t size = HEAD + n + k.suite.icv_size;
+
+			/* more than half of the time is the others' */
+			if (n > 512 && (n + i) % 3 != 0)
+				continue;
+			check_at(&k, arena + ARENA - size, n, &r);
+			check_at(&k, arena, n, &r);
+		}
+		keys_fini(&k);
+	}
+}
+
+static void test_alignments(void **state)
+{
+	struct rng r = {.s = 12};
+	struct keys k;
+
+	keys_init(&k, &rows[2], false, &r);
+	for (uint32_t a = 0; a < 64; a++)
+		for (uint32_t n = 4; n <= 1600; n += 4 + rng_below(&r, 60))
+			check_at(&k, arena + 4096 + a, n, &r);
+	keys_fini(&k);
+}
+
+/* The largest, and what is refused without being touched. */
+static void test_limits(void **state)
+{
+	static const uint32_t sizes[] = {0, SIZE_LIMIT + 1, SIZE_LIMIT + 4, UINT32_MAX - 3,
+					 1u << 31};
+	struct rng r = {.s = 13};
+	struct keys k;
+
+	keys_init(&k, &rows[2], true, &r);
+	check_at(&k, arena, SIZE_LIMIT, &r);
+	check_at(&k, arena, SIZE_LIMIT - 1, &r);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct esp_job j[3];
+
+		for (int open = 0; open < 2; open++) {
+			for (size_t n = 0; n < 3; n++)
+				j[n] = (struct esp_job){
+					.key = k.ours, .esp = arena + 512 * n, .payload_size = 100};
+			if (open)
+				ours->seal(ctx, j, 3);
+			j[1].esp = arena + ARENA;
+			j[1].payload_size = sizes[i];
+			j[1].ok = true;
+			if (open)
+				ours->open(ctx, j, 3);
+			else
+				ours->seal(ctx, j, 3);
+			assert_true(j[0].ok && j[2].ok);
+			assert_false(j[1].ok);
+		}
+	}
+	ours->seal(ctx, NULL, 0);
+	ours->open(ctx, NULL, 0);
+	keys_fini(&k);
+}
+
+static uint32_t random_payload(struct rng *r)
+{
+	switch (rng_below(r, 8)) {
+	case 0: return 4 * (1 + rng_below(r, 2300));
+	case 1: return 1400 + 4 * rng_below(r, 30);
+	case 2: return 512 - 16 - 20 + 4 * rng_below(r, 12);
+	case 3: return 1 + rng_below(r, 200);
+	default: return 4 * (1 + rng_below(r, 40));
+	}
+}
+
+/* Mixed keys and sizes, packed one behind the other; some spoilt. Each fares as it would alone. */
+static void burst(const struct keys *keys, size_t n_keys, struct rng *r)
+{
+	static uint8_t plain[ARENA];
+	struct esp_job j[ESP_BURST_MAX];
+	const struct keys *of[ESP_BURST_MAX];
+	bool bad[ESP_BURST_MAX];
+	size_t n = 1 + rng_below(r, ESP_BURST_MAX), used = 0;
+
+	rng_fill(r, plain, ARENA);
+	memcpy(arena, plain, ARENA);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t size;
+
+		of[i] = &keys[rng_below(r, (uint32_t)n_keys)];
+		j[i] = (struct esp_job){
+			.key = of[i]->ours,
+			.payload_size = random_payload(r),
+			.seq_hi = (uint32_t)rng_next(r),
+		};
+		used += rng_below(r, 3) ? rng_below(r, 70) : 0;
+		size = HEAD + j[i].payload_size + of[i]->suite.icv_size;
+		j[i].esp = arena + used;
+		used += size;
+		if (used > ARENA)
+			n = i;
+	}
+	ours->seal(ctx, j, n);
+	for (size_t i = 0; i < n; i++) {
+		const size_t at = (size_t)(j[i].esp - arena);
+		const struct esp_key *key = j[i].key;
+		const size_t which = rng_below(r, 8) == 0;
+		uint8_t *esp = j[i].esp;
+
+		assert_true(j[i].ok);
+		bad[i] = rng_below(r, 4) == 0;
+		/* the same by another backend, in the copy */
+		j[i].key = of[i]->others[which];
+		j[i].esp = plain + at;
+		others[which]->seal(other_ctx[which], &j[i], 1);
+		j[i].key = key;
+		j[i].esp = esp;
+	}
+	assert_memory_equal(arena, plain, ARENA);
+	for (size_t i = 0; i < n; i++) {
+		const uint32_t size = HEAD + j[i].payload_size + of[i]->suite.icv_size;
+
+		if (bad[i])
+			j[i].esp[rng_below(r, size)] ^= (uint8_t)(1u << rng_below(r, 8));
+	}
+	ours->open(ctx, j, n);
+	for (size_t i = 0; i < n; i++) {
+		const size_t at = (size_t)(j[i].esp - arena);
+		struct esp_job o = j[i];
+
+		assert_int_equal(j[i].ok, !bad[i]);
+		o.key = of[i]->others[0];
+		o.esp = plain + at;
+		others[0]->open(other_ctx[0], &o, 1);
+		assert_true(o.ok);
+		if (bad[i])
+			memcpy(j[i].esp, o.esp, HEAD + o.payload_size + of[i]->suite.icv_size);
+	}
+	/* nothing was written between the packets either */
+	assert_memory_equal(arena, plain, ARENA);
+}
+
+static void test_bursts(void **state)
+{
+	struct rng r = {.s = 14};
+	struct keys keys[N_KEYS];
+
+	for (size_t i = 0; i < N_KEYS; i++)
+		keys_init(&keys[i], &rows[i % N_ROWS], i / N_ROWS, &r);
+	for (int round = 0; round < 300; round++) {
+		const size_t n_keys = 1 + rng_below(&r, N_KEYS);
+
+		burst(keys, n_keys, &r);
+		/* runs of one suite: nothing to sort out */
+		burst(&keys[rng_below(&r, N_KEYS)], 1, &r);
+	}
+	for (size_t i = 0; i < N_KEYS; i++)
+		keys_fini(&keys[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_alignments),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_bursts),
+	};
+
+	if (!backend_works(ours))
+		return 77; /* skipped: this CPU lacks the instructions */
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
