@@ -101,7 +101,7 @@ static struct config_places *places_of(const struct control *c)
 	return c->text ? config_places_new(c->text, c->text_size) : NULL;
 }
 
-/* The line that would bring the two ends together, or null. */
+/* The line that would bring the two ends together, or that names the file that would; or null. */
 static json_t *fix(const struct config_places *places, const char *tunnel, const json_t *mismatch)
 {
 	const char *key = json_string_value(json_object_get(mismatch, "key"));
@@ -110,8 +110,18 @@ static json_t *fix(const struct config_places *places, const char *tunnel, const
 	struct sb l = sb_of(line, sizeof(line)), t = sb_of(text, sizeof(text));
 	struct config_place place;
 
-	if (!key || !*add || !config_places_find(places, tunnel, key, &place))
+	if (!key || !config_places_find(places, tunnel, key, &place))
 		return json_null();
+	if (!*add) {
+		if (place.kind == CONFIG_PLACE_NOWHERE)
+			return json_null();
+		/* The line is good, what it points to is not. */
+		sb_printf(&l, "%s: %s", last_key(key), place.value);
+		sb_printf(&t, "line %u: %s: write the same key into the file at both ends",
+			  place.line, line);
+		return json_pack("{s:i, s:s, s:s, s:s}", "line", (int)place.line, "key", key,
+				 "instead", line, "text", text);
+	}
 	last = last_key(key);
 	if (place.kind == CONFIG_PLACE_NOWHERE && last != key)
 		sb_printf(&l, "%.*s: {", (int)(last - key - 1), key);

@@ -46,7 +46,7 @@ static bool list_tunnel(void *ctx, const struct ike_show_tunnel *t)
 	json_object_set_new(o, "up", json_boolean(t->up));
 	json_object_set_new(o, "phase", json_string(t->phase));
 	json_object_set_new(o, "reason", json_string(t->reason));
-	json_object_set_new(o, "since_s", json_real(age(l->s, t->since)));
+	json_object_set_new(o, "since_s", json_real(age(l->s, t->up_changed)));
 	json_object_set_new(o, "local", json_string(ip_endpoint_format(&t->local, local)));
 	json_object_set_new(o, "remote",
 			    t->remote.addr.family == IP_NONE

@@ -203,7 +203,7 @@ static void refused(struct ike_sa *sa)
 			      : "it does not believe our certificate or key");
 	}
 	auth_failed_event(sa, text);
-	ike_mismatch_auth(&t->cfg, IKE_ID_NONE, rd_of(NULL, 0), text, &mismatch);
+	ike_mismatch_auth(&t->cfg, IKE_ID_NONE, rd_of(NULL, 0), true, text, &mismatch);
 	ike_mismatch_note(t, &mismatch);
 }
 
@@ -279,7 +279,8 @@ static void note_mismatch(const struct ike_sa *sa, const char *text)
 
 	if (sa->tunnel->up)
 		return;
-	ike_mismatch_auth(&sa->tunnel->cfg, sa->hs->theirs.id_type, their_id(sa), text, &mismatch);
+	ike_mismatch_auth(&sa->tunnel->cfg, sa->hs->theirs.id_type, their_id(sa), sa->hs->id_ok,
+			  text, &mismatch);
 	ike_mismatch_note(sa->tunnel, &mismatch);
 }
 

@@ -615,6 +615,8 @@ struct ike_show_tunnel {
 	char reason[IKE_TEXT_SIZE]; /* why it is down, for people; "" if up */
 	struct ip_endpoint local, remote;
 	struct mono since; /* of `phase` */
+	struct mono
+		up_changed; /* when it came up, or went down; attempts to come up do not count */
 	enum ike_layer layer;
 	struct mono heard; /* when the peer's last message for this tunnel came; 0 = never */
 };

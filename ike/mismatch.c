@@ -122,7 +122,7 @@ void ike_mismatch_proposal(uint8_t protocol, const struct ike_sa_payload *offer,
 /* ----------------------------------------------------------------- identities */
 
 void ike_mismatch_auth(const struct ike_tunnel_cfg *cfg, uint8_t id_type, struct rd id,
-		       const char *text, struct ike_mismatch *out)
+		       bool is_proof, const char *text, struct ike_mismatch *out)
 {
 	struct sb ours = sb_of(out->ours, sizeof(out->ours));
 	struct sb theirs = sb_of(out->theirs, sizeof(out->theirs));
@@ -133,12 +133,20 @@ void ike_mismatch_auth(const struct ike_tunnel_cfg *cfg, uint8_t id_type, struct
 	out->what = "authentication";
 	out->by_peer = id_type == IKE_ID_NONE;
 	sb_str(&differs, text);
+	if (out->by_peer) {
+		ike_id_put(&ours, cfg->local_id.type,
+			   rd_of(cfg->local_id.data, cfg->local_id.size));
+		sb_str(&ours, ", asking for ");
+	}
 	ike_id_put(&ours, cfg->remote_id.type, rd_of(cfg->remote_id.data, cfg->remote_id.size));
 	if (out->by_peer)
 		return;
 	ike_id_put(&theirs, id_type, id);
-	if (ike_id_matches(id_type, id, &cfg->remote_id, cfg->remote_id_wildcard))
+	if (ike_id_matches(id_type, id, &cfg->remote_id, cfg->remote_id_wildcard)) {
+		if (is_proof && cfg->remote_auth == IKE_AUTH_BY_PSK)
+			out->key = cfg->n_psks > 1 ? "psk_files" : "psk_file";
 		return;
+	}
 	out->what = "identity";
 	/* A configuration writes identities without their type. */
 	colon = strchr(out->theirs, ':');

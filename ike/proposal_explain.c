@@ -125,13 +125,28 @@ static bool agrees(const struct ike_proposal *p, uint8_t protocol, const struct 
 	return l->n == 0 && type >= IKE_TRANSFORM_DH && ike_proposal_has_or_lacks(p, type, 0);
 }
 
+/* Another kind of cipher takes integrity with it or leaves it out: that is no difference of its own. */
+static bool integ_follows(const struct ike_proposal *p, uint8_t protocol,
+			  const struct ike_algs *ours, bool aead)
+{
+	return !agrees(p, protocol, ours, IKE_TRANSFORM_ENCR, aead) &&
+	       agrees(p, protocol, ours, IKE_TRANSFORM_INTEG, !aead);
+}
+
+static bool differs(const struct ike_proposal *p, uint8_t protocol, const struct ike_algs *ours,
+		    uint8_t type, bool aead)
+{
+	return !agrees(p, protocol, ours, type, aead) &&
+	       !(type == IKE_TRANSFORM_INTEG && integ_follows(p, protocol, ours, aead));
+}
+
 static unsigned n_differences(const struct ike_proposal *p, uint8_t protocol,
 			      const struct ike_algs *ours, bool aead)
 {
 	unsigned n = 0;
 
 	for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++)
-		n += !agrees(p, protocol, ours, type, aead);
+		n += differs(p, protocol, ours, type, aead);
 	return n;
 }
 
@@ -229,7 +244,7 @@ void ike_proposal_compare(const struct ike_sa_payload *offer, uint8_t protocol,
 	}
 	sb_str(&text, "differs in ");
 	for (uint8_t type = 1; type < IKE_N_ALG_LISTS; type++) {
-		if (agrees(closest, protocol, ours, type, aead))
+		if (!differs(closest, protocol, ours, type, aead))
 			continue;
 		sb_str(&text, separator);
 		separator = "; ";

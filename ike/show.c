@@ -56,6 +56,7 @@ void ike_show_tunnels(const struct ike *ike, bool (*fn)(void *ctx, const struct 
 			.local = {t->cfg.local, IKE_PORT},
 			.remote = {t->cfg.remote, IKE_PORT},
 			.since = t->since,
+			.up_changed = t->up_changed,
 			.layer = trouble_of(t),
 			.heard = t->heard,
 		};

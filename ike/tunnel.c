@@ -120,6 +120,7 @@ void ike_tunnel_up(struct ike_tunnel *t)
 	if (t->up)
 		return;
 	t->up = true;
+	t->up_changed = t->ike->now;
 	ike_tunnel_reason(t, "");
 	ike_mismatch_clear(t);
 	trace(t->ike->tracer, LOG_LEVEL_INFO, "%s[%08x] tunnel: down -> up (usable pair)",
@@ -133,6 +134,7 @@ void ike_tunnel_down(struct ike_tunnel *t, const char *reason)
 	if (!t->up)
 		return;
 	t->up = false;
+	t->up_changed = t->ike->now;
 	ike_tunnel_reason(t, reason);
 	trace(t->ike->tracer, LOG_LEVEL_INFO, "%s[] tunnel: up -> down (%s)", t->cfg.name, reason);
 	ike_act(t->ike, IKE_ACT_TUNNEL_DOWN, t->cfg.tunnel);
@@ -450,7 +452,7 @@ static struct ike_tunnel *create(struct ike *ike, const struct ike_tunnel_cfg *c
 	t->unable = ike_restrict(ike, &t->cfg);
 	t->wanted = cfg->startup == IKE_STARTUP_START;
 	t->phase = "down";
-	t->since = ike->now;
+	t->since = t->up_changed = ike->now;
 	TAILQ_INIT(&t->sas);
 	TAILQ_INIT(&t->children);
 	ike_timer_init(&t->t_retry, IKE_TIMER_TUNNEL_RETRY, t);

@@ -36,7 +36,8 @@ struct ike_tunnel {
 	uint16_t pfs_group; /* from INVALID_KE_PAYLOAD or the last answer, 0 = the first suite's */
 	const char *unable; /* why it cannot work here at all, for people; NULL: it can */
 	const char *phase;
-	struct mono since;
+	struct mono since;      /* of `phase` */
+	struct mono up_changed; /* when it came up or went down */
 	char reason[IKE_TEXT_SIZE];
 	struct mono heard;                /* of a message for this tunnel; 0 = never */
 	struct ike_mismatch *mismatch;    /* NULL: none since it was up */
@@ -96,8 +97,8 @@ void ike_mismatch_proposal(uint8_t protocol, const struct ike_sa_payload *offer,
 			   const struct ike_algs *ours, struct ike_mismatch *out);
 void ike_mismatch_ts(const struct ike_tunnel_cfg *cfg, const struct ike_ts_payload *our_side,
 		     const struct ike_ts_payload *their_side, struct ike_mismatch *out);
-/* `id_type` IKE_ID_NONE: the peer refused us. */
+/* `id_type` IKE_ID_NONE: the peer refused us. `is_proof`: the identities are in order, the proof of theirs is not. */
 void ike_mismatch_auth(const struct ike_tunnel_cfg *cfg, uint8_t id_type, struct rd id,
-		       const char *text, struct ike_mismatch *out);
+		       bool is_proof, const char *text, struct ike_mismatch *out);
 
 #endif

@@ -383,6 +383,12 @@ def case_wrong_psk():
         wait_for("the refusal", lambda: "auth-failed" in pair.b.log(), 10)
         assert not is_up(pair.a) and not is_up(pair.b)
         assert keys(pair.b, "sa-add-in") == {}
+        fix = pair.b.ask("explain", tunnel="t1")["fix"]
+        with open(pair.b.config_path, encoding="utf-8") as f:
+            assert "psk_file:" in f.read().splitlines()[fix["line"] - 1], fix
+        assert fix["text"].endswith("write the same key into the file at both ends"), fix
+        told = pair.a.ask("explain", tunnel="t1")["mismatch"]
+        assert told["by_peer"] and ", asking for " in told["ours"], told
         # Neither key shows anywhere.
         for gw in (pair.a, pair.b):
             assert "canary" not in gw.log() and "key for tests" not in gw.log()

@@ -335,6 +335,9 @@ static const struct {
 	{IKE, GCM20, "1 esp " GCM20, "none of the 1 offers is for IKE"},
 	{IKE, GCM20, "1 " GCM20, "closest offer 1: no difference"},
 	{ESP, "aes-256-gcm-16 dh-20 esn", "1 aes-256-gcm-16 no-esn", "closest offer 1: differs in DH: they none, we 20; ESN: they no, we yes"},
+	{ESP, "aes-256-gcm-16 sha2-256", "1 aes-128-cbc sha2-256 no-esn", "closest offer 1: differs in encryption: they aes-128-cbc, we aes-256-gcm-16"},
+	{ESP, "aes-256-gcm-16 sha2-256", "1 aes-128-cbc sha1 no-esn", "closest offer 1: differs in encryption: they aes-128-cbc, we aes-256-gcm-16; integrity: they sha1, we none"},
+	{ESP, "aes-256-cbc sha2-256", "1 aes-128-gcm-16 no-esn", "closest offer 1: differs in encryption: they aes-128-gcm-16, we aes-256-cbc"},
 	{ESP, "aes-256-gcm-16", "1 chacha no-esn;2 ah sha2-256 no-esn", "closest offer 1: differs in encryption: they chacha20-poly1305, we aes-256-gcm-16"},
 };
 /* clang-format on */
