@@ -47,11 +47,15 @@ def places(row):
         ours = ("fd99::2", "2001:db8:c::1") if six else ("10.99.1.2", "203.0.113.1")
     if row.path == "nat-theirs":
         theirs = (f"fd98::{n:x}", f"2001:db8:c::{n:x}") if six else (f"10.98.0.{n}", f"203.0.113.{n}")
+
+    def carried(*both):
+        return [x for family, x in zip(("v4", "v6"), both) if family in row.inner]
+
     return SimpleNamespace(
         n=n, our_local=ours[0], our_public=ours[1], their_local=theirs[0], their_public=theirs[1],
-        our_hosts=(f"10.1.{n}.10", f"2001:db8:1:{n:x}::10"), their_hosts=(f"10.2.{n}.10", f"2001:db8:2:{n:x}::10"),
-        our_networks=[f"10.1.{n}.0/24", f"2001:db8:1:{n:x}::/64"],
-        their_networks=[f"10.2.{n}.0/24", f"2001:db8:2:{n:x}::/64"],
+        our_hosts=carried(f"10.1.{n}.10", f"2001:db8:1:{n:x}::10"), their_hosts=carried(f"10.2.{n}.10", f"2001:db8:2:{n:x}::10"),
+        our_networks=carried(f"10.1.{n}.0/24", f"2001:db8:1:{n:x}::/64"),
+        their_networks=carried(f"10.2.{n}.0/24", f"2001:db8:2:{n:x}::/64"),
         our_other="2001:db8:a::3" if six else "192.0.2.3", our_nat="fd99::2" if six else "10.99.1.2",
         our_nat_public="2001:db8:c::1" if six else "203.0.113.1", their_other="2001:db8:b::1" if six else "198.51.100.1",
         our_id=kinds.OUR_ID, their_id=kinds.their_id(kinds.of(row)) if kinds.of(row) else f"{row.name}.example.net")
@@ -79,8 +83,8 @@ class Ground:
         places_ = [places(r) for r in rows]
         host_a.address("eth0", "10.1.0.9/16", "2001:db8:1::9/48")
         host_b.address("eth0", "10.2.0.9/16", "2001:db8:2::9/48")
-        self._batch(host_a, "eth0", [f"{h}/{l}" for p in places_ for h, l in zip(p.our_hosts, (16, 48))])
-        self._batch(host_b, "eth0", [f"{h}/{l}" for p in places_ for h, l in zip(p.their_hosts, (16, 48))])
+        self._batch(host_a, "eth0", [f"{h}/{48 if ':' in h else 16}" for p in places_ for h in p.our_hosts])
+        self._batch(host_b, "eth0", [f"{h}/{48 if ':' in h else 16}" for p in places_ for h in p.their_hosts])
         for host, x in ((host_a, 1), (host_b, 2)):
             host.route("default", f"10.{x}.0.1")
             host.route("default", f"2001:db8:{x}::1")
@@ -191,3 +195,35 @@ def configure_theirs(charon, ground, keys):
                 "local_ts": ",".join(p.their_networks), "remote_ts": ",".join(p.our_networks), "mode": "tunnel",
                 "rekey_time": "0s", "start_action": "none", "dpd_action": "clear",
                 "esp_proposals": proposal(esp_encr, esp_integ, None, pfs, row.esp_kem) + ("-esn" if row.esn else ""), **row.child}}}
+
+
+def in_libreswan_words(encr, integ, dh, prf=None):
+    if encr == "chacha20-poly1305":
+        word = "chacha20_poly1305"
+    else:
+        _, bits, mode, *_ = encr.split("-")
+        word = f"aes_gcm{bits}" if mode == "gcm" else f"aes{bits}"
+    word += "".join("-" + h.replace("-", "_") for h in (integ or prf,) if h)
+    return word + (f";dh{dh}" if dh else "")
+
+
+def configure_libreswan(lsw, ground, keys):
+    for kind in sorted({kinds.of(r) for r in ground.rows} - {None}):
+        lsw.authorities.append((f"{kind}-ca", keys.path(kind, "ca.crt")))
+        lsw.certificates.append((f"{kind}-theirs", keys.pkcs12(kind, "theirs")))
+    for row in ground.rows:
+        p = places(row)
+        encr, integ, prf, dh = row.ike
+        esp_encr, esp_integ, pfs = row.esp
+        certified = kinds.of(row)
+        lsw.connections[row.name] = {
+            "ikev2": "insist", "mobike": "no", "auto": "add", "rekey": "no", "fragmentation": "yes",
+            "leftupdown": "/bin/true",  # nothing to route: the guest has a default route
+            "left": p.their_local, "leftid": f"@{p.their_id}", "leftsubnet": p.their_networks[0],
+            "right": p.our_public, "rightid": f"@{p.our_id}", "rightsubnet": p.our_networks[0],
+            "ike": in_libreswan_words(encr, integ, dh, prf), "esp": in_libreswan_words(esp_encr, esp_integ, pfs),
+            "pfs": "yes" if pfs else "no", "esn": "yes" if row.esn else "no",
+            **({"authby": {"rsa": "rsa-sha2", "ecdsa": "ecdsa"}[certified], "leftcert": f"{certified}-theirs",
+                "leftsendcert": "always"} if certified else {"authby": "secret"}), **row.theirs}
+        if not certified:
+            lsw.secrets.append(f'@{p.their_id} @{p.our_id} : PSK "{PSK}"')

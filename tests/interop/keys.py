@@ -79,6 +79,13 @@ class Keys:
         for name in ("ours", "theirs"):
             self._openssl("pkey", "-in", self._key(kind, name), "-pubout", "-out", self.path(kind, f"{name}.pub"))
 
+    def pkcs12(self, kind, name):
+        """Certificate and key in one file, without a password."""
+        path = self.path(kind, f"{name}.p12")
+        self._openssl("pkcs12", "-export", "-in", self.path(kind, f"{name}.crt"), "-inkey", self.path(kind, f"{name}.key"),
+                      "-name", f"{kind}-{name}", "-passout", "pass:", "-out", path)
+        return path
+
     # ------------------------------------------------------------ configurations
 
     def ours(self, row):

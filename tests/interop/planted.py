@@ -15,6 +15,7 @@ import ground as grounds  # noqa: E402
 import rows as tables  # noqa: E402
 from keys import Keys  # noqa: E402
 from matrix import Seen, Trial  # noqa: E402
+from peers import same  # noqa: E402
 from rows import Row  # noqa: E402
 
 
@@ -121,10 +122,10 @@ def main():
                 t = trial(0)
                 t.begin()
                 shown, = ss.sas("one")
-                t.same("strongSwan", shown, tables.shown_by_strongswan(*t.row.ike))
+                same("strongSwan", shown, tables.shown_by_strongswan(*t.row.ike))
                 for wrong in (("aes-128-gcm-16", None, "sha2-384", 31), ("aes-256-gcm-16", None, "sha2-256", 31),
                               ("aes-256-gcm-16", None, "sha2-384", 19), ("aes-256-cbc", "sha2-384", "sha2-384", 31)):
-                    fails("was to be chosen", lambda: t.same("strongSwan", shown, tables.shown_by_strongswan(*wrong)))
+                    fails("was to be chosen", lambda: same("strongSwan", shown, tables.shown_by_strongswan(*wrong)))
                 t.end()
 
             with tap.case("loss during a rekey"):

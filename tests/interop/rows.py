@@ -37,7 +37,7 @@ class Row:
     unless `their_auth` says otherwise. `fragments`: who must cut long messages, `ours`, `theirs`, `both`
     or `none`; empty: whoever wants to. `kem` and `esp_kem`: the additional key exchange
     of the IKE SA and of the child. `ppk`: who has the post-quantum pre-shared key, `both`, `ours` or `theirs`; it is used
-    where both have it. `ours`: keys of our tunnel; `theirs` and
+    where both have it. `inner`: what the tunnel carries. `ours`: keys of our tunnel; `theirs` and
     `child`: of strongSwan's connection and its child. `steps`: names of further acts (steps.py)."""
 
     name: str
@@ -54,6 +54,7 @@ class Row:
     kem: str = ""
     esp_kem: str = ""
     ppk: str = ""
+    inner: tuple = ("v4", "v6")
     ours: dict = field(default_factory=dict)
     theirs: dict = field(default_factory=dict)
     child: dict = field(default_factory=dict)
@@ -118,6 +119,20 @@ def shown_by_strongswan(encr, integ, prf, dh, kem=""):
             kind, _, bits = name.partition("modp") if name.startswith("modp") else name.partition("ecp")
             shown["dh-group"] = ("MODP_" if name.startswith("modp") else "ECP_") + bits.replace("s", "_")
     return shown
+
+
+def shown_by_libreswan(ike, esp):
+    """As `ipsec status` begins the suites; integrity is the PRF's hash where there is any."""
+    def cipher(encr):
+        if encr == "chacha20-poly1305":
+            return "CHACHA20_POLY1305_256"
+        _, bits, mode, *tag = encr.split("-")
+        return f"AES_{mode.upper()}_{'16_' if tag else ''}{bits}"
+
+    integ = {"sha2-256": "HMAC_SHA2_256_128", "sha2-384": "HMAC_SHA2_384_192", "sha2-512": "HMAC_SHA2_512_256"}
+    group = f"DH{ike[3]}" if ike[3] >= 19 else DH_NAMES[ike[3]].upper()
+    return {"IKE": f"{cipher(ike[0])}-HMAC_{ike[2].upper().replace('-', '_')}-{group}",
+            "ESP": f"{cipher(esp[0])}-{integ.get(esp[1], 'NONE')}"}
 
 
 def shown_by_us(encr, integ, prf, dh, kem="", esn=False):
@@ -332,9 +347,37 @@ def kem_rows():
     ]
 
 
+def libreswan_rows(full):
+    """libreswan, whose children carry one family each."""
+    def row(name, role, ike, esp, **kw):
+        encr, integ, dh = ike
+        return Row(f"lsw-{name}", role, ike=(encr, integ, integ or "sha2-384", dh), esp=esp, inner=("v4",), **kw)
+
+    gcm, cbc = ("aes-256-gcm-16", None), ("aes-256-cbc", "sha2-512")
+    rows = [
+        row("gcm", "initiator", (*gcm, 31), (*gcm, 31), esn=True),
+        row("cbc-responder", "responder", (*cbc, 20), (*cbc, 20), ender="theirs"),
+        row("certificate", "initiator", (*gcm, 19), ("aes-128-gcm-16", None, 19), auth="ecdsa"),
+        row("certificate-responder", "responder", (*gcm, 14), (*gcm, 14), auth="rsa", family="v6"),
+        row("nat", "initiator", (*cbc, 31), ("aes-128-cbc", "sha2-256", 31), path="nat-ours"),
+        row("dpd", "responder", (*gcm, 31), (*gcm, 31), steps=("dead-peer",),
+            ours={"dpd": {"interval": "500ms", "timeout": "2s", "action": "clear"}},
+            theirs={"dpddelay": "1", "dpdtimeout": "3", "dpdaction": "clear", "retransmit-timeout": "3s"}),
+    ]
+    return rows + [
+        row("chacha", "responder", (*gcm, 21), ("chacha20-poly1305", None, 21), esn=True),
+        row("no-pfs", "initiator", (*cbc, 15), (*gcm, None)),
+        row("no-pfs-responder", "responder", (*cbc, 16), (*cbc, None), path="nat-theirs"),
+        row("child-alone", "initiator", (*gcm, 31), (*gcm, 31), steps=("child-delete-theirs",)),
+        row("rekeys", "initiator", (*gcm, 31), (*gcm, 31), steps=("many-rekeys",)),
+    ] if full else rows
+
+
 def table(peer, full=False):
     if peer == "kernel":
         return kernel_rows(3 if full else 2)
+    if peer == "libreswan":
+        return libreswan_rows(full)
     if peer == "mobile":
         return mobile_rows(full)
     if peer == "kem":

@@ -12,7 +12,7 @@ def dead_peer(t):
     cut(t.ground.wan, t.places.their_local)
     try:
         t.tb.wait_down(t.row.name, timeout=DETECTION_S)
-        until("strongSwan gave the peer up", lambda: not t.ss.sas(t.row.name), DETECTION_S)
+        until("the peer gave us up", lambda: not t.ss.sas(t.row.name), DETECTION_S)
         until("Twinbore holds no SA of it", t.nothing_here, DETECTION_S)
     finally:
         heal(t.ground.wan)
@@ -21,7 +21,7 @@ def dead_peer(t):
 
 
 def child_delete_theirs(t):
-    """strongSwan deletes the child alone; a new one comes up on what is there."""
+    """The peer deletes the child alone; a new one comes up on what is there."""
     t.ss.terminate_child(t.row.name, t.row.name)
     until("Twinbore's child is gone", lambda: not t.tb.ids(t.row.name))
     t.tb.wait_down(t.row.name)
@@ -37,7 +37,7 @@ def many_rekeys(t):
             for side in ("ours", "theirs"):
                 for what in ("child", "child", "ike"):
                     t.rekey(side, what)
-        t.say(f"{flow.lossless()} packets over 30 rekeys")
+        t.say(f"{t.whole(flow)} packets over 30 rekeys")
 
 
 def twin(t):

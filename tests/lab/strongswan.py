@@ -119,6 +119,10 @@ class Charon:
     def terminate_child(self, child="net", name="lab"):
         self.vici.call("terminate", child=child, ike=name, timeout=10000, loglevel=-1)
 
+    def ask_rekey(self, what, name):
+        """Begins the rekey of a connection whose child has the same name."""
+        self.vici.call("rekey", **({"child": name} if what == "child" else {}), ike=name)
+
     def rekey(self, what="child", timeout=10, name="lab", child="net"):
         """Rekeys the child or the IKE SA from this side; returns when the new one serves alone."""
         before = self.ids(what, name)
