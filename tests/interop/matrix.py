@@ -264,6 +264,9 @@ def main():
     rows = tables.table(o.peer, o.full)
     peer = PEERS[o.peer]
     if o.names:
+        for n in o.names:
+            if not any(fnmatch.fnmatch(r.name, n) for r in rows):
+                options.error(f"no row is called '{n}'; --list prints them (with --full, the rows of the large table too)")
         rows = [r for r in rows if any(fnmatch.fnmatch(r.name, n) for n in o.names)]
     if o.list:
         widths = [max(width(rows, n), len(c)) for n, c in enumerate(tables.Row.COLUMNS)]

@@ -4,8 +4,9 @@
 lost, and nothing of the traffic may be. The router drops only IKE, so that every lost packet of the stream
 is the rekeys' fault.
 
-Usage: storm.py strongswan|twinbore [CHILD IKE]      (TWINBORE_FULL=1: 1000 and 100, else 60 and 10)"""
+Usage: storm.py strongswan|twinbore [--full] [CHILD IKE]      (--full or TWINBORE_FULL=1: 1000 and 100, else 60 and 10)"""
 
+import argparse
 import os
 import random
 import sys
@@ -149,9 +150,15 @@ def storm(tap, sites, ends, child, ike, restarts):
 
 
 def main():
-    peer = sys.argv[1]
-    full = bool(os.environ.get("TWINBORE_FULL"))
-    child, ike = (int(x) for x in sys.argv[2:4]) if len(sys.argv) > 3 else (1000, 100) if full else (60, 10)
+    options = argparse.ArgumentParser(description="Rekeys by both ends without a pause, while IKE packets are lost.")
+    options.add_argument("peer", choices=("strongswan", "twinbore"))
+    options.add_argument("rekeys", type=int, nargs="*", metavar="CHILD IKE", help="how many; default 60 10")
+    options.add_argument("--full", action="store_true", default=bool(os.environ.get("TWINBORE_FULL")), help="1000 100")
+    o = options.parse_args()
+    if len(o.rekeys) not in (0, 2):
+        options.error("CHILD and IKE are two numbers")
+    peer = o.peer
+    child, ike = o.rekeys or ((1000, 100) if o.full else (60, 10))
     need("ip", "nft", "ethtool", "tcpdump", "charon-systemd", "swanctl")
     with World("storm") as world:
         tap = Tap(world)
