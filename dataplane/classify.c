@@ -10,6 +10,7 @@
  */
 #include "dataplane/pipeline.h"
 
+#include "base/sum.h"
 #include "dataplane/dp.h"
 
 #define FRAG_MASK     0x3fffu /* more fragments, or an offset */
@@ -28,7 +29,7 @@ static unsigned check_v4(struct rte_mbuf *m, const uint8_t *ip, uint32_t size)
 	total = dp_get16(ip + 2);
 	if (header < 20 || total < header || total > size)
 		return DP_DROP_BAD_IP_HEADER;
-	if (rte_raw_cksum(ip, header) != 0xffff)
+	if (header == 20 ? !sum_ip4_good(ip) : rte_raw_cksum(ip, header) != 0xffff)
 		return DP_DROP_BAD_IP_CHECKSUM;
 	if (total < size)
 		(void)rte_pktmbuf_trim(m, (uint16_t)(size - total));
@@ -98,10 +99,10 @@ bool dp_udp_is_esp(const uint8_t *udp, uint32_t size)
 	return size >= UDP_SIZE && local_udp(udp, size) == LOCAL_ESP;
 }
 
-static enum local_kind local_kind(struct rte_mbuf *m)
+static inline enum local_kind local_kind(struct rte_mbuf *m, uint8_t family)
 {
 	const uint8_t *ip = dp_data(m);
-	const bool v4 = dp_meta(m)->family == 4;
+	const bool v4 = family == 4;
 	const uint32_t header = v4 ? (ip[0] & 15u) * 4 : 40u;
 	const uint8_t protocol = v4 ? ip[9] : ip[6];
 	const uint32_t size = m->pkt_len - header;
@@ -134,18 +135,19 @@ static void unknown_spi(struct dp_worker *w, struct rte_mbuf *m)
 
 void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m)
 {
-	struct dp_meta *meta = dp_meta(m);
 	struct dp_esp_vec *v = &w->decap;
 	struct esp_pkt *p = &v->pkts[v->n];
 	struct dp_in *in;
+	uint32_t spi;
 
 	dp_esp_pkt(m, p);
-	if (!esp_locate(p, &meta->spi)) {
+	if (!esp_locate(p, &spi)) {
 		dp_drop(w, m, dp_drop_of_esp(ESP_DROP_IN_TRUNCATED));
 		return;
 	}
-	in = dp_in_of(&w->dp->sas, meta->spi & DP_SLOT_MASK);
-	if (!in || in->spi != meta->spi) {
+	in = dp_in_of(&w->dp->sas, spi & DP_SLOT_MASK);
+	if (!in || in->spi != spi) {
+		dp_meta(m)->spi = spi;
 		unknown_spi(w, m);
 	} else if (in->owner == w->index) {
 		v->sa[v->n] = in;
@@ -175,9 +177,9 @@ static void local_ike(struct dp_worker *w, struct rte_mbuf *m)
 		dp_to_mirror(w, m);
 }
 
-static void local_input(struct dp_worker *w, struct rte_mbuf *m)
+static inline void local_input(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
 {
-	switch (local_kind(m)) {
+	switch (local_kind(m, family)) {
 	case LOCAL_ESP: dp_into_decap(w, m); break;
 	case LOCAL_KEEPALIVE: dp_drop(w, m, DP_DROP_NAT_KEEPALIVE); break;
 	case LOCAL_FRAGMENT:
@@ -190,27 +192,30 @@ static void local_input(struct dp_worker *w, struct rte_mbuf *m)
 	}
 }
 
-/* A packet from a port for a tunnel's route. */
-static void into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t group)
+static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
 {
-	const uint32_t tunnel = dp_group_pick(w->dp, w, group);
+	uint64_t nh = 0;
+	uint32_t tunnel = DP_TUNNEL_NONE; /* for group `nh` */
 
-	if (tunnel == DP_TUNNEL_NONE)
-		dp_drop(w, m, DP_DROP_NO_TUNNEL);
-	else
-		dp_into_tunnel(w, m, tunnel);
-}
+	for (uint16_t i = 0; i < v->n; i++) {
+		struct rte_mbuf *m = v->m[i];
 
-static void dispatch(struct dp_worker *w, const struct dp_routed *c)
-{
-	for (uint16_t i = 0; i < c->n; i++) {
-		switch (dp_nh_kind(c->nh[i])) {
-		case DP_NH_LOCAL: local_input(w, c->m[i]); break;
-		case DP_NH_GROUP: into_tunnel(w, c->m[i], dp_nh_index(c->nh[i])); break;
-		case DP_NH_BLACKHOLE: dp_drop(w, c->m[i], DP_DROP_BLACKHOLE); break;
+		switch (dp_nh_kind(v->nh[i])) {
+		case DP_NH_LOCAL: local_input(w, m, family); break;
+		case DP_NH_GROUP:
+			if (v->nh[i] != nh) {
+				nh = v->nh[i];
+				tunnel = dp_group_pick(w->dp, w, dp_nh_index(nh));
+			}
+			if (tunnel == DP_TUNNEL_NONE)
+				dp_drop(w, m, DP_DROP_NO_TUNNEL);
+			else
+				dp_into_tunnel(w, m, tunnel, family, false);
+			break;
+		case DP_NH_BLACKHOLE: dp_drop(w, m, DP_DROP_BLACKHOLE); break;
 		case DP_NH_NONE:
 		case DP_NH_CONNECTED:
-		case DP_NH_NEIGH: dp_drop(w, c->m[i], DP_DROP_NOT_PROTECTED); break;
+		case DP_NH_NEIGH: dp_drop(w, m, DP_DROP_NOT_PROTECTED); break;
 		}
 	}
 }
@@ -220,8 +225,8 @@ static bool is_link_local_v6(const uint8_t *ip)
 	return ip[24] == 0xfe && (ip[25] & 0xc0) == 0x80;
 }
 
-/* Steps 1: true if the frame holds an IP packet for us to look at, now at the data pointer. */
-static bool take_ip(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+/* Step 1 for any frame. Adds it to the burst if it holds an IP packet for us to look at. */
+static void take_any(struct dp_worker *w, unsigned port, struct rte_mbuf *m, struct dp_ip_burst *b)
 {
 	struct dp_meta *meta = dp_meta(m);
 	const struct rte_ether_hdr *eth;
@@ -230,48 +235,71 @@ static bool take_ip(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
 	*meta = (struct dp_meta){.port = (uint8_t)port};
 	if (m->nb_segs != 1 || m->pkt_len < DP_ETH_SIZE) {
 		dp_drop(w, m, DP_DROP_BAD_FRAME);
-		return false;
+		return;
 	}
 	eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	if (rte_is_multicast_ether_addr(&eth->dst_addr)) {
 		dp_to_linux(w, m, DP_PKT_TO_MIRROR);
-		return false;
+		return;
 	}
 	/* The port may hear everything on its line. */
 	if (!rte_is_same_ether_addr(&eth->dst_addr, &w->dp->ports[port].mac)) {
 		dp_drop(w, m, DP_DROP_OTHER_MAC);
-		return false;
+		return;
 	}
 	if (eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) &&
 	    eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV6)) {
 		dp_to_linux(w, m, DP_PKT_TO_MIRROR);
-		return false;
+		return;
 	}
 	(void)rte_pktmbuf_adj(m, DP_ETH_SIZE);
 	bad = dp_ip_check(m);
-	if (bad) {
+	if (bad)
 		dp_drop(w, m, bad);
-		return false;
-	}
-	if (meta->family == 6 && is_link_local_v6(dp_data(m))) {
+	else if (meta->family == 6 && is_link_local_v6(dp_data(m)))
 		dp_to_mirror(w, m);
-		return false;
-	}
-	return true;
+	else
+		dp_ip_burst_add(b, m, dp_data(m), meta->family, DP_TUNNEL_NONE);
+}
+
+/* The usual frame passes all of the above: to our MAC, good IPv4 without options or trailing bytes. */
+static inline bool is_usual(const struct rte_mbuf *m, const uint8_t *eth, uint64_t mac)
+{
+	const uint8_t *ip = eth + DP_ETH_SIZE;
+	uint64_t to;
+	uint16_t type;
+
+	memcpy(&to, eth, sizeof(to));
+	memcpy(&type, eth + 2 * RTE_ETHER_ADDR_LEN, sizeof(type));
+	return m->nb_segs == 1 && m->pkt_len >= DP_ETH_SIZE + 20 && (to << 16) == (mac << 16) &&
+	       type == RTE_BE16(RTE_ETHER_TYPE_IPV4) && ip[0] == 0x45 &&
+	       dp_get16(ip + 2) == m->pkt_len - DP_ETH_SIZE && sum_ip4_good(ip);
 }
 
 void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n)
 {
-	struct rte_mbuf *ip[DP_BURST];
-	struct dp_routed r;
-	uint16_t n_ip = 0;
+	const struct dp_meta meta = {.port = (uint8_t)port, .family = 4};
+	struct dp_ip_burst b;
+	uint64_t mac = 0;
 
-	for (uint16_t i = 0; i < n; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(m[i], const void *));
+	memcpy(&mac, &w->dp->ports[port].mac, RTE_ETHER_ADDR_LEN);
+	dp_ip_burst_init(&b);
 	for (uint16_t i = 0; i < n; i++) {
-		if (take_ip(w, port, m[i]))
-			ip[n_ip++] = m[i];
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], const void *));
+		__builtin_prefetch(dp_meta(m[i]), 1);
 	}
-	dp_lookup(&w->dp->fib, ip, n_ip, &r);
-	dispatch(w, &r);
+	for (uint16_t i = 0; i < n; i++) {
+		const uint8_t *eth = dp_data(m[i]);
+
+		if (!is_usual(m[i], eth, mac)) {
+			take_any(w, port, m[i], &b);
+			continue;
+		}
+		*dp_meta(m[i]) = meta;
+		(void)rte_pktmbuf_adj(m[i], DP_ETH_SIZE);
+		dp_ip_burst_add(&b, m[i], eth + DP_ETH_SIZE, 4, DP_TUNNEL_NONE);
+	}
+	dp_lookup(&w->dp->fib, &b);
+	dispatch(w, &b.v4, 4);
+	dispatch(w, &b.v6, 6);
 }

@@ -62,7 +62,7 @@ struct run {
 };
 
 /* Phase 3. Adds to `out` what goes on. */
-static void accept_run(struct dp_worker *w, const struct run *r, struct dp_vec *out)
+static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_burst *out)
 {
 	struct dp_esp_vec *v = &w->decap;
 	const struct dp_in *in = r->in;
@@ -72,20 +72,21 @@ static void accept_run(struct dp_worker *w, const struct run *r, struct dp_vec *
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		const struct esp_pkt *p = &v->pkts[i];
 		struct rte_mbuf *m = v->m[i];
-		struct dp_meta *meta = dp_meta(m);
 
 		if (p->drop != ESP_DROP_OK) {
 			drop_in(w, in->tunnel, m, dp_drop_of_esp(p->drop));
 			continue;
 		}
 		dp_esp_done(m, p);
-		meta->family = p->inner_family;
-		meta->in_tunnel = 1;
-		meta->from_tunnel = in->tunnel;
-		meta->port = DP_NO_PORT;
+		*dp_meta(m) = (struct dp_meta){
+			.port = DP_NO_PORT,
+			.family = p->inner_family,
+			.in_tunnel = 1,
+			.from_tunnel = in->tunnel,
+		};
 		packets++;
 		bytes += p->size;
-		out->m[out->n++] = m;
+		dp_ip_burst_add(out, m, p->data, p->inner_family, in->tunnel);
 	}
 	count(w, r->in, packets, bytes);
 }
@@ -95,10 +96,11 @@ void dp_decap(struct dp_worker *w)
 	struct dp_esp_vec *v = &w->decap;
 	struct run runs[DP_VEC_SIZE];
 	struct esp_batch batch;
-	struct dp_vec out = {.n = 0};
+	struct dp_ip_burst out;
 	uint16_t n_runs = 0;
 
 	esp_batch_init(&batch);
+	dp_ip_burst_init(&out);
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
 		struct run *r = &runs[n_runs++];
 
@@ -110,6 +112,5 @@ void dp_decap(struct dp_worker *w)
 	for (uint16_t i = 0; i < n_runs; i++)
 		accept_run(w, &runs[i], &out);
 	v->n = 0;
-	if (out.n)
-		dp_forward(w, out.m, out.n);
+	dp_forward(w, &out);
 }

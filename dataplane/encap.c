@@ -206,19 +206,21 @@ void dp_encap(struct dp_worker *w)
 		send_run(w, &runs[i]);
 }
 
-static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out *o)
+static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out *o, uint8_t family,
+			  bool originated)
 {
 	struct dp_esp_vec *v = &w->encap;
 	struct esp_pkt *p = &v->pkts[v->n];
 
 	dp_esp_pkt(m, p);
-	p->inner_family = dp_meta(m)->family;
-	p->from_self = dp_meta(m)->originated;
+	p->inner_family = family;
+	p->from_self = originated;
 	v->sa[v->n] = o;
 	v->m[v->n++] = m;
 }
 
-void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel)
+void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel, uint8_t family,
+		    bool originated)
 {
 	struct dp_meta *meta = dp_meta(m);
 	struct dp_out *o = __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
@@ -228,7 +230,7 @@ void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel)
 	if (!o)
 		dp_handoff(w, tunnel % w->dp->n_workers, m, DP_PKT_ENCAP);
 	else if (w->encap.n < DP_VEC_SIZE)
-		append(w, m, o);
+		append(w, m, o, family, originated);
 	else
 		dp_handoff(w, w->index, m, DP_PKT_ENCAP);
 }
@@ -255,7 +257,7 @@ void dp_encap_handed(struct dp_worker *w, struct rte_mbuf *m)
 	struct dp_out *o = find_sa(w, meta);
 
 	if (o) {
-		append(w, m, o);
+		append(w, m, o, meta->family, meta->originated);
 	} else if (owner == w->index) {
 		drop_out(w, meta->tunnel, m, DP_DROP_NO_TUNNEL);
 	} else {

@@ -13,15 +13,44 @@
 struct dp_fib;
 struct dp_out;
 
-/* lookup.c: packets with their next hops (fib.h): IPv4 first, then IPv6, each in its order. */
-struct dp_routed {
+/* IP packets of one family, and what the FIB says of their destinations (fib.h). */
+struct dp_ip_vec {
 	struct rte_mbuf *m[DP_VEC_SIZE];
+	uint32_t from[DP_VEC_SIZE]; /* the tunnel that it came out of, or DP_TUNNEL_NONE */
 	uint64_t nh[DP_VEC_SIZE];
+	uint8_t family; /* 4 or 6 */
 	uint16_t n;
 };
-/* n <= DP_VEC_SIZE packets whose meta.family is set. */
-void dp_lookup(const struct dp_fib *fib, struct rte_mbuf *const *m, uint16_t n,
-	       struct dp_routed *out);
+
+/* A burst of both families: IPv4 goes first, then IPv6, each in its order. */
+struct dp_ip_burst {
+	struct dp_ip_vec v4, v6;
+	uint32_t dst4[DP_VEC_SIZE];
+	uint8_t dst6[DP_VEC_SIZE][16];
+};
+
+static inline void dp_ip_burst_init(struct dp_ip_burst *b)
+{
+	b->v4.family = 4;
+	b->v6.family = 6;
+	b->v4.n = b->v6.n = 0;
+}
+
+static inline void dp_ip_burst_add(struct dp_ip_burst *b, struct rte_mbuf *m, const uint8_t *ip,
+				   uint8_t family, uint32_t from)
+{
+	struct dp_ip_vec *v = family == 4 ? &b->v4 : &b->v6;
+
+	if (family == 4)
+		b->dst4[v->n] = dp_get32(ip + 16);
+	else
+		memcpy(b->dst6[v->n], ip + 24, 16);
+	v->from[v->n] = from;
+	v->m[v->n++] = m;
+}
+
+/* lookup.c: sets the next hops. */
+void dp_lookup(const struct dp_fib *fib, struct dp_ip_burst *b);
 
 /* How many of a vector's packets from `first` on follow each other with one SA. */
 static inline uint16_t dp_run_size(const struct dp_esp_vec *v, uint16_t first)
@@ -40,7 +69,7 @@ unsigned dp_ip_check(struct rte_mbuf *m);
 
 /* To the mirror TAP of the port it came from, with the Ethernet header that it came with. */
 void dp_to_mirror(struct dp_worker *w, struct rte_mbuf *m);
-/* An ESP packet for us: into w->decap, or to the worker that owns its SA. */
+/* An ESP packet for us, whose meta.family is set: into w->decap, or to the worker that owns its SA. */
 void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m);
 /* RFC 3948: `udp` has at least its header; true if it is ESP, not IKE, a keepalive or else. */
 bool dp_udp_is_esp(const uint8_t *udp, uint32_t size);
@@ -51,14 +80,17 @@ void dp_encap(struct dp_worker *w);
 void dp_encap_handed(struct dp_worker *w, struct rte_mbuf *m);
 /* The first tunnel of a group by which this worker (NULL: the manager) can send, or DP_TUNNEL_NONE. */
 uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group);
-/* A packet for a tunnel: into w->encap if we send by this tunnel, else to the worker that owns it. */
-void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel);
+/* A checked packet for a tunnel: into w->encap if we send by this tunnel, else to the worker that
+ * owns it. `family` and `originated` are those of its meta data. */
+void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel, uint8_t family,
+		    bool originated);
 
 /* decap.c: w->decap -> dp_forward() */
 void dp_decap(struct dp_worker *w);
 
-/* forward.c: inner packets that came out of tunnels */
-void dp_forward(struct dp_worker *w, struct rte_mbuf **m, uint16_t n);
+/* forward.c: inner packets that came out of tunnels, and (from: no tunnel) our own. Meta data and
+ * vector say the same; the vector is at hand. */
+void dp_forward(struct dp_worker *w, struct dp_ip_burst *b);
 
 /* An Ethernet header for a neighbour, as the words that it is written with. */
 struct dp_l2 {

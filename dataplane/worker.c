@@ -119,16 +119,20 @@ void dp_handoff(struct dp_worker *w, unsigned owner, struct rte_mbuf *m, enum dp
 /* Packets that other threads handed to us. */
 static uint16_t run_ring(struct dp_worker *w)
 {
-	struct rte_mbuf *m[DP_BURST], *forward[DP_BURST];
+	struct rte_mbuf *m[DP_BURST];
+	struct dp_ip_burst forward;
 	const uint16_t n = (uint16_t)rte_ring_sc_dequeue_burst(w->in, (void **)m, DP_BURST, NULL);
-	uint16_t n_forward = 0;
 
+	dp_ip_burst_init(&forward);
 	for (uint16_t i = 0; i < n; i++) {
 		switch ((enum dp_kind)dp_meta(m[i])->kind) {
 		case DP_PKT_ENCAP: dp_encap_handed(w, m[i]); break;
 		/* Found anew: its slot may have been given to another SA since. */
 		case DP_PKT_DECAP: dp_into_decap(w, m[i]); break;
-		case DP_PKT_FORWARD: forward[n_forward++] = m[i]; break;
+		case DP_PKT_FORWARD:
+			dp_ip_burst_add(&forward, m[i], dp_data(m[i]), dp_meta(m[i])->family,
+					DP_TUNNEL_NONE);
+			break;
 		case DP_PKT_TX: dp_tx(w, dp_meta(m[i])->port, m[i]); break;
 		case DP_PKT_NONE:
 		case DP_PKT_TO_MIRROR:
@@ -140,8 +144,7 @@ static uint16_t run_ring(struct dp_worker *w)
 			break;
 		}
 	}
-	if (n_forward)
-		dp_forward(w, forward, n_forward);
+	dp_forward(w, &forward);
 	return n;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "base/addr.h"
+#include "base/sum.h"
 
 #define ESP_HDR_SIZE     8u /* SPI, sequence number */
 #define ESP_TRAILER_SIZE 2u /* pad length, next header */
@@ -95,30 +96,12 @@ static inline uint64_t esp_word64(const uint8_t *p)
 	return v;
 }
 
-/* Both halves added, twice; the second time in the upper half of a sum with itself, carry and all. */
-static inline uint16_t esp_fold16(uint64_t sum)
-{
-	uint32_t s;
-
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	s = (uint32_t)sum + (uint32_t)(sum >> 32);
-	s += s >> 16 | s << 16;
-	return (uint16_t)(s >> 16);
-}
-
-/* RFC 1071: the words of a good header, its checksum among them, sum up to all ones. */
-static inline bool esp_ip4_sum_ok(const uint8_t *p)
-{
-	return esp_fold16((uint64_t)esp_word32(p) + esp_word32(p + 4) + esp_word32(p + 8) +
-			  esp_word32(p + 12) + esp_word32(p + 16)) == 0xffff;
-}
-
 /* RFC 1624: a 16-bit header word changes from `from` to `to`; `sum` is the checksum field. */
 static inline void esp_sum_adjust(uint8_t *sum, uint16_t from, uint16_t to)
 {
 	const uint32_t s = (uint32_t)(uint16_t)~esp_get16(sum) + (uint16_t)~from + to;
 
-	esp_put16(sum, (uint16_t)~esp_fold16(s));
+	esp_put16(sum, (uint16_t)~sum_fold(s));
 }
 
 #endif

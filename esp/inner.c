@@ -18,7 +18,7 @@ enum esp_inner_fault esp_inner_parse_options(const uint8_t *p, uint32_t size, st
 	/* RFC 1812 5.2.2, as without options. */
 	for (uint32_t i = 0; i < ihl; i += 4)
 		sum += esp_word32(p + i);
-	if (esp_fold16(sum) != 0xffff)
+	if (sum_fold(sum) != 0xffff)
 		return ESP_INNER_CHECKSUM;
 	esp_inner_read_v4(p, total, out);
 	return ESP_INNER_OK;

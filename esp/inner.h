@@ -56,7 +56,7 @@ static inline enum esp_inner_fault esp_inner_parse_v4(const uint8_t *p, uint32_t
 	if (total < ESP_IP4_HDR_SIZE || total > size)
 		return ESP_INNER_TRUNCATED;
 	/* RFC 1812 5.2.2: the header checksum is verified before a datagram is forwarded. */
-	if (!esp_ip4_sum_ok(p))
+	if (!sum_ip4_good(p))
 		return ESP_INNER_CHECKSUM;
 	esp_inner_read_v4(p, total, out);
 	return ESP_INNER_OK;

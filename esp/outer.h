@@ -51,7 +51,7 @@ static inline void esp_outer_build_v4(const struct esp_outer *o, uint8_t *at, ui
 	const uint64_t first = esp_word64(o->prefix) | tos | (uint64_t)total << 16 |
 			       (uint64_t)name << 32 | (uint64_t)df << 48;
 	const uint64_t second = esp_word64(o->prefix + 8);
-	const uint16_t sum = (uint16_t)~esp_fold16(o->sum + tos + total + name + df);
+	const uint16_t sum = (uint16_t)~sum_fold(o->sum + tos + total + name + df);
 
 	memcpy(at, &first, 8);
 	memcpy(at + 8, &second, 8);
