@@ -30,10 +30,13 @@ static inline uint16_t sum_fold(uint64_t sum)
 /* An IPv4 header without options: its words, the checksum among them, sum up to all ones. */
 static inline bool sum_ip4_good(const uint8_t *header)
 {
-	uint32_t w[5];
+	uint64_t a, b;
+	uint32_t c;
 
-	memcpy(w, header, sizeof(w));
-	return sum_fold((uint64_t)w[0] + w[1] + w[2] + w[3] + w[4]) == 0xffff;
+	memcpy(&a, header, 8);
+	memcpy(&b, header + 8, 8);
+	memcpy(&c, header + 16, 4);
+	return sum_fold((a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c) == 0xffff;
 }
 
 #endif

@@ -285,7 +285,11 @@ void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16
 	memcpy(&mac, &w->dp->ports[port].mac, RTE_ETHER_ADDR_LEN);
 	dp_ip_burst_init(&b);
 	for (uint16_t i = 0; i < n; i++) {
-		rte_prefetch0(rte_pktmbuf_mtod(m[i], const void *));
+		const uint8_t *eth = dp_data(m[i]);
+
+		__builtin_prefetch(eth, 1);
+		__builtin_prefetch(eth - 64, 1);
+		__builtin_prefetch(eth + m[i]->data_len, 1);
 		__builtin_prefetch(dp_meta(m[i]), 1);
 	}
 	for (uint16_t i = 0; i < n; i++) {

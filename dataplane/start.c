@@ -12,7 +12,7 @@
 #include "dataplane/dp.h"
 #include "dataplane/manager.h"
 
-#define POOL_CACHE    256
+#define POOL_CACHE    512 /* the largest: what is free and warm goes out first */
 #define POOL_MIN      8191u
 #define POOL_MAX      262143u
 #define TABLES_MB     160u /* both forwarding tables, and what DPDK needs itself */

@@ -176,6 +176,8 @@ static uint16_t run_ports(struct dp_worker *w)
 			if (n == 0)
 				continue;
 			for (uint16_t k = 0; k < n; k++)
+				__builtin_prefetch(m[k], 1);
+			for (uint16_t k = 0; k < n; k++)
 				bytes += m[k]->pkt_len;
 			dp_count(&w->port[i].rx_packets, n);
 			dp_count(&w->port[i].rx_bytes, bytes);
