@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/rd.h"
 #include "base/wr.h"
+#include "daemon/keyd_heap.h"
 #include "ike/keys.h"
 
 #define PPK_KEYS 3u /* SK_d, SK_pi, SK_pr */
@@ -145,11 +146,23 @@ static void put_cert(struct answer *a, uint32_t encoding, struct pki_span der)
 	a->head->n_certs++;
 }
 
+/* libcrypto keeps some of it as long as the key: an RSA key's primes, ready for the next time. */
+size_t keyd_sign(const struct pki_key *key, uint32_t hashes, bool sha1, struct pki_span octets,
+		 uint8_t *auth, uint32_t *method, struct sb *why)
+{
+	size_t n;
+
+	keyd_heap_shelter(true);
+	n = pki_sign(key, hashes, sha1, octets, auth, method, why);
+	keyd_heap_shelter(false);
+	return n;
+}
+
 static bool sign_with(struct answer *a, const struct pki_key *key)
 {
 	uint8_t auth[PKI_SIG_MAX];
-	const size_t n = pki_sign(key, a->r->head.hashes, a->keys->sha1, a->r->octets, auth,
-				  &a->head->method, &a->why);
+	const size_t n = keyd_sign(key, a->r->head.hashes, a->keys->sha1, a->r->octets, auth,
+				   &a->head->method, &a->why);
 
 	wr_bytes(&a->tail, auth, n);
 	a->head->auth_size = (uint32_t)n;

@@ -36,6 +36,10 @@ struct keyd_reply {
 void keyd_answer(const struct keyd_store *s, const struct ike_crypto *crypto, enum ipc_type type,
 		 const uint8_t *body, size_t size, int64_t now, struct keyd_reply *reply);
 
+/* pki_sign(), with all that libcrypto makes from the key on the way in its secure heap. */
+size_t keyd_sign(const struct pki_key *key, uint32_t hashes, bool sha1, struct pki_span octets,
+		 uint8_t *auth, uint32_t *method, struct sb *why);
+
 /*
  * The body of IPC_AUTH_TRUST for a tunnel's `keys` (NULL: it has none): bytes written to `body`, which
  * has room for KEYD_TRUST_MAX.

@@ -2,6 +2,7 @@
 /* keyd_take: a delivered file's bytes, checked and put where they belong. */
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/keyd_heap.h"
 #include "daemon/keyd_store.h"
 
 #define OWN_CHAIN_MAX 12288u /* bytes that fit into one IKE_AUTH message with all else */
@@ -146,7 +147,10 @@ static bool take_key(struct keyd_keys *k, const struct ipc_secret *head, const u
 		     size_t size, struct sb *why)
 {
 	pki_key_free(k->key[head->index]);
+	/* The passing copies of libcrypto's decoders, too. */
+	keyd_heap_shelter(true);
 	k->key[head->index] = pki_key_parse(data, size, why);
+	keyd_heap_shelter(false);
 	k->sha1 |= (head->flags & IPC_SECRET_SHA1) != 0;
 	return k->key[head->index] != NULL;
 }

@@ -3,8 +3,8 @@
  * key: private keys to sign with and public keys to verify by.
  *
  * A private key lives in libcrypto's memory: its numbers in the secure heap (locked, not dumped,
- * wiped) if the process has set one up, passing copies of the decoder in the ordinary heap, which
- * keyd has wiped on every free.
+ * wiped) if the process has set one up. Where passing copies and what signing leaves behind go is
+ * the process' to say: see daemon/keyd_heap.h.
  */
 #include <stdlib.h>
 #include <string.h>
