@@ -148,6 +148,7 @@ struct config_tunnel {
 	struct ip_addr additional[CONFIG_ADDRESSES_MAX]; /* further local addresses for it */
 	size_t n_additional;
 	bool follow_redirect; /* RFC 5685 */
+	bool resumption;      /* RFC 5723 */
 	bool childless;       /* RFC 6023: of what we initiate */
 	struct mono_span nat_keepalive;
 	bool fragmentation;

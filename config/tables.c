@@ -259,6 +259,7 @@ static const struct config_key tunnel_keys[] = {
 	{"additional_addresses", CONFIG_CUSTOM, .handle = config_handle_additional,
 	 TUNNEL_AT(at_additional)},
 	{"redirect", CONFIG_WORD, .words = redirects, .def = "refuse", TUNNEL(t.follow_redirect)},
+	{"resumption", CONFIG_BOOL, .def = "false", TUNNEL(t.resumption)},
 	{"childless", CONFIG_BOOL, .def = "false", TUNNEL(t.childless)},
 };
 static_assert(N(tunnel_keys) <= CONFIG_KEYS_MAX, "the map with the most keys");

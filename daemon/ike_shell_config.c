@@ -94,6 +94,7 @@ static void remove_tunnel(struct ike_shell *s, uint32_t tunnel)
 
 void ike_shell_configure(struct ike_shell *s, struct config *new, char *why, size_t why_size)
 {
+	struct ike_event reloaded = {.type = IKE_EV_RELOADED};
 	struct config *old = s->config;
 
 	why[0] = '\0';
@@ -116,6 +117,8 @@ void ike_shell_configure(struct ike_shell *s, struct config *new, char *why, siz
 	}
 	if (old)
 		config_free(old);
+	/* Keys, certificates and revocation lists were read again as well. */
+	ike_shell_step(s, &reloaded);
 }
 
 void ike_shell_forget_tunnels(struct ike_shell *s)

@@ -156,6 +156,7 @@ static void mobility(const struct config_tunnel *t, struct ike_tunnel_cfg *out)
 	out->n_more_local = t->n_additional;
 	out->redirect = t->follow_redirect;
 	out->childless = t->childless;
+	out->resumption = t->resumption;
 }
 
 bool translate_ike_tunnel(const struct config_connection *c, const struct config_tunnel *t,

@@ -45,6 +45,11 @@ struct ike {
 	struct ike_sa *dead_sas;
 	struct ike_child *dead_children;
 	struct ike_tunnel *dead_tunnels;
+	struct secret *ticket_keys[2]; /* current, previous */
+	uint8_t ticket_key;            /* the current one's number */
+	struct mono ticket_rotated;
+	uint64_t ticket_serial; /* of the last ticket */
+
 	uint64_t counters[IKE_CNT_END];
 };
 

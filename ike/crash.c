@@ -141,6 +141,7 @@ static void rebooted(struct ike_sa *sa)
 		t->wanted = false;
 	t->not_before = sa->ike->now;
 	ike_touch(t);
+	ike_ticket_keep(sa);
 	ike_sa_close(sa, "crash", "the peer has lost it");
 }
 

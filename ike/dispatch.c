@@ -481,7 +481,8 @@ static void decline_ikev1(struct ike *ike, const struct ike_packet *p)
 static void take_init(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
 		      struct ike_sa *sa)
 {
-	const uint32_t need = IKE_HAS_SA | IKE_HAS_KE | IKE_HAS_NONCE;
+	const bool resume = m->h.exchange == IKE_SESSION_RESUME;
+	const uint32_t need = resume ? IKE_HAS_NONCE : IKE_HAS_SA | IKE_HAS_KE | IKE_HAS_NONCE;
 	const bool response = m->h.flags & IKE_FLAG_RESPONSE;
 	const bool from_initiator = m->h.flags & IKE_FLAG_INITIATOR;
 
@@ -493,12 +494,16 @@ static void take_init(struct ike *ike, const struct ike_packet *p, const struct 
 	} else if (response) {
 		if (!sa)
 			ike_count(ike, IKE_CNT_RX_UNKNOWN_SPI);
-		else if (sa->state != IKE_ST_INIT_SENT)
+		else if (sa->state != IKE_ST_INIT_SENT || resume != (sa->hs->session != NULL))
 			ike_count(ike, IKE_CNT_RX_STATE);
+		else if (resume)
+			ike_session_response(sa, p, m);
 		else
 			ike_init_response(sa, p, m);
 	} else if (m->h.spi_r != 0 || m->h.spi_i == 0 || (m->present & need) != need) {
 		ike_count(ike, IKE_CNT_RX_SYNTAX);
+	} else if (resume) {
+		ike_session_request(ike, p, m);
 	} else {
 		ike_init_request(ike, p, m);
 	}
@@ -515,7 +520,8 @@ void ike_dispatch(struct ike *ike, const struct ike_packet *p)
 
 	ike_count(ike, IKE_CNT_RX);
 	/* What strangers make us keep is bounded more tightly than what peers may say. */
-	if (err == IKE_OK && h.exchange == IKE_SA_INIT && p->size > IKE_INIT_MAX)
+	if (err == IKE_OK && (h.exchange == IKE_SA_INIT || h.exchange == IKE_SESSION_RESUME) &&
+	    p->size > IKE_INIT_MAX)
 		err = IKE_ERR_LENGTH;
 	if (err == IKE_OK && ike_cookie_ask(ike, p, &h))
 		return;
@@ -534,7 +540,7 @@ void ike_dispatch(struct ike *ike, const struct ike_packet *p)
 	sa = ike_sa_find(ike, ours_initiator ? m.h.spi_i : m.h.spi_r);
 	if (sa && sa->initiator != ours_initiator)
 		sa = NULL;
-	if (m.h.exchange == IKE_SA_INIT) {
+	if (m.h.exchange == IKE_SA_INIT || m.h.exchange == IKE_SESSION_RESUME) {
 		take_init(ike, p, &m, sa);
 		return;
 	}

@@ -124,7 +124,8 @@ static void send_request(struct ike_sa *sa)
 	ike_build_id(&b, IKE_PL_IDI, &t->cfg.local_id);
 	if (first_contact(sa))
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_INITIAL_CONTACT, NULL, 0);
-	ike_proof_ask(t, &b);
+	if (!hs->session) /* RFC 5723 4.3.3: no certificates */
+		ike_proof_ask(t, &b);
 	if (!t->cfg.remote_id_wildcard)
 		ike_build_id(&b, IKE_PL_IDR, &t->cfg.remote_id);
 	ike_proof_build(&hs->ours, &b);
@@ -143,7 +144,8 @@ static void send_request(struct ike_sa *sa)
 			ike_resource_build(&b, 0);
 	}
 	ike_extend_auth_build(sa, &b);
-	sa->auth_local = (uint8_t)ike_auth_alg_of(hs->ours.method, hs->ours.auth);
+	sa->auth_local = hs->session ? hs->session->auth_local
+				     : (uint8_t)ike_auth_alg_of(hs->ours.method, hs->ours.auth);
 	ike_timer_stop(sa->ike, &sa->t_half_open);
 	if (!ike_request_send(sa, IKE_TASK_AUTH, IKE_AUTH, &b, NULL, NULL)) {
 		ike_timer_initiation_failed(t);
@@ -153,11 +155,35 @@ static void send_request(struct ike_sa *sa)
 	ike_sa_set_state(sa, IKE_ST_AUTH_SENT, "ike-auth", "signed");
 }
 
+/* RFC 5723 4.3.3: made here, by keys that nobody else has. */
+static bool prove_session(struct ike_sa *sa)
+{
+	uint8_t auth[IKE_PRF_MAX], body[4 + IKE_ID_MAX];
+	const struct ike_id *id = &sa->tunnel->cfg.local_id;
+	struct wr w = wr_of(body, sizeof(body));
+	struct ike_proof ours = {.method = IKE_AUTH_METHOD_SHARED_KEY};
+
+	wr_u8(&w, id->type);
+	wr_zero(&w, 3);
+	wr_bytes(&w, id->data, id->size);
+	if (!ike_session_auth(sa, sa->initiator, rd_of(body, w.n), auth))
+		return false;
+	ours.auth = rd_of(auth, ike_prf_desc(sa->suite.prf)->size);
+	return ike_proof_copy(&ours, &sa->hs->ours);
+}
+
 void ike_auth_start(struct ike_sa *sa)
 {
 	const struct ike_tunnel_cfg *cfg = &sa->tunnel->cfg;
 	struct ike_handshake *hs = sa->hs;
 
+	if (hs->session) {
+		if (prove_session(sa))
+			send_request(sa);
+		else
+			give_up(sa, "out of resources", "out of resources");
+		return;
+	}
 	hs->key = cfg->n_psks ? sa->tunnel->psk % cfg->n_psks : 0;
 	/* RFC 8784 3: where a PPK must be used, there is no way on without USE_PPK. */
 	if (cfg->ppk == IKE_PPK_REQUIRE && !hs->peer_ppk) {
@@ -207,6 +233,8 @@ static void refused(struct ike_sa *sa)
 	ike_mismatch_note(t, &mismatch);
 }
 
+static void session_verified(struct ike_sa *sa, const struct ike_msg *m);
+
 void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
 {
 	const struct ike_notify_payload *error = ike_msg_error(m);
@@ -217,7 +245,7 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 
 	if ((m->present & need) != need) {
 		ike_timer_initiation_failed(sa->tunnel);
-		if (error && error->type == IKE_N_AUTHENTICATION_FAILED)
+		if (error && error->type == IKE_N_AUTHENTICATION_FAILED && !hs->session)
 			refused(sa);
 		else
 			auth_failed_event(sa, error ? ike_notify_name(error->type)
@@ -226,7 +254,8 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 		return;
 	}
 	hs->auth_lifetime = ike_reauth_granted(m);
-	hs->id_ok = ike_identify_responder(sa, m, &why);
+	hs->id_ok = hs->session ? ike_session_identify(sa, m, &why) != NULL
+				: ike_identify_responder(sa, m, &why);
 	/* RFC 8784 3: an empty PPK_IDENTITY says that the responder's AUTH is made with the PPK. */
 	if (hs->with_ppk && !ike_msg_notify(m, IKE_N_PPK_IDENTITY)) {
 		hs->with_ppk = false;
@@ -248,7 +277,10 @@ void ike_auth_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 	theirs = ike_proof_of(m, false);
 	if (!ike_proof_copy(&theirs, &hs->theirs))
 		ike_count(sa->ike, IKE_CNT_RESOURCES); /* then there is nothing to verify */
-	ike_proof_verify(sa, &hs->theirs);
+	if (hs->session)
+		session_verified(sa, m);
+	else
+		ike_proof_verify(sa, &hs->theirs);
 }
 
 /* What to tell our people of a proof that was not good. */
@@ -284,6 +316,23 @@ static void note_mismatch(const struct ike_sa *sa, const char *text)
 	ike_mismatch_note(sa->tunnel, &mismatch);
 }
 
+/* Nothing lasts longer for having been resumed. */
+static void resumed(struct ike_sa *sa)
+{
+	const struct ike_session *s = sa->hs->session;
+
+	if (!s)
+		return;
+	ike_count(sa->ike, IKE_CNT_RESUMED);
+	sa->auth_until = s->auth_until;
+	sa->auth_local = s->auth_local;
+	sa->auth_remote = s->auth_remote;
+	sa->ppk = s->ppk;
+	sa->hs->initial_contact = true; /* what it follows is no more */
+	if (!sa->initiator)
+		ike_ticket_used(sa->tunnel, s);
+}
+
 /* They are who they say: what follows from it for both roles. */
 static void believe(struct ike_sa *sa, uint64_t valid_s)
 {
@@ -293,6 +342,7 @@ static void believe(struct ike_sa *sa, uint64_t valid_s)
 		sa->auth_until = mono_add(sa->ike->now, span_s(valid_s));
 	sa->auth_remote = (uint8_t)ike_auth_alg_of(p->method, p->auth);
 	ike_tunnel_hold(sa->tunnel, p->id_type, their_id(sa));
+	resumed(sa);
 	ike_proof_commit_ppk(sa);
 }
 
@@ -384,9 +434,16 @@ void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 	struct sb why = sb_of(hs->id_text, sizeof(hs->id_text));
 	struct ike_proof theirs = ike_proof_of(m, true);
 	struct ike_tunnel *decoy;
-	struct ike_tunnel *t = ike_identify(sa, m, &decoy, &why);
+	struct ike_tunnel *t;
 	bool mix = false;
 
+	decoy = NULL;
+	if (hs->session) {
+		t = ike_session_identify(sa, m, &why);
+		decoy = ike_tunnel_find(sa->ike, hs->session->tunnel);
+	} else {
+		t = ike_identify(sa, m, &decoy, &why);
+	}
 	hs->id_ok = t != NULL;
 	if (!t)
 		t = decoy;
@@ -403,7 +460,7 @@ void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 	hs->known = hs->id_ok;
 	hs->initial_contact = ike_msg_notify(m, IKE_N_INITIAL_CONTACT) != NULL;
 	ike_proof_note(sa, m);
-	if (hs->id_ok && !choose_ppk(sa, m, &theirs, &mix, &why))
+	if (hs->id_ok && !hs->session && !choose_ppk(sa, m, &theirs, &mix, &why))
 		hs->id_ok = false;
 	ike_extend_auth_seen(sa, p, m);
 	if (!ike_redirect_due(sa)) /* RFC 5685 6: who is sent away gets no child */
@@ -413,7 +470,9 @@ void ike_auth_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 	ike_sa_set_state(sa, IKE_ST_VERIFY, "ike-auth", "request");
 	if (!ike_proof_copy(&theirs, &hs->theirs))
 		ike_count(sa->ike, IKE_CNT_RESOURCES);
-	if (mix)
+	if (hs->session)
+		session_verified(sa, m);
+	else if (mix)
 		ike_proof_mix(sa);
 	else
 		ike_proof_verify(sa, &hs->theirs);
@@ -518,12 +577,35 @@ static void responder_verified(struct ike_sa *sa, bool ok, const struct ike_even
 		return;
 	}
 	/* A peer whose key is about to be replaced is answered with the one that it has. */
-	if (sa->tunnel->cfg.local_auth == IKE_AUTH_BY_PSK &&
+	if (!hs->session && sa->tunnel->cfg.local_auth == IKE_AUTH_BY_PSK &&
 	    sa->tunnel->cfg.remote_auth == IKE_AUTH_BY_PSK)
 		hs->key = ev->auth.key;
 	believe(sa, ev->auth.valid_s);
 	ike_sa_set_state(sa, IKE_ST_SIGN, "ike-auth", "verified");
-	ike_proof_sign(sa, hs->with_ppk);
+	if (!hs->session) {
+		ike_proof_sign(sa, hs->with_ppk);
+	} else if (prove_session(sa)) {
+		ike_timer_stop(sa->ike, &sa->t_half_open);
+		responder_signed(sa);
+	} else {
+		ike_response_error(sa, IKE_N_TEMPORARY_FAILURE, NULL, 0);
+		ike_sa_close(sa, "ike-auth", "out of resources");
+	}
+}
+
+static void session_verified(struct ike_sa *sa, const struct ike_msg *m)
+{
+	const struct ike_event ev = {
+		.auth.reason = "it does not hold the session that its ticket is for",
+	};
+	const bool ok = ike_session_verify(sa, m) && sa->hs->id_ok;
+
+	if (ok && sa->hs->terms.error)
+		ike_terms_complain(sa->tunnel, &sa->hs->complaint);
+	if (sa->initiator)
+		initiator_verified(sa, ok, &ev);
+	else
+		responder_verified(sa, ok, &ev);
 }
 
 /* ------------------------------------------------------------- from the keys */

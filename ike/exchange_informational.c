@@ -55,6 +55,8 @@ void ike_info_response(struct ike_sa *sa, const struct ike_packet *p, const stru
 		ike_child_retire(c, "child-delete", "deleted by us");
 		ike_sync_child_unknown(sa, m);
 	} else { /* whatever it says: it answers */
+		if (sa->req.task == IKE_TASK_NOTICE)
+			ike_ticket_take(sa, m);
 		ike_mobike_response(sa, p, m);
 	}
 }
@@ -92,7 +94,7 @@ static size_t delete_children(struct ike_sa *sa, const struct ike_delete_payload
 static void answer_all(struct ike_sa *sa, const uint8_t *spis, size_t n, const struct ike_packet *p,
 		       const struct ike_msg *m)
 {
-	uint8_t buf[512];
+	uint8_t buf[512 + IKE_TICKET_MAX];
 	struct ike_builder b;
 
 	ike_build_open_inner(&b, buf, sizeof(buf));
@@ -125,6 +127,7 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 			/* It had its reasons: not again in the same instant. */
 			ike_timer_initiation_failed(t);
 			ike_tunnel_dismissed(sa);
+			ike_ticket_deleted(sa);
 			ike_sa_close(sa, "ike-delete", "deleted by the peer");
 			return;
 		}

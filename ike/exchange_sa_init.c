@@ -84,9 +84,12 @@ static bool send_request(struct ike_sa *sa, const uint8_t *public)
 bool ike_init_start(struct ike_tunnel *t)
 {
 	struct ike *ike = t->ike;
-	struct ike_sa *sa = ike_sa_new(ike, t, true);
+	struct ike_sa *sa;
 	uint8_t public[IKE_DH_MAX];
 
+	if (ike_session_usable(t))
+		return ike_session_start(t);
+	sa = ike_sa_new(ike, t, true);
 	if (!sa)
 		return false;
 	sa->local = (struct ip_endpoint){t->cfg.local, IKE_PORT};

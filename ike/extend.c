@@ -62,6 +62,11 @@ void ike_extend_auth_build(struct ike_sa *sa, struct ike_builder *b)
 		ike_mobike_build_addresses(sa, b);
 	}
 	ike_crash_build_token(sa, b);
+	/* RFC 5723 4.1 */
+	if (sa->initiator && ike_ticket_wanted(sa))
+		flag(b, IKE_N_TICKET_REQUEST);
+	else if (!sa->initiator && sa->hs->ticket_asked && !ike_redirect_due(sa))
+		ike_ticket_answer(sa, b);
 	/* RFC 6311 4: likewise. */
 	if (sa->initiator || sa->agreed.sync)
 		flag(b, IKE_N_IKEV2_MESSAGE_ID_SYNC_SUPPORTED);
@@ -76,11 +81,15 @@ void ike_extend_auth_seen(struct ike_sa *sa, const struct ike_packet *p, const s
 	sa->agreed.sync = ike_msg_notify(m, IKE_N_IKEV2_MESSAGE_ID_SYNC_SUPPORTED) != NULL;
 	ike_mobike_learn_addresses(sa, p, m);
 	ike_crash_keep_token(sa, m);
+	sa->hs->ticket_asked = ike_msg_notify(m, IKE_N_TICKET_REQUEST) != NULL;
+	if (sa->initiator)
+		ike_ticket_take(sa, m);
 }
 
 void ike_extend_established(struct ike_sa *sa)
 {
 	ike_mobike_established(sa);
+	ike_ticket_established(sa);
 	if (sa->redirected)
 		ike_redirect_leave(sa);
 }
@@ -97,7 +106,10 @@ void ike_extend_inherit(struct ike_sa *sa, const struct ike_sa *old)
 	sa->notice_redirect = old->notice_redirect;
 	/* RFC 6290 4.3: its SPIs are others, so is its token. Only for who has shown to know it. */
 	sa->notice_token = old->qcd_size != 0;
-	sa->want_notice = sa->notice_addresses || sa->notice_redirect || sa->notice_token;
+	/* What the old ticket is for ends no sooner, but no later either. */
+	sa->notice_ticket = old->tunnel->cfg.resumption && old->origin_initiator;
+	sa->want_notice = sa->notice_addresses || sa->notice_redirect || sa->notice_token ||
+			  sa->notice_ticket;
 }
 
 /* --------------------------------------------------------------- INFORMATIONAL */
@@ -107,6 +119,8 @@ void ike_extend_info_answer(struct ike_sa *sa, const struct ike_packet *p, const
 {
 	ike_mobike_answer(sa, p, m, b);
 	ike_crash_keep_token(sa, m); /* RFC 6290 4.4 */
+	if (ike_msg_notify(m, IKE_N_TICKET_REQUEST))
+		ike_ticket_answer(sa, b);
 	ike_crash_child_unknown(sa, m);
 }
 
@@ -133,6 +147,8 @@ static void send_notice(struct ike_sa *sa)
 		ike_crash_build_token(sa, &b);
 	if (sa->notice_redirect && ike_redirect_due(sa))
 		ike_redirect_build(sa, &b);
+	if (sa->notice_ticket && ike_ticket_wanted(sa))
+		flag(&b, IKE_N_TICKET_REQUEST);
 	if (sa->invalid_spi) {
 		uint8_t spi[IKE_ESP_SPI_SIZE];
 		struct wr w = wr_of(spi, sizeof(spi));
@@ -140,7 +156,8 @@ static void send_notice(struct ike_sa *sa)
 		wr_u32(&w, sa->invalid_spi);
 		ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, IKE_N_INVALID_SPI, spi, sizeof(spi));
 	}
-	sa->want_notice = sa->notice_addresses = sa->notice_token = sa->notice_redirect = false;
+	sa->want_notice = sa->notice_addresses = sa->notice_token = sa->notice_redirect =
+		sa->notice_ticket = false;
 	sa->invalid_spi = 0;
 	ike_request_send(sa, IKE_TASK_NOTICE, IKE_INFORMATIONAL, &b, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "base/mac.h"
 #include "ike/child.h"
 #include "ike/puzzle.h"
+#include "ike/session.h"
 #include "ike/sig_alg.h"
 
 struct ike;
@@ -43,6 +44,8 @@ struct ike_handshake {
 	unsigned n_ake;          /* additional key exchanges so far, or NONEs that stand for one */
 	uint8_t int_auth_i[IKE_PRF_MAX], int_auth_r[IKE_PRF_MAX];
 	struct ike_sa_keys last_keys; /* responder: those that the last exchange came under */
+	struct ike_session *session;  /* RFC 5723: that is resumed; NULL: a new one */
+	bool ticket_asked;            /* by the initiator */
 	uint8_t cookie[64];
 	size_t cookie_size;
 	struct ike_puzzle *puzzle; /* that goes with the cookie; NULL: none */

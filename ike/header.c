@@ -27,6 +27,7 @@ enum ike_err ike_header_parse(const uint8_t *data, size_t size, struct ike_heade
 		return IKE_ERR_LENGTH;
 	switch (out->exchange) {
 	case IKE_SA_INIT:
+	case IKE_SESSION_RESUME:
 	case IKE_AUTH:
 	case IKE_CREATE_CHILD_SA:
 	case IKE_INFORMATIONAL:

@@ -87,6 +87,7 @@ void ike_free(struct ike *ike)
 		return;
 	ike->out = NULL;
 	ike_resume_free(ike);
+	ike_ticket_fini(ike);
 	while ((t = TAILQ_FIRST(&ike->tunnels))) {
 		TAILQ_REMOVE(&ike->tunnels, t, entry);
 		ike_tunnel_free(t);
@@ -175,8 +176,12 @@ static void on_trust(struct ike *ike, const struct ike_event *ev)
 {
 	struct ike_tunnel *t = ike_tunnel_find(ike, ev->trust.tunnel);
 
-	if (t)
+	if (t) {
+		if (t->n_cas && (t->n_cas != ev->trust.n_cas ||
+				 memcmp(t->cas, ev->trust.cas, t->n_cas * IKE_CA_SIZE) != 0))
+			ike_ticket_void(t);
 		ike_proof_trust(t, ev->trust.cas, ev->trust.n_cas);
+	}
 }
 
 static void on_dp_result(struct ike *ike, const struct ike_event *ev)
@@ -286,6 +291,7 @@ void ike_step(struct ike *ike, const struct ike_event *ev, struct ike_out *out)
 	case IKE_EV_REKEY_CHILD:
 	case IKE_EV_REKEY_IKE: on_command(ike, ev); break;
 	case IKE_EV_AUTH_RESULT: on_auth_result(ike, ev); break;
+	case IKE_EV_RELOADED: ike_ticket_void_all(ike); break;
 	case IKE_EV_TRUST: on_trust(ike, ev); break;
 	case IKE_EV_DP_RESULT: on_dp_result(ike, ev); break;
 	case IKE_EV_CHILD_FIRST_IN:

@@ -185,6 +185,7 @@ struct ike_tunnel_cfg {
 	bool mobike;       /* RFC 4555: addresses may change while the SAs stand */
 	bool redirect;     /* RFC 5685: the peer may send us to another gateway */
 	bool childless;    /* RFC 6023: IKE_AUTH without a child, where the peer can do that */
+	bool resumption;   /* RFC 5723: tickets, asked for and granted */
 	bool per_resource; /* RFC 9611: SAs of single workers, where the peer agrees */
 };
 
@@ -215,7 +216,8 @@ enum ike_event_type {
 	IKE_EV_REKEY_CHILD,
 	IKE_EV_REKEY_IKE,
 	IKE_EV_AUTH_RESULT, /* answers IKE_ACT_AUTH_SIGN, IKE_ACT_AUTH_VERIFY, IKE_ACT_PPK_MIX */
-	IKE_EV_TRUST,     /* the CAs that a tunnel's peer may be certified by: CERTREQ names them */
+	IKE_EV_RELOADED, /* keys, trust or revocations may have changed: no ticket is good any more */
+	IKE_EV_TRUST,    /* the CAs that a tunnel's peer may be certified by: CERTREQ names them */
 	IKE_EV_DP_RESULT, /* answers an IKE_ACT_CHILD_* or other action that carries a `request` */
 	IKE_EV_CHILD_FIRST_IN, /* the dataplane saw the first authentic packet on an inbound half */
 	IKE_EV_CHILD_SOFT,     /* soft limit: rekey */
@@ -488,6 +490,10 @@ void ike_out_reset(struct ike_out *out); /* wipes keys and records */
 	X(SYNC_ANSWERED, "message-id-sync-answered")                                               \
 	X(SYNC_DONE, "message-id-sync-done")                                                       \
 	X(RX_SYNC, "rx-message-id-sync-refused")                                                   \
+	X(TICKET_GRANTED, "ticket-granted")                                                        \
+	X(TICKET_REFUSED, "ticket-refused-by-peer")                                                \
+	X(RX_TICKET, "rx-ticket-refused")                                                          \
+	X(RESUMED, "ike-sa-resumed")                                                               \
 	X(REDIRECTED, "redirected")                                                                \
 	X(RX_REDIRECT, "rx-redirect-refused")                                                      \
 	X(ACTION_OVERFLOW, "action-overflow")                                                      \

@@ -17,6 +17,7 @@
 #include "ike/handshake.h"
 #include "ike/out.h"
 #include "ike/sa.h"
+#include "ike/session.h"
 #include "ike/timer.h"
 #include "ike/tunnel.h"
 #include "ike/window.h"

@@ -184,6 +184,28 @@ enum ike_err ike_keys_rekey(const struct ike_crypto *c, enum ike_prf old_prf,
 	return err;
 }
 
+enum ike_err ike_keys_resumed(const struct ike_crypto *c, const struct ike_suite *suite,
+			      const struct secret *old_d, const struct ike_nonces *n,
+			      uint64_t spi_i, uint64_t spi_r, struct ike_sa_keys *out)
+{
+	static const char label[] = "Resumption"; /* RFC 5723 5.1: 10 octets, no NUL */
+	const struct ike_prf_desc *prf = ike_prf_desc(suite->prf);
+	const struct ike_iov in[] = {
+		{label, sizeof(label) - 1}, {n->ni.p, n->ni.size}, {n->nr.p, n->nr.size}};
+	uint8_t skeyseed[IKE_PRF_MAX];
+	enum ike_err err = IKE_ERR_CRYPTO;
+
+	*out = (struct ike_sa_keys){0};
+	if (!prf)
+		return IKE_ERR_NO_PROPOSAL;
+	if (!nonces_ok(prf, n))
+		return IKE_ERR_NONCE;
+	if (c->prf(c->ctx, prf->id, secret_data(old_d), secret_size(old_d), in, 3, skeyseed))
+		err = expand(c, suite, prf, skeyseed, prf->size, n, spi_i, spi_r, out);
+	bytes_wipe(skeyseed, sizeof(skeyseed));
+	return err;
+}
+
 enum ike_err ike_keys_child(const struct ike_crypto *c, enum ike_prf prf, const struct secret *d,
 			    const struct ike_suite *esp, const struct ike_nonces *n,
 			    const uint8_t *shared, size_t shared_size, struct ike_child_keys *out)

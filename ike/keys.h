@@ -34,6 +34,11 @@ enum ike_err ike_keys_rekey(const struct ike_crypto *c, enum ike_prf old_prf,
 			    const struct ike_nonces *n, const uint8_t *shared, size_t shared_size,
 			    uint64_t spi_i, uint64_t spi_r, struct ike_sa_keys *out);
 
+/* Resumed SA: SKEYSEED = prf(SK_d_old, "Resumption" | Ni | Nr) (RFC 5723 5.1). */
+enum ike_err ike_keys_resumed(const struct ike_crypto *c, const struct ike_suite *suite,
+			      const struct secret *old_d, const struct ike_nonces *n,
+			      uint64_t spi_i, uint64_t spi_r, struct ike_sa_keys *out);
+
 /* KEYMAT of a CHILD_SA (2.17), initiator to responder first, encryption before integrity. */
 struct ike_child_keys {
 	struct secret *ei, *ai, *er, *ar; /* ei/er: key and salt; ai/ar NULL with AEAD */

@@ -196,6 +196,14 @@ static enum ike_load read_section(struct ike_codec *c, uint16_t type, struct loa
 			return IKE_LOAD_MALFORMED;
 		codec_response(c, l->sa);
 		break;
+	case IKE_SECTION_SESSION:
+		if (l->sa->session)
+			return IKE_LOAD_MALFORMED;
+		l->sa->session = calloc(1, sizeof(*l->sa->session));
+		if (!l->sa->session)
+			return IKE_LOAD_RESOURCES;
+		codec_session(c, l->sa->session);
+		break;
 	case IKE_SECTION_CHILD: return read_child(c, l);
 	default: break; /* of a later version */
 	}
@@ -362,6 +370,7 @@ static void discard(struct loading *l)
 	ike_offer_free(l->ike, l->sa->req.offer, true);
 	ike_sealed_free(l->sa->response);
 	ike_sa_keys_free(&l->sa->keys);
+	ike_session_free(l->sa->session);
 	free(l->sa);
 }
 

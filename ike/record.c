@@ -11,7 +11,7 @@
  *	struct ike_sa: entry, next_dead, ike, tunnel, by_spi, by_init, init_digest, source, hs,
  *	pending; n_repeats, rx_request, rx_response (the peer sends them again); delete_reason;
  *	probing, dpd_reported, last_life, last_tx, t_reauth, t_dpd, t_keepalive, t_retransmit (begin anew);
- *	t_half_open, t_reassembly, t_puzzle; saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
+ *	t_half_open, t_reassembly, t_puzzle; ticket_serial (tickets end with their process); session (a section of its own); saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
  *	invalid_spi, hint_at (they come again).
  *	struct ike_request: n_sent, first_sent, interval.
  *	struct ike_child: entry, next_dead, tunnel, sa, pending, has_in, has_out (the inventory has
@@ -321,6 +321,31 @@ static void codec_extensions(struct ike_codec *c, struct ike_sa *sa)
 	codec_bool(c, &sa->redirected);
 }
 
+/* RFC 5723: the ticket that we hold, and what it is for. */
+void codec_session(struct ike_codec *c, struct ike_session *s)
+{
+	uint16_t size = (uint16_t)s->ticket_size;
+
+	codec_time(c, &s->until);
+	codec_time(c, &s->auth_until);
+	codec_suite(c, &s->suite);
+	codec_u8(c, &s->auth_local);
+	codec_u8(c, &s->auth_remote);
+	codec_bool(c, &s->ppk);
+	codec_id(c, &s->idi);
+	codec_id(c, &s->idr);
+	codec_secret(c, &s->d);
+	codec_u16(c, &size);
+	if (size > sizeof(s->ticket)) {
+		c->failed = true;
+		return;
+	}
+	s->ticket_size = size;
+	codec_fixed(c, s->ticket, size);
+	if (!s->d || !ike_prf_desc(s->suite.prf))
+		c->failed = true;
+}
+
 /* ------------------------------------------------------------------ sections */
 
 void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
@@ -396,6 +421,8 @@ void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
 	codec_bool(c, &sa->resync.was_busy);
 	codec_bool(c, &sa->resync.half_made);
 	codec_bool(c, &sa->resync.doubt);
+	codec_version(c);
+	codec_bool(c, &sa->notice_ticket);
 }
 
 void codec_keys(struct ike_codec *c, struct ike_sa_keys *k)

@@ -30,6 +30,7 @@ enum ike_section {
 	IKE_SECTION_REQUEST = 3,
 	IKE_SECTION_RESPONSE = 4,
 	IKE_SECTION_CHILD = 5, /* one for each */
+	IKE_SECTION_SESSION = 6,
 };
 
 /* What a record says beyond the object itself: other objects, by the names that survive. */
@@ -69,6 +70,7 @@ void codec_keys(struct ike_codec *c, struct ike_sa_keys *k);
 void codec_request(struct ike_codec *c, struct ike *ike, struct ike_request *req,
 		   struct ike_request_record *x);
 void codec_response(struct ike_codec *c, struct ike_sa *sa);
+void codec_session(struct ike_codec *c, struct ike_session *s);
 void codec_child(struct ike_codec *c, struct ike_child *child, struct ike_child_record *x);
 
 /* ---- resume.c: what a record says of others, kept until all are there */

@@ -175,6 +175,7 @@ void ike_handshake_free(struct ike_sa *sa)
 	free(hs->response);
 	free(hs->cas);
 	free(hs->puzzle);
+	ike_session_free(hs->session);
 	secret_free(hs->ppk.d);
 	secret_free(hs->ppk.pi);
 	secret_free(hs->ppk.pr);
@@ -214,6 +215,8 @@ static void release(struct ike_sa *sa)
 	ike_reassembly_free(sa, true);
 	ike_follow_drop(sa);
 	ike_handshake_free(sa);
+	ike_session_free(sa->session);
+	sa->session = NULL;
 	ike_sa_keys_free(&sa->keys);
 }
 
@@ -306,6 +309,7 @@ void ike_sa_delete(struct ike_sa *sa, const char *reason)
 	bool replaced = false;
 
 	sa->delete_reason = reason;
+	ike_ticket_deleted(sa);
 	switch (sa->state) {
 	case IKE_ST_ESTABLISHED:
 	case IKE_ST_REPLACED: break;
@@ -395,6 +399,7 @@ void ike_sa_inherit(struct ike_sa *from, struct ike_sa *to)
 		    !ip_endpoint_equal(&from->local, &to->local))
 			ike_child_moved(c);
 	}
+	ike_ticket_inherit(from, to);
 	to->auth_local = from->auth_local;
 	to->auth_remote = from->auth_remote;
 	to->ppk = from->ppk;

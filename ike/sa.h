@@ -5,6 +5,7 @@
 
 #include "ike/extension.h"
 #include "ike/handshake.h"
+#include "ike/session.h"
 #include "ike/sk.h"
 #include "ike/window.h"
 
@@ -103,9 +104,11 @@ struct ike_sa {
 	struct ike_mobike mobike;
 	uint8_t qcd_token[IKE_QCD_TOKEN_MAX]; /* what the peer says once it has lost this SA */
 	uint8_t qcd_size;
-	bool want_notice, notice_addresses, notice_token, notice_redirect;
-	uint32_t invalid_spi; /* ESP of the peer that we cannot take; 0 = none */
-	struct mono hint_at;  /* the last hint that the peer may have lost us */
+	bool want_notice, notice_addresses, notice_token, notice_redirect, notice_ticket;
+	struct ike_session *session; /* initiator: what our ticket is for */
+	uint64_t ticket_serial;      /* responder: of the last ticket granted on it; 0 = none */
+	uint32_t invalid_spi;        /* ESP of the peer that we cannot take; 0 = none */
+	struct mono hint_at;         /* the last hint that the peer may have lost us */
 	struct ike_timer t_retransmit, t_half_open, t_rekey, t_expire, t_reauth, t_dpd, t_keepalive,
 		t_reassembly, t_follow, t_puzzle;
 

@@ -109,6 +109,11 @@ static void put_sections(struct ike_codec *c, struct ike_sa *sa)
 		codec_response(c, sa);
 		close_section(&c->w, at);
 	}
+	if (sa->session && sa->session->d) {
+		at = open_section(&c->w, IKE_SECTION_SESSION);
+		codec_session(c, sa->session);
+		close_section(&c->w, at);
+	}
 	TAILQ_FOREACH(child, &t->children, entry)
 	{
 		if (child->sa == sa && child->state != IKE_CH_NEW)

@@ -11,6 +11,7 @@
 #define PROBES_IN_WINDOW    4              /* first transmission and three more */
 #define PROBE_SHORTEST      span_ms(20)
 #define HALF_OPEN_LIMIT     span_s(30)
+#define SESSION_LIMIT       span_s(12) /* sent at 0, 0.5, 1.5, 3.5, 7.5 s */
 #define LINGER              span_s(5)
 #define INSTALL_LIMIT       span_s(10)
 #define SWITCH_AFTER        span_s(20) /* the peer has installed it, or has failed and said so */
@@ -177,8 +178,18 @@ void ike_timer_half_open(struct ike_sa *sa)
 	arm(sa->ike, &sa->t_half_open, HALF_OPEN_LIMIT);
 }
 
+/* RFC 5723 4.3.2: a gateway that does not know the exchange says nothing. */
+void ike_timer_session(struct ike_sa *sa)
+{
+	arm(sa->ike, &sa->t_half_open, SESSION_LIMIT);
+}
+
 static void half_open_due(struct ike_sa *sa)
 {
+	if (sa->state == IKE_ST_INIT_SENT && sa->hs->session) {
+		ike_session_silent(sa);
+		return;
+	}
 	if (sa->initiator && sa->tunnel)
 		ike_timer_initiation_failed(sa->tunnel);
 	ike_sa_close(sa, "half-open", "never authenticated");

@@ -48,6 +48,7 @@ void ike_timer_request_sent(struct ike_sa *sa);
 void ike_timer_sync_sent(struct ike_sa *sa);
 void ike_timer_request_done(struct ike_sa *sa);
 void ike_timer_half_open(struct ike_sa *sa);
+void ike_timer_session(struct ike_sa *sa); /* IKE_SESSION_RESUME was sent */
 void ike_timer_established(struct ike_sa *sa);
 void ike_timer_reauth(struct ike_sa *sa); /* at reauth_at */
 /* When to begin with what ends in `life`. */

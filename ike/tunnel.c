@@ -282,6 +282,8 @@ void ike_tunnel_dead(struct ike_sa *sa, const char *reason)
 			ike_tunnel_reason(t, why);
 	}
 	ike_redirect_failed(t);
+	if (was_live)
+		ike_ticket_keep(sa);
 	ike_sa_close(sa, was_live ? "dead-peer" : "timeout", why);
 }
 
@@ -402,6 +404,7 @@ static void change(struct ike_tunnel *t, const struct ike_tunnel_cfg *cfg)
 		shut(t, "its configuration changed", false);
 	t->cfg = *cfg;
 	t->unable = ike_restrict(t->ike, &t->cfg);
+	ike_ticket_void(t);
 	t->psk = 0;
 	t->pfs_group = 0;
 	t->single_pair = false;
@@ -453,6 +456,7 @@ static struct ike_tunnel *create(struct ike *ike, const struct ike_tunnel_cfg *c
 	t->wanted = cfg->startup == IKE_STARTUP_START;
 	t->phase = "down";
 	t->since = t->up_changed = ike->now;
+	t->ticket_floor = ike->ticket_serial;
 	TAILQ_INIT(&t->sas);
 	TAILQ_INIT(&t->children);
 	ike_timer_init(&t->t_retry, IKE_TIMER_TUNNEL_RETRY, t);
@@ -488,6 +492,7 @@ void ike_tunnel_drop(struct ike_tunnel *t)
 	ike_table_remove(&t->ike->by_addresses, &t->by_addresses);
 	/* First of all, or the end of a handshake in progress would begin the next one. */
 	t->wanted = false;
+	ike_ticket_void(t);
 	shut(t, "the tunnel was removed", false);
 	t->removed = true;
 	ike_tunnel_note(t);
@@ -545,6 +550,7 @@ void ike_tunnel_free(struct ike_tunnel *t)
 	}
 	ike_timer_tunnel_stop(t);
 	free(t->cas);
+	ike_session_free(t->session);
 	ike_untouch(t);
 	free(t);
 }

@@ -55,7 +55,12 @@ struct ike_tunnel {
 	unsigned n_redirects;
 	struct mono redirects_since;
 	struct ip_addr redirect_to; /* as responder: where its peer shall go */
-	uint32_t doubt_spi;         /* ESP with an SPI that is nobody's, first at doubt_at */
+	/* RFC 5723: the session of an IKE SA that has ended; after an attempt by it IKE_SA_INIT is next. */
+	struct ike_session *session;
+	bool session_rests;
+	uint64_t ticket_serial,
+		ticket_floor; /* of the last one granted; up to which none is good */
+	uint32_t doubt_spi;   /* ESP with an SPI that is nobody's, first at doubt_at */
 	struct mono doubt_at;
 };
 

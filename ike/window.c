@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include "ike/ike_int.h"
 
-#define SENT_AS_IT_IS 2 /* times, before we look for a size that gets through */
+#define EXCHANGE_AT   18 /* within the header */
+#define SENT_AS_IT_IS 2  /* times, before we look for a size that gets through */
 
 struct ike_header ike_header_of(const struct ike_sa *sa, uint8_t exchange, uint32_t mid,
 				bool response)
@@ -60,7 +61,7 @@ bool ike_request_send_raw(struct ike_sa *sa, enum ike_task task, const uint8_t *
 	ike_sealed_free(sa->req.data);
 	sa->req.data = s;
 	sa->req.task = task;
-	sa->req.exchange = IKE_SA_INIT;
+	sa->req.exchange = data[EXCHANGE_AT];
 	sa->req.mid = 0;
 	sa->req.n_sent = 0;
 	transmit(sa);
@@ -98,7 +99,7 @@ void ike_request_again(struct ike_sa *sa)
 		return;
 	}
 	/* RFC 7296 2.1: bit by bit the same; or in smaller fragments (RFC 7383 2.5.2). */
-	if (sa->req.n_sent >= SENT_AS_IT_IS && sa->req.exchange != IKE_SA_INIT)
+	if (sa->req.n_sent >= SENT_AS_IT_IS && sa->req.task != IKE_TASK_INIT)
 		ike_sealed_cut(sa, &sa->req.data, 0);
 	ike_count(sa->ike, IKE_CNT_TX_RETRANSMIT);
 	transmit(sa);

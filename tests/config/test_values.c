@@ -93,6 +93,7 @@ static void defaults(void **state)
 	assert_int_equal(t->n_additional, 0);
 	assert_false(t->follow_redirect);
 	assert_false(t->childless);
+	assert_false(t->resumption);
 	assert_int_equal(t->nat_keepalive.ns, span_s(20).ns);
 	assert_int_equal(t->df, CONFIG_DF_COPY);
 	assert_false(t->copy_dscp);
@@ -145,6 +146,7 @@ static void overrides(void **state)
 				 "      additional_addresses: [\"2001:db8::1\"]\n"
 				 "      redirect: follow\n"
 				 "      childless: true\n"
+				 "      resumption: true\n"
 				 "    local_networks: [0.0.0.0/0]\n"
 				 "    remote_networks: [0.0.0.0/0]\n"
 				 "    static_routes: []\n"
@@ -187,6 +189,7 @@ static void overrides(void **state)
 	assert_int_equal(t1->additional[0].family, IP_V6);
 	assert_true(t1->follow_redirect);
 	assert_true(t1->childless);
+	assert_true(t1->resumption);
 	assert_int_equal(t2->n_additional, 0);
 	assert_int_equal(t1->nat_keepalive.ns, 0);
 	assert_int_equal(t1->rekey_fuzz_percent, 0);

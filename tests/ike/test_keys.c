@@ -101,6 +101,46 @@ static void nonce_sizes(void **state)
 	secret_free(d);
 }
 
+/*
+ * RFC 5723 5.1, computed by Python's hmac: SK_d | SK_ei | SK_er | SK_pi | SK_pr.
+ *
+ * Requirements: RFC5723-5.1-keys
+ */
+static void resumed_keys(void **state)
+{
+	static const char want_hex[] =
+		"03c93227fcd44a532a1d614641c4a5c94bdd7ef2d7a1c86fd9e327d7e77fa679"
+		"5f6cb5315aeac5d68dd0491ecd41920799242a8a61dbd2825bef62421dfbe9f0"
+		"01f1548cdd442ff16b0a2503a3108da00bf656089201507cfaaa1cdbbf7a8bac"
+		"6b46b3845141c8628596a524a6334037dce0f11a836c691094a67a5c386a73fc"
+		"8739561e559ca58a1c5292574d5c5fbd219d7e005b88abd8565aaa5026749a29"
+		"ac9266db1d9fc133";
+	struct ike_suite s = {IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_256, 0, 31, 0};
+	uint8_t want[3 * 32 + 2 * 36], old[32], ni[32], nr[32];
+	const struct ike_nonces n = {rd_of(ni, 32), rd_of(nr, 32)};
+	struct ike_sa_keys k;
+	struct secret *d;
+
+	(void)state;
+	for (uint8_t i = 0; i < 32; i++) {
+		old[i] = i;
+		ni[i] = (uint8_t)(64 + i);
+		nr[i] = (uint8_t)(128 + i);
+	}
+	assert_int_equal(unhex(want_hex, want, sizeof(want)), sizeof(want));
+	d = secret_from(old, sizeof(old));
+	assert_int_equal(
+		ike_keys_resumed(&crypto, &s, d, &n, 0x0102030405060708, 0x1112131415161718, &k),
+		IKE_OK);
+	assert_memory_equal(secret_data(k.d), want, 32);
+	assert_memory_equal(secret_data(k.ei), want + 32, 36);
+	assert_memory_equal(secret_data(k.er), want + 68, 36);
+	assert_memory_equal(secret_data(k.pi), want + 104, 32);
+	assert_memory_equal(secret_data(k.pr), want + 136, 32);
+	ike_sa_keys_free(&k);
+	secret_free(d);
+}
+
 static void suite_shapes(void **state)
 {
 	const struct ike_nonces n = {rd_of(bytes, 32), rd_of(bytes, 32)};
@@ -228,11 +268,9 @@ static void everything_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nonce_sizes),
-		cmocka_unit_test(suite_shapes),
-		cmocka_unit_test(failure_leaves_nothing),
-		cmocka_unit_test(prf_plus_bounds),
-		cmocka_unit_test(everything_counts),
+		cmocka_unit_test(nonce_sizes),     cmocka_unit_test(suite_shapes),
+		cmocka_unit_test(resumed_keys),    cmocka_unit_test(failure_leaves_nothing),
+		cmocka_unit_test(prf_plus_bounds), cmocka_unit_test(everything_counts),
 	};
 
 	if (!secret_init())

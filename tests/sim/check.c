@@ -95,7 +95,7 @@ void check_message(struct world *w, int sender, const uint8_t *data, size_t size
 	uint8_t who[17], id[4 + 4 + 1];
 	uint64_t h, value;
 
-	if (w->lies || size < iv + 8 || data[18] == 34)
+	if (w->lies || size < iv + 8 || data[18] == 34 || data[18] == 38)
 		return;
 	if (!fragment && data[16] != 46)
 		return; /* said outside of any SA (RFC 7296 1.5) */

@@ -223,6 +223,21 @@ static void draw_workers(struct world *w)
 	}
 }
 
+/* In a quarter of the worlds an IKE SA that was lost is resumed, if both ends would; in some a peer has to solve puzzles. */
+static void draw_sessions(struct world *w)
+{
+	struct rng r = {w->seed * 0x9fb21c651e98df25u + 13};
+	const bool tickets = rng_below(&r, 4) == 0;
+
+	for (int i = 0; i < SIM_NODES; i++) {
+		struct sim_node *n = &w->node[i];
+
+		for (size_t t = 0; t < SIM_TUNNELS; t++)
+			n->cfg[t].resumption = tickets && rng_below(&r, 8);
+		n->limits.puzzles = rng_below(&r, 16) == 0;
+	}
+}
+
 void chaos_configure(struct world *w)
 {
 	const bool short_lives = pick(w, 2), quick_dpd = pick(w, 3) == 0;
@@ -257,4 +272,5 @@ void chaos_configure(struct world *w)
 	draw_mobility(w);
 	draw_auth(w);
 	draw_workers(w);
+	draw_sessions(w);
 }

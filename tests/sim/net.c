@@ -82,13 +82,13 @@ static struct sim_item *put_ike(struct world *w, int sender, const struct ike_ac
 
 #define TOKEN_SIZE 16 /* RFC 6290: of a message in clear it is the end */
 
-/* By somebody without the keys, who may be anywhere. IKE_SA_INIT is anybody's to send. */
+/* By somebody without the keys, who may be anywhere. IKE_SA_INIT and IKE_SESSION_RESUME are anybody's to send. */
 static void forge(struct world *w, struct sim_item *item)
 {
 	uint8_t *d = item->ike.data;
 	const bool in_clear = d[16] == IKE_PL_NOTIFY;
 
-	if (d[18] == 34)
+	if (d[18] == 34 || d[18] == 38)
 		return;
 	item->ike.forged = true;
 	/* RFC 6290 4.1: a token proves the crash in whatever message in clear it comes, so it is spoilt. */
@@ -105,7 +105,7 @@ static void forge(struct world *w, struct sim_item *item)
 		at += 1 + rng_below(&w->rng, item->ike.size - at);
 		d[at - 1] ^= (uint8_t)(1 + rng_below(&w->rng, 255));
 	}
-	if (d[18] == 34)
+	if (d[18] == 34 || d[18] == 38)
 		d[18] = 99;
 }
 

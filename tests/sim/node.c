@@ -61,7 +61,8 @@ static void carry_out(struct sim_node *n, const struct ike_action *a)
 	case IKE_ACT_SEND:
 		if (a->send.natt != (a->send.local.port == 4500))
 			fail_world(n->w, "node %d: marker and port do not fit", n->index);
-		if (a->send.size > 19 && a->send.data[18] == 34 && a->send.data[19] & 0x20)
+		if (a->send.size > 19 && (a->send.data[18] == 34 || a->send.data[18] == 38) &&
+		    a->send.data[19] & 0x20)
 			n->unproven_sent += a->send.size;
 		net_send_ike(n->w, n->index, a);
 		break;
