@@ -232,7 +232,7 @@ static void carry_out(struct world *w, unsigned i, const struct bgp_out *out)
 
 	for (size_t k = 0; k < out->n; k++) {
 		const struct bgp_action *a = &out->actions[k];
-		struct half *h, *other;
+		struct half *h, *other = NULL;
 
 		switch (a->type) {
 		case BGP_ACT_CONNECT:
