@@ -7,13 +7,10 @@
  * of its own; each gives a row for each operation and size. Hugepages are reserved for the run if
  * there is memory for them, and given back.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <rte_cycles.h>
 #include "base/log.h"
 #include "bench/drive.h"
@@ -159,9 +156,10 @@ static void print_row(const struct place *p, const struct drive_opts *d,
 	fflush(stdout);
 }
 
-/* The child: one world, a row for each operation and size. */
-static int measure(const struct place *p)
+/* In a process of its own: one world, a row for each operation and size. */
+static int measure(void *arg)
 {
+	const struct place *p = arg;
 	static struct world w;
 	static struct traffic t;
 	const struct opts *o = p->o;
@@ -209,24 +207,6 @@ static int measure(const struct place *p)
 	return 0;
 }
 
-static int in_child(const struct place *p)
-{
-	int status;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		/* Rows are flushed; DPDK's own end would only take time. */
-		_exit(measure(p));
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return 1;
-	if (WIFSIGNALED(status))
-		fprintf(stderr, "dp_bench: signal %d\n", WTERMSIG(status));
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
 static int run_all(struct opts *o)
 {
 	int rc = 0;
@@ -237,7 +217,7 @@ static int run_all(struct opts *o)
 				for (unsigned p = 0; p < o->prefixes.n; p++) {
 					struct esp_suite suite;
 					char name[ESP_SUITE_STRLEN];
-					const struct place place = {
+					struct place place = {
 						.o = o,
 						.suite = &suite,
 						.n_sas = o->sas.v[a],
@@ -249,7 +229,8 @@ static int run_all(struct opts *o)
 					(void)esp_suite_init(&suite, suites[s].encr, suites[s].bits,
 							     suites[s].integ);
 					if (suite_wanted(esp_suite_format(&suite, name), o->suites))
-						rc |= in_child(&place);
+						rc |= hugepages_run(o->hugepages ? o->memory_mb : 0,
+								    measure, &place);
 				}
 	return rc;
 }
@@ -288,11 +269,10 @@ int main(int argc, char **argv)
 			 .batch = 256,
 			 .n_batches = 1000,
 			 .hugepages = true};
-	struct hugepages pages = {0};
 	bool ok = parse_list("1", &o.workers) && parse_list("1", &o.sas) &&
 		  parse_list("1", &o.prefixes) && parse_list("64,576,1420,imix", &o.sizes) &&
 		  parse_list("encap,decap", &o.ops);
-	int c, rc;
+	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
@@ -323,10 +303,6 @@ int main(int argc, char **argv)
 	if (o.memory_mb == 0)
 		o.memory_mb = RTE_MAX(MEMORY_MIN,
 				      192 + RTE_MAX(max_of(&o.prefixes), max_of(&o.sas)) / 128);
-	if (o.hugepages)
-		hugepages_reserve(&pages, o.memory_mb);
 	print_head(o.json);
-	rc = run_all(&o);
-	hugepages_release(&pages);
-	return rc;
+	return run_all(&o);
 }

@@ -2,8 +2,13 @@
 /* hugepages: see hugepages.h. */
 #include "bench/hugepages.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define PAGE_MB 2u
 #define PATH    "/proc/sys/vm/nr_hugepages"
@@ -46,28 +51,64 @@ static long available_mb(void)
 	return kb / 1024;
 }
 
-bool hugepages_reserve(struct hugepages *h, unsigned mb)
-{
-	const long n = (long)(mb + PAGE_MB - 1) / PAGE_MB, before = read_count();
-	long now;
-
-	h->n_added = 0;
-	if (before < 0 || available_mb() < 2 * (long)mb || !write_count(before + n))
-		return false;
-	now = read_count();
-	h->n_added = now > before ? now - before : 0;
-	if (h->n_added < n) {
-		hugepages_release(h);
-		return false;
-	}
-	return true;
-}
-
-void hugepages_release(struct hugepages *h)
+static void release(long n_added)
 {
 	const long now = read_count();
 
-	if (h->n_added > 0 && now >= h->n_added)
-		(void)write_count(now - h->n_added);
-	h->n_added = 0;
+	if (n_added > 0 && now >= n_added)
+		(void)write_count(now - n_added);
+}
+
+/* How many pages were added: all that were wanted, or none. */
+static long reserve(unsigned mb)
+{
+	const long n = (long)(mb + PAGE_MB - 1) / PAGE_MB, before = read_count();
+	long added;
+
+	if (mb == 0 || before < 0 || available_mb() < 2 * (long)mb || !write_count(before + n))
+		return 0;
+	added = read_count() - before;
+	if (added >= n)
+		return added;
+	release(added);
+	return 0;
+}
+
+static volatile pid_t child;
+
+/* Whoever ends us ends the child; what follows is as after any other end of it. */
+static void end_child(int signo)
+{
+	(void)signo;
+	if (child > 0)
+		(void)kill(child, SIGKILL);
+}
+
+int hugepages_run(unsigned mb, int (*fn)(void *arg), void *arg)
+{
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM};
+	long n_added;
+	int status = 0;
+	pid_t got;
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		(void)signal(ends[i], end_child);
+	n_added = reserve(mb);
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+			(void)signal(ends[i], SIG_DFL);
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		status = fn(arg);
+		fflush(stdout);
+		_exit(status); /* DPDK's own end would only take time */
+	}
+	do {
+		got = child > 0 ? waitpid(child, &status, 0) : -1;
+	} while (child > 0 && got < 0 && errno == EINTR);
+	release(n_added);
+	if (got == child && WIFSIGNALED(status))
+		fprintf(stderr, "the benchmark ended by signal %d\n", WTERMSIG(status));
+	return got == child && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

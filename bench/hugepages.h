@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hugepages: 2 MiB pages of the kernel's, reserved for a run on top of what is reserved already. */
+/*
+ * hugepages: runs a benchmark in a process of its own, with 2 MiB pages that are reserved for it on
+ * top of what is reserved already, if there is memory for them, and given back however it ends.
+ */
 #ifndef BENCH_HUGEPAGES_H
 #define BENCH_HUGEPAGES_H
 
-#include <stdbool.h>
-
-struct hugepages {
-	long n_added;
-};
-
-/* False: none were added (no right to, or less than twice as much memory is free). */
-bool hugepages_reserve(struct hugepages *h, unsigned mb);
-void hugepages_release(struct hugepages *h);
+/* Nothing is reserved with mb = 0. Returns what `fn` returned, or 1 if it ended otherwise. */
+int hugepages_run(unsigned mb, int (*fn)(void *arg), void *arg);
 
 #endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pktgen: see pktgen.h. */
+#include "bench/pktgen.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include "base/sum.h"
+
+#define ETH_SIZE    14u
+#define IP_SIZE     20u
+#define PROTO_ESP   50
+#define PROTO_UDP   17
+#define STAMP_AT    (ETH_SIZE + IP_SIZE + 8u)
+#define STAMP_MAGIC 0x54425047u /* "TBPG" */
+#define REST_MS     20 /* what is still under way after the last packet comes within this time */
+#define MAX_LATENCY (PKTGEN_BUCKETS - 1)
+#define SUB_BITS    6u /* 64 steps for each power of two */
+
+struct stamp {
+	uint32_t magic;
+	uint32_t number;
+};
+
+/* Latencies in TSC cycles: exact below 64, then to 1/64. */
+struct histogram {
+	uint64_t n[PKTGEN_BUCKETS];
+	uint64_t total, max, min;
+};
+
+static unsigned bucket_of(uint64_t v)
+{
+	unsigned shift;
+
+	if (v < 1u << SUB_BITS)
+		return (unsigned)v;
+	shift = 63u - (unsigned)__builtin_clzll(v) - SUB_BITS;
+	return RTE_MIN((shift + 1) * (1u << SUB_BITS) + (unsigned)(v >> shift) - (1u << SUB_BITS),
+		       MAX_LATENCY);
+}
+
+static uint64_t value_of(unsigned bucket)
+{
+	const unsigned shift = bucket >> SUB_BITS;
+	const uint64_t low = bucket & ((1u << SUB_BITS) - 1);
+
+	return shift ? (low + (1u << SUB_BITS)) << (shift - 1) : low;
+}
+
+static double quantile_us(const struct histogram *h, double q)
+{
+	const uint64_t want = (uint64_t)((double)h->total * q);
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < PKTGEN_BUCKETS; i++) {
+		sum += h->n[i];
+		if (sum > want)
+			return (double)value_of(i) * 1e6 / (double)rte_get_tsc_hz();
+	}
+	return (double)h->max * 1e6 / (double)rte_get_tsc_hz();
+}
+
+bool pktgen_init(struct pktgen *g)
+{
+	g->sent_at = calloc(PKTGEN_TRACK, sizeof(*g->sent_at));
+	return g->sent_at != NULL;
+}
+
+void pktgen_fini(struct pktgen *g)
+{
+	free(g->sent_at);
+	g->sent_at = NULL;
+}
+
+static void put16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, v >> 16);
+	put16(p + 2, v);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void build(const struct pktgen *g, struct rte_mbuf *m, uint64_t number)
+{
+	const struct pktgen_flow *f = &g->flow;
+	const struct stamp s = {.magic = STAMP_MAGIC, .number = (uint32_t)number};
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
+	const uint8_t ip[IP_SIZE] = {
+		0x45, 0, (uint8_t)(g->size >> 8), (uint8_t)g->size, 0, 0, 0x40, 0, 64, PROTO_UDP};
+
+	m->data_len = (uint16_t)(ETH_SIZE + g->size);
+	m->pkt_len = m->data_len;
+	memcpy(at, f->dst_mac, 6);
+	memcpy(at + 6, f->src_mac, 6);
+	put16(at + 12, RTE_ETHER_TYPE_IPV4);
+	memcpy(at + ETH_SIZE, ip, sizeof(ip));
+	put32(at + ETH_SIZE + 12, f->src);
+	put32(at + ETH_SIZE + 16, f->dst + (uint32_t)(number % f->n_hosts) * f->step);
+	put16(at + ETH_SIZE + 10, sum_finish(sum_add(0, at + ETH_SIZE, IP_SIZE)));
+	/* The source port spreads the flows of a host over a NIC's queues. */
+	put16(at + ETH_SIZE + IP_SIZE, 1024 + (number / f->n_hosts) % 64);
+	put16(at + ETH_SIZE + IP_SIZE + 2, 4791);
+	put16(at + ETH_SIZE + IP_SIZE + 4, g->size - IP_SIZE);
+	put16(at + ETH_SIZE + IP_SIZE + 6, 0);
+	memcpy(at + STAMP_AT, &s, sizeof(s));
+	memset(at + STAMP_AT + sizeof(s), 0x5a, g->size - IP_SIZE - 8 - sizeof(s));
+}
+
+/* Which of the accepted packets this is; false: none of ours. */
+static bool number_of(const struct rte_mbuf *m, uint32_t *out)
+{
+	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct stamp s;
+
+	if (m->data_len < STAMP_AT + sizeof(s) || at[12] != 8 || at[13] != 0)
+		return false;
+	if (at[ETH_SIZE + 9] == PROTO_ESP) {
+		*out = get32(at + ETH_SIZE + IP_SIZE + 4) - 1;
+		return true;
+	}
+	memcpy(&s, at + STAMP_AT, sizeof(s));
+	*out = s.number;
+	return s.magic == STAMP_MAGIC;
+}
+
+static void receive(struct pktgen *g, struct pktgen_result *r, struct histogram *h)
+{
+	struct rte_mbuf *m[PKTGEN_BURST];
+	const uint16_t n = rte_eth_rx_burst(g->rx_port, 0, m, PKTGEN_BURST);
+	const uint64_t now = n ? rte_rdtsc() : 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint32_t number;
+		uint64_t late;
+
+		if (!number_of(m[i], &number)) {
+			r->unknown++;
+			continue;
+		}
+		late = now - g->sent_at[number & (PKTGEN_TRACK - 1)];
+		r->received++;
+		h->n[bucket_of(late)]++;
+		h->total++;
+		h->max = RTE_MAX(h->max, late);
+		h->min = RTE_MIN(h->min, late);
+	}
+	if (n)
+		rte_pktmbuf_free_bulk(m, n);
+}
+
+static void transmit(struct pktgen *g, unsigned n, struct pktgen_result *r)
+{
+	struct rte_mbuf *m[PKTGEN_BURST];
+	uint16_t sent;
+	uint64_t now;
+
+	r->sent += n;
+	if (rte_pktmbuf_alloc_bulk(g->pool, m, n) != 0)
+		return; /* all are under way: as if the port had taken none */
+	/* A number that the port refuses is given anew: so that it also counts what a gateway takes. */
+	for (unsigned i = 0; i < n; i++)
+		build(g, m[i], g->next + i);
+	now = rte_rdtsc();
+	for (unsigned i = 0; i < n; i++)
+		g->sent_at[(g->next + i) & (PKTGEN_TRACK - 1)] = now;
+	sent = rte_eth_tx_burst(g->tx_port, 0, m, (uint16_t)n);
+	g->next += sent;
+	g->accepted += sent;
+	if (sent < n)
+		rte_pktmbuf_free_bulk(m + sent, n - sent);
+}
+
+void pktgen_trial(struct pktgen *g, double pps, double seconds, uint64_t n, struct pktgen_result *r)
+{
+	static struct histogram h;
+	const double hz = (double)rte_get_tsc_hz();
+	const double per_cycle = pps / hz;
+	uint64_t start, end, now;
+
+	memset(&h, 0, sizeof(h));
+	h.min = UINT64_MAX;
+	*r = (struct pktgen_result){0};
+	if (pps > 0)
+		n = (uint64_t)(pps * seconds);
+	start = rte_rdtsc();
+	while (r->sent < n) {
+		uint64_t due = n;
+
+		now = rte_rdtsc();
+		if (pps > 0)
+			due = RTE_MIN(n, (uint64_t)((double)(now - start) * per_cycle));
+		if (due > r->sent)
+			transmit(g, (unsigned)RTE_MIN(due - r->sent, (uint64_t)PKTGEN_BURST), r);
+		receive(g, r, &h);
+	}
+	end = rte_rdtsc();
+	r->offered_pps = (double)r->sent * hz / (double)(end - start);
+	now = end;
+	while (r->received < r->sent && now - end < rte_get_tsc_hz() * REST_MS / MS_PER_S) {
+		receive(g, r, &h);
+		now = rte_rdtsc();
+	}
+	r->lost = r->sent - RTE_MIN(r->sent, r->received);
+	r->p50_us = quantile_us(&h, 0.5);
+	r->p99_us = quantile_us(&h, 0.99);
+	r->p999_us = quantile_us(&h, 0.999);
+	r->max_us = (double)h.max * 1e6 / hz;
+	r->min_us = h.total ? (double)h.min * 1e6 / hz : 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pktgen: a packet generator and sink in one thread, between two DPDK ports of any kind.
+ *
+ * UDP packets of one size go out at a given rate; each carries a number. What comes back is
+ * recognised by that number, or, if it is ESP of one SA, by its sequence number, which counts the
+ * packets that the gateway took; so a gateway can be measured by itself as well as a pair of them.
+ */
+#ifndef BENCH_PKTGEN_H
+#define BENCH_PKTGEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_mempool.h>
+
+#define PKTGEN_BURST   32u
+#define PKTGEN_TRACK   (1u << 20) /* packets under way at most; a power of two */
+#define PKTGEN_BUCKETS 4096u
+
+struct pktgen_flow {
+	uint8_t dst_mac[6], src_mac[6];
+	uint32_t src, dst; /* IPv4, host order; packet k goes to dst + (k mod n_hosts) * step */
+	uint32_t n_hosts, step;
+};
+
+struct pktgen {
+	uint16_t tx_port, rx_port;
+	struct rte_mempool *pool;
+	struct pktgen_flow flow;
+	uint32_t size;     /* inner IP bytes */
+	uint64_t next;     /* number of the next packet */
+	uint64_t accepted; /* packets that the port took, since the start */
+	uint64_t *sent_at; /* PKTGEN_TRACK TSC values, by number of accepted packets */
+};
+
+struct pktgen_result {
+	double offered_pps;            /* that was reached */
+	uint64_t sent, received, lost; /* lost: not taken by the port among them */
+	uint64_t unknown;              /* frames that are none of ours */
+	double p50_us, p99_us, p999_us, max_us, min_us;
+};
+
+/* False: no memory. */
+bool pktgen_init(struct pktgen *g);
+void pktgen_fini(struct pktgen *g);
+
+/* Sends at `pps` for `seconds`, or `n` packets as fast as it can when pps is 0; waits for the rest. */
+void pktgen_trial(struct pktgen *g, double pps, double seconds, uint64_t n,
+		  struct pktgen_result *r);
+
+#endif

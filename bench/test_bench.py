@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks run, their rows are complete and hang together. No speed is asserted.
+
+    test_bench.py DP_BENCH TABLE_BENCH RFC2544_BENCH
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench import plot  # noqa: E402
+
+DP_BENCH, TABLE_BENCH, RFC2544_BENCH = sys.argv[1:4]
+MEAN = {"64": 64, "1420": 1420, "imix": (7 * 64 + 4 * 594 + 1518) / 12}
+
+
+def rows(*argv):
+    r = subprocess.run([*argv, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert r.returncode == 0, r.stderr
+    return [json.loads(line) for line in r.stdout.splitlines()]
+
+
+def esp(*argv):
+    return rows(DP_BENCH, "--rounds", "8", "--no-huge", *argv)
+
+
+class Bench(unittest.TestCase):
+    def sane(self, r):
+        for key in ("mpps", "gbps", "cycles_per_packet", "crypto_cycles_per_packet", "ratio_to_crypto"):
+            self.assertGreater(r[key], 0, (key, r))
+        self.assertAlmostEqual(r["gbps"], r["mpps"] * MEAN[r["size"]] * 8 / 1e3, delta=0.01 * r["gbps"] + 0.01)
+        self.assertAlmostEqual(r["ratio_to_crypto"], r["cycles_per_packet"] / r["crypto_cycles_per_packet"], delta=0.01)
+        self.assertEqual(r["packets"], 8 * 256 * r["n_workers"])
+        self.assertEqual(r["checked"], 2 * 256 * r["n_workers"])
+
+    def test_operations_and_sizes(self):
+        got = esp("--op", "encap,decap,both", "--size", "64,1420,imix")
+        self.assertEqual([(r["bench"], r["size"]) for r in got],
+                         [(b, s) for b in ("esp-encap", "esp-decap", "esp-both") for s in ("64", "1420", "imix")])
+        for r in got:
+            self.sane(r)
+            self.assertEqual(r["suite"], "aes-256-gcm-16")
+
+    def test_many(self):
+        got = esp("--size", "64", "--sas", "1,300", "--prefixes", "1,1000")
+        self.assertEqual([(r["n_sas"], r["n_prefixes"]) for r in got if r["bench"] == "esp-encap"],
+                         [(1, 1), (1, 1000), (300, 300), (300, 1000)])
+        for r in got:
+            self.sane(r)
+
+    def test_workers(self):
+        for more in (["--sas", "10"], ["--sas", "10", "--aligned"], ["--per-worker", "--op", "encap"]):
+            for r in esp("--size", "64", "--workers", "2", *more):
+                self.sane(r)
+                self.assertEqual(r["n_workers"], 2)
+
+    def test_suites(self):
+        got = esp("--size", "1420", "--suite", "aes-256-cbc/sha2-256,chacha20-poly1305")
+        self.assertEqual({r["suite"] for r in got}, {"aes-256-cbc/sha2-256", "chacha20-poly1305"})
+        for r in got:
+            self.sane(r)
+
+    def test_refused(self):
+        for argv in (["--size", "none"], ["--batch", "100"], ["--op", "x"], ["more"]):
+            self.assertEqual(subprocess.run([DP_BENCH, *argv], capture_output=True).returncode, 2, argv)
+        r = subprocess.run([DP_BENCH, "--backend", "none"], capture_output=True, text=True)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("none", r.stderr)
+
+    def test_tables(self):
+        for r in rows(TABLE_BENCH, "fib", "--max=1000"):
+            self.assertGreater(min(r["lookup_cycles_per_packet"], r["adds_per_second"], r["deletes_per_second"]), 0)
+        self.assertEqual([r["n_prefixes"] for r in rows(TABLE_BENCH, "failover", "--max=1000")], [1, 1000])
+        self.assertGreater(rows(TABLE_BENCH, "ring")[0]["messages_per_second"], 0)
+
+    def test_rfc2544(self):
+        got = rows(RFC2544_BENCH, "--size", "64", "--trial", "0.002", "--repeats", "1", "--no-realtime")
+        self.assertEqual({r["bench"] for r in got},
+                         {"rfc2544-throughput", "rfc2544-latency", "rfc2544-loss", "rfc2544-back-to-back"})
+        for r in got:
+            self.assertLessEqual(r["lost"], r["sent"])
+            self.assertLessEqual(r["p50_us"], r["p99_us"] + 0.01)
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is missing")
+    def test_plots(self):
+        with tempfile.TemporaryDirectory() as d:
+            made = plot.draw(esp("--size", "64,1420", "--suite", "aes-256-gcm-16,aes-128-gcm-16"), Path(d))
+            self.assertEqual({p.name for p in made}, {"encap-sizes.png", "decap-sizes.png", "suites.png"})
+            for p in made:
+                self.assertTrue(p.read_bytes().startswith(b"\x89PNG"), p)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
