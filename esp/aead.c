@@ -4,10 +4,10 @@
 #include "esp/esp_int.h"
 
 const struct esp_backend *const esp_backends[] = {
-	&esp_backend_ipsec_mb,
 #if defined(__x86_64__)
 	&esp_backend_vaes,
 #endif
+	&esp_backend_ipsec_mb,
 	&esp_backend_openssl,
 	NULL,
 };

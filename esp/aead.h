@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * aead: protection of ESP packets, one small interface with several backends: libipsec-mb (every
- * suite, fast), an AES-GCM of our own for bursts, OpenSSL (the reference, on every platform). Combined algorithms (AES-CBC + HMAC) stand
+ * suite, fast), an AES-GCM of our own for bursts (faster), OpenSSL (the reference, on every platform). Combined algorithms (AES-CBC + HMAC) stand
  * behind the same interface as AEADs: a backend protects one ESP packet as a whole.
  *
  * A packet is laid out as RFC 4303 2 says: SPI, sequence number, IV, payload (with its trailer,
@@ -114,6 +114,13 @@ extern const struct esp_backend esp_backend_openssl;
 /* The backends in order of preference, NULL-terminated; and one by name, or NULL. */
 extern const struct esp_backend *const esp_backends[];
 const struct esp_backend *esp_backend_by_name(const char *name);
+
+/*
+ * What a burst takes to be sealed and opened, in units of a clock of the caller's; the least of many.
+ * UINT64_MAX: the backend does not serve the suite.
+ */
+uint64_t esp_backend_time(const struct esp_backend *b, const struct esp_suite *s,
+			  uint64_t (*clock)(void));
 
 /* Known answers for every suite that the backend supports; run before a backend is used. */
 bool esp_backend_self_test(const struct esp_backend *b);

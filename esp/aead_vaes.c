@@ -82,7 +82,7 @@ static void *vaes_ctx_new(void)
 	for (uint32_t i = 0; i < VAES_CTRS; i++)
 		esp_put32(c->ctrs[i] + 12, i + 1);
 	c->filling = &c->groups[0];
-	c->body = &c->groups[1];
+	c->one = &c->groups[1];
 	c->waiting = &c->groups[2];
 	return c;
 }
@@ -98,7 +98,7 @@ static struct esp_key *vaes_key_new(void *ctx, const struct esp_suite *s, bool e
 	if (!k)
 		return NULL;
 	memcpy(k->salt, encr_key + s->encr_key_bits / 8, sizeof(k->salt));
-	k->icv_mask = (1u << s->icv_size) - 1;
+	k->icv_words = (uint8_t)((1u << s->icv_size / 4) - 1);
 	k->esn = esn;
 	k->aad_bits = esn ? 96 : 64;
 	vaes_512_key_init(k, encr_key, s->encr_key_bits);
@@ -139,17 +139,16 @@ static void vaes_open(void *ctx, struct esp_job *jobs, size_t n)
 	vaes_run(ctx, jobs, n, false);
 }
 
-/* The round keys, and the powers that a short packet needs. */
+/* What a short packet needs: the lowest powers of both kinds, the round keys. */
 static void vaes_prefetch(const struct esp_key *k)
 {
-	const uint8_t *end = k->h[VAES_POWERS];
+	const uint8_t *low = k->h[VAES_POWERS - 8], *low_mid = k->mid[VAES_POWERS - 8];
 
-	for (size_t i = 0; i < offsetof(struct esp_key, h); i += VAES_CHUNK)
-		__builtin_prefetch((const uint8_t *)k + i);
-	__builtin_prefetch(end - 2 * VAES_CHUNK);
-	__builtin_prefetch(end - VAES_CHUNK);
-	__builtin_prefetch(end - 2 * VAES_CHUNK + sizeof(k->h));
-	__builtin_prefetch(end - VAES_CHUNK + sizeof(k->h));
+	__builtin_prefetch(k);
+	for (size_t i = 0; i < 2; i++)
+		__builtin_prefetch(low + i * VAES_CHUNK);
+	for (size_t i = 0; i < 2 + sizeof(k->rk) / VAES_CHUNK; i++)
+		__builtin_prefetch(low_mid + i * VAES_CHUNK);
 }
 
 const struct esp_backend esp_backend_vaes = {

@@ -10,85 +10,89 @@
 #define VAES_BLOCK       16u
 #define VAES_CHUNK       64u /* four blocks: one vector */
 #define VAES_GROUP       8u  /* chunks in flight */
-#define VAES_BODY_BLOCKS 32u
-#define VAES_PIECES      4u  /* of two chunks: a group */
-#define VAES_POWERS      36u /* of H that a key keeps: a group, the length's block, and some air */
-#define VAES_PKTS        16u /* on their way at once; a power of two, at least 3 * VAES_PIECES */
+#define VAES_GROUP_SIZE  (VAES_GROUP * VAES_CHUNK)
+#define VAES_PARTS       4u  /* packets in a group */
+#define VAES_POWERS      36u /* of H that a key keeps: a group's, the length's, and some air */
+#define VAES_PKTS        16u /* on their way at once: collected, waiting, and hashed */
 #define VAES_PAYLOAD_MAX 65536u
-#define VAES_CTRS        ((VAES_PAYLOAD_MAX + 512u) / VAES_BLOCK)
+#define VAES_CTRS        ((VAES_PAYLOAD_MAX + VAES_GROUP_SIZE) / VAES_BLOCK)
 
 /*
  * An expanded key. Powers of H are in descending order, so that the four powers of any chunk are one
- * load, whatever its place in the packet; those below H^1 are zero. Round 0 stands in `nonce`, with
- * the salt: what is left is to add the IV and the counter.
+ * load, whatever its place in the packet; what is read beyond H^1 meets zeros only. Round 0 stands in
+ * `nonce`, with the salt: what is left is to add the IV and the counter.
  */
 struct esp_key {
 	uint8_t nonce[VAES_BLOCK];
-	uint64_t icv_mask; /* a bit for each byte of the ICV */
 	uint64_t aad_bits;
 	uint8_t n_rounds;
+	uint8_t icv_words;
 	bool esn;
 	uint8_t salt[AEAD_SALT_SIZE];
-	uint8_t rk[15][VAES_BLOCK] __attribute__((aligned(64)));
-	uint8_t h[VAES_POWERS + 8][VAES_BLOCK];
+	uint8_t h[VAES_POWERS][VAES_BLOCK] __attribute__((aligned(64)));
 	/* Both halves of a power added up, for Karatsuba's middle product: of H^n and H^(n-4). */
-	uint8_t mid[VAES_POWERS + 4][VAES_BLOCK];
+	uint8_t mid[VAES_POWERS][VAES_BLOCK];
+	uint8_t rk[15][VAES_BLOCK];
 };
 
 /* A packet on its way. */
 struct vaes_pkt {
-	uint8_t acc[3][VAES_CHUNK]; /* GHASH so far, unreduced: low, middle and high products */
-	uint8_t z[VAES_CHUNK];      /* GHASH of what the body had, reduced, lane by lane */
+	uint8_t sum[3][VAES_CHUNK]; /* GHASH, unreduced: low, middle and high products */
+	uint8_t z[VAES_BLOCK];      /* GHASH of what the body had */
 	uint8_t y0[VAES_BLOCK];     /* what the ICV is encrypted with */
+	uint64_t bits[2];           /* of the text and of the additional data */
+	const uint8_t *h1;          /* H */
 	uint8_t *icv;
-	uint64_t icv_mask;
+	uint8_t icv_words; /* a bit for each word of the ICV */
 	bool *ok;
 } __attribute__((aligned(64)));
 
 /*
- * Two chunks of a packet; the first may be the one that begins with the ESP header, in whose place the
- * additional data go into GHASH, and whose first counter gives y0.
+ * A packet's share of a group. The first chunk may be the one that begins with the ESP header, in whose
+ * place the additional data go into GHASH, and whose first counter gives y0.
  */
-struct vaes_piece {
+struct vaes_part {
 	uint8_t *at;
 	const uint8_t *esp;
 	const struct esp_key *key;
-	const uint8_t *ctr;  /* counters of both chunks */
-	const uint8_t *h;    /* power of the first block */
-	const uint8_t *acc;  /* what the products are added to */
-	const uint8_t *z;    /* and what the first chunk is */
-	const uint8_t *swap; /* byte order, and the place of the additional data */
+	const uint8_t *ctr; /* counters from the first chunk on */
+	const uint8_t *h;   /* power of the first block */
+	const uint8_t *z;   /* what the first block is added to */
+	const uint8_t
+		*swap; /* byte order of the first chunk, and the place of the additional data */
 	uint8_t *y0;
 	struct vaes_pkt *pkt;
-	uint64_t load0, text0, text1; /* bytes to read of the first, to write of both */
-	uint64_t text_bits;
+	uint64_t text0; /* bytes of the first chunk to write */
 	uint32_t seq_hi;
-	uint16_t seq_lane; /* words of the first chunk that seq_hi goes to */
-	uint16_t len_lane; /* double words of both chunks that text_bits goes to */
+	uint16_t seq_word; /* words of the first chunk that seq_hi goes to */
+	uint64_t bytes[VAES_GROUP] __attribute__((aligned(64))); /* of each chunk */
 };
 
 enum vaes_kind {
-	VAES_BODY,  /* eight whole chunks of one packet, as the first piece says */
-	VAES_PIECE, /* four pieces */
+	VAES_BODY, /* eight whole chunks of a packet, none of them its last */
+	VAES_END,  /* a packet's last chunks, eight at most */
+	VAES_ENDS, /* the last chunks of four packets, two at most */
 };
 
 struct vaes_group {
 	uint8_t x[VAES_GROUP][VAES_CHUNK]; /* sealing: what GHASH will read, in its byte order */
-	struct vaes_piece pieces[VAES_PIECES];
+	struct vaes_part parts[VAES_PARTS];
 	enum vaes_kind kind;
-	unsigned n_pieces, n_ends; /* n_ends: packets whose last piece is here */
+	unsigned n_parts;
 } __attribute__((aligned(64)));
 
 struct vaes_ctx {
 	struct vaes_group groups[3];
-	struct vaes_group *filling;       /* pieces are collected */
-	struct vaes_group *body;          /* free for a body */
-	struct vaes_group *waiting;       /* sealing: encrypted, not hashed yet */
-	size_t n_begun, n_hashed, n_done; /* packets */
+	struct vaes_group *filling; /* VAES_ENDS that are collected */
+	struct vaes_group *one;     /* free for a group of one packet */
+	struct vaes_group *waiting; /* sealing: encrypted, not hashed yet */
+	unsigned n_free, n_hashed;
+	struct vaes_pkt *free[VAES_PKTS + VAES_PARTS], *hashed[VAES_PKTS];
 	struct vaes_pkt pkts[VAES_PKTS], nobody;
-	struct esp_key no_key;           /* zero, and so are its products */
-	uint8_t nothing[3 * VAES_CHUNK]; /* zero */
-	uint8_t waste[VAES_BLOCK];       /* written, never read */
+	bool nobody_ok;
+	struct esp_key no_key;       /* zero, and so are its products */
+	uint8_t nothing[VAES_CHUNK]; /* zero */
+	uint8_t waste[VAES_BLOCK];   /* written, never read */
 	uint8_t swap[VAES_CHUNK], swap_first[VAES_CHUNK], swap_esn[VAES_CHUNK];
 	uint8_t ctrs[VAES_CTRS][VAES_BLOCK];
 } __attribute__((aligned(64)));

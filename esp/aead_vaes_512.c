@@ -157,98 +157,95 @@ VAES_512 void vaes_512_key_init(struct esp_key *k, const uint8_t *key, unsigned 
 	bytes_wipe(powers, sizeof(powers));
 }
 
-/* A chunk as GHASH reads it, with what is not in the packet: high half of the number, lengths. */
-INLINE __m512i hash_order(const struct vaes_ctx *c, const struct vaes_piece *p, enum vaes_kind kind,
-			  unsigned i, __m512i text)
+/* A chunk as GHASH reads it, the first with the high half of the number, which is not in the packet. */
+INLINE __m512i hash_order(const struct vaes_ctx *c, const struct vaes_part *p, bool first,
+			  __m512i text)
 {
-	const bool first = kind == VAES_BODY ? i == 0 : i % 2 == 0;
 	__m512i x = _mm512_shuffle_epi8(text, load(first ? p->swap : c->swap));
-	__mmask8 len;
 
 	if (first)
-		x = _mm512_mask_xor_epi32(x, p->seq_lane, x, _mm512_set1_epi32((int)p->seq_hi));
-	if (kind == VAES_BODY)
-		return x;
-	len = (__mmask8)(first ? p->len_lane : p->len_lane >> 8);
-	x = _mm512_mask_xor_epi64(x, len, x, _mm512_set1_epi64((long long)p->text_bits));
-	return _mm512_mask_xor_epi64(x, (__mmask8)(len << 1), x,
-				     _mm512_set1_epi64((long long)p->key->aad_bits));
+		x = _mm512_mask_xor_epi32(x, p->seq_word, x, _mm512_set1_epi32((int)p->seq_hi));
+	return x;
 }
 
-/* Chunk i of a group: the text that is still to be encrypted or decrypted. */
-INLINE __m512i text_of(const struct vaes_piece *p, enum vaes_kind kind, unsigned i)
+INLINE unsigned parts_of(enum vaes_kind kind)
 {
-	if (kind == VAES_BODY)
-		return load(p->at + i * VAES_CHUNK);
-	return i % 2 == 0 ? _mm512_maskz_loadu_epi8(p->load0, p->at)
-			  : _mm512_maskz_loadu_epi8(p->text1, p->at + VAES_CHUNK);
+	return kind == VAES_ENDS ? VAES_PARTS : 1;
+}
+
+/* Chunk i of a part: the text that is still to be encrypted or decrypted. */
+INLINE __m512i text_of(const struct vaes_part *p, enum vaes_kind kind, unsigned i)
+{
+	return kind == VAES_BODY ? load(p->at + i * VAES_CHUNK)
+				 : _mm512_maskz_loadu_epi8(p->bytes[i], p->at + i * VAES_CHUNK);
 }
 
 INLINE __m512i hash_input(const struct vaes_ctx *c, const struct vaes_group *g, enum vaes_kind kind,
 			  unsigned i, bool seal)
 {
-	const struct vaes_piece *p = &g->pieces[kind == VAES_BODY ? 0 : i / 2];
+	const unsigned each = VAES_GROUP / parts_of(kind);
+	const struct vaes_part *p = &g->parts[i / each];
 
-	return seal ? _mm512_load_si512(g->x[i]) : hash_order(c, p, kind, i, text_of(p, kind, i));
+	return seal ? _mm512_load_si512(g->x[i])
+		    : hash_order(c, p, i % each == 0, text_of(p, kind, i % each));
 }
 
-/* Powers of H^4, one for all lanes: each lane is a polynomial of its own until the packet's end. */
-INLINE void hash_body_pair(const struct vaes_ctx *c, struct sum *s, const struct vaes_group *g,
-			   unsigned pair, bool seal)
+INLINE void store_sum(struct vaes_pkt *pkt, const struct sum *s)
 {
-	const struct vaes_piece *p = &g->pieces[0];
-	const unsigned at = VAES_POWERS - 32 + 8 * pair;
-	const __m512i b = hash_input(c, g, VAES_BODY, 2 * pair + 1, seal);
-	__m512i a = hash_input(c, g, VAES_BODY, 2 * pair, seal);
-
-	if (pair == 0)
-		a = _mm512_xor_si512(a, load(p->z));
-	multiply(s, a, b, load_block(p->key->h[at]), load_block(p->key->h[at + 4]),
-		 load_block(p->key->mid[at]));
+	_mm512_store_si512(pkt->sum[0], s->lo);
+	_mm512_store_si512(pkt->sum[1], s->mid);
+	_mm512_store_si512(pkt->sum[2], s->hi);
 }
 
-INLINE void hash_piece(const struct vaes_ctx *c, const struct vaes_group *g, unsigned pair,
-		       bool seal)
+/* Two chunks of a group. */
+INLINE void hash_pair(const struct vaes_ctx *c, struct sum *s, const struct vaes_group *g,
+		      enum vaes_kind kind, unsigned pair, bool seal)
 {
-	const struct vaes_piece *p = &g->pieces[pair];
-	const __m512i a = hash_input(c, g, VAES_PIECE, 2 * pair, seal);
-	const __m512i b = hash_input(c, g, VAES_PIECE, 2 * pair + 1, seal);
-	struct sum s = {
-		.lo = load(p->acc),
-		.mid = load(p->acc + VAES_CHUNK),
-		.hi = load(p->acc + 2 * VAES_CHUNK),
-	};
+	const unsigned each = VAES_GROUP / parts_of(kind), at = 2 * pair % each;
+	const struct vaes_part *p = &g->parts[2 * pair / each];
+	const uint8_t *h = p->h + at * VAES_CHUNK;
+	__m512i a = hash_input(c, g, kind, 2 * pair, seal);
 
-	multiply(&s, _mm512_xor_si512(a, load(p->z)), b, load(p->h), load(p->h + VAES_CHUNK),
-		 load(p->h + sizeof(p->key->h)));
-	_mm512_store_si512(p->pkt->acc[0], s.lo);
-	_mm512_store_si512(p->pkt->acc[1], s.mid);
-	_mm512_store_si512(p->pkt->acc[2], s.hi);
+	if (at == 0) {
+		s->lo = s->mid = s->hi = _mm512_setzero_si512();
+		a = _mm512_xor_si512(a,
+				     _mm512_zextsi128_si512(_mm_loadu_si128((const void *)p->z)));
+	}
+	multiply(s, a, hash_input(c, g, kind, 2 * pair + 1, seal), load(h), load(h + VAES_CHUNK),
+		 load(h + sizeof(p->key->h)));
+	if (at + 2 == each && kind == VAES_ENDS)
+		store_sum(p->pkt, s);
 }
 
-/* What GHASH does after round r of a step. */
-INLINE void hash_part(const struct vaes_ctx *c, struct sum *s, const struct vaes_group *g,
-		      enum vaes_kind kind, unsigned r, bool seal)
+/* The sum of the lanes, in the first. */
+INLINE __m128i fold_one(__m512i v)
 {
-	if (r % 2 == 0 || r > 7)
-		return;
-	if (kind == VAES_BODY)
-		hash_body_pair(c, s, g, r / 2, seal);
-	else
-		hash_piece(c, g, r / 2, seal);
+	const __m256i a =
+		_mm256_xor_si256(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+
+	return _mm_xor_si128(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
 }
 
-INLINE void hash_end(struct vaes_ctx *c, const struct sum *s, struct vaes_group *g,
+INLINE void hash_end(struct vaes_ctx *c, const struct sum *s, const struct vaes_group *g,
 		     enum vaes_kind kind)
 {
-	if (kind == VAES_BODY)
-		_mm512_store_si512(g->pieces[0].pkt->z, reduce(s));
-	else
-		c->n_hashed += g->n_ends;
+	struct vaes_pkt *pkt = g->parts[0].pkt;
+
+	switch (kind) {
+	case VAES_BODY: _mm_store_si128((void *)pkt->z, fold_one(reduce(s))); break;
+	case VAES_END:
+		store_sum(pkt, s);
+		c->hashed[c->n_hashed++] = pkt;
+		break;
+	case VAES_ENDS:
+		for (unsigned i = 0; i < g->n_parts; i++)
+			c->hashed[c->n_hashed++] = g->parts[i].pkt;
+		break;
+	}
 }
 
 /* RFC 4106 4, NIST SP 800-38D 7.1: salt, IV, counter; round 0 is done with it. */
-INLINE __m512i counter_base(const struct vaes_piece *p)
+INLINE __m512i counter_base(const struct vaes_part *p)
 {
 	const __m512i iv_only = _mm512_broadcast_i32x4(_mm_set_epi32(0, -1, -1, 0));
 
@@ -260,72 +257,74 @@ INLINE __m512i counter_base(const struct vaes_piece *p)
 
 INLINE void counters(__m512i s[VAES_GROUP], const struct vaes_group *g, enum vaes_kind kind)
 {
-	if (kind == VAES_BODY) {
-		const __m512i base = counter_base(&g->pieces[0]);
+	const unsigned each = VAES_GROUP / parts_of(kind);
+	__m512i base = _mm512_setzero_si512();
 
 #pragma GCC unroll 8
-		for (unsigned i = 0; i < VAES_GROUP; i++)
-			s[i] = _mm512_xor_si512(base, load(g->pieces[0].ctr + i * VAES_CHUNK));
-	} else {
-#pragma GCC unroll 4
-		for (unsigned i = 0; i < VAES_PIECES; i++) {
-			const struct vaes_piece *p = &g->pieces[i];
-			const __m512i base = counter_base(p);
+	for (unsigned i = 0; i < VAES_GROUP; i++) {
+		const struct vaes_part *p = &g->parts[i / each];
 
-			s[2 * i] = _mm512_xor_si512(base, load(p->ctr));
-			s[2 * i + 1] = _mm512_xor_si512(base, load(p->ctr + VAES_CHUNK));
-		}
+		if (i % each == 0)
+			base = counter_base(p);
+		s[i] = _mm512_xor_si512(base, load(p->ctr + i % each * VAES_CHUNK));
 	}
 }
 
 INLINE void aes_round(__m512i s[VAES_GROUP], const struct vaes_group *g, unsigned r, bool many_keys,
 		      bool last)
 {
-	__m512i k = load_block(g->pieces[0].key->rk[r]);
+	__m512i k = load_block(g->parts[0].key->rk[r]);
 
 #pragma GCC unroll 8
 	for (unsigned i = 0; i < VAES_GROUP; i++) {
 		if (many_keys && i && i % 2 == 0)
-			k = load_block(g->pieces[i / 2].key->rk[r]);
+			k = load_block(g->parts[i / 2].key->rk[r]);
 		s[i] = last ? _mm512_aesenclast_epi128(s[i], k) : _mm512_aesenc_epi128(s[i], k);
 	}
 }
 
 INLINE void finish_chunk(const struct vaes_ctx *c, struct vaes_group *g, enum vaes_kind kind,
-			 unsigned i, __m512i stream, bool seal)
+			 unsigned n, __m512i stream, bool seal)
 {
-	const struct vaes_piece *p = &g->pieces[kind == VAES_BODY ? 0 : i / 2];
-	const bool masked = kind == VAES_PIECE || i == 0;
+	const unsigned each = VAES_GROUP / parts_of(kind), i = n % each;
+	const struct vaes_part *p = &g->parts[n / each];
+	uint8_t *at = p->at + i * VAES_CHUNK;
 	const __m512i in = text_of(p, kind, i);
-	const __m512i out = _mm512_xor_si512(in, stream);
-	uint8_t *at = p->at + (kind == VAES_BODY ? i : i % 2) * VAES_CHUNK;
-	const uint64_t text = kind == VAES_BODY || i % 2 == 0 ? p->text0 : p->text1;
+	__m512i out = _mm512_xor_si512(in, stream);
 
-	if (kind == VAES_BODY ? i == 0 : i % 2 == 0)
+	if (i == 0) {
+		const uint64_t text = p->text0;
+
 		_mm_storeu_si128((void *)p->y0, _mm512_castsi512_si128(stream));
-	if (masked)
 		_mm512_mask_storeu_epi8(at, text, out);
-	else
+		out = _mm512_mask_mov_epi8(in, text, out);
+	} else if (kind == VAES_BODY) {
 		_mm512_storeu_si512(at, out);
+	} else {
+		const uint64_t text = p->bytes[i];
+
+		_mm512_mask_storeu_epi8(at, text, out);
+		out = _mm512_maskz_mov_epi8(text, out);
+	}
 	if (seal)
-		_mm512_store_si512(g->x[i],
-				   hash_order(c, p, kind, i,
-					      masked ? _mm512_mask_mov_epi8(in, text, out) : out));
+		_mm512_store_si512(g->x[n], hash_order(c, p, i == 0, out));
 }
 
 /* Encrypts a group, and hashes the one that waits; opening, these are the same. */
 INLINE void step(struct vaes_ctx *c, struct vaes_group *g, enum vaes_kind kind, bool many_keys,
 		 struct vaes_group *w, enum vaes_kind w_kind, bool seal)
 {
-	const unsigned n_rounds = g->pieces[0].key->n_rounds;
+	const unsigned n_rounds = g->parts[0].key->n_rounds;
+	const __m512i zero = _mm512_setzero_si512();
 	__m512i s[VAES_GROUP];
-	struct sum sum = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+	struct sum sum = {zero, zero, zero};
 
 	counters(s, g, kind);
 #pragma GCC unroll 9
 	for (unsigned r = 1; r < 10; r++) {
 		aes_round(s, g, r, many_keys, false);
-		hash_part(c, &sum, w, w_kind, r, seal);
+		if (r % 2 == 1 && r < 8)
+			hash_pair(c, &sum, w, w_kind, r / 2, seal);
 	}
 	hash_end(c, &sum, w, w_kind);
 	if (n_rounds > 10) {
@@ -342,104 +341,60 @@ INLINE void step(struct vaes_ctx *c, struct vaes_group *g, enum vaes_kind kind, 
 		finish_chunk(c, g, kind, i, s[i], seal);
 }
 
-#define STEP VAES_512 static __attribute__((noinline)) void
+typedef void step_fn(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w);
 
-STEP seal_body_body(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w)
-{
-	step(c, g, VAES_BODY, false, w, VAES_BODY, true);
-}
-
-STEP seal_body_piece(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w)
-{
-	step(c, g, VAES_BODY, false, w, VAES_PIECE, true);
-}
-
-STEP seal_piece_body(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w)
-{
-	step(c, g, VAES_PIECE, false, w, VAES_BODY, true);
-}
-
-STEP seal_piece_piece(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w)
-{
-	step(c, g, VAES_PIECE, false, w, VAES_PIECE, true);
-}
-
-STEP seal_pieces_body(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w)
-{
-	step(c, g, VAES_PIECE, true, w, VAES_BODY, true);
-}
-
-STEP seal_pieces_piece(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w)
-{
-	step(c, g, VAES_PIECE, true, w, VAES_PIECE, true);
-}
-
-STEP open_body(struct vaes_ctx *c, struct vaes_group *g)
-{
-	step(c, g, VAES_BODY, false, g, VAES_BODY, false);
-}
-
-STEP open_piece(struct vaes_ctx *c, struct vaes_group *g)
-{
-	step(c, g, VAES_PIECE, false, g, VAES_PIECE, false);
-}
-
-STEP open_pieces(struct vaes_ctx *c, struct vaes_group *g)
-{
-	step(c, g, VAES_PIECE, true, g, VAES_PIECE, false);
-}
-
-/* What waits at a burst's end. */
-STEP hash_rest(struct vaes_ctx *c, struct vaes_group *w)
-{
-	struct sum sum = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-
-	for (unsigned i = 0; i < VAES_PIECES; i++)
-		hash_piece(c, w, i, true);
-	hash_end(c, &sum, w, VAES_PIECE);
-}
-
-INLINE bool one_key(const struct vaes_group *g)
-{
-	const struct esp_key *k = g->pieces[0].key;
-
-	return g->pieces[1].key == k && g->pieces[2].key == k && g->pieces[3].key == k;
-}
-
-/* Runs a group; returns the one that is free then. */
-INLINE struct vaes_group *run_group(struct vaes_ctx *c, struct vaes_group *g, enum vaes_kind kind,
-				    bool seal)
-{
-	struct vaes_group *w = c->waiting;
-	const bool one = kind == VAES_BODY || one_key(g);
-
-	g->kind = kind;
-	if (!seal) {
-		if (kind == VAES_BODY)
-			open_body(c, g);
-		else if (one)
-			open_piece(c, g);
-		else
-			open_pieces(c, g);
-		return g;
+#define SEAL(name, kind, many_keys, w_kind)                                                        \
+	VAES_512 static void name(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w)  \
+	{                                                                                          \
+		step(c, g, kind, many_keys, w, w_kind, true);                                      \
 	}
-	if (w->kind == VAES_BODY) {
-		if (kind == VAES_BODY)
-			seal_body_body(c, g, w);
-		else if (one)
-			seal_piece_body(c, g, w);
-		else
-			seal_pieces_body(c, g, w);
+#define OPEN(name, kind, many_keys)                                                                \
+	VAES_512 static void name(struct vaes_ctx *c, struct vaes_group *g, struct vaes_group *w)  \
+	{                                                                                          \
+		step(c, g, kind, many_keys, g, kind, false);                                       \
+	}
+
+SEAL(seal_body_body, VAES_BODY, false, VAES_BODY)
+SEAL(seal_body_end, VAES_BODY, false, VAES_END)
+SEAL(seal_body_ends, VAES_BODY, false, VAES_ENDS)
+SEAL(seal_end_body, VAES_END, false, VAES_BODY)
+SEAL(seal_end_end, VAES_END, false, VAES_END)
+SEAL(seal_end_ends, VAES_END, false, VAES_ENDS)
+SEAL(seal_ends_body, VAES_ENDS, false, VAES_BODY)
+SEAL(seal_ends_end, VAES_ENDS, false, VAES_END)
+SEAL(seal_ends_ends, VAES_ENDS, false, VAES_ENDS)
+SEAL(seal_keys_body, VAES_ENDS, true, VAES_BODY)
+SEAL(seal_keys_end, VAES_ENDS, true, VAES_END)
+SEAL(seal_keys_ends, VAES_ENDS, true, VAES_ENDS)
+OPEN(open_body, VAES_BODY, false)
+OPEN(open_end, VAES_END, false)
+OPEN(open_ends, VAES_ENDS, false)
+OPEN(open_keys, VAES_ENDS, true)
+
+/* By the kind of the group, 3 for ends of several keys, and by that of the one that waits. */
+static step_fn *const seal_steps[4][3] = {
+	[VAES_BODY] = {seal_body_body, seal_body_end, seal_body_ends},
+	[VAES_END] = {seal_end_body, seal_end_end, seal_end_ends},
+	[VAES_ENDS] = {seal_ends_body, seal_ends_end, seal_ends_ends},
+	[VAES_ENDS + 1] = {seal_keys_body, seal_keys_end, seal_keys_ends},
+};
+static step_fn *const open_steps[4] = {open_body, open_end, open_ends, open_keys};
+
+/* What waits at a burst's end, which is the end of a packet. */
+VAES_512 static void hash_rest(struct vaes_ctx *c, struct vaes_group *w)
+{
+	const __m512i zero = _mm512_setzero_si512();
+	struct sum sum = {zero, zero, zero};
+
+	if (w->kind == VAES_END) {
+		for (unsigned i = 0; i < VAES_GROUP / 2; i++)
+			hash_pair(c, &sum, w, VAES_END, i, true);
+		hash_end(c, &sum, w, VAES_END);
 	} else {
-		if (kind == VAES_BODY)
-			seal_body_piece(c, g, w);
-		else if (one)
-			seal_piece_piece(c, g, w);
-		else
-			seal_pieces_piece(c, g, w);
+		for (unsigned i = 0; i < VAES_GROUP / 2; i++)
+			hash_pair(c, &sum, w, VAES_ENDS, i, true);
+		hash_end(c, &sum, w, VAES_ENDS);
 	}
-	c->waiting = g;
-	return w;
 }
 
 /* The sum of each vector's lanes: that of the first in lane 0, and so on. */
@@ -454,146 +409,174 @@ INLINE __m512i fold(const __m512i v[4])
 				_mm512_shuffle_i32x4(ab, cd, 0xdd));
 }
 
+INLINE __m512i set_lane(__m512i v, unsigned i, const void *block)
+{
+	return _mm512_mask_broadcast_i32x4(v, (__mmask16)(0xfu << 4 * i), _mm_loadu_si128(block));
+}
+
 /* ICVs of four packets, each in a lane. */
 INLINE void finish_four(struct vaes_ctx *c, bool seal)
 {
-	const struct vaes_pkt *p = &c->pkts[c->n_done % VAES_PKTS];
-	__m512i v[3][4], y0 = _mm512_setzero_si512(), icv, got = _mm512_setzero_si512();
-	uint64_t bad, mask = 0;
+	const __m512i zero = _mm512_setzero_si512();
+	__m512i v[3][4], y0 = zero, h = zero, bits = zero, icv;
+	struct vaes_pkt *p[4];
 	struct sum s;
 
+	c->n_hashed -= 4;
 #pragma GCC unroll 4
 	for (unsigned i = 0; i < 4; i++) {
-		const uint64_t bytes = p[i].icv_mask << 16 * i;
-
-		v[0][i] = _mm512_load_si512(p[i].acc[0]);
-		v[1][i] = _mm512_load_si512(p[i].acc[1]);
-		v[2][i] = _mm512_load_si512(p[i].acc[2]);
-		y0 = _mm512_mask_broadcast_i32x4(y0, (__mmask16)(0xfu << 4 * i),
-						 _mm_load_si128((const void *)p[i].y0));
-		if (!seal)
-			got = _mm512_mask_loadu_epi8(got, bytes, p[i].icv - 16 * i);
-		mask |= bytes;
+		p[i] = c->hashed[c->n_hashed + i];
+		v[0][i] = _mm512_load_si512(p[i]->sum[0]);
+		v[1][i] = _mm512_load_si512(p[i]->sum[1]);
+		v[2][i] = _mm512_load_si512(p[i]->sum[2]);
+		y0 = set_lane(y0, i, p[i]->y0);
+		h = set_lane(h, i, p[i]->h1);
+		bits = _mm512_mask_broadcast_i32x4(
+			bits, (__mmask16)(0xfu << 4 * i),
+			_mm_set_epi64x((long long)p[i]->bits[1], (long long)p[i]->bits[0]));
 	}
-	s.lo = fold(v[0]);
-	s.mid = fold(v[1]);
-	s.hi = fold(v[2]);
+	s.lo = _mm512_xor_si512(fold(v[0]), _mm512_clmulepi64_epi128(bits, h, 0x00));
+	s.hi = _mm512_xor_si512(fold(v[2]), _mm512_clmulepi64_epi128(bits, h, 0x11));
+	s.mid = _mm512_xor_si512(
+		fold(v[1]), _mm512_clmulepi64_epi128(_mm512_xor_si512(bits, swap_halves(bits)),
+						     _mm512_xor_si512(h, swap_halves(h)), 0x00));
 	icv = _mm512_xor_si512(_mm512_shuffle_epi8(reduce(&s), load(c->swap)), y0);
-	bad = seal ? 0 : _mm512_mask_cmpneq_epi8_mask(mask, icv, got);
 #pragma GCC unroll 4
 	for (unsigned i = 0; i < 4; i++) {
-		if (seal)
-			_mm512_mask_storeu_epi8(p[i].icv - 16 * i, p[i].icv_mask << 16 * i, icv);
-		*p[i].ok = (bad >> 16 * i & 0xffff) == 0;
+		__m128i x = _mm512_extracti32x4_epi32(icv, i);
+
+		/* Kept apart from the store: in one instruction they would touch all 16 bytes. */
+		__asm__("" : "+v"(x));
+		if (seal) {
+			_mm_mask_storeu_epi32(p[i]->icv, p[i]->icv_words, x);
+			*p[i]->ok = true;
+		} else {
+			*p[i]->ok = _mm_mask_cmpneq_epi32_mask(
+					    p[i]->icv_words, x,
+					    _mm_maskz_loadu_epi32(p[i]->icv_words, p[i]->icv)) == 0;
+		}
+		c->free[c->n_free++] = p[i];
 	}
-	c->n_done += 4;
 }
 
-STEP finish_sealed(struct vaes_ctx *c)
+VAES_512 static __attribute__((noinline)) void finish_sealed(struct vaes_ctx *c)
 {
 	finish_four(c, true);
 }
 
-STEP finish_opened(struct vaes_ctx *c)
+VAES_512 static __attribute__((noinline)) void finish_opened(struct vaes_ctx *c)
 {
 	finish_four(c, false);
 }
 
-INLINE uint64_t first_bytes(uint32_t n)
+/* Runs a group; returns the one that is free then. */
+INLINE struct vaes_group *run_group(struct vaes_ctx *c, struct vaes_group *g, enum vaes_kind kind,
+				    bool seal)
 {
-	return _bzhi_u64(UINT64_MAX, n < VAES_CHUNK ? n : VAES_CHUNK);
+	struct vaes_group *w = c->waiting;
+	const struct esp_key *k = g->parts[0].key;
+	const bool many_keys = kind == VAES_ENDS && (g->parts[1].key != k || g->parts[2].key != k ||
+						     g->parts[3].key != k);
+
+	g->kind = kind;
+	if (seal) {
+		seal_steps[kind + many_keys][w->kind](c, g, w);
+		c->waiting = g;
+		g = w;
+	} else {
+		open_steps[kind + many_keys](c, g, g);
+	}
+	while (c->n_hashed >= 4)
+		seal ? finish_sealed(c) : finish_opened(c);
+	return g;
 }
 
-INLINE uint32_t less(uint32_t a, uint32_t b)
+/* How many bytes each of eight chunks has, as masks. */
+INLINE void set_bytes(uint64_t bytes[VAES_GROUP], uint32_t left)
 {
-	return a > b ? a - b : 0;
+	const __m512i before = _mm512_set_epi64(448, 384, 320, 256, 192, 128, 64, 0);
+	const __m512i n = _mm512_max_epi64(_mm512_sub_epi64(_mm512_set1_epi64(left), before),
+					   _mm512_setzero_si512());
+
+	/* a shift by 64 or more gives zero, and so every bit */
+	_mm512_storeu_si512(bytes, _mm512_add_epi64(_mm512_sllv_epi64(_mm512_set1_epi64(1), n),
+						    _mm512_set1_epi64(-1)));
 }
 
 INLINE void add_packet(struct vaes_ctx *c, struct esp_job *j, bool seal)
 {
 	const struct esp_key *k = j->key;
-	struct vaes_pkt *pkt = &c->pkts[c->n_begun++ % VAES_PKTS];
+	struct vaes_pkt *pkt = c->free[--c->n_free];
 	const uint32_t size = VAES_BLOCK + j->payload_size;
-	/* additional data, text, lengths */
-	uint32_t n_blocks = (size + VAES_BLOCK - 1) / VAES_BLOCK + 1;
-	/* What is left has a power of H for each lane of the body's polynomials. */
-	const uint32_t n_body = less(n_blocks, VAES_CHUNK / VAES_BLOCK) / VAES_BODY_BLOCKS;
-	struct vaes_piece p = {
-		.at = j->esp,
-		.esp = j->esp,
-		.key = k,
-		.ctr = c->ctrs[0],
-		.acc = c->nothing,
-		.z = c->nothing,
-		.swap = k->esn ? c->swap_esn : c->swap_first,
-		.y0 = pkt->y0,
-		.pkt = pkt,
-		.text_bits = (uint64_t)j->payload_size * 8,
-		.text0 = ~(uint64_t)0xffff,
-		.seq_hi = j->seq_hi,
-		.seq_lane = k->esn ? 4 : 0,
-	};
-	uint32_t left = size;
+	/* A packet's last chunk is never in its body. */
+	const uint32_t n_body = (size - 1) / VAES_GROUP_SIZE;
+	const uint32_t left = size - n_body * VAES_GROUP_SIZE;
+	const bool small = left <= VAES_CHUNK * VAES_GROUP / VAES_PARTS;
+	struct vaes_group *g;
+	struct vaes_part *p;
+	const uint8_t *swap = k->esn ? c->swap_esn : c->swap_first;
+	const uint8_t *ctr = c->ctrs[0], *z = c->nothing;
+	uint8_t *at = j->esp, *y0 = pkt->y0;
+	uint64_t text0 = ~(uint64_t)0xffff;
+	uint16_t seq_word = k->esn ? 4 : 0;
 
+	pkt->bits[0] = (uint64_t)j->payload_size * 8;
+	pkt->bits[1] = k->aad_bits;
+	pkt->h1 = k->h[VAES_POWERS - 1];
 	pkt->icv = j->esp + size;
-	pkt->icv_mask = k->icv_mask;
+	pkt->icv_words = k->icv_words;
 	pkt->ok = &j->ok;
-	for (uint32_t i = 0; i < n_body; i++) {
-		c->body->pieces[0] = p;
-		c->body = run_group(c, c->body, VAES_BODY, seal);
-		p.at += VAES_GROUP * VAES_CHUNK;
-		p.ctr += VAES_GROUP * VAES_CHUNK;
-		p.z = pkt->z;
-		p.swap = c->swap;
-		p.y0 = c->waste;
-		p.text0 = UINT64_MAX;
-		p.seq_lane = 0;
-		left -= VAES_GROUP * VAES_CHUNK;
-	}
-	n_blocks -= n_body * VAES_BODY_BLOCKS;
-	for (;;) {
-		struct vaes_group *g = c->filling;
-		const bool last = n_blocks <= 8;
+	for (uint32_t i = 0; i <= n_body; i++) {
+		const bool body = i < n_body;
 
-		p.load0 = first_bytes(left);
-		p.text0 &= p.load0;
-		p.text1 = first_bytes(less(left, VAES_CHUNK));
-		p.h = k->h[VAES_POWERS - n_blocks];
-		p.len_lane = last ? (uint16_t)(1u << 2 * (n_blocks - 1)) : 0;
-		g->pieces[g->n_pieces++] = p;
-		g->n_ends += last;
-		if (g->n_pieces == VAES_PIECES) {
-			c->filling = run_group(c, g, VAES_PIECE, seal);
-			c->filling->n_pieces = c->filling->n_ends = 0;
-			while (c->n_hashed - c->n_done >= 4)
-				seal ? finish_sealed(c) : finish_opened(c);
-		}
-		if (last)
+		g = body || !small ? c->one : c->filling;
+		p = &g->parts[body || !small ? 0 : g->n_parts++];
+		p->at = at;
+		p->esp = j->esp;
+		p->key = k;
+		p->ctr = ctr;
+		p->z = z;
+		p->swap = swap;
+		p->y0 = y0;
+		p->pkt = pkt;
+		p->text0 = text0;
+		p->seq_hi = j->seq_hi;
+		p->seq_word = seq_word;
+		if (!body) {
+			set_bytes(p->bytes, left);
+			p->text0 &= p->bytes[0];
+			/* the last block of text meets H^2, the lengths H^1 */
+			p->h = k->h[VAES_POWERS - 1 - (left + VAES_BLOCK - 1) / VAES_BLOCK];
 			break;
-		n_blocks -= 8;
-		left = less(left, 2 * VAES_CHUNK);
-		p.at += 2 * VAES_CHUNK;
-		p.ctr += 2 * VAES_CHUNK;
-		p.z = c->nothing;
-		p.acc = pkt->acc[0];
-		p.swap = c->swap;
-		p.y0 = c->waste;
-		p.text0 = UINT64_MAX;
-		p.seq_lane = 0;
+		}
+		p->h = k->h[VAES_POWERS - VAES_GROUP_SIZE / VAES_BLOCK];
+		c->one = run_group(c, g, VAES_BODY, seal);
+		at += VAES_GROUP_SIZE;
+		ctr += VAES_GROUP_SIZE;
+		z = pkt->z;
+		swap = c->swap;
+		y0 = c->waste;
+		text0 = UINT64_MAX;
+		seq_word = 0;
+	}
+	if (!small) {
+		c->one = run_group(c, c->one, VAES_END, seal);
+	} else if (c->filling->n_parts == VAES_PARTS) {
+		c->filling = run_group(c, c->filling, VAES_ENDS, seal);
+		c->filling->n_parts = 0;
 	}
 }
 
-/* Fills a group up with pieces of nobody's packet. */
+/* Fills a group up with parts of nobody's packet. */
 INLINE void fill_up(struct vaes_ctx *c, struct vaes_group *g, const struct esp_key *key)
 {
-	for (unsigned i = g->n_pieces; i < VAES_PIECES; i++)
-		g->pieces[i] = (struct vaes_piece){
+	for (unsigned i = g->n_parts; i < VAES_PARTS; i++)
+		g->parts[i] = (struct vaes_part){
 			.at = c->waste,
 			.esp = c->nothing,
 			.key = key,
 			.ctr = c->ctrs[0],
-			.h = c->no_key.h[VAES_POWERS],
-			.acc = c->nothing,
+			.h = c->no_key.h[0],
 			.z = c->nothing,
 			.swap = c->swap,
 			.y0 = c->waste,
@@ -605,34 +588,36 @@ INLINE void fill_up(struct vaes_ctx *c, struct vaes_group *g, const struct esp_k
 INLINE void run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_rounds, bool seal)
 {
 	const struct esp_key *key = NULL;
-	bool ok;
 
-	c->n_begun = c->n_hashed = c->n_done = 0;
-	c->filling->n_pieces = c->filling->n_ends = 0;
-	c->waiting->kind = VAES_PIECE;
-	c->waiting->n_pieces = c->waiting->n_ends = 0;
-	fill_up(c, c->waiting, &c->no_key);
+	c->n_free = c->n_hashed = 0;
+	for (unsigned i = 0; i < VAES_PKTS; i++)
+		c->free[c->n_free++] = &c->pkts[i];
+	c->filling->n_parts = 0;
+	if (seal) {
+		c->waiting->kind = VAES_ENDS;
+		c->waiting->n_parts = 0;
+		fill_up(c, c->waiting, &c->no_key);
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (jobs[i].key->n_rounds != n_rounds || !vaes_size_ok(&jobs[i]))
 			continue;
 		key = jobs[i].key;
 		add_packet(c, &jobs[i], seal);
 	}
-	if (c->filling->n_pieces) {
+	if (c->filling->n_parts) {
 		fill_up(c, c->filling, key);
-		c->filling = run_group(c, c->filling, VAES_PIECE, seal);
+		c->filling = run_group(c, c->filling, VAES_ENDS, seal);
 	}
 	if (seal)
 		hash_rest(c, c->waiting);
-	for (size_t i = c->n_begun; i % 4; i++) {
-		struct vaes_pkt *p = &c->pkts[i % VAES_PKTS];
-
-		p->icv = c->waste;
-		p->icv_mask = 0;
-		p->ok = &ok;
-	}
-	while (c->n_done < c->n_begun)
+	c->nobody.icv = c->waste;
+	c->nobody.h1 = c->nothing;
+	c->nobody.ok = &c->nobody_ok;
+	while (c->n_hashed) {
+		while (c->n_hashed % 4)
+			c->hashed[c->n_hashed++] = &c->nobody;
 		seal ? finish_sealed(c) : finish_opened(c);
+	}
 }
 
 VAES_512 void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_rounds)

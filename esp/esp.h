@@ -117,6 +117,8 @@ struct esp_in;  /* inbound half */
 struct esp_aead {
 	const struct esp_backend *backend;
 	void *ctx;
+	/* AES-GCM that a later backend does faster: bit n stands for keys of 64 n bits. */
+	uint8_t slow_gcm;
 };
 
 /*

@@ -77,8 +77,25 @@ static void test_backends(void **state)
 	assert_null(esp_backend_by_name("none"));
 #if defined(__x86_64__)
 	assert_ptr_equal(esp_backend_by_name("vaes"), &esp_backend_vaes);
-	assert_ptr_equal(esp_backends[0], &esp_backend_ipsec_mb);
+	assert_ptr_equal(esp_backends[0], &esp_backend_vaes);
+	assert_ptr_equal(esp_backends[1], &esp_backend_ipsec_mb);
 #endif
+}
+
+static uint64_t ticks;
+
+static uint64_t fake_clock(void)
+{
+	return ticks += 7;
+}
+
+static void test_time(void **state)
+{
+	const struct esp_suite gcm = suite_of(&suite_rows[0]), cbc = suite_of(&suite_rows[3]);
+
+	assert_int_equal(esp_backend_time(&esp_backend_ipsec_mb, &gcm, fake_clock), 7);
+	assert_int_equal(esp_backend_time(&esp_backend_ipsec_mb, &cbc, fake_clock), 7);
+	assert_true(esp_backend_time(&esp_backend_vaes, &cbc, fake_clock) == UINT64_MAX);
 }
 
 struct side {
@@ -286,9 +303,10 @@ static void test_unsupported(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_suites),    cmocka_unit_test(test_backends),
-		cmocka_unit_test(test_cross),     cmocka_unit_test(test_bursts),
-		cmocka_unit_test(test_bad_sizes), cmocka_unit_test(test_unsupported),
+		cmocka_unit_test(test_suites),      cmocka_unit_test(test_backends),
+		cmocka_unit_test(test_time),        cmocka_unit_test(test_cross),
+		cmocka_unit_test(test_bursts),      cmocka_unit_test(test_bad_sizes),
+		cmocka_unit_test(test_unsupported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
