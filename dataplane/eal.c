@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <rte_alarm.h>
+#include <rte_common.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -195,21 +196,23 @@ static void devices_args(struct args *a, const struct config *c)
 bool dp_eal_init(const struct config *c, bool *hugepages, char *error, size_t error_size)
 {
 	static struct args a;
-	const bool available = c->hugepages != CONFIG_HUGEPAGES_OFF && hugepages_free(c->memory_mb);
+	/* Of half a page DPDK makes an error. */
+	const unsigned memory_mb = RTE_ALIGN(c->memory_mb, HUGEPAGE_MB);
+	const bool available = c->hugepages != CONFIG_HUGEPAGES_OFF && hugepages_free(memory_mb);
 
 	if (c->hugepages == CONFIG_HUGEPAGES_REQUIRE && !available) {
 		snprintf(
 			error, error_size,
 			"no free hugepages: run `sysctl vm.nr_hugepages=%u` (%u MiB of 2 MiB pages "
 			"for each gateway on this machine), or set dataplane.hugepages: auto",
-			c->memory_mb / HUGEPAGE_MB, c->memory_mb);
+			memory_mb / HUGEPAGE_MB, memory_mb);
 		return false;
 	}
 	*hugepages = available;
 	arg(&a, "twinbore-dp");
 	lcores_arg(&a, c);
 	arg(&a, "-m");
-	arg(&a, "%u", c->memory_mb);
+	arg(&a, "%u", memory_mb);
 	if (available) {
 		arg(&a, "--in-memory");
 	} else {
