@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define PAGE_MB 2u
+#define MOST_MB 4096u /* more takes the kernel minutes to gather */
 #define PATH    "/proc/sys/vm/nr_hugepages"
 
 static long read_count(void)
@@ -65,7 +66,8 @@ static long reserve(unsigned mb)
 	const long n = (long)(mb + PAGE_MB - 1) / PAGE_MB, before = read_count();
 	long added;
 
-	if (mb == 0 || before < 0 || available_mb() < 2 * (long)mb || !write_count(before + n))
+	if (mb == 0 || mb > MOST_MB || before < 0 || available_mb() < 2 * (long)mb ||
+	    !write_count(before + n))
 		return 0;
 	added = read_count() - before;
 	if (added >= n)
