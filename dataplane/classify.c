@@ -122,39 +122,17 @@ static inline enum local_kind local_kind(struct rte_mbuf *m, uint8_t family)
 	return LOCAL_LINUX;
 }
 
-static void unknown_spi(struct dp_worker *w, struct rte_mbuf *m)
-{
-	if (w->spi_tokens == 0) {
-		dp_drop(w, m, DP_DROP_UNKNOWN_SPI);
-		return;
-	}
-	w->spi_tokens--;
-	dp_count(&w->stats->drops[DP_DROP_UNKNOWN_SPI], 1);
-	dp_to_linux(w, m, DP_PKT_UNKNOWN_SPI);
-}
-
 void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m)
 {
 	struct dp_esp_vec *v = &w->decap;
 	struct esp_pkt *p = &v->pkts[v->n];
-	struct dp_in *in;
-	uint32_t spi;
 
 	dp_esp_pkt(m, p);
-	if (!esp_locate(p, &spi)) {
+	if (!esp_locate(p, &v->spi[v->n])) {
 		dp_drop(w, m, dp_drop_of_esp(ESP_DROP_IN_TRUNCATED));
 		return;
 	}
-	in = dp_in_of(&w->dp->sas, spi & DP_SLOT_MASK);
-	if (!in || in->spi != spi) {
-		dp_meta(m)->spi = spi;
-		unknown_spi(w, m);
-	} else if (in->owner == w->index) {
-		v->sa[v->n] = in;
-		v->m[v->n++] = m;
-	} else {
-		dp_handoff(w, in->owner, m, DP_PKT_DECAP);
-	}
+	v->m[v->n++] = m;
 }
 
 /* IKE, in a datagram of its own: to Linux, as far as the gate lets it. */
@@ -197,6 +175,7 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 	uint64_t nh = 0;
 	uint32_t tunnel = DP_TUNNEL_NONE; /* for group `nh` */
 
+	dp_group_fetch(w, v->nh, v->n);
 	for (uint16_t i = 0; i < v->n; i++) {
 		struct rte_mbuf *m = v->m[i];
 

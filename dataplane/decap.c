@@ -3,6 +3,7 @@
  * decap: ESP packets for our inbound SAs. They stay in the order of their arrival; those that follow
  * each other with one SA are a run, and are treated alike:
  *
+ *   0. all packets: their SAs, found together; another worker's are handed over
  *   1. each run: what ESP refuses without cryptography (esp_in_prepare)
  *   2. all packets at once: decryption
  *   3. each run: what is authentic, fresh and within the SA's selectors (esp_in_accept); counters
@@ -61,6 +62,91 @@ struct run {
 	uint16_t first, n;
 };
 
+static void unknown_spi(struct dp_worker *w, struct rte_mbuf *m)
+{
+	if (w->spi_tokens == 0) {
+		dp_drop(w, m, DP_DROP_UNKNOWN_SPI);
+		return;
+	}
+	w->spi_tokens--;
+	dp_count(&w->stats->drops[DP_DROP_UNKNOWN_SPI], 1);
+	dp_to_linux(w, m, DP_PKT_UNKNOWN_SPI);
+}
+
+/* Phase 0 for a burst of one SA that is ours. False: it is another one. */
+static bool find_one_sa(const struct dp_worker *w, struct dp_esp_vec *v)
+{
+	const uint32_t spi = v->spi[0];
+	struct dp_in *in;
+	uint32_t differ = 0;
+
+	for (uint16_t i = 1; i < v->n; i++)
+		differ |= v->spi[i] ^ spi;
+	if (differ)
+		return false;
+	in = dp_in_of(&w->dp->sas, spi & DP_SLOT_MASK);
+	if (!in || in->spi != spi || in->owner != w->index)
+		return false;
+	for (uint16_t i = 0; i < v->n; i++)
+		v->sa[i] = in;
+	return true;
+}
+
+/*
+ * Phase 0: each packet's SA. SAs that alternate lie apart in memory: each step fetches, for the whole
+ * burst, what the next one reads.
+ */
+static void find_sas(struct dp_worker *w)
+{
+	struct dp_esp_vec *v = &w->decap;
+	const struct dp_sas *sas = &w->dp->sas;
+	uint16_t n = 0;
+
+	if (find_one_sa(w, v))
+		return;
+	for (uint16_t i = 0; i < v->n; i++) {
+		if ((v->spi[i] & DP_SLOT_MASK) < sas->max)
+			__builtin_prefetch(&sas->in[v->spi[i] & DP_SLOT_MASK]);
+	}
+	for (uint16_t i = 0; i < v->n; i++) {
+		v->sa[i] = dp_in_of(sas, v->spi[i] & DP_SLOT_MASK);
+		__builtin_prefetch(v->sa[i], 1);
+	}
+	for (uint16_t i = 0; i < v->n; i++) {
+		struct rte_mbuf *m = v->m[i];
+		struct dp_in *in = v->sa[i];
+
+		if (!in || in->spi != v->spi[i]) {
+			dp_meta(m)->spi = v->spi[i];
+			unknown_spi(w, m);
+			continue;
+		}
+		if (in->owner != w->index) {
+			dp_handoff(w, in->owner, m, DP_PKT_DECAP);
+			continue;
+		}
+		if (n != i) {
+			v->pkts[n] = v->pkts[i];
+			v->m[n] = m;
+		}
+		v->sa[n++] = in;
+	}
+	v->n = n;
+}
+
+/* The memory of runs that are not alone. */
+static void fetch_runs(struct dp_worker *w, const struct run *runs, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		esp_in_prefetch(runs[i].in->esp);
+		__builtin_prefetch(&w->tunnels[runs[i].in->tunnel], 1);
+		__builtin_prefetch(&w->sas[runs[i].in->slot].in_packets, 1);
+		__builtin_prefetch(&w->sas[runs[i].in->slot].in_malformed, 1);
+	}
+	for (uint16_t i = 0; i < n; i++)
+		esp_in_prefetch_key(runs[i].in->esp);
+}
+
 /* Phase 3. Adds to `out` what goes on. */
 static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_burst *out)
 {
@@ -101,13 +187,18 @@ void dp_decap(struct dp_worker *w)
 
 	esp_batch_init(&batch);
 	dp_ip_burst_init(&out);
+	find_sas(w);
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
 		struct run *r = &runs[n_runs++];
 
 		n = dp_run_size(v, i);
 		*r = (struct run){.in = v->sa[i], .first = i, .n = n};
-		r->jobs = esp_in_prepare(r->in->esp, &v->pkts[i], n, &batch);
 	}
+	if (n_runs > 1)
+		fetch_runs(w, runs, n_runs);
+	for (uint16_t i = 0; i < n_runs; i++)
+		runs[i].jobs =
+			esp_in_prepare(runs[i].in->esp, &v->pkts[runs[i].first], runs[i].n, &batch);
 	esp_batch_open(&w->esp, &batch);
 	for (uint16_t i = 0; i < n_runs; i++)
 		accept_run(w, &runs[i], &out);

@@ -31,6 +31,54 @@ uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t 
 	return DP_TUNNEL_NONE;
 }
 
+/*
+ * Groups, tunnels and SAs of a burst lie apart in memory, each found by the one before: step by step,
+ * for the whole burst, what the next step reads. A burst for one group has it all at hand.
+ */
+void dp_group_fetch(const struct dp_worker *w, const uint64_t *nh, uint16_t n)
+{
+	const struct dp_tunnels *t = &w->dp->tunnels;
+	uint32_t ids[DP_VEC_SIZE]; /* of groups, then of their first tunnels */
+	const struct dp_out *outs[DP_VEC_SIZE];
+	uint16_t n_ids = 0, k = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (dp_nh_kind(nh[i]) != DP_NH_GROUP || (i && nh[i] == nh[i - 1]))
+			continue;
+		ids[n_ids] = dp_nh_index(nh[i]);
+		__builtin_prefetch(&t->groups[ids[n_ids++]]);
+	}
+	if (n_ids < 2)
+		return;
+	for (uint16_t i = 0; i < n_ids; i++)
+		__builtin_prefetch(__atomic_load_n(&t->groups[ids[i]], __ATOMIC_ACQUIRE));
+	for (uint16_t i = 0; i < n_ids; i++) {
+		const struct dp_group_hot *g =
+			__atomic_load_n(&t->groups[ids[i]], __ATOMIC_ACQUIRE);
+
+		if (!g || g->n == 0)
+			continue;
+		ids[k] = g->tunnels[0];
+		__builtin_prefetch(&t->hot[ids[k]]);
+		__builtin_prefetch(&w->tunnels[ids[k]], 1);
+		__builtin_prefetch(&w->out[ids[k++]]);
+	}
+	n_ids = k;
+	k = 0;
+	for (uint16_t i = 0; i < n_ids; i++) {
+		outs[k] = __atomic_load_n(&w->out[ids[i]], __ATOMIC_ACQUIRE);
+		if (outs[k])
+			__builtin_prefetch(outs[k++], 1);
+	}
+	for (uint16_t i = 0; i < k; i++) {
+		__builtin_prefetch(__atomic_load_n(&outs[i]->path, __ATOMIC_ACQUIRE));
+		__builtin_prefetch(&w->sas[outs[i]->slot], 1);
+		esp_out_prefetch(outs[i]->esp);
+	}
+	for (uint16_t i = 0; i < k; i++)
+		esp_out_prefetch_key(outs[i]->esp);
+}
+
 static void drop_out(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)
 {
 	dp_count_out(w, &w->tunnels[tunnel].out_dropped, 1);

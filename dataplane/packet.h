@@ -94,7 +94,8 @@ struct dp_tx_vec {
 /* Packets for ESP, each with the SA that it belongs to until the end of the round. */
 struct dp_esp_vec {
 	struct rte_mbuf *m[DP_VEC_SIZE];
-	void *sa[DP_VEC_SIZE]; /* struct dp_out or struct dp_in */
+	void *sa[DP_VEC_SIZE];     /* struct dp_out or struct dp_in */
+	uint32_t spi[DP_VEC_SIZE]; /* of ESP packets whose SA is still to be found */
 	struct esp_pkt pkts[DP_VEC_SIZE];
 	uint16_t n;
 };

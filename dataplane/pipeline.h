@@ -69,7 +69,7 @@ unsigned dp_ip_check(struct rte_mbuf *m);
 
 /* To the mirror TAP of the port it came from, with the Ethernet header that it came with. */
 void dp_to_mirror(struct dp_worker *w, struct rte_mbuf *m);
-/* An ESP packet for us, whose meta.family is set: into w->decap, or to the worker that owns its SA. */
+/* An ESP packet for us, whose meta.family is set: into w->decap. */
 void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m);
 /* RFC 3948: `udp` has at least its header; true if it is ESP, not IKE, a keepalive or else. */
 bool dp_udp_is_esp(const uint8_t *udp, uint32_t size);
@@ -80,12 +80,14 @@ void dp_encap(struct dp_worker *w);
 void dp_encap_handed(struct dp_worker *w, struct rte_mbuf *m);
 /* The first tunnel of a group by which this worker (NULL: the manager) can send, or DP_TUNNEL_NONE. */
 uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group);
+/* Fetches what encapsulation will read for packets with these next hops, those of no group among them. */
+void dp_group_fetch(const struct dp_worker *w, const uint64_t *nh, uint16_t n);
 /* A checked packet for a tunnel: into w->encap if we send by this tunnel, else to the worker that
  * owns it. `family` and `originated` are those of its meta data. */
 void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel, uint8_t family,
 		    bool originated);
 
-/* decap.c: w->decap -> dp_forward() */
+/* decap.c: w->decap -> dp_forward(), or the worker that owns the SA */
 void dp_decap(struct dp_worker *w);
 
 /* forward.c: inner packets that came out of tunnels, and (from: no tunnel) our own. Meta data and

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* batch: the cryptography of a burst, whichever SAs its packets belong to. See esp.h. */
+/* batch: the cryptography of a burst, and the memory of the SAs that its packets belong to. See esp.h. */
 #include "esp/esp_int.h"
 
 void esp_batch_seal(struct esp_thread *t, struct esp_batch *batch)
@@ -20,4 +20,38 @@ void esp_batch_open(struct esp_thread *t, struct esp_batch *batch)
 		if (batch->n[i])
 			a->backend->open(a->ctx, batch->jobs[i], batch->n[i]);
 	}
+}
+
+#define LINE 64u
+
+static inline void fetch(const void *p, size_t size)
+{
+	for (size_t i = 0; i < size; i += LINE)
+		__builtin_prefetch((const uint8_t *)p + i, 1);
+}
+
+void esp_out_prefetch(const struct esp_out *sa)
+{
+	fetch(sa, sizeof(*sa));
+}
+
+void esp_out_prefetch_key(const struct esp_out *sa)
+{
+	if (sa->backend->prefetch)
+		sa->backend->prefetch(sa->key);
+}
+
+void esp_in_prefetch(const struct esp_in *sa)
+{
+	fetch(sa, sizeof(*sa));
+}
+
+void esp_in_prefetch_key(const struct esp_in *sa)
+{
+	const struct esp_replay *r = &sa->replay;
+
+	/* The number that comes next is the likeliest. */
+	__builtin_prefetch(&r->bits[((r->top + 1) >> 6) & r->mask], 1);
+	if (sa->backend->prefetch)
+		sa->backend->prefetch(sa->key);
 }

@@ -177,6 +177,15 @@ struct esp_job *esp_in_prepare(struct esp_in *sa, struct esp_pkt *pkts, size_t n
 void esp_batch_open(struct esp_thread *t, struct esp_batch *batch);
 size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const struct esp_job *jobs);
 
+/*
+ * SAs of which a burst brings one packet each lie apart in memory. These fetch what the stages will
+ * read: first the half itself, and, when that has come, its key and the like.
+ */
+void esp_out_prefetch(const struct esp_out *sa);
+void esp_out_prefetch_key(const struct esp_out *sa);
+void esp_in_prefetch(const struct esp_in *sa);
+void esp_in_prefetch_key(const struct esp_in *sa);
+
 /* New outer endpoints or encapsulation (RFC 7296 2.23); keys and sequence stay. */
 void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
 		      const struct ip_endpoint *remote, bool udp_encap);
