@@ -132,7 +132,12 @@ void cli_print_tunnels(const json_t *list, unsigned indent)
 			  cli_bool(o, "natt") ? " (nat)" : "");
 		cli_cell(t, CLI_PLAIN, cli_str(o, "interface"));
 		joined_cell(t, json_object_get(o, "inside_addresses"));
-		count_cell(t, o, "mtu", false);
+		if (cli_bool(o, "path_mtu_learnt"))
+			cli_cellf(t, CLI_YELLOW, "%llu (path %llu)",
+				  (unsigned long long)cli_num(o, "mtu"),
+				  (unsigned long long)cli_num(o, "path_mtu"));
+		else
+			count_cell(t, o, "mtu", false);
 		bytes_cell(t, o, "in_bytes");
 		bytes_cell(t, o, "out_bytes");
 		cli_cellf(

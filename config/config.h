@@ -187,6 +187,7 @@ struct config {
 	unsigned memory_mb;
 	uint32_t max_sas, max_tunnels;
 	char aead_backend[16]; /* "auto", or a backend's name */
+	bool path_mtu_discovery;
 
 	/* ike */
 	uint32_t max_half_open, cookie_threshold, puzzle_threshold, max_half_open_source;

@@ -74,6 +74,7 @@ static const struct config_key dataplane_keys[] = {
 	 ROOT_AT(at_max_tunnels)},
 	{"aead_backend", CONFIG_CUSTOM, .words = backends, .def = "auto",
 	 .handle = config_handle_backend, ROOT(c.aead_backend)},
+	{"path_mtu_discovery", CONFIG_BOOL, .def = "true", ROOT(c.path_mtu_discovery)},
 };
 static const struct config_map dataplane_map = MAP("'dataplane'", dataplane_keys);
 

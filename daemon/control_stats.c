@@ -237,6 +237,9 @@ void control_stats_add_tunnel(const struct control *c, uint32_t tunnel, json_t *
 		control_stats_view(c, &v) && tunnel < v.max_tunnels ? &v.tunnels[tunnel] : &none;
 
 	put(object, "mtu", &t->mtu);
+	put(object, "path_mtu", &t->path_mtu);
+	json_object_set_new(object, "path_mtu_learnt",
+			    json_boolean(control_load(&t->path_mtu_learnt)));
 	put(object, "in_packets", &t->in_packets);
 	put(object, "in_bytes", &t->in_bytes);
 	put(object, "out_packets", &t->out_packets);
@@ -263,4 +266,6 @@ void control_stats_add_sa(const struct control *c, uint32_t slot, json_t *object
 	put(object, "in_late", &s->in_late);
 	put(object, "in_ts_mismatch", &s->in_ts_mismatch);
 	put(object, "in_malformed", &s->in_malformed);
+	put(object, "out_mtu", &s->out_mtu);
+	put(object, "out_path_mtu", &s->out_path_mtu);
 }

@@ -12,6 +12,7 @@
 
 #include "base/sum.h"
 #include "dataplane/dp.h"
+#include "dataplane/path_mtu.h"
 
 #define FRAG_MASK     0x3fffu /* more fragments, or an offset */
 #define UDP_SIZE      8u
@@ -78,6 +79,7 @@ enum local_kind {
 	LOCAL_ESP,
 	LOCAL_KEEPALIVE,
 	LOCAL_FRAGMENT,
+	LOCAL_TOO_BIG,
 };
 
 /* `udp` has at least its header. */
@@ -119,6 +121,9 @@ static inline enum local_kind local_kind(struct rte_mbuf *m, uint8_t family)
 		return LOCAL_ESP;
 	if (protocol == IPPROTO_UDP && size >= UDP_SIZE)
 		return local_udp(ip + header, size);
+	if (protocol == (v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) &&
+	    dp_path_mtu_is_news(ip + header, size, family))
+		return LOCAL_TOO_BIG;
 	return LOCAL_LINUX;
 }
 
@@ -155,6 +160,19 @@ static void local_ike(struct dp_worker *w, struct rte_mbuf *m)
 		dp_to_mirror(w, m);
 }
 
+/* A router has dropped a packet that is ours, or says so: the manager looks at it, then it is Linux's. */
+static void local_too_big(struct dp_worker *w, struct rte_mbuf *m)
+{
+	if (w->too_big_tokens == 0) {
+		dp_count(&w->stats->drops[DP_NOTE_PATH_MTU_RATE], 1);
+		dp_to_mirror(w, m);
+		return;
+	}
+	w->too_big_tokens--;
+	(void)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
+	dp_to_linux(w, m, DP_PKT_PATH_MTU);
+}
+
 static inline void local_input(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
 {
 	switch (local_kind(m, family)) {
@@ -166,6 +184,7 @@ static inline void local_input(struct dp_worker *w, struct rte_mbuf *m, uint8_t 
 			dp_into_decap(w, m);
 		break;
 	case LOCAL_IKE: local_ike(w, m); break;
+	case LOCAL_TOO_BIG: local_too_big(w, m); break;
 	case LOCAL_LINUX: dp_to_mirror(w, m); break;
 	}
 }

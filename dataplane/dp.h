@@ -61,6 +61,7 @@ struct dp {
 	struct dp_random random;
 	bool hugepages;
 	bool routes_changed;
+	bool learn_path_mtu;
 	struct mono now;
 };
 

@@ -58,7 +58,6 @@ enum dp_drop {
 #undef X
 		DP_DROP_END,
 };
-static_assert(DP_DROP_END <= DP_STATS_MAX_REASONS, "room for every reason");
 
 /* The counter of a reason that ESP gave. */
 static inline unsigned dp_drop_of_esp(enum esp_drop d)
@@ -66,6 +65,28 @@ static inline unsigned dp_drop_of_esp(enum esp_drop d)
 	return (unsigned)d - 1;
 }
 
+/*
+ * What is counted besides, behind the drops: news about packets that go on all the same.
+ * Of ICMP messages "too big" from outside (path_mtu.h): by what was made of them.
+ */
+#define DP_NOTES(X)                                                                                \
+	X(PATH_MTU_LEARNT, "path-mtu-lowered")                                                     \
+	X(PATH_MTU_KNOWN, "path-mtu-not-lower")                                                    \
+	X(PATH_MTU_UNPROVEN, "path-mtu-unproven")                                                  \
+	X(PATH_MTU_IMPLAUSIBLE, "path-mtu-implausible")                                            \
+	X(PATH_MTU_OFF, "path-mtu-off")                                                            \
+	X(PATH_MTU_RATE, "path-mtu-rate")
+
+enum dp_note {
+	DP_NOTE_FIRST = DP_DROP_END - 1,
+#define X(name, text) DP_NOTE_##name,
+	DP_NOTES(X)
+#undef X
+		DP_NOTE_END,
+};
+static_assert(DP_NOTE_END <= DP_STATS_MAX_REASONS, "room for every reason");
+
+/* Of drops and notes. */
 const char *dp_drop_name(unsigned reason);
 
 #endif

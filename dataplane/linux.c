@@ -169,6 +169,9 @@ static void handle(struct dp *dp, struct rte_mbuf *m)
 	const struct dp_meta *meta = dp_meta(m);
 
 	switch ((enum dp_kind)meta->kind) {
+	case DP_PKT_PATH_MTU:
+		dp_path_mtu_heard(dp, dp_data(m) + DP_ETH_SIZE, m->pkt_len - DP_ETH_SIZE);
+		/* fall through */
 	case DP_PKT_TO_MIRROR: {
 		struct dp_port *p = &dp->ports[meta->port];
 

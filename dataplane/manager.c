@@ -119,6 +119,7 @@ static void tick(struct dp *dp, struct clock *c)
 	if (mono_reached(dp->now, c->retry)) {
 		c->retry = mono_add(dp->now, RETRY);
 		dp_sas_resolve(dp, true);
+		dp_path_mtu_tick(dp);
 	}
 }
 

@@ -32,6 +32,7 @@ enum dp_kind {
 	DP_PKT_TX,      /* frame, complete, for meta.port */
 	/* to the manager */
 	DP_PKT_TO_MIRROR,   /* frame for the mirror TAP of meta.port */
+	DP_PKT_PATH_MTU,    /* the same, of an ICMP message "too big" from outside */
 	DP_PKT_TO_TUN,      /* inner IP packet for the TUN of meta.tunnel */
 	DP_PKT_GLEAN,       /* IP packet whose destination on meta.port has no neighbour yet */
 	DP_PKT_UNRESOLVED,  /* outer IP packet whose next hop meta.neigh is not resolved */

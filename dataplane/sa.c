@@ -404,7 +404,16 @@ static void path_lookup(struct dp *dp, const struct dp_out *o, struct dp_path *p
 			outer_mtu = dp->ports[i].mtu;
 		}
 	}
-	p->mtu = esp_inner_mtu(&o->suite, p->remote.addr.family == IP_V6, p->udp, outer_mtu);
+	p->outer_mtu = dp_path_mtu_limit(dp, o->tunnel, &p->local.addr, &p->remote.addr, outer_mtu);
+	p->mtu = esp_inner_mtu(&o->suite, p->remote.addr.family == IP_V6, p->udp, p->outer_mtu);
+}
+
+static void show_mtu(struct dp *dp, const struct dp_out *o)
+{
+	struct dp_stats_sa *s = &dp_stats_sas(dp)[o->slot];
+
+	__atomic_store_n(&s->out_mtu, o->path->mtu, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->out_path_mtu, o->path->outer_mtu, __ATOMIC_RELAXED);
 }
 
 /* Publishes a new path if it differs; the old one is freed when nobody looks at it any more. */
@@ -412,8 +421,8 @@ static void path_publish(struct dp *dp, struct dp_out *o, const struct dp_path *
 {
 	struct dp_path *old = o->path, *p;
 
-	if (old->version == want->version && old->neigh == want->neigh && old->mtu == want->mtu &&
-	    old->port == want->port)
+	if (old->version == want->version && old->neigh == want->neigh &&
+	    old->outer_mtu == want->outer_mtu && old->mtu == want->mtu && old->port == want->port)
 		return;
 	p = malloc(sizeof(*p));
 	if (!p)
@@ -423,6 +432,7 @@ static void path_publish(struct dp *dp, struct dp_out *o, const struct dp_path *
 	dp_neigh_unref(dp, old->neigh);
 	__atomic_store_n(&o->path, p, __ATOMIC_RELEASE);
 	dp_grace_defer(&dp->grace, path_free, NULL, old, 0);
+	show_mtu(dp, o);
 	dp_tunnel_mtu_update(dp, o->tunnel);
 }
 

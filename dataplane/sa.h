@@ -30,7 +30,8 @@ struct dp_path {
 	uint32_t version; /* of the endpoints: a new one makes the owner call esp_out_set_peer() */
 	uint32_t neigh;   /* the next hop's neighbour, or DP_NEIGH_NONE */
 	uint32_t mtu;     /* largest inner packet */
-	uint8_t port;     /* whose mirror the route leads over, or DP_NO_PORT */
+	uint32_t outer_mtu; /* largest outer packet */
+	uint8_t port;       /* whose mirror the route leads over, or DP_NO_PORT */
 	bool udp;
 	struct ip_endpoint local, remote;
 };

@@ -11,7 +11,7 @@
 
 static const char *const own_names[] = {
 #define X(name, text) text,
-	DP_DROPS(X)
+	DP_DROPS(X) DP_NOTES(X)
 #undef X
 };
 
@@ -19,7 +19,7 @@ const char *dp_drop_name(unsigned reason)
 {
 	if (reason < DP_N_ESP_DROPS)
 		return esp_drop_name((enum esp_drop)(reason + 1));
-	return reason < DP_DROP_END ? own_names[reason - DP_N_ESP_DROPS] : "unknown";
+	return reason < DP_NOTE_END ? own_names[reason - DP_N_ESP_DROPS] : "unknown";
 }
 
 bool dp_stats_attach(struct dp *dp, int fd, uint64_t size)
@@ -42,8 +42,8 @@ bool dp_stats_attach(struct dp *dp, int fd, uint64_t size)
 	s->max_sas = c->max_sas;
 	s->max_tunnels = c->max_tunnels;
 	s->n_workers = c->n_workers;
-	s->n_reasons = DP_DROP_END;
-	for (unsigned i = 0; i < DP_DROP_END; i++)
+	s->n_reasons = DP_NOTE_END;
+	for (unsigned i = 0; i < DP_NOTE_END; i++)
 		snprintf(s->reasons[i], sizeof(s->reasons[i]), "%s", dp_drop_name(i));
 	s->sas_offset = (sizeof(*s) + 127) & ~(uint64_t)127;
 	s->tunnels_offset = s->sas_offset + (uint64_t)c->max_sas * sizeof(struct dp_stats_sa);

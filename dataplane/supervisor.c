@@ -100,6 +100,7 @@ static void reload(struct dp *dp, struct config *fresh)
 		__atomic_store_n(&dp->peers, peers, __ATOMIC_RELEASE);
 		dp_grace_defer(&dp->grace, free_peers, NULL, old, 0);
 	}
+	dp_path_mtu_enable(dp, fresh->path_mtu_discovery);
 	log_set(fresh->log_level, fresh->log_format);
 	config_free(fresh);
 	(void)ipc_send(dp->channel, IPC_RELOADED, 0, msg.h.id, text, strlen(text), NULL, 0);
@@ -135,6 +136,7 @@ static bool take_config(struct dp *dp)
 		return true;
 	}
 	dp->config = c;
+	dp->learn_path_mtu = c->path_mtu_discovery;
 	log_set(c->log_level, c->log_format);
 	return true;
 }

@@ -154,17 +154,23 @@ void dp_tunnel_mtu_update(struct dp *dp, uint32_t tunnel)
 {
 	struct dp_tunnel_hot *hot = &dp->tunnels.hot[tunnel];
 	struct dp_tunnel_info *info = &dp->tunnels.info[tunnel];
+	struct dp_stats_tunnel *stats = &dp_stats_tunnels(dp)[tunnel];
 	uint32_t mtu = mtu_min(hot->mtu, hot->current ? hot->current->path->mtu : 0);
+	uint32_t outer = hot->current ? hot->current->path->outer_mtu : 0;
 
 	for (unsigned i = 0; i < dp->n_workers; i++) {
 		const struct dp_out *o = dp->workers[i]->out[tunnel];
 
 		mtu = mtu_min(mtu, o ? o->path->mtu : 0);
+		outer = mtu_min(outer, o ? o->path->outer_mtu : 0);
 	}
+	__atomic_store_n(&stats->path_mtu, outer, __ATOMIC_RELAXED);
+	__atomic_store_n(&stats->path_mtu_learnt, outer && outer == info->path_mtu.mtu,
+			 __ATOMIC_RELAXED);
 	__atomic_store_n(&hot->clamp, mtu, __ATOMIC_RELAXED);
 	if (mtu == 0)
 		return; /* the interface keeps what it had until there is an SA again */
-	dp_stats_tunnels(dp)[tunnel].mtu = mtu;
+	__atomic_store_n(&stats->mtu, mtu, __ATOMIC_RELAXED);
 	if (info->tun.fd >= 0 && mtu != info->tun_mtu &&
 	    dp_link_mtu(&dp->netlink, info->tun.ifindex, mtu))
 		info->tun_mtu = mtu;
@@ -235,6 +241,7 @@ enum dp_status dp_tunnel_del(struct dp *dp, const struct dp_tunnel *m)
 	tun_close(dp, m->tunnel);
 	__atomic_store_n(&dp->tunnels.hot[m->tunnel].mtu, 0, __ATOMIC_RELEASE);
 	memset(&info->msg, 0, sizeof(info->msg));
+	info->path_mtu.mtu = 0;
 	info->set = false;
 	return DP_OK;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/addr.h"
+#include "dataplane/path_mtu.h"
 #include "dataplane/tap.h"
 #include "twinbore/dp_msg.h"
 
@@ -31,6 +32,7 @@ struct dp_tunnel_info {
 	struct dp_tunnel msg;  /* as it was set last */
 	struct dp_tap tun;
 	uint32_t tun_mtu; /* of the interface now */
+	struct dp_path_mtu path_mtu;
 };
 
 struct dp_group_hot {

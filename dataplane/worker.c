@@ -23,13 +23,14 @@
 #include "dataplane/pipeline.h"
 #include "dataplane/privileges.h"
 
-#define SPIN_US       40     /* idle time before the first sleep */
-#define SLEEP_MIN_NS  10000  /* first sleep */
-#define SLEEP_MAX_NS  250000 /* bounds the delay of the first packet after a pause */
-#define TIMERSLACK_NS 1000
-#define INTERVAL_MS   100 /* refill of the token buckets */
-#define SPI_TOKENS    2   /* unknown SPIs told to the manager in an interval */
-#define ICMP_TOKENS   20  /* ICMP errors sent in an interval */
+#define SPIN_US        40     /* idle time before the first sleep */
+#define SLEEP_MIN_NS   10000  /* first sleep */
+#define SLEEP_MAX_NS   250000 /* bounds the delay of the first packet after a pause */
+#define TIMERSLACK_NS  1000
+#define INTERVAL_MS    100 /* refill of the token buckets */
+#define SPI_TOKENS     2   /* unknown SPIs told to the manager in an interval */
+#define ICMP_TOKENS    20  /* ICMP errors sent in an interval */
+#define TOO_BIG_TOKENS 4   /* ICMP errors about our packets told to the manager in an interval */
 
 bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned lcore)
 {
@@ -136,6 +137,7 @@ static uint16_t run_ring(struct dp_worker *w)
 		case DP_PKT_TX: dp_tx(w, dp_meta(m[i])->port, m[i]); break;
 		case DP_PKT_NONE:
 		case DP_PKT_TO_MIRROR:
+		case DP_PKT_PATH_MTU:
 		case DP_PKT_TO_TUN:
 		case DP_PKT_GLEAN:
 		case DP_PKT_UNRESOLVED:
@@ -196,6 +198,7 @@ static void refill_tokens(struct dp_worker *w, uint64_t tsc)
 	w->interval = tsc;
 	w->spi_tokens = SPI_TOKENS;
 	w->icmp_tokens = ICMP_TOKENS;
+	w->too_big_tokens = TOO_BIG_TOKENS;
 	dp_reassembly_expire(w, tsc);
 	/* What that gave to Linux; the round that follows may find nothing. */
 	if (w->to_linux.n)

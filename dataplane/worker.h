@@ -47,11 +47,12 @@ struct dp_worker {
 	struct dp_tx_vec tx[DP_STATS_MAX_PORTS];
 	struct dp_worker_port port[DP_STATS_MAX_PORTS];
 	struct dp_reassembly *reassembly;
-	uint32_t spi_tokens;   /* unknown SPIs that may still be told in this interval */
-	uint32_t icmp_tokens;  /* errors that may still be sent in this interval */
-	uint64_t interval;     /* TSC of the interval's begin */
-	uint64_t interval_tsc; /* its length */
-	uint64_t last_busy;    /* TSC of the end of the last round that found packets */
+	uint32_t spi_tokens;     /* unknown SPIs that may still be told in this interval */
+	uint32_t icmp_tokens;    /* errors that may still be sent in this interval */
+	uint32_t too_big_tokens; /* "too big" from outside that may still be told in it */
+	uint64_t interval;       /* TSC of the interval's begin */
+	uint64_t interval_tsc;   /* its length */
+	uint64_t last_busy;      /* TSC of the end of the last round that found packets */
 };
 
 /* The thread's main function; `arg` is its struct dp_worker. Returns 0 when told to stop. */

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define DP_STATS_MAGIC       0x54425354u /* "TBST" */
-#define DP_STATS_VERSION     1u
+#define DP_STATS_VERSION     2u
 #define DP_STATS_MAX_WORKERS 32u /* the manager counts as worker 0's neighbour: index n_workers */
 #define DP_STATS_MAX_PORTS   16u
 #define DP_STATS_MAX_REASONS 96u
@@ -49,7 +49,9 @@ struct dp_stats_sa {
 	uint64_t out_packets, out_bytes, out_seq; /* bytes: inner IP length */
 	uint64_t in_packets, in_bytes, in_seq_high;
 	uint64_t in_auth_failed, in_replayed, in_late, in_ts_mismatch, in_malformed;
-	uint64_t zero[5];
+	uint64_t out_mtu;      /* largest inner packet */
+	uint64_t out_path_mtu; /* largest outer packet */
+	uint64_t zero[3];
 };
 static_assert(sizeof(struct dp_stats_sa) == 128, "dp_stats layout");
 
@@ -61,6 +63,8 @@ struct dp_stats_tunnel {
 	uint64_t current_slot; /* UINT32_MAX: none */
 	uint64_t mtu;
 	uint64_t to_linux, from_linux; /* packets through the inside interface */
+	uint64_t path_mtu;             /* largest outer packet; 0: no SA yet */
+	uint64_t path_mtu_learnt;      /* 1: it is what routers outside have told, not the port's */
 };
 
 struct dp_stats {

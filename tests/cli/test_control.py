@@ -80,7 +80,8 @@ class Shows(Case):
             "name": "one-1", "connection": "one", "index": 0, "up": True, "phase": "up",
             "reason": "", "since_s": 5.5, "active": False, "local": "192.0.2.1:500",
             "remote": "198.51.100.1:500", "interface": "in1", "natt": False,
-            "inside_addresses": ["169.254.1.2/30", "fd00::2/126"], "mtu": 1438, "in_packets": 0,
+            "inside_addresses": ["169.254.1.2/30", "fd00::2/126"], "mtu": 1438, "path_mtu": 0,
+            "path_mtu_learnt": False, "in_packets": 0,
             "in_bytes": 111, "out_packets": 112, "out_bytes": 0, "in_dropped": 0,
             "out_dropped": 0})
         self.assertTrue(t[1]["active"])
@@ -439,7 +440,7 @@ class Counters(Case):
         """Whatever stands in the header, nothing outside of the map is read."""
         good = self.gw.image()
         names = ["magic", "version", "n_workers", "n_ports", "n_reasons", "max_sas", "max_tunnels"]
-        end = len(good) - 16 * 128 - 8 * 80  # where the two arrays begin
+        end = len(good) - 16 * 128 - 8 * 96  # where the two arrays begin
         offsets = [i for i in range(0, end, 8)
                    if struct.unpack_from("=Q", good, i)[0] in (end, end + 16 * 128)]
         self.assertEqual(len(offsets), 2)
