@@ -145,6 +145,9 @@ void ike_child_install(struct ike_child *c);
 void ike_child_dp_result(struct ike_child *c, enum ike_pending_kind kind, bool ok);
 void ike_child_failed(struct ike_child *c, const char *reason);
 void ike_child_switch(struct ike_child *c, const char *reason);
+/* Its IKE SA is being deleted by us, and what is sent goes by another's: the peer drops its half as
+ * soon as it has our Delete, so nothing should begin to be sent by it. */
+bool ike_child_goes(const struct ike_child *c);
 /* Negotiated away: switch to what replaces it, take it out of the dataplane. */
 void ike_child_retire(struct ike_child *c, const char *story, const char *reason);
 void ike_child_expire(struct ike_child *c, const char *reason);

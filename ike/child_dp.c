@@ -93,6 +93,13 @@ void ike_child_install(struct ike_child *c)
 	add_half(c, false);
 }
 
+bool ike_child_goes(const struct ike_child *c)
+{
+	const struct ike_child *sender = ike_resource_sender(c->tunnel, c->resource);
+
+	return c->sa && c->sa->state == IKE_ST_DELETING && sender && sender->sa != c->sa;
+}
+
 void ike_child_switch(struct ike_child *c, const char *reason)
 {
 	struct ike_tunnel *t = c->tunnel;

@@ -149,6 +149,7 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct ike_child *c = retired[i];
+		struct ike_child *next = c->rekeyed_by_peer;
 
 		/* 1.4.1, 2.25.1: the paired SPI; none for what we are deleting ourselves. */
 		if (c->state != IKE_CH_DELETING || c->want_delete)
@@ -157,6 +158,8 @@ void ike_info_request(struct ike_sa *sa, const struct ike_packet *p, const struc
 		c->reply_held = false;
 		ike_resource_deleted(c);
 		ike_child_retire(c, "child-delete", "deleted by the peer");
+		if (next)
+			ike_timer_child_predecessor_gone(next);
 	}
 	answer_all(sa, spis, w.n / IKE_ESP_SPI_SIZE, p, m);
 	if (!ike_extend_info_answered(sa, m))

@@ -205,7 +205,7 @@ static void on_child(struct ike *ike, const struct ike_event *ev)
 	ike_touch(c->tunnel);
 	if (ev->type == IKE_EV_CHILD_FIRST_IN) {
 		c->confirmed = c->proven = true;
-		if (!c->redundant)
+		if (!c->redundant && !ike_child_goes(c))
 			ike_child_switch(c, "the peer sends on it");
 		ike_settle_tunnel(c->tunnel);
 		if (c->sa)

@@ -203,7 +203,10 @@ static void resume_child(struct ike_child *c)
 	case IKE_CH_ADDING_IN:
 	case IKE_CH_ADDING_OUT: ike_child_failed(c, "it was being installed at a restart"); break;
 	case IKE_CH_INSTALLED:
-		if (!c->has_in || !c->has_out)
+		/* The peer hears TEMPORARY_FAILURE and asks again: it never had this one. */
+		if (c->reply_held)
+			ike_child_failed(c, "it was being installed at a restart");
+		else if (!c->has_in || !c->has_out)
 			ike_child_expire(c, "the dataplane has it no more");
 		else if (c->missed_hard)
 			ike_child_expire(c, "hard limit");

@@ -15,6 +15,7 @@
 #define LINGER              span_s(5)
 #define INSTALL_LIMIT       span_s(10)
 #define SWITCH_AFTER        span_s(20) /* the peer has installed it, or has failed and said so */
+#define SWITCH_SOON         span_s(2) /* the peer deletes the predecessor and may yet be installing */
 #define PEER_DELETE_GRACE   span_s(20) /* the peer should have deleted what it replaced */
 #define SETTLE_GRACE        span_s(12)
 #define BACKOFF_FIRST       span_s(1)
@@ -468,6 +469,12 @@ void ike_timer_child_awaits_switch(struct ike_child *c)
 	arm(c->tunnel->ike, &c->t_step, SWITCH_AFTER);
 }
 
+void ike_timer_child_predecessor_gone(struct ike_child *c)
+{
+	if (c->state == IKE_CH_INSTALLED && !ike_child_sends(c) && !c->pending.link.linked)
+		arm(c->tunnel->ike, &c->t_step, SWITCH_SOON);
+}
+
 void ike_timer_child_switched(struct ike_child *c)
 {
 	ike_timer_stop(c->tunnel->ike, &c->t_step);
@@ -561,7 +568,7 @@ static void child_step_due(struct ike_child *c)
 			ike_child_failed(c, "the dataplane does not answer");
 		if (c->redundant || ike_child_sends(c) || c->state != IKE_CH_INSTALLED)
 			break;
-		if (c->confirmed)
+		if (c->confirmed && !ike_child_goes(c))
 			ike_child_switch(c, "the peer has it");
 		else
 			ike_timer_child_awaits_switch(c);

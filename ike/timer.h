@@ -69,6 +69,7 @@ void ike_timer_sa_stop(struct ike_sa *sa);
 void ike_timer_child_installing(struct ike_child *c);
 void ike_timer_child_installed(struct ike_child *c);
 void ike_timer_child_awaits_switch(struct ike_child *c);
+void ike_timer_child_predecessor_gone(struct ike_child *c);
 void ike_timer_child_switched(struct ike_child *c);
 void ike_timer_child_rekey_failed(struct ike_child *c, bool temporary);
 void ike_timer_child_rekey_later(struct ike_child *c);

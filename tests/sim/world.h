@@ -221,6 +221,7 @@ struct world {
 	size_t n_keys;
 	struct sim_seen *seen; /* messages, by what they must not share */
 	size_t n_seen, size_seen;
+	uint32_t was_settled; /* tunnels, since the last time that it was cleared */
 	char failure[256];
 
 	FILE *ladder; /* trace lines and datagrams */
