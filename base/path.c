@@ -37,7 +37,8 @@ static uint64_t mix(uint64_t h, const void *data, size_t size)
 		h ^= h >> 29;
 	}
 	word = size;
-	memcpy((uint8_t *)&word + 1, p, size);
+	if (size)
+		memcpy((uint8_t *)&word + 1, p, size);
 	h = (h ^ word) * 0x9e3779b97f4a7c15u;
 	return h ^ h >> 32;
 }
