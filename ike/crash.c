@@ -135,8 +135,10 @@ static void rebooted(struct ike_sa *sa)
 
 	sb_str(&s, "the peer proves that it has lost the IKE SA: it is made anew");
 	ike_count(sa->ike, IKE_CNT_QCD_TAKEN);
-	/* RFC 6290 4.5: silently. It lives again by our will, or by the peer's. */
-	t->wanted = !t->removed && (t->wanted || t->cfg.dpd_action == IKE_DPD_RESTART);
+	/* RFC 6290 4.5: silently. It lives again by our will, or by the peer's; not if we were about
+	 * to end it, as a command may have it. */
+	t->wanted = !t->removed && (t->wanted || (t->cfg.dpd_action == IKE_DPD_RESTART &&
+						  sa->state != IKE_ST_DELETING));
 	if (t->cfg.dpd_action == IKE_DPD_CLEAR)
 		t->wanted = false;
 	t->not_before = sa->ike->now;
