@@ -204,7 +204,8 @@ static void installed(struct ike_child *c)
 		return;
 	}
 	/* A worker has the common one until the peer surely receives on what it has asked for (2.8). */
-	if ((first && (c->initiator || !c->resource)) || (c->initiator && !c->redundant)) {
+	if ((first && (c->initiator || !c->resource)) ||
+	    (c->initiator && !c->redundant && !ike_child_goes(c))) {
 		ike_child_switch(c, first ? "first" : "rekeyed by us");
 		return; /* the rest when that is acknowledged */
 	}

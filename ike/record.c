@@ -9,7 +9,7 @@
  * one that a restart may forget:
  *
  *	struct ike_sa: entry, next_dead, ike, tunnel, by_spi, by_init, init_digest, source, hs,
- *	pending; n_repeats, rx_request, rx_response (the peer sends them again); delete_reason;
+ *	pending; n_repeats, repeated_at, rx_request, rx_response (the peer sends them again); delete_reason;
  *	probing, dpd_reported, last_life, last_tx, t_reauth, t_dpd, t_keepalive, t_retransmit (begin anew);
  *	t_half_open, t_reassembly, t_puzzle; ticket_serial (tickets end with their process); session (a section of its own); saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
  *	invalid_spi, hint_at (they come again).

@@ -68,6 +68,7 @@ struct ike_sa {
 	struct ip_endpoint reply_local, reply_remote;
 	struct ike_sealed *response; /* to rx_mid - 1 */
 	unsigned n_repeats;          /* of it */
+	struct mono repeated_at;     /* the last time: the peer did not have it yet */
 
 	/* RFC 7383: 0, not negotiated; else the longest IP datagram that we send. */
 	uint16_t fragment_size;

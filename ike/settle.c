@@ -175,12 +175,23 @@ static bool sa_loses(const struct ike_sa *a, const struct ike_sa *b)
 	return a->line_since.ns < b->line_since.ns;
 }
 
+/* When there began to be two. Who still asks for the answer that made one of them has not begun. */
+static struct mono pair_since(const struct ike_sa *a, const struct ike_sa *b)
+{
+	struct mono at = a->line_since;
+
+	if (mono_before(at, b->line_since))
+		at = b->line_since;
+	if (mono_before(at, a->repeated_at))
+		at = a->repeated_at;
+	return mono_before(at, b->repeated_at) ? b->repeated_at : at;
+}
+
 static bool settle_pair(struct ike_sa *loser, struct ike_sa *winner)
 {
 	struct ike *ike = loser->ike;
 	struct ike_tunnel *t = loser->tunnel;
-	const struct mono both = winner->line_since.ns > loser->line_since.ns ? winner->line_since
-									      : loser->line_since;
+	const struct mono both = pair_since(loser, winner);
 	const bool late = mono_reached(ike->now, mono_add(both, GRACE));
 
 	if (!carries(winner, late)) {

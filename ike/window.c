@@ -176,6 +176,7 @@ void ike_response_repeat(struct ike_sa *sa, const struct ike_packet *p, bool fra
 	if (sa->busy || !sa->response)
 		return;
 	ike_count(sa->ike, IKE_CNT_TX_RESPONSE_REPEAT);
+	sa->repeated_at = sa->ike->now;
 	if (fragment && p->size < sa->response->part)
 		ike_sealed_cut(sa, &sa->response, ike_datagram_size(sa, p->size));
 	else if (++sa->n_repeats >= SENT_AS_IT_IS)
