@@ -3,6 +3,7 @@
 #include "dataplane/peers.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <rte_common.h>
 #include <rte_jhash.h>
 #include "config/config.h"
@@ -15,7 +16,10 @@ struct dp_peers {
 /* The place of `a`, or the free one where it would stand. */
 static uint32_t place(const struct dp_peers *p, const struct ip_addr *a)
 {
-	uint32_t at = rte_jhash(a->b, sizeof(a->b), a->family) & p->mask;
+	uint32_t words[4], at;
+
+	memcpy(words, a->b, sizeof(words));
+	at = rte_jhash_32b(words, 4, a->family) & p->mask;
 
 	while (p->slots[at].family != IP_NONE && !ip_equal(&p->slots[at], a))
 		at = (at + 1) & p->mask;
