@@ -231,8 +231,13 @@ static void take_any(struct dp_worker *w, unsigned port, struct rte_mbuf *m, str
 	unsigned bad;
 
 	*meta = (struct dp_meta){.port = (uint8_t)port};
-	if (m->nb_segs != 1 || m->pkt_len < DP_ETH_SIZE) {
+	if (m->pkt_len < DP_ETH_SIZE) {
 		dp_drop(w, m, DP_DROP_BAD_FRAME);
+		return;
+	}
+	/* A driver may scatter what it receives; from here on a packet is in one piece. */
+	if (m->nb_segs != 1 && rte_pktmbuf_linearize(m) != 0) {
+		dp_drop(w, m, DP_DROP_SCATTERED);
 		return;
 	}
 	eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);

@@ -12,6 +12,7 @@
 #define DP_DROPS(X)                                                                                \
 	/* at the port */                                                                          \
 	X(BAD_FRAME, "bad-frame")                                                                  \
+	X(SCATTERED, "frame-larger-than-buffer")                                                   \
 	X(OTHER_MAC, "not-our-mac")                                                                \
 	X(BAD_IP_HEADER, "bad-ip-header")                                                          \
 	X(BAD_IP_CHECKSUM, "bad-ip-checksum")                                                      \

@@ -109,7 +109,7 @@ static void too_big(struct dp_worker *w, struct rte_mbuf *m, uint32_t mtu)
 {
 	const uint8_t *ip = dp_data(m);
 
-	if (dp_meta(m)->family == 4 && !(ip[6] & 0x40) && (ip[0] & 15) == 5 && mtu >= 68) {
+	if (dp_meta(m)->family == 4 && !(ip[6] & 0x40) && mtu >= 68) {
 		fragment(w, m, mtu);
 		return;
 	}

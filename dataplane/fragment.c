@@ -4,44 +4,78 @@
 
 #include "base/sum.h"
 
-#define V4_HEADER 20u
-#define MORE      0x2000u
-#define OFFSET    0x1fffu
-#define FRAG_UNIT 8u
+#define V4_HEADER     20u
+#define V4_HEADER_MAX 60u
+#define MORE          0x2000u
+#define OFFSET        0x1fffu
+#define FRAG_UNIT     8u
+#define OPT_END       0
+#define OPT_NOP       1
+#define OPT_COPIED    0x80
+
+/* The header of all fragments but the first: RFC 791 3.1, only options with the copied flag are in it.
+ * Returns its size, or 0 if the options make no sense. */
+static uint32_t later_header(const uint8_t *ip, uint32_t header, uint8_t out[V4_HEADER_MAX])
+{
+	uint32_t size = V4_HEADER;
+
+	memset(out, OPT_END, V4_HEADER_MAX);
+	memcpy(out, ip, V4_HEADER);
+	for (uint32_t at = V4_HEADER; at < header && ip[at] != OPT_END;) {
+		if (ip[at] == OPT_NOP) {
+			at++;
+			continue;
+		}
+		if (at + 2 > header || ip[at + 1] < 2 || at + ip[at + 1] > header)
+			return 0;
+		if (ip[at] & OPT_COPIED) {
+			memcpy(out + size, ip + at, ip[at + 1]);
+			size += ip[at + 1];
+		}
+		at += ip[at + 1];
+	}
+	size = (size + 3) & ~3u;
+	out[0] = (uint8_t)(0x40 | size / 4);
+	return size;
+}
 
 int dp_fragment_v4(struct rte_mempool *pool, struct rte_mbuf *m, uint32_t mtu,
 		   struct rte_mbuf *pieces[DP_MAX_FRAGMENTS])
 {
 	const uint8_t *ip = dp_data(m);
-	const uint32_t size = m->pkt_len - V4_HEADER;
-	const uint32_t step = mtu > V4_HEADER ? (mtu - V4_HEADER) & ~(FRAG_UNIT - 1) : 0;
+	const uint32_t first = (ip[0] & 15u) * 4;
+	const uint32_t size = m->pkt_len - first;
+	/* By the first header, which is the largest. */
+	const uint32_t step = mtu > first ? (mtu - first) & ~(FRAG_UNIT - 1) : 0;
 	const uint16_t flags = dp_get16(ip + 6);
+	uint8_t later[V4_HEADER_MAX];
+	const uint32_t rest = later_header(ip, first, later);
 	uint32_t n = 0;
 
-	if (step == 0 || (size + step - 1) / step > DP_MAX_FRAGMENTS)
+	if (rest == 0 || step == 0 || (size + step - 1) / step > DP_MAX_FRAGMENTS)
 		return 0;
 	for (uint32_t at = 0; at < size; at += step, n++) {
 		const uint32_t part = RTE_MIN(step, size - at);
+		const uint32_t header = at ? rest : first;
 		const bool last = at + part == size;
 		uint8_t *p;
 
 		pieces[n] = rte_pktmbuf_alloc(pool);
-		p = pieces[n]
-			    ? (uint8_t *)rte_pktmbuf_append(pieces[n], (uint16_t)(V4_HEADER + part))
-			    : NULL;
+		p = pieces[n] ? (uint8_t *)rte_pktmbuf_append(pieces[n], (uint16_t)(header + part))
+			      : NULL;
 		if (!p) {
 			rte_pktmbuf_free_bulk(pieces, pieces[n] ? n + 1 : n);
 			return -1;
 		}
-		memcpy(p, ip, V4_HEADER);
-		memcpy(p + V4_HEADER, ip + V4_HEADER + at, part);
-		dp_put16(p + 2, (uint16_t)(V4_HEADER + part));
+		memcpy(p, at ? later : ip, header);
+		memcpy(p + header, ip + first + at, part);
+		dp_put16(p + 2, (uint16_t)(header + part));
 		/* A piece of a piece goes on where that one stood. */
 		dp_put16(p + 6,
 			 (uint16_t)((flags & ~(MORE | OFFSET)) | (last ? flags & MORE : MORE) |
 				    ((flags & OFFSET) + at / FRAG_UNIT)));
 		dp_put16(p + 10, 0);
-		dp_put16(p + 10, sum_finish(sum_add(0, p, V4_HEADER)));
+		dp_put16(p + 10, sum_finish(sum_add(0, p, header)));
 	}
 	return (int)n;
 }

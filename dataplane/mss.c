@@ -10,8 +10,42 @@
 #define TCP_OPT_NOP         1
 #define TCP_OPT_MSS         2
 #define TCP_SYN             0x02
+#define V6_HEADER           40u
+#define MAX_EXTENSIONS      8u
 
-/* Finds the TCP header of an unfragmented packet without IPv6 extension headers, or NULL. */
+/* Where the upper layer begins, behind the extension headers that a SYN may have; 0: not found. What
+ * AH (51) protects is left alone. */
+static uint32_t skip_extensions(const uint8_t *ip, uint32_t size)
+{
+	uint32_t at = V6_HEADER;
+	uint8_t next = ip[6];
+
+	for (unsigned i = 0; i < MAX_EXTENSIONS && next != IPPROTO_TCP; i++) {
+		if (size - at < 8)
+			return 0;
+		switch (next) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+			next = ip[at];
+			at += (ip[at + 1] + 1u) * 8;
+			break;
+		case IPPROTO_FRAGMENT:
+			/* Only the first piece has the header. */
+			if (dp_get16(ip + at + 2) & 0xfff8)
+				return 0;
+			next = ip[at];
+			at += 8;
+			break;
+		default: return 0;
+		}
+		if (at > size)
+			return 0;
+	}
+	return next == IPPROTO_TCP ? at : 0;
+}
+
+/* Finds the TCP header, in an unfragmented packet or the first of its fragments, or NULL. */
 static uint8_t *tcp_of(uint8_t *ip, uint32_t size, uint32_t *tcp_size, uint32_t *overhead)
 {
 	uint32_t at;
@@ -20,12 +54,12 @@ static uint8_t *tcp_of(uint8_t *ip, uint32_t size, uint32_t *tcp_size, uint32_t 
 		return NULL;
 	if (ip[0] >> 4 == 4) {
 		at = (ip[0] & 15u) * 4;
-		if (ip[9] != IPPROTO_TCP || (dp_get16(ip + 6) & 0x3fff))
+		if (ip[9] != IPPROTO_TCP || (dp_get16(ip + 6) & 0x1fff))
 			return NULL;
 		*overhead = 40;
 	} else {
-		at = 40;
-		if (size < 40 || ip[6] != IPPROTO_TCP)
+		at = size < V6_HEADER ? 0 : skip_extensions(ip, size);
+		if (at == 0)
 			return NULL;
 		*overhead = 60;
 	}

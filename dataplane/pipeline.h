@@ -136,9 +136,9 @@ static inline void dp_l2_send(struct dp_worker *w, struct rte_mbuf *m, const str
 void dp_to_linux(struct dp_worker *w, struct rte_mbuf *m, enum dp_kind kind);
 void dp_handoff(struct dp_worker *w, unsigned owner, struct rte_mbuf *m, enum dp_kind kind);
 
-#define DP_MAX_FRAGMENTS 8
+#define DP_MAX_FRAGMENTS 24 /* a jumbo packet for the narrowest path */
 /*
- * fragment.c: copies an IPv4 packet without options into pieces of at most `mtu` bytes. Returns how
+ * fragment.c: copies an IPv4 packet into pieces of at most `mtu` bytes. Returns how
  * many, 0 if it cannot be cut so, or -1 without memory. `m` stays the caller's.
  */
 int dp_fragment_v4(struct rte_mempool *pool, struct rte_mbuf *m, uint32_t mtu,
@@ -146,10 +146,13 @@ int dp_fragment_v4(struct rte_mempool *pool, struct rte_mbuf *m, uint32_t mtu,
 
 /* mss.c: lowers the MSS option of a TCP SYN to what `mtu` allows. */
 void dp_mss_clamp_tcp(uint8_t *ip, uint32_t size, uint32_t mtu);
+/* Next headers of IPv6 behind which TCP may come: hop-by-hop, TCP itself, routing, fragment, destination. */
+#define DP_MAY_BE_TCP                                                                              \
+	(UINT64_C(1) | 1 << 6 | UINT64_C(1) << 43 | UINT64_C(1) << 44 | UINT64_C(1) << 60)
 /* Of a checked IP packet. */
 static inline void dp_mss_clamp(uint8_t *ip, uint8_t family, uint32_t size, uint32_t mtu)
 {
-	if ((family == 4 ? ip[9] : ip[6]) == IPPROTO_TCP)
+	if (family == 4 ? ip[9] == IPPROTO_TCP : ip[6] < 64 && (DP_MAY_BE_TCP >> ip[6] & 1))
 		dp_mss_clamp_tcp(ip, size, mtu);
 }
 

@@ -4,6 +4,12 @@
  * (RFC 4303 3.4.1). Bounded: few packets at a time, few fragments each, one second.
  *
  * Fragments of UDP may be IKE's as well; what turns out not to be ESP goes to Linux as it came.
+ *
+ * DPDK's own rte_ip_frag would not do. Its key has no protocol for IPv4 (RFC 791 3.2 asks for it), so that
+ * an ESP and an IKE datagram of one peer with one id would be mixed; it takes fragments for good, where
+ * ours may turn out to be Linux's; what it gives up goes into a list of its own without a reason that
+ * we could count; overlaps are not its business (RFC 5722: they end the packet); and what it joins is a chain
+ * of segments, which would have to be copied into one for the ciphers all the same.
  */
 #ifndef DATAPLANE_REASSEMBLY_H
 #define DATAPLANE_REASSEMBLY_H
@@ -15,7 +21,7 @@
 struct dp_worker;
 
 #define DP_REASSEMBLY_SLOTS 32
-#define DP_REASSEMBLY_PARTS 8
+#define DP_REASSEMBLY_PARTS 24
 
 struct dp_reassembly_slot {
 	uint8_t family; /* 0: free */
