@@ -16,6 +16,8 @@
 
 #include "dataplane/dp.h"
 
+#define V6_LEAST_MTU 1280u /* RFC 8200 5 */
+
 uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group)
 {
 	const struct dp_group_hot *g =
@@ -146,40 +148,6 @@ struct run {
 	uint16_t first, n;
 };
 
-/* Phase 1. Packets that are too big leave the run; the others move up. */
-static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *batch)
-{
-	struct dp_esp_vec *v = &w->encap;
-	struct dp_out *o = r->o;
-	const struct dp_path *path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
-	const uint32_t limit =
-		__atomic_load_n(&w->dp->tunnels.hot[o->tunnel].mtu, __ATOMIC_RELAXED);
-	const uint32_t mtu = limit && limit < path->mtu ? limit : path->mtu;
-	uint16_t k = r->first;
-
-	if (path->version != o->path_version) {
-		esp_out_set_peer(o->esp, &path->local, &path->remote, path->udp);
-		o->path_version = path->version;
-	}
-	for (uint16_t i = r->first; i < r->first + r->n; i++) {
-		struct esp_pkt *p = &v->pkts[i];
-
-		if (p->size > mtu) {
-			too_big(w, v->m[i], mtu);
-			continue;
-		}
-		dp_mss_clamp(p->data, p->inner_family, p->size, mtu);
-		if (k != i) {
-			v->pkts[k] = *p;
-			v->m[k] = v->m[i];
-		}
-		k++;
-	}
-	r->n = (uint16_t)(k - r->first);
-	r->path = path;
-	r->jobs = esp_out_prepare(&w->esp, o->esp, &v->pkts[r->first], r->n, batch);
-}
-
 /* What ESP refused, still as it was. */
 static void refused(struct dp_worker *w, const struct dp_out *o, struct rte_mbuf *m,
 		    enum esp_drop reason)
@@ -202,6 +170,84 @@ static void unresolved(struct dp_worker *w, struct rte_mbuf *m, const struct run
 	dp_meta(m)->family = r->path->remote.addr.family;
 	dp_meta(m)->neigh = r->path->neigh;
 	dp_to_linux(w, m, DP_PKT_UNRESOLVED);
+}
+
+/*
+ * An IPv6 packet that every link must carry, larger than the tunnel does: it is encapsulated all the same,
+ * and the outer packet cut (RFC 2473 7.1 (b), RFC 8200 5). Rare, hence by itself.
+ */
+static void send_cut(struct dp_worker *w, const struct run *r, struct rte_mbuf *m,
+		     struct esp_pkt *p)
+{
+	const uint32_t bytes = p->size;
+	const uint8_t family = r->path->remote.addr.family;
+	const struct dp_l2 l2 = dp_l2_of(w, r->path->neigh);
+	struct rte_mbuf *pieces[DP_MAX_FRAGMENTS] = {m};
+	uint32_t id;
+	int n = 1;
+
+	if (esp_encap(&w->esp, r->o->esp, p, 1) != 1) {
+		refused(w, r->o, m, p->drop);
+		return;
+	}
+	dp_esp_done(m, p);
+	count(w, r->o, 1, bytes);
+	if (m->pkt_len > r->path->outer_mtu) {
+		/* RFC 7739: nobody shall foresee it. */
+		dp_random_fill(&w->random, (uint8_t *)&id, sizeof(id));
+		n = dp_fragment_outer(w->dp->pool, m, r->path->outer_mtu, id, pieces);
+		if (n <= 0) {
+			drop_out(w, r->o->tunnel, m, DP_DROP_NO_BUFFER);
+			return;
+		}
+		for (int i = 0; i < n; i++)
+			*dp_meta(pieces[i]) = *dp_meta(m);
+		dp_count(&w->stats->generated, (uint64_t)n - 1);
+		rte_pktmbuf_free(m);
+	}
+	for (int i = 0; i < n; i++) {
+		if (l2.resolved)
+			dp_l2_send(w, pieces[i], &l2, family);
+		else
+			unresolved(w, pieces[i], r);
+	}
+}
+
+/* Phase 1. Packets that are too big leave the run; the others move up. */
+static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *batch)
+{
+	struct dp_esp_vec *v = &w->encap;
+	struct dp_out *o = r->o;
+	const struct dp_path *path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
+	const uint32_t limit =
+		__atomic_load_n(&w->dp->tunnels.hot[o->tunnel].mtu, __ATOMIC_RELAXED);
+	const uint32_t mtu = limit && limit < path->mtu ? limit : path->mtu;
+	uint16_t k = r->first;
+
+	r->path = path;
+	if (path->version != o->path_version) {
+		esp_out_set_peer(o->esp, &path->local, &path->remote, path->udp);
+		o->path_version = path->version;
+	}
+	for (uint16_t i = r->first; i < r->first + r->n; i++) {
+		struct esp_pkt *p = &v->pkts[i];
+
+		if (unlikely(p->size > mtu)) {
+			if (p->inner_family == 6 && p->size <= V6_LEAST_MTU)
+				send_cut(w, r, v->m[i], p);
+			else
+				too_big(w, v->m[i], mtu);
+			continue;
+		}
+		dp_mss_clamp(p->data, p->inner_family, p->size, mtu);
+		if (k != i) {
+			v->pkts[k] = *p;
+			v->m[k] = v->m[i];
+		}
+		k++;
+	}
+	r->n = (uint16_t)(k - r->first);
+	r->jobs = esp_out_prepare(&w->esp, o->esp, &v->pkts[r->first], r->n, batch);
 }
 
 /* Phase 3. */

@@ -143,6 +143,9 @@ void dp_handoff(struct dp_worker *w, unsigned owner, struct rte_mbuf *m, enum dp
  */
 int dp_fragment_v4(struct rte_mempool *pool, struct rte_mbuf *m, uint32_t mtu,
 		   struct rte_mbuf *pieces[DP_MAX_FRAGMENTS]);
+/* The same of an outer packet of our own, of either family, whatever its DF bit. */
+int dp_fragment_outer(struct rte_mempool *pool, struct rte_mbuf *m, uint32_t mtu, uint32_t id,
+		      struct rte_mbuf *pieces[DP_MAX_FRAGMENTS]);
 
 /* mss.c: lowers the MSS option of a TCP SYN to what `mtu` allows. */
 void dp_mss_clamp_tcp(uint8_t *ip, uint32_t size, uint32_t mtu);

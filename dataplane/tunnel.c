@@ -9,6 +9,8 @@
 #include "dataplane/dp.h"
 #include "dataplane/manager.h"
 
+#define V6_LEAST_MTU 1280u
+
 bool dp_tunnels_init(struct dp_tunnels *t, uint32_t max_tunnels)
 {
 	memset(t, 0, sizeof(*t));
@@ -171,6 +173,11 @@ void dp_tunnel_mtu_update(struct dp *dp, uint32_t tunnel)
 	if (mtu == 0)
 		return; /* the interface keeps what it had until there is an SA again */
 	__atomic_store_n(&stats->mtu, mtu, __ATOMIC_RELAXED);
+	/* RFC 8200 5: on a narrower interface Linux has no IPv6; what is too big is cut outside. */
+	for (int i = 0; i < 2; i++) {
+		if (info->msg.inside[i].family == 6)
+			mtu = RTE_MAX(mtu, V6_LEAST_MTU);
+	}
 	if (info->tun.fd >= 0 && mtu != info->tun_mtu &&
 	    dp_link_mtu(&dp->netlink, info->tun.ifindex, mtu))
 		info->tun_mtu = mtu;

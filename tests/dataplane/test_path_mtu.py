@@ -111,5 +111,81 @@ class PathMtu(unittest.TestCase):
                                        bytes(1350)))
 
 
+class Narrow(PathMtu):
+    """A way of 1280 bytes: IPv6 inside passes all the same, and the outer packets are cut."""
+    test_learns = test_forged = None
+
+    def setUp(self):
+        self.site = Site(mtu=1280)
+        self.dp = self.site.dp
+        self.addCleanup(self.site.close)
+        self.dp.fib(TUNNEL_SET, tunnel(0, "t1", "tb0", ["169.254.10.2/30", "fd00::2/126"]))
+        self.dp.fib(GROUP_SET, group(0, 0))
+        self.dp.fib(ROUTE_SET, route("10.2.0.0/24", 0))
+        self.dp.fib(ROUTE_SET, route("2001:db8:2::/64", 0))
+
+    def joined(self, pieces):
+        """The ESP part of what came in pieces; each fits and says where it belongs."""
+        parts, ids, whole = {}, set(), 0
+        for p in pieces:
+            self.assertLessEqual(len(p), 1280)
+            if p[0] >> 4 == 4:
+                field = struct.unpack_from("!H", p, 6)[0]
+                at, more, head, proto = (field & 0x1FFF) * 8, field & 0x2000, 20, p[9]
+                self.assertFalse(field & 0x4000)
+                total = sum(struct.unpack("!10H", p[:20]))
+                self.assertEqual((total & 0xFFFF) + (total >> 16), 0xFFFF)
+                ids.add(p[4:6])
+            else:
+                field = struct.unpack_from("!H", p, 42)[0]
+                self.assertEqual(p[6], 44)
+                at, more, head, proto = field & 0xFFF8, field & 1, 48, p[40]
+                ids.add(p[44:48])
+            parts[at] = p[head:]
+            whole = whole if more else at + len(p) - head
+        data = b"".join(parts[at] for at in sorted(parts))
+        self.assertEqual((len(ids), len(data), sorted(parts)[0]), (1, whole, 0))
+        return data[8:] if proto == 17 else data
+
+    def test_ipv6_of_1280_bytes(self):
+        there = SecurityAssociation(ESP, spi=SPI_OUT, crypt_algo="AES-GCM", crypt_key=KEY)
+        back = SecurityAssociation(ESP, spi=SPI_IN, crypt_algo="AES-GCM", crypt_key=KEY,
+                                   tunnel_header=IP(src=PEER, dst=LOCAL))
+        for v6, udp in ((False, False), (False, True), (True, False), (True, True)):
+            with self.subTest(v6=v6, udp=udp):
+                self.install(v6, udp)
+                # Linux keeps IPv6 on the inside interface.
+                self.assertIn("mtu 1280", sh("ip", "link", "show", "tb0", ns="gw"))
+                p = IPv6(src=HOST6, dst=REMOTE6) / UDP(sport=1, dport=9) / bytes(1280 - 48)
+                self.site.lan.send(p)
+                pieces = self.site.wan.drain()
+                self.assertEqual(len(pieces), 2, self.dp.stats()["drops"])
+                esp = self.joined(pieces)
+                got = there.decrypt(IP(src=LOCAL, dst=PEER) / ESP(esp))
+                p.hlim -= 1
+                self.assertEqual(bytes(got.payload), bytes(p))
+                # One byte more is told, and the smallest that IPv6 knows is named.
+                self.assertIsNone(self.sent(IPv6(src=HOST6, dst=REMOTE6) / UDP(dport=9) /
+                                            bytes(1281 - 48)))
+                self.assertEqual(IPv6(self.site.lan.recv())[ICMPv6PacketTooBig].mtu, 1280)
+                # The same from the peer: outer pieces, joined here.
+                q = IPv6(src=REMOTE6, dst=HOST6) / UDP(sport=9, dport=1) / bytes(1280 - 48)
+                e = bytes(back.encrypt(q, seq_num=1)[ESP])
+                body = (bytes(UDP(sport=4500, dport=4500, len=len(e) + 8)) if udp else b"") + e
+                for at, part in ((0, body[:640]), (640, body[640:])):
+                    if v6:
+                        from scapy.all import IPv6ExtHdrFragment
+                        self.site.wan.send(IPv6(src=PEER6, dst=OURS6) / IPv6ExtHdrFragment(
+                            nh=17 if udp else 50, offset=at // 8, m=int(at == 0), id=7) / Raw(part))
+                    else:
+                        self.site.wan.send(IP(src=PEER, dst=LOCAL, proto=17 if udp else 50, id=7,
+                                              flags="MF" if at == 0 else 0, frag=at // 8) / Raw(part))
+                q.hlim -= 1
+                self.assertEqual(self.site.lan.recv(), bytes(q), self.dp.stats()["drops"])
+                self.dp.sa(SA_DEL_OUT, ref(5, 0))
+                self.dp.sa(SA_DEL_IN, ref(5, 0))
+        self.assertEqual(self.dp.settled()["drops"], {"too-big-for-tunnel": 4, "outer-reassembled": 8})
+
+
 if __name__ == "__main__":
     dplab.main()
