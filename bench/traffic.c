@@ -120,6 +120,7 @@ static bool install_one(struct traffic *t, uint32_t slot, uint32_t tunnel, uint3
 	enum dp_status rc;
 
 	fill_sa(t, &m, slot, tunnel, true);
+	m.resource = resource;
 	rc = dp_sa_add_in(dp, &m);
 	fill_sa(t, &m, slot, tunnel, false);
 	if (rc == DP_OK)

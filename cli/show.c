@@ -332,6 +332,7 @@ static void worker_rows(const json_t *list)
 		{"BUSY", .right = true},
 		{"SLEEPS", .right = true, .drop = 1},
 		{"PACKETS", .right = true},
+		{"HANDED", .right = true, .drop = 1},
 		{"CYCLES/PACKET", .right = true},
 	};
 	struct cli_table *t = cli_table_new(columns, N(columns));
@@ -348,6 +349,7 @@ static void worker_rows(const json_t *list)
 			  polls ? 100.0 * (double)busy / (double)polls : 0.0);
 		count_cell(t, o, "sleeps", false);
 		count_cell(t, o, "packets", false);
+		count_cell(t, o, "handed", false);
 		count_cell(t, o, "cycles_per_packet", false);
 	}
 	cli_table_print(t, 0);

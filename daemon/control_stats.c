@@ -178,6 +178,7 @@ static json_t *worker(const struct dp_stats_worker *w, uint32_t index)
 	json_object_set_new(o, "asleep", json_boolean(control_load32(&w->asleep)));
 	put(o, "polls", &w->polls);
 	put(o, "busy_polls", &w->busy_polls);
+	put(o, "handed", &w->handed);
 	put(o, "sleeps", &w->sleeps);
 	json_object_set_new(o, "packets", control_count(packets));
 	json_object_set_new(o, "cycles_per_packet",

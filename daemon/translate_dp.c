@@ -157,6 +157,7 @@ bool translate_dp_sa(const struct ike_child_sa *child, bool outbound, const stru
 	sa->encr_key_bits = child->suite.encr_key_bits;
 	sa->integ = child->suite.integ;
 	sa->replay_window = child->replay_window;
+	sa->resource = outbound ? 0 : child->resource;
 	static_assert(sizeof(sa->encr_key) == sizeof(child->key), "keys are copied whole");
 	static_assert(sizeof(sa->integ_key) == sizeof(child->integ_key), "keys are copied whole");
 	memcpy(sa->encr_key, child->key, sizeof(sa->encr_key));

@@ -17,7 +17,7 @@
 
 static void drop_in(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)
 {
-	dp_count(&w->tunnels[tunnel].in_dropped, 1);
+	dp_count_tunnel(w, &w->tunnels[tunnel].in_dropped, 1);
 	dp_drop(w, m, reason);
 }
 
@@ -37,8 +37,8 @@ static void count(struct dp_worker *w, struct dp_in *in, uint64_t packets, uint6
 	__atomic_store_n(&s->in_late, st.late, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->in_ts_mismatch, st.ts_mismatch, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->in_malformed, st.malformed, __ATOMIC_RELAXED);
-	dp_count(&t->in_packets, packets);
-	dp_count(&t->in_bytes, bytes);
+	dp_count_tunnel(w, &t->in_packets, packets);
+	dp_count_tunnel(w, &t->in_bytes, bytes);
 
 	if (st.packets)
 		bits |= DP_SA_EV_FIRST;

@@ -83,7 +83,7 @@ void dp_group_fetch(const struct dp_worker *w, const uint64_t *nh, uint16_t n)
 
 static void drop_out(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)
 {
-	dp_count_out(w, &w->tunnels[tunnel].out_dropped, 1);
+	dp_count_tunnel(w, &w->tunnels[tunnel].out_dropped, 1);
 	dp_drop(w, m, reason);
 }
 
@@ -130,8 +130,8 @@ static void count(struct dp_worker *w, struct dp_out *o, uint64_t packets, uint6
 	__atomic_store_n(&s->out_packets, st.packets, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->out_bytes, st.bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->out_seq, st.next_seq, __ATOMIC_RELAXED);
-	dp_count_out(w, &t->out_packets, packets);
-	dp_count_out(w, &t->out_bytes, bytes);
+	dp_count_tunnel(w, &t->out_packets, packets);
+	dp_count_tunnel(w, &t->out_bytes, bytes);
 	if (st.soft_reached)
 		bits |= DP_SA_EV_SOFT;
 	if (st.exhausted)

@@ -34,7 +34,7 @@ struct dp_l2 dp_l2_of(const struct dp_worker *w, uint32_t neigh)
 static void drop(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, unsigned reason)
 {
 	if (from != DP_TUNNEL_NONE)
-		dp_count(&w->tunnels[from].in_dropped, 1);
+		dp_count_tunnel(w, &w->tunnels[from].in_dropped, 1);
 	dp_drop(w, m, reason);
 }
 

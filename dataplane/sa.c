@@ -118,7 +118,7 @@ static enum dp_status sa_parse(const struct dp *dp, const struct dp_sa *m, struc
 	if (m->slot >= dp->sas.max || m->tunnel >= dp->tunnels.max || m->spi < SPI_MIN ||
 	    (m->flags & ~(uint32_t)SA_FLAGS) ||
 	    (m->flags & (DP_SA_DF_CLEAR | DP_SA_DF_SET)) == (DP_SA_DF_CLEAR | DP_SA_DF_SET) ||
-	    m->n_ts == 0 || m->n_ts > DP_MAX_TS)
+	    m->n_ts == 0 || m->n_ts > DP_MAX_TS || m->zero)
 		return DP_ERR_MALFORMED;
 	if (!endpoint_parse(&m->local, false, &cfg->local) ||
 	    !endpoint_parse(&m->remote, false, &cfg->remote) ||
@@ -171,7 +171,7 @@ enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
 	in->spi = m->spi;
 	in->slot = m->slot;
 	in->tunnel = m->tunnel;
-	in->owner = m->tunnel % dp->n_workers;
+	in->owner = (m->resource ? m->resource - 1 : m->tunnel) % dp->n_workers;
 	in->local = cfg.local;
 	in->remote = cfg.remote;
 	in->seen = cfg.remote;
@@ -194,7 +194,7 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 	if (rc != DP_OK)
 		return rc;
 	/* RFC 4303 3.3.3: the first packet has number 1; zero is never sent. */
-	if (m->first_seq == 0 || (!cfg.esn && m->first_seq > UINT32_MAX))
+	if (m->first_seq == 0 || (!cfg.esn && m->first_seq > UINT32_MAX) || m->resource)
 		return DP_ERR_MALFORMED;
 	if (dp->sas.out[m->slot])
 		return DP_ERR_EXISTS;

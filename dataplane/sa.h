@@ -3,9 +3,9 @@
  * sa: the table of SA halves, indexed by slot.
  *
  * The manager creates, publishes, retires and frees; a half's owner is the only one that
- * encapsulates or decapsulates with it: worker tunnel % n_workers, or, of an outbound half that is
- * one worker's (RFC 9611), that worker. An owner, once given, never changes. Workers find a half by its slot and hold
- * it for one burst at most; a retired half is freed after a grace period (grace.h).
+ * encapsulates or decapsulates with it: worker tunnel % n_workers, or, of a half that is one worker's
+ * (RFC 9611), that worker. An owner, once given, never changes. Workers find a half by its slot and
+ * hold it for one burst at most; a retired half is freed after a grace period (grace.h).
  */
 #ifndef DATAPLANE_SA_H
 #define DATAPLANE_SA_H

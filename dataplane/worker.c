@@ -115,6 +115,8 @@ void dp_handoff(struct dp_worker *w, unsigned owner, struct rte_mbuf *m, enum dp
 	dp_meta(m)->kind = (uint8_t)kind;
 	if (rte_ring_mp_enqueue(w->dp->workers[owner]->in, m) != 0)
 		dp_drop(w, m, DP_DROP_HANDOFF_FULL);
+	else if (owner != w->index)
+		dp_count(&w->stats->handed, 1);
 }
 
 /* Packets that other threads handed to us. */

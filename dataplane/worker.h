@@ -40,7 +40,7 @@ struct dp_worker {
 	struct dp_gate gate;
 	struct dp_stats_worker *stats;   /* ours alone to write */
 	struct dp_stats_sa *sas;         /* entries of the SAs that we own */
-	struct dp_stats_tunnel *tunnels; /* of the tunnels that we own; see dp_count_out() */
+	struct dp_stats_tunnel *tunnels; /* see dp_count_tunnel() */
 	struct dp_esp_vec encap;         /* inner packets with meta.tunnel */
 	struct dp_esp_vec decap;         /* outer packets with meta.spi */
 	struct dp_vec to_linux;          /* to be given to the manager */
@@ -76,8 +76,8 @@ static inline void dp_count(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
-/* A counter of what a tunnel sends: several workers may, each by an SA of its own. */
-static inline void dp_count_out(const struct dp_worker *w, uint64_t *counter, uint64_t n)
+/* A counter of a tunnel: several workers may send and receive, each by SAs of its own. */
+static inline void dp_count_tunnel(const struct dp_worker *w, uint64_t *counter, uint64_t n)
 {
 	if (w->single)
 		dp_count(counter, n);

@@ -10,6 +10,18 @@
  */
 #include "ike/ike_int.h"
 
+/*
+ * RFC 9611 1: who decrypts. The peer's other resources, for which we have none to send by, are spread.
+ */
+static uint32_t receiver(const struct ike_child *c)
+{
+	const uint32_t n = c->tunnel->ike->limits.n_resources;
+
+	if (c->resource == IKE_RESOURCE_SPARE)
+		return n ? 1 + c->slot % n : 0;
+	return c->resource;
+}
+
 static void fill(struct ike_action *a, const struct ike_child *c)
 {
 	const struct ike_tunnel *t = c->tunnel;
@@ -73,6 +85,8 @@ static void add_half(struct ike_child *c, bool outbound)
 		ike_child_failed(c, "no room to install it");
 		return;
 	}
+	if (!outbound)
+		a->child.resource = receiver(c);
 	memcpy(a->child.key, secret_data(e), secret_size(e));
 	if (i)
 		memcpy(a->child.integ_key, secret_data(i), secret_size(i));

@@ -337,7 +337,8 @@ struct ike_child_sa {
 	uint32_t slot;
 	uint32_t spi_in, spi_out; /* host byte order */
 	uint32_t tunnel;
-	/* SWITCH: 0: every worker that has none of its own sends by it; n: worker n - 1 does. */
+	/* SWITCH: 0: every worker that has none of its own sends by it; n: worker n - 1 does. ADD_IN: 0:
+	 * the tunnel's owner decrypts, n: worker n - 1 does. Others: nothing. */
 	uint32_t resource;
 	struct ike_suite suite;
 	bool udp_encap;

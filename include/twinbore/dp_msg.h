@@ -11,7 +11,8 @@
  * DP_SLOT_BITS bits, and its outbound half. A tunnel number stands for one tunnel of a connection.
  * Outbound traffic of a tunnel uses the slot that the last DP_SA_SWITCH named; a worker for which one
  * was named (RFC 9611) uses that for what comes in by its queues. An outbound half is one worker's for
- * its life: a switch that would give it to a second one is refused with DP_ERR_EXISTS.
+ * its life: a switch that would give it to a second one is refused with DP_ERR_EXISTS. An inbound half
+ * is one worker's from DP_SA_ADD_IN on; what another receives for it is handed over.
  */
 #ifndef TWINBORE_DP_MSG_H
 #define TWINBORE_DP_MSG_H
@@ -131,6 +132,10 @@ struct dp_sa {
 	uint8_t encr_key[36];   /* key, then the 4-byte salt for AEAD (RFC 4106 8.1) */
 	uint8_t integ_key[64];
 	uint32_t n_ts; /* 1..DP_MAX_TS */
+	/* Inbound: n > 0: worker n - 1 decrypts (RFC 9611), modulo the number of workers; 0: the tunnel's
+	 * owner does. Outbound: 0, as DP_SA_SWITCH says who sends. */
+	uint32_t resource;
+	uint32_t zero;
 	struct dp_endpoint local, remote;
 	uint64_t soft_packets,
 		hard_packets; /* 0 = no limit; hard never beyond the sequence space */

@@ -40,6 +40,7 @@ struct dp_stats_worker {
 	uint64_t sleeps;
 	uint64_t packets;
 	uint64_t busy_cycles; /* TSC cycles in busy rounds */
+	uint64_t handed;      /* packets given to another worker, which counts them again */
 	uint64_t generated;   /* packets of our own making: ICMP errors, further fragments */
 	uint64_t drops[DP_STATS_MAX_REASONS];
 };

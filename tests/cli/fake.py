@@ -70,7 +70,7 @@ PORTS = {"version": 1, "aead_backend": "ipsec-mb", "eal": "no hugepages, 2 lcore
      "tx_bytes": 0, "tx_dropped": 7, "to_linux": 0, "from_linux": 0},
 ], "workers": [
     {"index": 0, "lcore": 1, "asleep": True, "polls": 1000, "busy_polls": 125, "sleeps": 3,
-     "packets": 4000, "cycles_per_packet": 350},
+     "packets": 4000, "handed": 12, "cycles_per_packet": 350},
 ]}
 
 COUNTERS = {"version": 1, "ike": {"rx-messages": 12, "rx-truncated": 0},

@@ -171,6 +171,7 @@ static struct ike_child_sa child(void)
 		.spi_in = 0xabc00005,
 		.spi_out = 0x11223344,
 		.tunnel = 2,
+		.resource = 3,
 		.suite = {.encr = 20, .encr_key_bits = 256, .esn = 1},
 		.replay_window = 1024,
 		.local = {addr("192.0.2.1"), 4500},
@@ -204,6 +205,7 @@ static void sa_halves(void **state)
 	assert_int_equal(m.sa.encr_key_bits, 256);
 	assert_int_equal(m.sa.replay_window, 1024);
 	assert_int_equal(m.sa.first_seq, 1);
+	assert_int_equal(m.sa.resource, 3);
 	assert_int_equal(m.sa.soft_packets, 1);
 	assert_int_equal(m.sa.hard_bytes, 4);
 	assert_memory_equal(m.sa.encr_key, c.key, sizeof(c.key));
@@ -221,6 +223,7 @@ static void sa_halves(void **state)
 	c.suite.esn = 0;
 	assert_true(translate_dp_sa(&c, true, &t, &m));
 	assert_int_equal(m.type, DP_SA_ADD_OUT);
+	assert_int_equal(m.sa.resource, 0);
 	assert_int_equal(m.sa.spi, 0x11223344);
 	assert_int_equal(m.sa.flags, DP_SA_UDP_ENCAP | DP_SA_DF_SET | DP_SA_COPY_DSCP);
 	assert_int_equal(m.sa.local.port, 4500);

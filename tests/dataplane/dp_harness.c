@@ -197,6 +197,7 @@ static void stats_workers(const struct dp_stats *s)
 		FIELD(w, sleeps);
 		FIELD(w, packets);
 		FIELD(w, busy_cycles);
+		FIELD(w, handed);
 		FIELD(w, generated);
 		printf("\"asleep\": %u}", w->asleep);
 	}

@@ -93,9 +93,9 @@ def msg(kind, body=b"", seq=0):
 
 def sa(slot, spi, tunnel, local, remote, flags=0, encr=GCM, bits=256, integ=0, window=1024,
        key=bytes(range(36)), ikey=b"", selectors=(("10.1.0.0/24", "10.2.0.0/24"),), limits=(0,) * 4,
-       first_seq=1, ports=(0, 0), n_ts=None):
-    body = struct.pack("<IIIIHHHH36s64sI", slot, spi, tunnel, flags, encr, bits, integ, window, key,
-                       ikey, len(selectors) if n_ts is None else n_ts)
+       first_seq=1, ports=(0, 0), n_ts=None, resource=0, zero=0):
+    body = struct.pack("<IIIIHHHH36s64sIII", slot, spi, tunnel, flags, encr, bits, integ, window, key,
+                       ikey, len(selectors) if n_ts is None else n_ts, resource, zero)
     body += endpoint(local, ports[0]) + endpoint(remote, ports[1])
     body += bytes(-len(body) % 8)
     body += struct.pack("<5Q", *limits, first_seq)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outbound SAs of single workers (RFC 9611): who sends by which, and never two by one.
+"""SAs of single workers (RFC 9611): who sends by which, never two by one, and who opens which.
 
 Two workers: the WAN port is polled by worker 0, which owns tunnel 0, the LAN port by worker 1."""
 
@@ -119,6 +119,37 @@ class Resource(unittest.TestCase):
         self.switch(OF_LAN, 0, E_EXISTS)
         self.switch(OF_LAN, RES_LAN)
         self.assertEqual(self.both(), (OF_LAN, COMMON))
+
+    def test_who_opens_what(self):
+        """An inbound SA is its worker's: what comes to that worker's queue stays there. All comes in by
+        worker 0's port here, and leaves by the other one."""
+        own = {0x100: (10, 0), 0x200: (11, RES_WAN), 0x300: (12, RES_LAN), 0x400: (13, 4)}
+        selectors = (("10.1.0.0/24", "10.2.0.0/24"),)
+        per_sa = 40
+        for spi, (slot, resource) in own.items():
+            self.dp.sa(SA_ADD_IN, sa(slot, spi << 20 | slot, 0, LOCAL, PEER, selectors=selectors,
+                                     resource=resource))
+        self.dp.sa(SA_ADD_IN, sa(14, 0x500 << 20 | 14, 0, LOCAL, PEER, zero=1), E_MALFORMED)
+        self.dp.sa(SA_ADD_OUT, sa(14, 0x5000, 0, LOCAL, PEER, resource=1), E_MALFORMED)
+        before = self.dp.settled()
+        for spi, (slot, resource) in own.items():
+            was = [w["handed"] for w in self.dp.settled()["workers"]]
+            peer = SecurityAssociation(ESP, spi=spi << 20 | slot, crypt_algo="AES-GCM",
+                                       crypt_key=bytes(range(36)),
+                                       tunnel_header=IP(src=PEER, dst=LOCAL))
+            for n in range(per_sa):
+                self.site.wan.send(peer.encrypt(
+                    IP(src=REMOTE_HOST, dst=HOST) / UDP(sport=spi, dport=n) / b"z", seq_num=n + 1))
+            got = [IP(p)[UDP].dport for p in self.site.lan.drain()]
+            self.assertEqual(got, list(range(per_sa)), f"{spi:x}")
+            now = self.dp.settled()
+            handed = [b["handed"] - a for a, b in zip(was, now["workers"])]
+            self.assertEqual(now["sas"][str(slot)]["in_packets"], per_sa)
+            # Resource 4 of two workers is worker 1's.
+            self.assertEqual(handed[0], per_sa if resource in (RES_LAN, 4) else 0, (spi, handed))
+        s = self.dp.settled()
+        self.assertEqual(s["drops"], before["drops"])
+        self.assertEqual(s["tunnels"][0]["in_packets"], per_sa * len(own))
 
     def test_mtu(self):
         """The inside interface fits through every SA in use."""

@@ -71,7 +71,11 @@ static void add_in(struct sim_node *n, const struct ike_action *a)
 	if ((a->child.spi_in & 0xfffff) != a->child.slot || a->child.spi_in < 256)
 		fail_world(n->w, "node %d: SPI %08x does not carry slot %u", n->index,
 			   a->child.spi_in, a->child.slot);
+	if (a->child.resource > n->n_workers)
+		fail_world(n->w, "node %d: inbound slot %u is worker %u's of %u", n->index,
+			   a->child.slot, a->child.resource, n->n_workers);
 	set_half(h, a, a->child.spi_in, n->w->now);
+	h->owner = a->child.resource;
 	n->installed[a->child.slot].spi = a->child.spi_in;
 	n->installed[a->child.slot].at = n->w->now;
 }
@@ -104,6 +108,9 @@ static bool own(struct sim_node *n, const struct ike_action *a)
 			   a->child.slot, out->owner, worker);
 		return false;
 	}
+	if (n->in[a->child.slot].owner != r)
+		fail_world(n->w, "node %d: slot %u sends by worker %u and receives by %u", n->index,
+			   a->child.slot, r, n->in[a->child.slot].owner);
 	out->owner = worker;
 	return true;
 }

@@ -87,6 +87,16 @@ static void slow_to_install(struct world *w)
 	must(w, B->n_esp_sent - A->n_esp_received <= lost + 4, "packets lost");
 }
 
+/* Inbound halves that are decrypted by a worker, 0: by the tunnel's owner. */
+static unsigned receivers(const struct sim_node *n, uint32_t resource)
+{
+	unsigned k = 0;
+
+	for (size_t i = 0; i < sizeof(n->in) / sizeof(n->in[0]); i++)
+		k += n->in[i].on && n->in[i].owner == resource;
+	return k;
+}
+
 /* Who has fewer resources receives on the others. Requirements: RFC9611-4-fewer */
 static void different_numbers(struct world *w)
 {
@@ -94,6 +104,11 @@ static void different_numbers(struct world *w)
 	must(w, world_start(w), "no start");
 	must_have(w, 5, 10);
 	must(w, own_slots(A) == 4 && own_slots(B) == 2, "wrong workers");
+	/* What the other one has more is spread over our workers; nobody's is the common one alone. */
+	must(w, receivers(B, 0) == 1 && receivers(B, 1) >= 1 && receivers(B, 2) >= 1,
+	     "one worker decrypts it all");
+	must(w, receivers(A, 0) == 1 && receivers(A, 1) == 1 && receivers(A, 4) == 1,
+	     "not each its own");
 	world_run(w, span_s(10));
 	must_have(w, 5, 1);
 }

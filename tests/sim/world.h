@@ -36,7 +36,7 @@ struct sim_half {
 	bool refused;   /* inbound: was not installed */
 	bool seen;      /* inbound: first packet */
 	uint64_t next;  /* outbound: sequence */
-	unsigned owner; /* outbound: the worker whose it is, from 1; 0 = nobody's yet */
+	unsigned owner; /* the worker whose it is, from 1; 0: nobody's yet, the tunnel's */
 };
 
 /* What the supervisor keeps of an IKE SA. */
