@@ -15,6 +15,8 @@
 
 #define DN_DER_MAX   2048u
 #define DN_VALUE_MAX 256u
+/* RFC 4514 1.4: every byte of an object identifier adds "." and three digits at most. */
+#define OID_TEXT_MAX (4 * DN_DER_MAX)
 
 struct scan {
 	const char *p;
@@ -94,6 +96,14 @@ static bool value(struct scan *s, char out[DN_VALUE_MAX])
 	return keep > 0;
 }
 
+/* RFC 4514 3: a name, or numbers with dots between them; libcrypto takes spaces for dots. */
+static bool is_type(const char *name)
+{
+	return name[strspn(name,
+			   "0123456789.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-")] ==
+	       '\0';
+}
+
 static ASN1_OBJECT *type(struct scan *s)
 {
 	static const struct {
@@ -117,10 +127,10 @@ static ASN1_OBJECT *type(struct scan *s)
 		if (strcasecmp(name, other[i].name) == 0)
 			memcpy(name, other[i].short_name, strlen(other[i].short_name) + 1);
 	}
-	object = OBJ_txt2obj(name, 0);
+	object = is_type(name) ? OBJ_txt2obj(name, 0) : NULL;
 	for (char *c = name; !object && *c; c++)
 		*c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
-	if (!object)
+	if (!object && is_type(name))
 		object = OBJ_txt2obj(name, 0);
 	ERR_clear_error();
 	if (!object) {
@@ -226,7 +236,7 @@ bool pki_dn_format(const uint8_t *der, size_t size, struct sb *out)
 		const X509_NAME_ENTRY *e = X509_NAME_get_entry(name, i);
 		const ASN1_OBJECT *object = X509_NAME_ENTRY_get_object(e);
 		const int nid = OBJ_obj2nid(object);
-		char oid[80] = "?";
+		char oid[OID_TEXT_MAX] = "?";
 
 		if (nid == NID_undef)
 			(void)OBJ_obj2txt(oid, sizeof(oid), object, 1);
