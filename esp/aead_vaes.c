@@ -7,9 +7,11 @@
  * vectors of four blocks are always under way, whatever packets they belong to.
  *
  * A packet is cut into chunks of four blocks from its ESP header on: the header and the IV stand where
- * GHASH has the additional data, and counter mode the block that encrypts the ICV. Whole groups of
- * eight chunks are its body; the rest, the last chunk always with it, goes in pieces of two. Four
- * pieces make a group, of one packet or of four, of one key or of four.
+ * GHASH has the additional data, and counter mode the block that encrypts the ICV. Four packets go
+ * together, two chunks of each at a time (aead_vaes_quad.c): bursts are sorted by size, so that four
+ * are nearly equally long. What does not fill a four is cut in groups of eight chunks
+ * (aead_vaes_512.c): whole groups are a packet's body; the rest, the last chunk always with it, goes
+ * in pieces of two, from one packet or from four.
  *
  * Nothing here depends on a secret but the values themselves: no branch, no address (the counters'
  * table is indexed by position).
@@ -79,6 +81,7 @@ static void *vaes_ctx_new(void)
 	if (!c)
 		return NULL;
 	swap_init(c);
+	vaes_512_ctx_init(c);
 	for (uint32_t i = 0; i < VAES_CTRS; i++)
 		esp_put32(c->ctrs[i] + 12, i + 1);
 	c->filling = &c->groups[0];
@@ -110,33 +113,14 @@ static void vaes_key_free(struct esp_key *k)
 	key_mem_free(k);
 }
 
-/* Keys of one length go together: usually there is but one. */
-static inline void vaes_run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)
-{
-	unsigned lengths = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		jobs[i].ok = false;
-		lengths |= 1u << jobs[i].key->n_rounds;
-	}
-	for (unsigned n_rounds = 10; n_rounds <= 14; n_rounds += 2) {
-		if (!(lengths & 1u << n_rounds))
-			continue;
-		if (seal)
-			vaes_512_seal(c, jobs, n, n_rounds);
-		else
-			vaes_512_open(c, jobs, n, n_rounds);
-	}
-}
-
 static void vaes_seal(void *ctx, struct esp_job *jobs, size_t n)
 {
-	vaes_run(ctx, jobs, n, true);
+	vaes_512_seal(ctx, jobs, n);
 }
 
 static void vaes_open(void *ctx, struct esp_job *jobs, size_t n)
 {
-	vaes_run(ctx, jobs, n, false);
+	vaes_512_open(ctx, jobs, n);
 }
 
 /* What a short packet needs: the lowest powers of both kinds, the round keys. */

@@ -13,6 +13,9 @@
 #define VAES_GROUP_SIZE  (VAES_GROUP * VAES_CHUNK)
 #define VAES_PARTS       4u  /* packets in a group */
 #define VAES_POWERS      36u /* of H that a key keeps: a group's, the length's, and some air */
+#define VAES_QUAD        4u  /* packets of one shape that go together */
+#define VAES_SLICE       64u /* jobs that are sorted by shape at once */
+#define VAES_SHAPES      16u /* sizes told apart, by pairs of chunks */
 #define VAES_PKTS        16u /* on their way at once: collected, waiting, and hashed */
 #define VAES_PAYLOAD_MAX 65536u
 #define VAES_CTRS        ((VAES_PAYLOAD_MAX + VAES_GROUP_SIZE) / VAES_BLOCK)
@@ -81,7 +84,25 @@ struct vaes_group {
 	unsigned n_parts;
 } __attribute__((aligned(64)));
 
+/* Four packets. What depends on keys and sizes is only in the first of several quads if all have the same. */
+struct vaes_quad {
+	uint8_t *esp[VAES_QUAD];
+	struct esp_job *job[VAES_QUAD];
+	const struct esp_key *key[VAES_QUAD];
+	const uint8_t *h[VAES_QUAD];  /* power of the first block of a packet's last segment */
+	uint64_t bytes[2][VAES_QUAD]; /* of its last pair of chunks, as masks */
+	uint32_t last[VAES_QUAD];     /* which one that is */
+	uint32_t n_pairs, n_whole;    /* steps, and until the first packet ends */
+};
+
 struct vaes_ctx {
+	uint8_t quad_x[VAES_GROUP][VAES_CHUNK];   /* sealing: what waits to be hashed */
+	uint8_t quad_base[VAES_QUAD][VAES_CHUNK]; /* counters without their last word */
+	uint8_t quad_y0[2][VAES_CHUNK];           /* what the ICVs are encrypted with */
+	uint8_t quad_sum[3]
+			[VAES_CHUNK]; /* of packets that only lack the lengths: low, middle, high */
+	uint8_t quad_z[VAES_CHUNK];   /* GHASH of each packet's segments before */
+	struct vaes_quad quads[VAES_SLICE / VAES_QUAD];
 	struct vaes_group groups[3];
 	struct vaes_group *filling; /* VAES_ENDS that are collected */
 	struct vaes_group *one;     /* free for a group of one packet */
@@ -90,9 +111,10 @@ struct vaes_ctx {
 	struct vaes_pkt *free[VAES_PKTS + VAES_PARTS], *hashed[VAES_PKTS];
 	struct vaes_pkt pkts[VAES_PKTS], nobody;
 	bool nobody_ok;
-	struct esp_key no_key;       /* zero, and so are its products */
-	uint8_t nothing[VAES_CHUNK]; /* zero */
-	uint8_t waste[VAES_BLOCK];   /* written, never read */
+	struct esp_key no_key;  /* zero, and so are its products */
+	struct esp_key one_key; /* its first power is 1, the others are zero */
+	uint8_t nothing[VAES_CHUNK] __attribute__((aligned(64))); /* zero */
+	uint8_t waste[VAES_BLOCK];                                /* written, never read */
 	uint8_t swap[VAES_CHUNK], swap_first[VAES_CHUNK], swap_esn[VAES_CHUNK];
 	uint8_t ctrs[VAES_CTRS][VAES_BLOCK];
 } __attribute__((aligned(64)));
@@ -103,10 +125,24 @@ static inline bool vaes_size_ok(const struct esp_job *j)
 	return j->payload_size != 0 && j->payload_size <= VAES_PAYLOAD_MAX;
 }
 
+/* Pairs of chunks of a packet from its header on. */
+static inline uint32_t vaes_pairs(const struct esp_job *j)
+{
+	return (VAES_BLOCK + j->payload_size + 2 * VAES_CHUNK - 1) / (2 * VAES_CHUNK);
+}
+
 /* aead_vaes_512.c: for CPUs with AVX-512, VAES and VPCLMULQDQ. Salt and sizes are in the key. */
+void vaes_512_ctx_init(struct vaes_ctx *c);
 void vaes_512_key_init(struct esp_key *k, const uint8_t *key, unsigned bits);
-/* Only the jobs whose keys have n_rounds, in place. */
-void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_rounds);
-void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_rounds);
+void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
+void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
+
+/*
+ * aead_vaes_quad.c: four jobs at a time, VAES_SLICE at most. Those with the fewest pairs of chunks are
+ * first; the more alike four are, the less is wasted. The other: all have the first one's key and size.
+ */
+void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n_quads,
+		    unsigned n_rounds, bool open);
+void vaes_512_quads_same(struct vaes_ctx *c, struct esp_job *jobs, size_t n_quads, bool open);
 
 #endif

@@ -5,74 +5,13 @@
  * One step encrypts the counters of a group of eight chunks, round by round, and between the rounds
  * multiplies another group for GHASH. AES alone can fill the units that it runs on; eight vectors
  * hide its latency, and the multiplications, loads and stores go on beside it.
+ *
+ * Four packets at once are done faster by aead_vaes_quad.c; here go the up to three that are left.
  */
 #include "base/secret.h"
-#include "esp/aead_vaes.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define VAES_512                                                                                   \
-	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmul,"     \
-			      "bmi,bmi2")))
-#define INLINE VAES_512 static inline __attribute__((always_inline))
-
-#define POLY_HIGH 0xc200000000000000u /* x^128 + x^127 + x^126 + x^121 + 1, reflected */
-
-INLINE __m512i load(const void *p)
-{
-	return _mm512_loadu_si512(p);
-}
-
-INLINE __m512i load_block(const void *p)
-{
-	return _mm512_broadcast_i32x4(_mm_loadu_si128(p));
-}
-
-INLINE __m512i xor3(__m512i a, __m512i b, __m512i c)
-{
-	return _mm512_ternarylogic_epi64(a, b, c, 0x96);
-}
-
-INLINE __m512i swap_halves(__m512i a)
-{
-	return _mm512_shuffle_epi32(a, _MM_PERM_BADC);
-}
-
-/* The sum of products of two chunks, unreduced. */
-struct sum {
-	__m512i lo, mid, hi;
-};
-
-/*
- * Karatsuba: (a0 + a1 x)(h0 + h1 x), where x = X^64, needs a0 h0, a1 h1 and (a0 + a1)(h0 + h1), from
- * which reduce() takes the other two. The last are of both chunks side by side.
- */
-INLINE void multiply(struct sum *s, __m512i a, __m512i b, __m512i ha, __m512i hb, __m512i mid)
-{
-	const __m512i m =
-		_mm512_xor_si512(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-
-	s->lo = xor3(s->lo, _mm512_clmulepi64_epi128(a, ha, 0x00),
-		     _mm512_clmulepi64_epi128(b, hb, 0x00));
-	s->hi = xor3(s->hi, _mm512_clmulepi64_epi128(a, ha, 0x11),
-		     _mm512_clmulepi64_epi128(b, hb, 0x11));
-	s->mid = xor3(s->mid, _mm512_clmulepi64_epi128(m, mid, 0x00),
-		      _mm512_clmulepi64_epi128(m, mid, 0x11));
-}
-
-/*
- * Each lane modulo the polynomial, times X^-128, which the powers of H make up for: twice the low
- * half is made zero by a multiple of the polynomial, whose low half is 1 and high half POLY_HIGH.
- */
-INLINE __m512i reduce(const struct sum *s)
-{
-	const __m512i poly = _mm512_set1_epi64((long long)POLY_HIGH);
-	const __m512i cross = xor3(s->lo, s->mid, s->hi);
-	const __m512i a = xor3(cross, swap_halves(s->lo), _mm512_clmulepi64_epi128(s->lo, poly, 0));
-
-	return xor3(s->hi, swap_halves(a), _mm512_clmulepi64_epi128(a, poly, 0));
-}
+#include "esp/aead_vaes_simd.h"
 
 /* The same in one lane, for keys. */
 INLINE __m128i multiply_one(__m128i a, __m128i b)
@@ -118,6 +57,15 @@ VAES_512 static void expand(uint32_t *w, const uint8_t *key, unsigned n_key, uns
 		}
 		w[i] = w[i - n_key] ^ t;
 	}
+}
+
+VAES_512 void vaes_512_ctx_init(struct vaes_ctx *c)
+{
+	/* 1 as powers are kept: times X */
+	const __m128i one = _mm_set_epi64x((long long)POLY_HIGH, 1);
+
+	_mm_storeu_si128((void *)c->one_key.h[0], one);
+	_mm_storel_epi64((void *)c->one_key.mid[0], _mm_xor_si128(one, _mm_srli_si128(one, 8)));
 }
 
 VAES_512 void vaes_512_key_init(struct esp_key *k, const uint8_t *key, unsigned bits)
@@ -244,17 +192,6 @@ INLINE void hash_end(struct vaes_ctx *c, const struct sum *s, const struct vaes_
 	}
 }
 
-/* RFC 4106 4, NIST SP 800-38D 7.1: salt, IV, counter; round 0 is done with it. */
-INLINE __m512i counter_base(const struct vaes_part *p)
-{
-	const __m512i iv_only = _mm512_broadcast_i32x4(_mm_set_epi32(0, -1, -1, 0));
-
-	/* what lies four bytes before the IV begins where the nonce does */
-	return _mm512_ternarylogic_epi64(load_block(p->esp + ESP_HDR_SIZE - AEAD_SALT_SIZE),
-					 iv_only, load_block(p->key->nonce),
-					 0x6a /* (a & b) ^ c */);
-}
-
 INLINE void counters(__m512i s[VAES_GROUP], const struct vaes_group *g, enum vaes_kind kind)
 {
 	const unsigned each = VAES_GROUP / parts_of(kind);
@@ -265,7 +202,7 @@ INLINE void counters(__m512i s[VAES_GROUP], const struct vaes_group *g, enum vae
 		const struct vaes_part *p = &g->parts[i / each];
 
 		if (i % each == 0)
-			base = counter_base(p);
+			base = counter_base(p->esp, p->key);
 		s[i] = _mm512_xor_si512(base, load(p->ctr + i % each * VAES_CHUNK));
 	}
 }
@@ -395,23 +332,6 @@ VAES_512 static void hash_rest(struct vaes_ctx *c, struct vaes_group *w)
 			hash_pair(c, &sum, w, VAES_ENDS, i, true);
 		hash_end(c, &sum, w, VAES_ENDS);
 	}
-}
-
-/* The sum of each vector's lanes: that of the first in lane 0, and so on. */
-INLINE __m512i fold(const __m512i v[4])
-{
-	const __m512i ab = _mm512_xor_si512(_mm512_shuffle_i32x4(v[0], v[1], 0x44),
-					    _mm512_shuffle_i32x4(v[0], v[1], 0xee));
-	const __m512i cd = _mm512_xor_si512(_mm512_shuffle_i32x4(v[2], v[3], 0x44),
-					    _mm512_shuffle_i32x4(v[2], v[3], 0xee));
-
-	return _mm512_xor_si512(_mm512_shuffle_i32x4(ab, cd, 0x88),
-				_mm512_shuffle_i32x4(ab, cd, 0xdd));
-}
-
-INLINE __m512i set_lane(__m512i v, unsigned i, const void *block)
-{
-	return _mm512_mask_broadcast_i32x4(v, (__mmask16)(0xfu << 4 * i), _mm_loadu_si128(block));
 }
 
 /* ICVs of four packets, each in a lane. */
@@ -585,7 +505,8 @@ INLINE void fill_up(struct vaes_ctx *c, struct vaes_group *g, const struct esp_k
 }
 
 /* Jobs whose keys have the same number of rounds. */
-INLINE void run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_rounds, bool seal)
+VAES_512 static __attribute__((noinline)) void
+run_groups(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n, bool seal)
 {
 	const struct esp_key *key = NULL;
 
@@ -599,10 +520,8 @@ INLINE void run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_r
 		fill_up(c, c->waiting, &c->no_key);
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (jobs[i].key->n_rounds != n_rounds || !vaes_size_ok(&jobs[i]))
-			continue;
-		key = jobs[i].key;
-		add_packet(c, &jobs[i], seal);
+		key = jobs[i]->key;
+		add_packet(c, jobs[i], seal);
 	}
 	if (c->filling->n_parts) {
 		fill_up(c, c->filling, key);
@@ -620,13 +539,77 @@ INLINE void run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_r
 	}
 }
 
-VAES_512 void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_rounds)
+/* Jobs of one length of key: the shortest first, in fours; the longest go as well alone. */
+VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, struct esp_job *jobs,
+							 size_t n, unsigned n_rounds, bool seal)
 {
-	run(c, jobs, n, n_rounds, true);
+	struct esp_job *order[VAES_SLICE];
+	uint8_t shape[VAES_SLICE], at[VAES_SHAPES + 1] = {0};
+	size_t n_all = 0, n_fours;
+
+	for (size_t i = 0; i < n; i++) {
+		const uint32_t pairs = vaes_pairs(&jobs[i]);
+
+		shape[i] = (uint8_t)(pairs < VAES_SHAPES ? pairs : VAES_SHAPES);
+		if (jobs[i].key->n_rounds != n_rounds || !vaes_size_ok(&jobs[i]))
+			shape[i] = 0;
+		at[shape[i]]++;
+	}
+	for (unsigned k = 1; k <= VAES_SHAPES; k++) {
+		const uint8_t n_shape = at[k];
+
+		at[k] = (uint8_t)n_all;
+		n_all += n_shape;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (shape[i])
+			order[at[shape[i]]++] = &jobs[i];
+	n_fours = n_all / VAES_QUAD;
+	vaes_512_quads(c, order, n_fours, n_rounds, !seal);
+	if (n_all % VAES_QUAD)
+		run_groups(c, order + n_fours * VAES_QUAD, n_all % VAES_QUAD, seal);
 }
 
-VAES_512 void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n, unsigned n_rounds)
+VAES_512 static void run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)
 {
-	run(c, jobs, n, n_rounds, false);
+	const struct esp_key *key = jobs[0].key;
+	const uint32_t size = jobs[0].payload_size;
+	unsigned lengths = 0;
+	bool same = vaes_size_ok(&jobs[0]);
+	size_t done = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		jobs[i].ok = false;
+		same &= jobs[i].key == key && jobs[i].payload_size == size;
+	}
+	if (same) {
+		lengths = 1u << key->n_rounds;
+		done = n / VAES_QUAD * VAES_QUAD;
+		if (done)
+			vaes_512_quads_same(c, jobs, n / VAES_QUAD, !seal);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			lengths |= 1u << jobs[i].key->n_rounds;
+	}
+	/* Keys of one length go together: usually there is but one. */
+	for (unsigned n_rounds = 10; n_rounds <= 14 && done < n; n_rounds += 2)
+		if (lengths & 1u << n_rounds)
+			run_mixed(c, jobs + done, n - done, n_rounds, seal);
+}
+
+INLINE void run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)
+{
+	for (size_t i = 0; i < n; i += VAES_SLICE)
+		run_slice(c, jobs + i, n - i < VAES_SLICE ? n - i : VAES_SLICE, seal);
+}
+
+VAES_512 void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n)
+{
+	run(c, jobs, n, true);
+}
+
+VAES_512 void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n)
+{
+	run(c, jobs, n, false);
 }
 #endif

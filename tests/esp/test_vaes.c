@@ -197,14 +197,17 @@ static uint32_t random_payload(struct rng *r)
 	}
 }
 
-/* Mixed keys and sizes, packed one behind the other; some spoilt. Each fares as it would alone. */
-static void burst(const struct keys *keys, size_t n_keys, struct rng *r)
+/*
+ * Mixed keys and sizes (or all of one), packed one behind the other, often up to the end of memory; some
+ * spoilt. Each fares as it would alone.
+ */
+static void burst(const struct keys *keys, size_t n_keys, uint32_t payload, struct rng *r)
 {
 	static uint8_t plain[ARENA];
 	struct esp_job j[ESP_BURST_MAX];
 	const struct keys *of[ESP_BURST_MAX];
 	bool bad[ESP_BURST_MAX];
-	size_t n = 1 + rng_below(r, ESP_BURST_MAX), used = 0;
+	size_t n = 1 + rng_below(r, payload ? 13 : ESP_BURST_MAX), used = 0, end = 0;
 
 	rng_fill(r, plain, ARENA);
 	memcpy(arena, plain, ARENA);
@@ -214,16 +217,20 @@ static void burst(const struct keys *keys, size_t n_keys, struct rng *r)
 		of[i] = &keys[rng_below(r, (uint32_t)n_keys)];
 		j[i] = (struct esp_job){
 			.key = of[i]->ours,
-			.payload_size = random_payload(r),
+			.payload_size = payload ? payload : random_payload(r),
 			.seq_hi = (uint32_t)rng_next(r),
 		};
 		used += rng_below(r, 3) ? rng_below(r, 70) : 0;
 		size = HEAD + j[i].payload_size + of[i]->suite.icv_size;
 		j[i].esp = arena + used;
-		used += size;
-		if (used > ARENA)
+		if (used + size > ARENA)
 			n = i;
+		else
+			end = used += size;
 	}
+	if (rng_below(r, 2))
+		for (size_t i = 0; i < n; i++)
+			j[i].esp += ARENA - end;
 	ours->seal(ctx, j, n);
 	for (size_t i = 0; i < n; i++) {
 		const size_t at = (size_t)(j[i].esp - arena);
@@ -274,9 +281,25 @@ static void test_bursts(void **state)
 	for (int round = 0; round < 300; round++) {
 		const size_t n_keys = 1 + rng_below(&r, N_KEYS);
 
-		burst(keys, n_keys, &r);
+		burst(keys, n_keys, 0, &r);
 		/* runs of one suite: nothing to sort out */
-		burst(&keys[rng_below(&r, N_KEYS)], 1, &r);
+		burst(&keys[rng_below(&r, N_KEYS)], 1, 0, &r);
+	}
+	for (size_t i = 0; i < N_KEYS; i++)
+		keys_fini(&keys[i]);
+}
+
+/* Bursts of packets of one size, of one key or of two: every size of small ones, many of the others. */
+static void test_alike(void **state)
+{
+	struct rng r = {.s = 15};
+	struct keys keys[N_KEYS];
+
+	for (size_t i = 0; i < N_KEYS; i++)
+		keys_init(&keys[i], &rows[i % N_ROWS], i / N_ROWS, &r);
+	for (uint32_t n = 1; n <= 5000; n += n < 300 ? 1 : 1 + rng_below(&r, 9)) {
+		burst(&keys[n % N_KEYS], 1, n, &r);
+		burst(&keys[n % (N_KEYS - 1)], 2, n, &r);
 	}
 	for (size_t i = 0; i < N_KEYS; i++)
 		keys_fini(&keys[i]);
@@ -285,10 +308,9 @@ static void test_bursts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_alignments),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_lengths), cmocka_unit_test(test_alignments),
+		cmocka_unit_test(test_limits),  cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_alike),
 	};
 
 	if (!backend_works(ours))

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* aead_vaes_simd: the arithmetic of AES-GCM on vectors of four blocks, for the kernels of aead_vaes. */
+#ifndef ESP_AEAD_VAES_SIMD_H
+#define ESP_AEAD_VAES_SIMD_H
+
+#include "esp/aead_vaes.h"
+#include <immintrin.h>
+
+#define VAES_512                                                                                   \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmul,"     \
+			      "bmi,bmi2")))
+#define INLINE VAES_512 static inline __attribute__((always_inline))
+
+#define POLY_HIGH 0xc200000000000000u /* x^128 + x^127 + x^126 + x^121 + 1, reflected */
+
+INLINE __m512i load(const void *p)
+{
+	return _mm512_loadu_si512(p);
+}
+
+INLINE __m512i load_block(const void *p)
+{
+	return _mm512_broadcast_i32x4(_mm_loadu_si128(p));
+}
+
+INLINE __m512i xor3(__m512i a, __m512i b, __m512i c)
+{
+	return _mm512_ternarylogic_epi64(a, b, c, 0x96);
+}
+
+INLINE __m512i swap_halves(__m512i a)
+{
+	return _mm512_shuffle_epi32(a, _MM_PERM_BADC);
+}
+
+/* The sum of products of two chunks, unreduced. */
+struct sum {
+	__m512i lo, mid, hi;
+};
+
+/*
+ * Karatsuba: (a0 + a1 x)(h0 + h1 x), where x = X^64, needs a0 h0, a1 h1 and (a0 + a1)(h0 + h1), from
+ * which reduce() takes the other two. The last are of both chunks side by side.
+ */
+INLINE void multiply(struct sum *s, __m512i a, __m512i b, __m512i ha, __m512i hb, __m512i mid)
+{
+	const __m512i m =
+		_mm512_xor_si512(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+
+	s->lo = xor3(s->lo, _mm512_clmulepi64_epi128(a, ha, 0x00),
+		     _mm512_clmulepi64_epi128(b, hb, 0x00));
+	s->hi = xor3(s->hi, _mm512_clmulepi64_epi128(a, ha, 0x11),
+		     _mm512_clmulepi64_epi128(b, hb, 0x11));
+	s->mid = xor3(s->mid, _mm512_clmulepi64_epi128(m, mid, 0x00),
+		      _mm512_clmulepi64_epi128(m, mid, 0x11));
+}
+
+/*
+ * Each lane modulo the polynomial, times X^-128, which the powers of H make up for: twice the low
+ * half is made zero by a multiple of the polynomial, whose low half is 1 and high half POLY_HIGH.
+ */
+INLINE __m512i reduce(const struct sum *s)
+{
+	const __m512i poly = _mm512_set1_epi64((long long)POLY_HIGH);
+	const __m512i cross = xor3(s->lo, s->mid, s->hi);
+	const __m512i a = xor3(cross, swap_halves(s->lo), _mm512_clmulepi64_epi128(s->lo, poly, 0));
+
+	return xor3(s->hi, swap_halves(a), _mm512_clmulepi64_epi128(a, poly, 0));
+}
+
+/* The sum of each vector's lanes: that of the first in lane 0, and so on. */
+INLINE __m512i fold(const __m512i v[4])
+{
+	const __m512i ab = _mm512_xor_si512(_mm512_shuffle_i32x4(v[0], v[1], 0x44),
+					    _mm512_shuffle_i32x4(v[0], v[1], 0xee));
+	const __m512i cd = _mm512_xor_si512(_mm512_shuffle_i32x4(v[2], v[3], 0x44),
+					    _mm512_shuffle_i32x4(v[2], v[3], 0xee));
+
+	return _mm512_xor_si512(_mm512_shuffle_i32x4(ab, cd, 0x88),
+				_mm512_shuffle_i32x4(ab, cd, 0xdd));
+}
+
+INLINE __m512i set_lane(__m512i v, unsigned i, const void *block)
+{
+	return _mm512_mask_broadcast_i32x4(v, (__mmask16)(0xfu << 4 * i), _mm_loadu_si128(block));
+}
+
+/* RFC 4106 4, NIST SP 800-38D 7.1: salt, IV, counter; round 0 is done with it. */
+INLINE __m512i counter_base(const uint8_t *esp, const struct esp_key *k)
+{
+	const __m512i iv_only = _mm512_broadcast_i32x4(_mm_set_epi32(0, -1, -1, 0));
+
+	/* what lies four bytes before the IV begins where the nonce does */
+	return _mm512_ternarylogic_epi64(load_block(esp + ESP_HDR_SIZE - AEAD_SALT_SIZE), iv_only,
+					 load_block(k->nonce), 0x6a /* (a & b) ^ c */);
+}
+
+#endif
