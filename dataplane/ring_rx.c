@@ -18,6 +18,7 @@
 #include "dataplane/manager.h"
 
 #define MAX_AT_ONCE 256 /* messages of one ring before the others have their turn */
+#define ROUTES_COST 16  /* of one message with many routes */
 
 static const char *const channel_names[DP_N_CHANNELS] = {"sa", "fib"};
 
@@ -144,9 +145,9 @@ void dp_rings_event(struct dp *dp, enum dp_channel_kind ch, const struct dp_even
 	backlog_flush(c);
 }
 
-static void acknowledge(struct dp *dp, enum dp_channel_kind ch, uint32_t seq, enum dp_status status)
+static void acknowledge(struct dp *dp, enum dp_channel_kind ch, const struct dp_ack *ack)
 {
-	const struct dp_event ev = {.type = DP_EV_ACK, .ack = {.seq = seq, .status = status}};
+	const struct dp_event ev = {.type = DP_EV_ACK, .ack = *ack};
 
 	dp_rings_event(dp, ch, &ev);
 }
@@ -156,12 +157,13 @@ static void acknowledge_later(void *ctx, void *object, uint64_t arg)
 {
 	struct dp *dp = ctx;
 	const enum dp_channel_kind ch = arg >> 32 & 1 ? DP_CHANNEL_FIB : DP_CHANNEL_SA;
+	const struct dp_ack ack = {.seq = (uint32_t)arg, .status = DP_OK};
 	struct dp_channel *c = &dp->rings.ch[ch];
 
 	if ((uint32_t)(arg >> 33) != (c->generation & 0x7fffffff))
 		return;
 	c->n_in_grace--;
-	acknowledge(dp, ch, (uint32_t)arg, DP_OK);
+	acknowledge(dp, ch, &ack);
 }
 
 static enum dp_status carry_out_sa(struct dp *dp, const struct dp_msg *m)
@@ -179,7 +181,7 @@ static enum dp_status carry_out_sa(struct dp *dp, const struct dp_msg *m)
 	}
 }
 
-static enum dp_status carry_out_fib(struct dp *dp, const struct dp_msg *m)
+static enum dp_status carry_out_fib(struct dp *dp, const struct dp_msg *m, struct dp_ack *ack)
 {
 	switch (m->type) {
 	case DP_TUNNEL_SET: return dp_tunnel_set(dp, &m->tunnel);
@@ -188,6 +190,7 @@ static enum dp_status carry_out_fib(struct dp *dp, const struct dp_msg *m)
 	case DP_GROUP_DEL: return dp_group_del(dp, &m->group);
 	case DP_ROUTE_SET: return dp_route_set(dp, &m->route);
 	case DP_ROUTE_DEL: return dp_route_del(dp, &m->route);
+	case DP_ROUTES: return dp_routes(dp, &m->routes, ack);
 	default: return DP_ERR_MALFORMED;
 	}
 }
@@ -198,12 +201,14 @@ static void serve(struct dp *dp, enum dp_channel_kind ch)
 	struct dp_msg m;
 
 	for (int i = 0; i < MAX_AT_ONCE; i++) {
+		struct dp_ack ack = {.status = DP_OK};
 		enum dp_status status;
 
 		/* No more requests than answers can be kept. */
 		if (c->backlog_n + c->n_in_grace >= DP_BACKLOG || !ring_pop(&c->request.end, &m))
 			break;
-		status = ch == DP_CHANNEL_SA ? carry_out_sa(dp, &m) : carry_out_fib(dp, &m);
+		status = ch == DP_CHANNEL_SA ? carry_out_sa(dp, &m) : carry_out_fib(dp, &m, &ack);
+		i += m.type == DP_ROUTES ? ROUTES_COST - 1 : 0;
 		if (status == DP_OK) {
 			c->n_in_grace++;
 			dp_grace_defer(&dp->grace, acknowledge_later, dp, NULL,
@@ -211,7 +216,9 @@ static void serve(struct dp *dp, enum dp_channel_kind ch)
 		} else {
 			log_debug("%s ring: message %u (type %u) was refused: %d",
 				  channel_names[ch], m.seq, m.type, status);
-			acknowledge(dp, ch, m.seq, status);
+			ack.seq = m.seq;
+			ack.status = status;
+			acknowledge(dp, ch, &ack);
 		}
 	}
 	bytes_wipe(&m, sizeof(m));

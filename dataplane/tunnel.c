@@ -15,7 +15,7 @@ bool dp_tunnels_init(struct dp_tunnels *t, uint32_t max_tunnels)
 {
 	memset(t, 0, sizeof(*t));
 	t->max = max_tunnels;
-	t->max_groups = max_tunnels;
+	t->max_groups = DP_MAX_GROUPS(max_tunnels);
 	t->hot = calloc(max_tunnels, sizeof(*t->hot));
 	t->info = calloc(max_tunnels, sizeof(*t->info));
 	t->groups = calloc(t->max_groups, sizeof(struct dp_group_hot *));
@@ -293,25 +293,36 @@ enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m)
 	return DP_OK;
 }
 
+static bool group_valid(const struct dp *dp, uint32_t group)
+{
+	return group == DP_GROUP_BLACKHOLE || group < dp->tunnels.max_groups;
+}
+
+static enum dp_status route_set(struct dp *dp, const struct ip_prefix *p, uint32_t group)
+{
+	const uint32_t nh =
+		group == DP_GROUP_BLACKHOLE ? dp_nh(DP_NH_BLACKHOLE, 0) : dp_nh(DP_NH_GROUP, group);
+
+	if (dp->fib.n_routes >= dp->fib.max_routes && !dp_fib_has(&dp->fib, p, DP_FIB_ROUTE))
+		return DP_ERR_RESOURCES;
+	return dp_fib_set(&dp->fib, p, DP_FIB_ROUTE, nh) ? DP_OK : DP_ERR_RESOURCES;
+}
+
 static bool route_prefix(const struct dp_route *m, struct ip_prefix *p)
 {
-	return m->table == 0 && m->zero[0] == 0 && m->zero[1] == 0 && m->zero[2] == 0 &&
+	return m->zero[0] == 0 && m->zero[1] == 0 && m->zero[2] == 0 &&
 	       prefix_parse(&m->prefix, m->len, false, p) && ip_prefix_is_canonical(p);
 }
 
 enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m)
 {
 	struct ip_prefix p;
-	uint32_t nh;
 
 	if (m->table != 0)
 		return DP_ERR_UNSUPPORTED;
-	if (!route_prefix(m, &p) || (m->group != UINT32_MAX && m->group >= dp->tunnels.max_groups))
+	if (!route_prefix(m, &p) || !group_valid(dp, m->group))
 		return DP_ERR_MALFORMED;
-	nh = m->group == UINT32_MAX ? dp_nh(DP_NH_BLACKHOLE, 0) : dp_nh(DP_NH_GROUP, m->group);
-	if (!dp_fib_has(&dp->fib, &p, DP_FIB_ROUTE) && dp->fib.n_routes >= dp->fib.max_routes)
-		return DP_ERR_RESOURCES;
-	return dp_fib_set(&dp->fib, &p, DP_FIB_ROUTE, nh) ? DP_OK : DP_ERR_RESOURCES;
+	return route_set(dp, &p, m->group);
 }
 
 enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m)
@@ -323,4 +334,44 @@ enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m)
 	if (!route_prefix(m, &p))
 		return DP_ERR_MALFORMED;
 	return dp_fib_clear(&dp->fib, &p, DP_FIB_ROUTE) ? DP_OK : DP_ERR_NO_SUCH;
+}
+
+static bool entry_valid(const struct dp *dp, const struct dp_routes_entry *e, struct ip_prefix *p)
+{
+	return e->zero == 0 && prefix_parse(&e->prefix, e->len, false, p) &&
+	       ip_prefix_is_canonical(p) &&
+	       (e->group == DP_GROUP_WITHDRAW || group_valid(dp, e->group));
+}
+
+static enum dp_status entry_apply(struct dp *dp, const struct dp_routes_entry *e,
+				  const struct ip_prefix *p)
+{
+	if (e->table != 0)
+		return DP_ERR_UNSUPPORTED;
+	if (e->group != DP_GROUP_WITHDRAW)
+		return route_set(dp, p, e->group);
+	(void)dp_fib_clear(&dp->fib, p, DP_FIB_ROUTE);
+	return DP_OK;
+}
+
+enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack *ack)
+{
+	struct ip_prefix p[DP_ROUTES_MAX];
+	enum dp_status status = DP_OK;
+
+	if (m->n == 0 || m->n > DP_ROUTES_MAX || m->zero)
+		return DP_ERR_MALFORMED;
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (!entry_valid(dp, &m->entries[i], &p[i]))
+			return DP_ERR_MALFORMED;
+	}
+	for (uint32_t i = 0; i < m->n; i++) {
+		const enum dp_status s = entry_apply(dp, &m->entries[i], &p[i]);
+
+		if (s == DP_OK)
+			continue;
+		ack->refused[i / 32] |= 1u << i % 32;
+		status = status == DP_OK ? s : status;
+	}
+	return status;
 }

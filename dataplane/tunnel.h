@@ -62,6 +62,8 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m);
 enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m);
 enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m);
 enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m);
+/* Sets the bits of refused entries; DP_ERR_MALFORMED: nothing was changed. */
+enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack *ack);
 
 /* Gives the TUN the MTU that the SAs in use allow. */
 void dp_tunnel_mtu_update(struct dp *dp, uint32_t tunnel);

@@ -21,18 +21,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DP_MSG_VERSION 1u
-#define DP_MSG_SIZE    4096u
-#define DP_RING_SLOTS  1024u
-#define DP_SLOT_BITS   20u
-#define DP_SLOT_MASK   ((1u << DP_SLOT_BITS) - 1u)
-#define DP_MAX_TS      36u /* every pair of six local and six remote selectors */
-#define DP_GROUP_MAX   8u
-#define DP_NAME_SIZE   32u /* with NUL */
-#define DP_IFNAME_SIZE 16u /* with NUL */
-#define DP_LIST_MAX    64u /* slots that answer one DP_SA_LIST */
-#define DP_SLOT_NONE   UINT32_MAX
-#define DP_TUNNEL_NONE UINT32_MAX
+#define DP_MSG_VERSION     1u
+#define DP_MSG_SIZE        4096u
+#define DP_RING_SLOTS      1024u
+#define DP_SLOT_BITS       20u
+#define DP_SLOT_MASK       ((1u << DP_SLOT_BITS) - 1u)
+#define DP_MAX_TS          36u /* every pair of six local and six remote selectors */
+#define DP_GROUP_MAX       8u
+#define DP_NAME_SIZE       32u /* with NUL */
+#define DP_IFNAME_SIZE     16u /* with NUL */
+#define DP_LIST_MAX        64u /* slots that answer one DP_SA_LIST */
+#define DP_ROUTES_MAX      144u
+#define DP_GROUP_BLACKHOLE UINT32_MAX       /* a route's group: drop */
+#define DP_GROUP_WITHDRAW  (UINT32_MAX - 1) /* of DP_ROUTES: take the route away */
+/* Group numbers lie below; there are more than tunnels, since a group is an order of them. */
+#define DP_MAX_GROUPS(max_tunnels) (8u * (max_tunnels) + 64u)
+#define DP_SLOT_NONE               UINT32_MAX
+#define DP_TUNNEL_NONE             UINT32_MAX
 
 enum dp_msg_type {
 	DP_MSG_NONE = 0,
@@ -60,6 +65,12 @@ enum dp_msg_type {
 	 * has no room for them.
 	 */
 	DP_SA_LIST,
+	/*
+	 * On the fib ring. Body: routes; sets and withdraws many. A malformed entry refuses the whole
+	 * message. Else each is tried: the acknowledgement says which were refused, its status is the
+	 * first one's. To withdraw what is not there is no error.
+	 */
+	DP_ROUTES,
 	DP_MSG_TYPE_END,
 };
 
@@ -184,6 +195,21 @@ struct dp_route {
 	uint8_t zero[3];
 };
 
+struct dp_routes_entry {
+	struct dp_addr prefix;
+	uint32_t group; /* or DP_GROUP_BLACKHOLE, DP_GROUP_WITHDRAW */
+	uint16_t table;
+	uint8_t len;
+	uint8_t zero;
+};
+static_assert(sizeof(struct dp_routes_entry) == 28, "dp_msg layout");
+
+struct dp_routes {
+	uint32_t n; /* 1..DP_ROUTES_MAX */
+	uint32_t zero;
+	struct dp_routes_entry entries[DP_ROUTES_MAX];
+};
+
 struct dp_msg {
 	uint32_t type; /* enum dp_msg_type */
 	uint32_t seq;  /* echoed in the acknowledgement; 0 is not used */
@@ -195,15 +221,19 @@ struct dp_msg {
 		struct dp_tunnel tunnel;
 		struct dp_group group;
 		struct dp_route route;
+		struct dp_routes routes;
 		uint8_t bytes[DP_MSG_SIZE - 16];
 	};
 };
 static_assert(sizeof(struct dp_msg) == DP_MSG_SIZE, "dp_msg layout");
 static_assert(sizeof(struct dp_sa) <= DP_MSG_SIZE - 16, "dp_msg layout");
+static_assert(sizeof(struct dp_routes) <= DP_MSG_SIZE - 16, "dp_msg layout");
 
 struct dp_ack {
 	uint32_t seq;
 	uint32_t status; /* enum dp_status */
+	/* DP_ROUTES that was not malformed: bit i % 32 of word i / 32 is set if entry i was refused. */
+	uint32_t refused[(DP_ROUTES_MAX + 31) / 32];
 };
 
 struct dp_sa_event {

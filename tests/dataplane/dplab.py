@@ -33,7 +33,8 @@ NONE = 0xFFFFFFFF
 # dp_msg.h
 SA_ADD_IN, SA_ADD_OUT, SA_SWITCH, SA_DEL_IN, SA_DEL_OUT, SA_PEER, SA_FLUSH = range(1, 8)
 TUNNEL_SET, TUNNEL_DEL, GROUP_SET, GROUP_DEL, ROUTE_SET, ROUTE_DEL = range(8, 14)
-SA_LIST = 14
+SA_LIST, ROUTES = 14, 15
+BLACKHOLE, WITHDRAW = 0xFFFFFFFF, 0xFFFFFFFE
 EV_ACK, EV_FIRST_IN, EV_SOFT, EV_HARD, EV_MOVED, EV_SPI, EV_LINK, EV_SA = range(64, 72)
 (OK, E_MALFORMED, E_NO_SUCH, E_EXISTS, E_UNSUPPORTED, E_RESOURCES, E_SYSTEM) = range(7)
 UDP_ENCAP, ESN, COPY_DSCP, DF_CLEAR, DF_SET = 1, 2, 4, 8, 16
@@ -130,12 +131,22 @@ def route(prefix, group_index, table=0):
         struct.pack("<B3x", net.prefixlen)
 
 
+def routes(*entries, n=None, zero=0):
+    """(prefix, group[, table]) each."""
+    body = struct.pack("<II", len(entries) if n is None else n, zero)
+    for prefix, group_index, *table in entries:
+        net = ipaddress.ip_network(prefix)
+        body += addr(str(net[0])) + struct.pack("<IHBx", group_index, *(table or (0,)), net.prefixlen)
+    return body
+
+
 def parse_event(hexed):
     b = bytes.fromhex(hexed)
     kind = struct.unpack_from("<I", b)[0]
     if kind == EV_ACK:
         return {"type": kind, "seq": struct.unpack_from("<I", b, 8)[0],
-                "status": struct.unpack_from("<I", b, 12)[0]}
+                "status": struct.unpack_from("<I", b, 12)[0],
+                "refused": int.from_bytes(b[16:36], "little")}
     if kind == EV_LINK:
         return {"type": kind, "port": struct.unpack_from("<I", b, 8)[0],
                 "up": struct.unpack_from("<I", b, 12)[0]}
@@ -170,6 +181,7 @@ class Dataplane:
         self.lines = queue.Queue()
         self.events = []
         self.acks = {"sa": {}, "fib": {}}
+        self.refused = 0  # entries, a bit each, of the last acknowledgement
         self.seq = 0
         self.exit = None
         self.fatal = None
@@ -197,6 +209,7 @@ class Dataplane:
             ev["at"] = time.monotonic()
             if ev["type"] == EV_ACK:
                 self.acks[o["event"]][ev["seq"]] = ev["status"]
+                self.refused = ev["refused"]
             else:
                 self.events.append(ev)
         elif "stats" in o:

@@ -111,7 +111,8 @@ REF_CASES = [
     (0, b"", E_MALFORMED),
     (TUNNEL_SET, tunnel(1, "t"), E_MALFORMED),  # on the wrong ring
     (ROUTE_DEL, route("10.2.0.0/24", 0), E_MALFORMED),
-    (15, b"", E_MALFORMED),
+    (ROUTES, routes(("10.3.0.0/24", 0)), E_MALFORMED),
+    (16, b"", E_MALFORMED),
     (0xFFFFFFFF, b"", E_MALFORMED),
 ]
 
@@ -144,6 +145,19 @@ FIB_CASES = [
     (ROUTE_SET, put(route("2001:db8::/32", 0), 28, "B", 129), E_MALFORMED),
     (ROUTE_SET, put(route("10.3.0.0/24", 0), 29, "B", 1), E_MALFORMED),
     (ROUTE_SET, struct.pack("<II", 0, 0) + bytes(24), E_MALFORMED),
+    (ROUTES, routes(), E_MALFORMED),
+    (ROUTES, routes(("10.3.0.0/24", 0), n=145), E_MALFORMED),
+    (ROUTES, routes(("10.3.0.0/24", 0), n=2), E_MALFORMED),
+    (ROUTES, routes(("10.3.0.0/24", 0), zero=1), E_MALFORMED),
+    (ROUTES, routes(("10.3.0.0/24", 0), ("10.4.0.0/24", 100000)), E_MALFORMED),
+    (ROUTES, routes(("10.3.0.0/24", 0, 1)), E_UNSUPPORTED),
+    (ROUTES, put(routes(("10.3.0.0/24", 0)), 34, "B", 33), E_MALFORMED),
+    (ROUTES, put(routes(("10.3.0.0/24", 0)), 34, "B", 20), OK),  # no host bit set
+    (ROUTES, routes(("10.3.0.0/20", WITHDRAW)), OK),
+    (ROUTES, put(routes(("10.3.0.0/24", 0)), 34, "B", 7), E_MALFORMED),
+    (ROUTES, put(routes(("10.3.0.0/24", 0)), 35, "B", 1), E_MALFORMED),
+    (ROUTES, put(routes(("10.3.0.0/24", 0)), 8, "B", 5), E_MALFORMED),
+    (ROUTES, put(routes(("2001:db8::/32", 0)), 34, "B", 129), E_MALFORMED),
     (ROUTE_DEL, route("10.3.0.0/24", 0), E_NO_SUCH),
     (ROUTE_DEL, route("10.2.0.0/25", 0), E_NO_SUCH),
     (SA_FLUSH, b"", E_MALFORMED),
@@ -206,7 +220,7 @@ class Messages(unittest.TestCase):
         """Whatever stands in a message: one answer, and the gateway goes on."""
         rnd = random.Random(1)
         bodies = [good_in(), good_out(), tunnel(1, "t", "tb1", ["10.9.9.1/30"]), group(1, 0),
-                  route("10.3.0.0/24", 0), ref(6), peer(5, 0, LOCAL, PEER)]
+                  route("10.3.0.0/24", 0), routes(("10.3.0.0/24", 0), ("10.4.0.0/24", WITHDRAW)), ref(6), peer(5, 0, LOCAL, PEER)]
         for i in range(1500):
             body = bytearray(rnd.choice(bodies).ljust(1008, b"\0"))
             if i % 3 == 0:
@@ -284,6 +298,26 @@ class Messages(unittest.TestCase):
         self.assertEqual({self.dp.acks["fib"][s] for s in seqs}, {OK})
         self.dp.settled()
         self.assertEqual(self.dp.stats()["n_routes"], 3001)
+
+    def test_routes(self):
+        """Many in one message; a route that is replaced carries on, one that is refused is named."""
+        some = [f"10.{100 + i}.0.0/16" for i in range(100)] + \
+               [f"2001:db8:{i:x}::/48" for i in range(44)]
+        self.dp.fib(ROUTES, routes(*((p, 0) for p in some)))
+        self.assertEqual(self.dp.settled()["n_routes"], 145)
+        self.assertEqual(self.dp.refused, 0)
+        self.dp.fib(ROUTES, routes(("10.2.0.0/24", 0), ("10.150.0.0/16", WITHDRAW),
+                                   ("10.9.9.0/24", WITHDRAW), ("10.101.0.0/16", BLACKHOLE)))
+        self.assertEqual(self.dp.settled()["n_routes"], 144)
+        self.assertEqual(self.spi(), 0x1000)
+        self.dp.fib(ROUTES, routes(*((p, 0, i % 2) for i, p in enumerate(some))), E_UNSUPPORTED)
+        self.assertEqual(self.dp.refused, int("10" * 72, 2))
+        # One that is malformed: nothing of the message is carried out.
+        self.dp.fib(ROUTES, routes(*((p, WITHDRAW) for p in some), ("10.0.0.0/8", 100000), n=144),
+                    OK)
+        self.assertEqual(self.dp.settled()["n_routes"], 1)
+        self.dp.fib(ROUTES, routes(("10.7.0.0/16", 0), ("10.8.0.0/16", 100000)), E_MALFORMED)
+        self.assertEqual(self.dp.settled()["n_routes"], 1)
 
     def test_inside_interfaces(self):
         self.dp.fib(TUNNEL_SET, tunnel(1, "t2", "tb1", ["169.254.11.2/30", "fd00::2/126"], 1300))
