@@ -53,6 +53,11 @@ bool ring_port_push(struct ring_port *p, const void *msg)
 	return true;
 }
 
+bool ring_port_room(struct ring_port *p)
+{
+	return p->doorbell >= 0 && !p->end.broken && ring_count(&p->end) <= p->end.mask;
+}
+
 void ring_port_notify(struct ring_port *p)
 {
 	const uint64_t one = 1;

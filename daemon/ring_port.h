@@ -25,6 +25,8 @@ void ring_port_close(struct ring_port *p); /* the caller stopped watching the do
 
 /* Producer. False when full, broken or absent. */
 bool ring_port_push(struct ring_port *p, const void *msg);
+/* True if ring_port_push() would find room. */
+bool ring_port_room(struct ring_port *p);
 /* Writes the doorbell if anything was pushed. */
 void ring_port_notify(struct ring_port *p);
 /* Consumer: takes the doorbell's count away before reading. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "daemon/child.h"
@@ -34,6 +35,7 @@ struct route_shell {
 	struct child child;
 	struct config *config;
 	struct rt *core;
+	struct path_store *paths;
 	struct rt_out out; /* actions [next, out.n) wait for the ring */
 	size_t next;
 	size_t told; /* actions before this were looked at for SWITCHED */
@@ -112,6 +114,26 @@ static void push_actions(struct route_shell *s)
 	}
 }
 
+/* Routes follow the groups that they name; what the ring does not take now is asked for later. */
+static void push_routes(struct route_shell *s)
+{
+	static struct rt_route_op ops[RT_BATCH_MAX];
+	struct dp_msg msg;
+	uint32_t request;
+	size_t n;
+
+	if (!s->child.started)
+		return;
+	while (s->next == s->out.n && ring_port_room(&s->fib)) {
+		n = rt_next_routes(s->core, ops, RT_BATCH_MAX, &request);
+		if (n == 0)
+			break;
+		translate_dp_routes(ops, n, request, &msg);
+		(void)ring_port_push(&s->fib, &msg);
+	}
+	ring_port_notify(&s->fib);
+}
+
 static void carry_out(struct route_shell *s)
 {
 	for (; s->told < s->out.n; s->told++) {
@@ -119,6 +141,7 @@ static void carry_out(struct route_shell *s)
 			tell_switched(s, &s->out.actions[s->told]);
 	}
 	push_actions(s);
+	push_routes(s);
 }
 
 /* Makes the whole plan again: for a new dataplane, or when memory ran out half-way. */
@@ -159,15 +182,21 @@ static void feed_states(struct route_shell *s)
 
 static bool configure(struct route_shell *s, struct config *new)
 {
-	struct rt_connection_cfg *cfg = calloc(new->n_connections + 1, sizeof(*cfg));
+	struct rt_connection_cfg *connections =
+		calloc(new->n_connections + 1, sizeof(*connections));
+	struct rt_cfg cfg = {
+		.connections = connections,
+		.n_connections = new->n_connections,
+		.max_groups = DP_MAX_GROUPS(new->max_tunnels),
+	};
 	bool ok;
 
-	if (!cfg)
+	if (!connections)
 		return false;
 	for (size_t i = 0; i < new->n_connections; i++)
-		translate_rt_connection(&new->connections[i], &cfg[i]);
-	ok = rt_configure(s->core, cfg, new->n_connections, mono_now(), &s->out);
-	free(cfg);
+		translate_rt_connection(&new->connections[i], &connections[i]);
+	ok = rt_configure(s->core, &cfg, mono_now(), &s->out);
+	free(connections);
 	if (!ok)
 		return false;
 	if (s->config)
@@ -352,6 +381,10 @@ static void on_doorbell(void *ctx, int fd, uint32_t events)
 			continue;
 		ev.request = e.ack.seq;
 		ev.ok = e.ack.status == DP_OK;
+		/* What is malformed was refused as a whole: then none is named. */
+		for (size_t i = 0; i < sizeof(e.ack.refused) / sizeof(e.ack.refused[0]); i++)
+			if (e.ack.refused[i])
+				ev.refused = e.ack.refused;
 		step(s, &ev);
 	}
 	if (s->fib_events.end.broken) {
@@ -427,6 +460,7 @@ static void on_turn(void *ctx, struct mono now)
 		step(s, &ev);
 	}
 	push_actions(s);
+	push_routes(s);
 	if (s->control < 0)
 		return;
 	if (!ipc_outq_flush(&s->to_control)) {
@@ -442,7 +476,7 @@ static struct mono next_turn(void *ctx)
 	const struct route_shell *s = ctx;
 	const struct mono at = rt_deadline(s->core);
 
-	if (s->next < s->out.n && !s->fib.end.broken)
+	if ((s->next < s->out.n || rt_routes_waiting(s->core)) && !s->fib.end.broken)
 		return mono_min(at, mono_add(mono_now(), span_ms(RING_RETRY_MS)));
 	return at;
 }
@@ -463,9 +497,15 @@ int route_main(void)
 		.fib_events = {.shm = {.fd = -1}, .doorbell = -1},
 		.limit = {.per_s = 10},
 	};
+	uint64_t seed;
 	int status;
 
-	s.core = rt_new(log_tracer());
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+		log_error("no random numbers: %s", strerror(errno));
+		return 1;
+	}
+	s.paths = path_store_new(seed);
+	s.core = s.paths ? rt_new(s.paths, seed, NULL, log_tracer()) : NULL;
 	if (!s.core) {
 		log_error("out of memory");
 		return 1;
@@ -474,6 +514,7 @@ int route_main(void)
 	status = child_run(&s.child, IPC_ROLE_ROUTE, &ops, &s);
 
 	rt_free(s.core);
+	path_store_free(s.paths);
 	rt_out_fini(&s.out);
 	free(s.up);
 	if (s.config)

@@ -49,5 +49,8 @@ void translate_dp_peer(const struct ike_child_sa *child, struct dp_msg *out);
 void translate_rt_connection(const struct config_connection *c, struct rt_connection_cfg *out);
 /* The action's message; false for those that are not for the dataplane. */
 bool translate_dp_route(const struct rt_action *a, struct dp_msg *out);
+/* A batch of at most RT_BATCH_MAX. */
+void translate_dp_routes(const struct rt_route_op *ops, size_t n, uint32_t request,
+			 struct dp_msg *out);
 
 #endif

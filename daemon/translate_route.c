@@ -4,7 +4,8 @@
 #include "daemon/translate.h"
 
 static_assert(RT_NAME_SIZE == CONFIG_NAME_SIZE, "names are copied whole");
-static_assert(RT_MAX_TUNNELS <= DP_GROUP_MAX, "a group holds a connection's tunnels");
+static_assert(RT_GROUP_TUNNELS <= DP_GROUP_MAX, "a group's tunnels are copied");
+static_assert(RT_BATCH_MAX <= DP_ROUTES_MAX, "a batch is one message");
 
 void translate_rt_connection(const struct config_connection *c, struct rt_connection_cfg *out)
 {
@@ -62,14 +63,34 @@ bool translate_dp_route(const struct rt_action *a, struct dp_msg *out)
 		out->type = DP_GROUP_DEL;
 		out->group.group = a->group.group;
 		return true;
-	case RT_ACT_ROUTE_SET:
-	case RT_ACT_ROUTE_DEL:
-		out->type = a->type == RT_ACT_ROUTE_SET ? DP_ROUTE_SET : DP_ROUTE_DEL;
-		out->route.group = a->route.group;
-		out->route.prefix = translate_dp_addr(&a->route.prefix.addr);
-		out->route.len = a->route.prefix.len;
-		return true;
-	case RT_ACT_SWITCHED: break;
+	case RT_ACT_SWITCHED:
+	case RT_ACT_PREFER:
+	case RT_ACT_REFRESH:
+	case RT_ACT_WARNING: break;
 	}
 	return false;
+}
+
+static uint32_t group_of(uint32_t group)
+{
+	return group == RT_GROUP_NONE        ? DP_GROUP_WITHDRAW
+	       : group == RT_GROUP_BLACKHOLE ? DP_GROUP_BLACKHOLE
+					     : group;
+}
+
+void translate_dp_routes(const struct rt_route_op *ops, size_t n, uint32_t request,
+			 struct dp_msg *out)
+{
+	/* The rest of the body is not read: no need to clear it for each batch. */
+	memset(out, 0, offsetof(struct dp_msg, routes.entries));
+	out->type = DP_ROUTES;
+	out->seq = request;
+	out->routes.n = (uint32_t)n;
+	for (size_t i = 0; i < n; i++)
+		out->routes.entries[i] = (struct dp_routes_entry){
+			.prefix = translate_dp_addr(&ops[i].prefix.addr),
+			.group = group_of(ops[i].group),
+			.table = ops[i].table,
+			.len = ops[i].prefix.len,
+		};
 }

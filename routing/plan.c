@@ -6,7 +6,7 @@
 
 #define RETRY_DELAY span_s(5)
 
-static struct rt_action *action_add(struct rt_out *out, enum rt_action_type type)
+struct rt_action *rt_action_add(struct rt_out *out, enum rt_action_type type)
 {
 	struct rt_action *a;
 
@@ -52,6 +52,17 @@ static bool pending_room(struct rt *rt)
 	return true;
 }
 
+static uint32_t pending_add(struct rt *rt, struct rt_pending pending)
+{
+	if (!pending_room(rt))
+		return 0;
+	if (++rt->next_request == 0)
+		rt->next_request = 1;
+	pending.request = rt->next_request;
+	rt->pending[rt->pending_last++] = pending;
+	return pending.request;
+}
+
 static struct rt_action *request(struct rt *rt, struct rt_out *out, enum rt_action_type type,
 				 struct rt_pending pending)
 {
@@ -61,13 +72,9 @@ static struct rt_action *request(struct rt *rt, struct rt_out *out, enum rt_acti
 		out->overflow = true;
 		return NULL;
 	}
-	a = action_add(out, type);
-	if (!a)
-		return NULL;
-	if (++rt->next_request == 0)
-		rt->next_request = 1;
-	a->request = pending.request = rt->next_request;
-	rt->pending[rt->pending_last++] = pending;
+	a = rt_action_add(out, type);
+	if (a)
+		a->request = pending_add(rt, pending);
 	return a;
 }
 
@@ -98,55 +105,34 @@ void rt_plan_tunnel_del(struct rt *rt, const struct rt_tunnel *t, struct rt_out 
 		a->tunnel = t->cfg;
 }
 
-void rt_plan_group(struct rt *rt, struct rt_connection *c, struct rt_out *out)
+void rt_plan_group(struct rt *rt, uint32_t number, struct rt_out *out)
 {
-	struct rt_action *a =
-		request(rt, out, RT_ACT_GROUP_SET,
-			(struct rt_pending){.kind = RT_KIND_GROUP, .number = c->group});
+	struct rt_group *g = &rt->groups[number];
+	struct rt_action *a = request(rt, out, RT_ACT_GROUP_SET,
+				      (struct rt_pending){.kind = RT_KIND_GROUP, .number = number});
 
-	told(&c->dp, a);
-	c->told = true;
+	told(&g->dp, a);
+	g->told = true;
 	if (!a)
 		return;
-	a->group.group = c->group;
-	a->group.n = c->n_members;
-	memcpy(a->group.tunnels, c->members, sizeof(a->group.tunnels));
+	a->group.group = number;
+	a->group.n = g->n_members;
+	a->group.n_ecmp = g->n_sharing;
+	memcpy(a->group.tunnels, g->members, sizeof(a->group.tunnels));
 }
 
-void rt_plan_group_del(struct rt *rt, const struct rt_connection *c, struct rt_out *out)
+void rt_plan_group_del(struct rt *rt, uint32_t number, struct rt_out *out)
 {
 	struct rt_action *a =
 		request(rt, out, RT_ACT_GROUP_DEL, (struct rt_pending){.kind = RT_KIND_GONE});
 
 	if (a)
-		a->group.group = c->group;
+		a->group.group = number;
 }
 
-void rt_plan_route(struct rt *rt, struct rt_route *r, struct rt_out *out)
+void rt_plan_switched(const struct rt_connection *c, uint32_t from, struct rt_out *out)
 {
-	struct rt_action *a =
-		request(rt, out, RT_ACT_ROUTE_SET,
-			(struct rt_pending){.kind = RT_KIND_ROUTE, .prefix = r->prefix});
-
-	told(&r->dp, a);
-	if (!a)
-		return;
-	a->route.prefix = r->prefix;
-	a->route.group = rt->connections[r->connection].group;
-}
-
-void rt_plan_route_del(struct rt *rt, const struct rt_route *r, struct rt_out *out)
-{
-	struct rt_action *a =
-		request(rt, out, RT_ACT_ROUTE_DEL, (struct rt_pending){.kind = RT_KIND_GONE});
-
-	if (a)
-		a->route.prefix = r->prefix;
-}
-
-void rt_plan_switched(struct rt_connection *c, uint32_t from, struct rt_out *out)
-{
-	struct rt_action *a = action_add(out, RT_ACT_SWITCHED);
+	struct rt_action *a = rt_action_add(out, RT_ACT_SWITCHED);
 
 	if (!a)
 		return;
@@ -155,59 +141,112 @@ void rt_plan_switched(struct rt_connection *c, uint32_t from, struct rt_out *out
 	a->switched.to = c->active;
 }
 
+void rt_plan_refresh(uint32_t tunnel, struct rt_out *out)
+{
+	struct rt_action *a = rt_action_add(out, RT_ACT_REFRESH);
+
+	if (a)
+		a->refresh.tunnel = tunnel;
+}
+
+void rt_plan_prefer(uint32_t tunnel, bool on, struct rt_out *out)
+{
+	struct rt_action *a = rt_action_add(out, RT_ACT_PREFER);
+
+	if (!a)
+		return;
+	a->prefer.tunnel = tunnel;
+	a->prefer.on = on;
+}
+
+uint32_t rt_plan_routes(struct rt *rt, uint32_t *entries, uint32_t n)
+{
+	const uint32_t id = pending_add(
+		rt, (struct rt_pending){.kind = RT_KIND_ROUTES, .number = n, .entries = entries});
+
+	rt->n_batches += id != 0;
+	return id;
+}
+
 /* Whose request it was, unless that thing is gone or was told anew since. */
 static struct rt_programmed *programmed_of(struct rt *rt, const struct rt_pending *p)
 {
 	struct rt_programmed *dp = NULL;
-	struct rt_route *r;
 	struct rt_tunnel *t;
 
 	switch (p->kind) {
-	case RT_KIND_GONE: break;
+	case RT_KIND_GONE:
+	case RT_KIND_ROUTES: break;
 	case RT_KIND_TUNNEL:
-		t = rt_tunnel_find(rt, p->number, NULL);
+		t = rt_tunnel(rt, p->number);
 		dp = t ? &t->dp : NULL;
 		break;
 	case RT_KIND_GROUP:
-		for (size_t i = 0; i < rt->n_connections; i++)
-			if (rt->connections[i].group == p->number)
-				dp = &rt->connections[i].dp;
-		break;
-	case RT_KIND_ROUTE:
-		r = rt_route_find(rt, &p->prefix);
-		dp = r ? &r->dp : NULL;
+		if (p->number < rt->n_groups_size && rt->groups[p->number].used)
+			dp = &rt->groups[p->number].dp;
 		break;
 	}
 	return dp && dp->request == p->request ? dp : NULL;
 }
 
-void rt_plan_result(struct rt *rt, uint32_t request_id, bool ok, struct mono now)
+static void forget(struct rt *rt, struct rt_pending *p)
+{
+	if (p->kind == RT_KIND_ROUTES && !p->done)
+		rt->n_batches--;
+	p->done = true;
+	free(p->entries);
+	p->entries = NULL;
+}
+
+void rt_plan_retry(struct rt *rt, struct mono now)
+{
+	if (mono_is_never(rt->retry_at))
+		rt->retry_at = mono_add(now, RETRY_DELAY);
+}
+
+void rt_plan_result(struct rt *rt, const struct rt_event *ev)
 {
 	for (size_t i = rt->pending_first; i < rt->pending_last; i++) {
 		struct rt_pending *p = &rt->pending[i];
 		struct rt_programmed *dp;
 
-		if (p->request != request_id || p->done)
+		if (p->request != ev->request || p->done)
 			continue;
 		dp = programmed_of(rt, p);
-		p->done = true;
 		if (dp) {
-			dp->installed = ok;
-			dp->failed = !ok;
+			dp->installed = ev->ok;
+			dp->failed = !ev->ok;
 		}
+		if (p->kind == RT_KIND_ROUTES)
+			rt_program_result(rt, p, ev);
 		/* One line a round, not one an object: a full table may refuse every route. */
-		if (dp && !ok && mono_is_never(rt->retry_at)) {
-			rt->retry_at = mono_add(now, RETRY_DELAY);
+		if (!ev->ok && mono_is_never(rt->retry_at) && p->kind != RT_KIND_GONE) {
+			rt_plan_retry(rt, ev->now);
 			trace(rt->tracer, LOG_LEVEL_WARN,
 			      "routing program: the dataplane refused request %u; trying again",
-			      request_id);
+			      ev->request);
 		}
+		forget(rt, p);
 		break;
 	}
 	while (rt->pending_first < rt->pending_last && rt->pending[rt->pending_first].done)
 		rt->pending_first++;
 	if (rt->pending_first == rt->pending_last)
 		rt->pending_first = rt->pending_last = 0;
+}
+
+void rt_plan_forget(struct rt *rt)
+{
+	for (size_t i = rt->pending_first; i < rt->pending_last; i++)
+		forget(rt, &rt->pending[i]);
+	rt->pending_first = rt->pending_last = 0;
+}
+
+bool rt_plan_answered(const struct rt *rt, uint32_t id)
+{
+	/* Numbers go round: less than half of them are ever under way. */
+	return rt->pending_first == rt->pending_last ||
+	       (int32_t)(rt->pending[rt->pending_first].request - id) > 0;
 }
 
 void rt_out_fini(struct rt_out *out)

@@ -2,28 +2,50 @@
 /*
  * The routing core: prefixes, nexthop groups and the tunnels that carry them.
  *
- * Called by the route process, which turns tunnel states into events and actions into messages on
- * the fib ring. Everything in the dataplane that this core put there is known here, with the
- * request that last told it; after a restart of the dataplane the whole is told again.
+ * Called by the route process, which turns the states of tunnels and BGP sessions into events and calls,
+ * and actions and routes into messages on the fib ring. Everything in the dataplane that this core put
+ * there is known here, with the request that last told it; after a restart of the dataplane the whole is
+ * told again.
+ *
+ * Where what is: configure.c the configuration, bgp.c what neighbours announce, rib.c prefixes and their
+ * candidates, decide.c which is best, group.c which tunnel carries, program.c routes for the dataplane,
+ * plan.c actions and their answers, export.c what neighbours are to hear, show.c for people.
  *
  * Invariants
- *   - A prefix stands in one route only: the first connection of the configuration that names it.
+ *   - A prefix's group names the tunnels of its candidates in the order of decide.c; whether a tunnel
+ *     works is looked at in groups alone.
  *   - Changes are made before they are broken: tunnels, groups and routes are set before any is
- *     deleted; a prefix that moves between connections is changed, never removed in between.
- *   - A group's members are exactly the connection's tunnels that are up (select.c).
- * Non-goals here: liveness (IKE tells), the FIB itself (the dataplane's).
+ *     deleted; a group goes when no route in the dataplane names it; a tunnel when no group does.
+ *   - No step does unbounded work for input from a neighbour.
+ * Memory: 76 bytes a prefix with one candidate, 24 each further one; 120 bytes a group, of which there
+ * are max_groups; 64 batches under way of 144 numbers each; the attributes are the path store's.
+ * Non-goals here: liveness (IKE, BFD, BGP and probes tell), the FIB itself (the dataplane's).
  */
 #include <stdlib.h>
 #include <string.h>
 #include "routing/rt_int.h"
 
-struct rt *rt_new(const struct tracer *tracer)
+struct rt *rt_new(struct path_store *paths, uint64_t seed, const struct rt_export *ex,
+		  const struct tracer *tracer)
 {
 	struct rt *rt = calloc(1, sizeof(*rt));
 
-	if (rt) {
-		rt->tracer = tracer;
-		rt->retry_at = MONO_NEVER;
+	if (!rt)
+		return NULL;
+	rt->tracer = tracer;
+	rt->paths = paths;
+	if (ex)
+		rt->ex = *ex;
+	rt->seed[0] = seed | 1;
+	rt->seed[1] = seed * 0xd1342543de82ef95u + 0x2545f4914f6cdd1du;
+	rt->retry_at = rt->groups_at = MONO_NEVER;
+	rt->max_groups = RT_GROUPS_MAX;
+	rt->queue_first = rt->queue_last = rt->retry_first = RT_NONE;
+	rt->why = "";
+	memset(rt->group_heads, 0xff, sizeof(rt->group_heads));
+	if (!rt_rib_init(rt)) {
+		rt_free(rt);
+		return NULL;
 	}
 	return rt;
 }
@@ -32,313 +54,195 @@ void rt_free(struct rt *rt)
 {
 	if (!rt)
 		return;
-	free(rt->connections);
-	free(rt->routes);
+	rt_plan_forget(rt);
+	rt_configure_fini(rt);
+	for (uint32_t i = 0; i < rt->n_tunnels; i++) {
+		if (rt->tunnels[i])
+			free(rt->tunnels[i]->told.slots);
+		free(rt->tunnels[i]);
+	}
+	free(rt->tunnels);
+	free(rt->listeners);
+	rt_rib_fini(rt);
+	path_unref(rt->paths, rt->own_path);
+	path_unref(rt->paths, rt->aggregate_path);
+	free(rt->groups);
 	free(rt->pending);
 	free(rt);
 }
 
-int rt_prefix_cmp(const struct ip_prefix *a, const struct ip_prefix *b)
+struct rt_tunnel *rt_tunnel(const struct rt *rt, uint32_t tunnel)
 {
-	const int c = ip_cmp(&a->addr, &b->addr);
-
-	return c ? c : (int)a->len - (int)b->len;
+	return tunnel < rt->n_tunnels ? rt->tunnels[tunnel] : NULL;
 }
 
-struct rt_tunnel *rt_tunnel_find(struct rt *rt, uint32_t tunnel, struct rt_connection **connection)
+struct rt_connection *rt_connection_of(const struct rt *rt, const struct rt_tunnel *t)
 {
-	for (size_t i = 0; i < rt->n_connections; i++) {
-		struct rt_connection *c = &rt->connections[i];
-
-		for (size_t j = 0; j < c->n_tunnels; j++) {
-			if (c->tunnels[j].cfg.tunnel != tunnel)
-				continue;
-			if (connection)
-				*connection = c;
-			return &c->tunnels[j];
-		}
-	}
-	return NULL;
+	return t->connection < rt->n_connections ? &rt->connections[t->connection] : NULL;
 }
 
-struct rt_route *rt_route_find(const struct rt *rt, const struct ip_prefix *prefix)
+/* ------------------------------------------------------------------ health */
+
+static void health(struct rt *rt, struct rt_tunnel *t, struct mono now)
 {
-	size_t low = 0, high = rt->n_routes;
+	const bool up = t->ike_up && !t->bfd_down && !t->probe_down;
 
-	while (low < high) {
-		const size_t mid = low + (high - low) / 2;
-		const int c = rt_prefix_cmp(prefix, &rt->routes[mid].prefix);
-
-		if (c == 0)
-			return &rt->routes[mid];
-		if (c < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return NULL;
-}
-
-/* ----------------------------------------------------------- configuration */
-
-static int route_order(const void *a, const void *b)
-{
-	const struct rt_route *x = a, *y = b;
-	const int c = rt_prefix_cmp(&x->prefix, &y->prefix);
-
-	if (c)
-		return c;
-	return x->connection < y->connection ? -1 : x->connection > y->connection;
-}
-
-/* The sorted table of a configuration; a prefix named twice belongs to the first connection. */
-static bool routes_build(const struct rt_connection_cfg *cfgs, size_t n_cfgs,
-			 struct rt_route **routes, size_t *n_routes)
-{
-	size_t n = 0, kept = 0;
-	struct rt_route *r;
-
-	for (size_t i = 0; i < n_cfgs; i++)
-		n += cfgs[i].n_prefixes;
-	r = calloc(n ? n : 1, sizeof(*r));
-	if (!r)
-		return false;
-	n = 0;
-	for (size_t i = 0; i < n_cfgs; i++)
-		for (size_t j = 0; j < cfgs[i].n_prefixes; j++)
-			r[n++] = (struct rt_route){
-				.prefix = ip_prefix_network(&cfgs[i].prefixes[j]), .connection = i};
-	qsort(r, n, sizeof(*r), route_order);
-	for (size_t i = 0; i < n; i++)
-		if (kept == 0 || rt_prefix_cmp(&r[kept - 1].prefix, &r[i].prefix) != 0)
-			r[kept++] = r[i];
-	*routes = r;
-	*n_routes = kept;
-	return true;
-}
-
-static const struct rt_connection *connection_named(const struct rt_connection *c, size_t n,
-						    const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(c[i].name, name) == 0)
-			return &c[i];
-	return NULL;
-}
-
-static uint32_t group_free(const struct rt *rt, const struct rt_connection *fresh, size_t n_fresh)
-{
-	for (uint32_t group = 0;; group++) {
-		bool used = false;
-
-		for (size_t i = 0; i < rt->n_connections && !used; i++)
-			used = rt->connections[i].group == group;
-		for (size_t i = 0; i < n_fresh && !used; i++)
-			used = fresh[i].group == group;
-		if (!used)
-			return group;
-	}
-}
-
-static bool tunnel_cfg_equal(const struct rt_tunnel_cfg *a, const struct rt_tunnel_cfg *b)
-{
-	return strcmp(a->name, b->name) == 0 && a->tunnel == b->tunnel &&
-	       strcmp(a->ifname, b->ifname) == 0 && ip_prefix_equal(&a->inside[0], &b->inside[0]) &&
-	       ip_prefix_equal(&a->inside[1], &b->inside[1]) && a->mtu == b->mtu;
-}
-
-/* A connection as configured, with what is known of its namesake: group, states, what was told. */
-static void connection_build(struct rt *rt, const struct rt_connection_cfg *cfg,
-			     const struct rt_connection *fresh, size_t n_fresh,
-			     struct rt_connection *out)
-{
-	const struct rt_connection *old =
-		connection_named(rt->connections, rt->n_connections, cfg->name);
-
-	memset(out, 0, sizeof(*out));
-	memcpy(out->name, cfg->name, sizeof(out->name));
-	out->revert_hold = cfg->revert_hold;
-	out->n_tunnels = cfg->n_tunnels;
-	out->active = RT_NONE;
-	out->group = old ? old->group : group_free(rt, fresh, n_fresh);
-	if (old) {
-		memcpy(out->members, old->members, sizeof(out->members));
-		out->n_members = old->n_members;
-		out->told = old->told;
-		out->dp = old->dp;
-	}
-	for (size_t i = 0; i < cfg->n_tunnels; i++) {
-		const struct rt_tunnel *was = rt_tunnel_find(rt, cfg->tunnels[i].tunnel, NULL);
-		struct rt_tunnel *t = &out->tunnels[i];
-
-		if (was && strcmp(was->cfg.name, cfg->tunnels[i].name) == 0) {
-			*t = *was;
-			if (!tunnel_cfg_equal(&was->cfg, &cfg->tunnels[i]))
-				t->dp = (struct rt_programmed){.request = 0};
-			if (old && old->active == was->cfg.tunnel)
-				out->active = old->active;
-		}
-		t->cfg = cfg->tunnels[i];
-	}
-}
-
-/* Both tables are sorted: sets what is new or moved; `del` deletes what is gone instead. */
-static void routes_diff(struct rt *rt, const struct rt_connection *old_connections,
-			const struct rt_route *old, size_t n_old, bool del, struct rt_out *out)
-{
-	size_t i = 0, j = 0;
-
-	while (i < n_old || j < rt->n_routes) {
-		const int c = i == n_old ? 1
-			      : j == rt->n_routes
-				      ? -1
-				      : rt_prefix_cmp(&old[i].prefix, &rt->routes[j].prefix);
-
-		if (c < 0) {
-			if (del)
-				rt_plan_route_del(rt, &old[i], out);
-			i++;
-			continue;
-		}
-		if (!del) {
-			struct rt_route *r = &rt->routes[j];
-
-			if (c == 0 && old_connections[old[i].connection].group ==
-					      rt->connections[r->connection].group)
-				r->dp = old[i].dp;
-			else
-				rt_plan_route(rt, r, out);
-		}
-		i += c == 0;
-		j++;
-	}
-}
-
-bool rt_configure(struct rt *rt, const struct rt_connection_cfg *cfgs, size_t n, struct mono now,
-		  struct rt_out *out)
-{
-	struct rt_connection *old = rt->connections, *fresh = calloc(n ? n : 1, sizeof(*fresh));
-	struct rt_route *old_routes = rt->routes, *routes = NULL;
-	const size_t n_old = rt->n_connections, n_old_routes = rt->n_routes;
-	size_t n_routes = 0;
-
-	if (!fresh || !routes_build(cfgs, n, &routes, &n_routes)) {
-		free(fresh);
-		return false;
-	}
-	for (size_t i = 0; i < n; i++)
-		connection_build(rt, &cfgs[i], fresh, i, &fresh[i]);
-
-	rt->connections = fresh;
-	rt->n_connections = n;
-	rt->routes = routes;
-	rt->n_routes = n_routes;
-
-	/* Make: tunnels, then the groups that name them, then the routes that name those. */
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < fresh[i].n_tunnels; j++)
-			if (fresh[i].tunnels[j].dp.request == 0)
-				rt_plan_tunnel(rt, &fresh[i].tunnels[j], out);
-	for (size_t i = 0; i < n; i++)
-		rt_select(rt, &fresh[i], now, "configuration", out);
-	routes_diff(rt, old, old_routes, n_old_routes, false, out);
-
-	/* Break: in the reverse order. */
-	routes_diff(rt, old, old_routes, n_old_routes, true, out);
-	for (size_t i = 0; i < n_old; i++)
-		if (!connection_named(fresh, n, old[i].name))
-			rt_plan_group_del(rt, &old[i], out);
-	for (size_t i = 0; i < n_old; i++)
-		for (size_t j = 0; j < old[i].n_tunnels; j++)
-			if (!rt_tunnel_find(rt, old[i].tunnels[j].cfg.tunnel, NULL))
-				rt_plan_tunnel_del(rt, &old[i].tunnels[j], out);
-
-	free(old);
-	free(old_routes);
-	return !out->overflow;
-}
-
-/* ------------------------------------------------------------------ events */
-
-static void reprogram(struct rt *rt, bool only_failed, struct rt_out *out)
-{
-	for (size_t i = 0; i < rt->n_connections; i++)
-		for (size_t j = 0; j < rt->connections[i].n_tunnels; j++)
-			if (!only_failed || rt->connections[i].tunnels[j].dp.failed)
-				rt_plan_tunnel(rt, &rt->connections[i].tunnels[j], out);
-	for (size_t i = 0; i < rt->n_connections; i++)
-		if (!only_failed || rt->connections[i].dp.failed)
-			rt_plan_group(rt, &rt->connections[i], out);
-	for (size_t i = 0; i < rt->n_routes; i++)
-		if (!only_failed || rt->routes[i].dp.failed)
-			rt_plan_route(rt, &rt->routes[i], out);
-}
-
-static void tunnel_state(struct rt *rt, uint32_t tunnel, bool up, struct mono now,
-			 struct rt_out *out)
-{
-	struct rt_connection *c;
-	struct rt_tunnel *t = rt_tunnel_find(rt, tunnel, &c);
-
-	if (!t || t->up == up)
+	if (t->up == up)
 		return;
 	t->up = up;
 	t->up_since = now;
 	trace(rt->tracer, LOG_LEVEL_INFO, "%s tunnel: %s -> %s", t->cfg.name, up ? "down" : "up",
 	      up ? "up" : "down");
-	rt_select(rt, c, now, up ? "tunnel up" : "tunnel down", out);
+	rt_groups_touch(rt, t->cfg.tunnel);
+	rt->why = up ? "tunnel up" : "tunnel down";
+}
+
+/* The other tunnel is made to look better to the neighbour while this one is drained. */
+static void drain(struct rt *rt, struct rt_tunnel *t, bool on, struct rt_out *out)
+{
+	const struct rt_connection *c = rt_connection_of(rt, t);
+
+	if (t->draining == on || !c)
+		return;
+	t->draining = on;
+	rt->why = on ? "drain" : "drain ended";
+	trace(rt->tracer, LOG_LEVEL_INFO, "%s tunnel: %s", t->cfg.name, rt->why);
+	rt_groups_touch(rt, t->cfg.tunnel);
+	for (size_t i = 0; i < c->n_tunnels; i++)
+		if (c->tunnels[i] != t->cfg.tunnel)
+			rt_plan_prefer(c->tunnels[i], on, out);
+}
+
+static void bgp_down(struct rt *rt, struct rt_tunnel *t)
+{
+	t->bgp_up = t->hold_bgp = false;
+	rt->why = "BGP down";
+	rt_groups_touch(rt, t->cfg.tunnel);
+	rt_export_down(rt, t);
+}
+
+static void tunnel_event(struct rt *rt, const struct rt_event *ev, struct rt_out *out)
+{
+	struct rt_tunnel *t = rt_tunnel(rt, ev->tunnel);
+
+	if (!t)
+		return;
+	switch (ev->type) {
+	case RT_EV_TUNNEL_UP: t->ike_up = true; break;
+	case RT_EV_TUNNEL_DOWN: t->ike_up = false; break;
+	case RT_EV_BFD_UP:
+	case RT_EV_BFD_ADMIN: t->bfd_down = false; break;
+	case RT_EV_BFD_DOWN: t->bfd_down = true; break;
+	case RT_EV_PROBE_UP:
+	case RT_EV_PROBE_NONE: t->probe_down = false; break;
+	case RT_EV_PROBE_DOWN: t->probe_down = true; break;
+	case RT_EV_BGP_UP: rt_session_up(rt, ev->tunnel); break;
+	case RT_EV_BGP_DOWN: bgp_down(rt, t); break;
+	case RT_EV_DRAIN: drain(rt, t, true, out); break;
+	case RT_EV_UNDRAIN: drain(rt, t, false, out); break;
+	case RT_EV_TICK:
+	case RT_EV_DP_RESULT:
+	case RT_EV_DP_RESTARTED: break;
+	}
+	health(rt, t, ev->now);
+}
+
+/* -------------------------------------------------------------------- work */
+
+static void reprogram(struct rt *rt, bool only_failed, struct rt_out *out)
+{
+	for (uint32_t i = 0; i < rt->n_tunnels; i++)
+		if (rt->tunnels[i] && !rt->tunnels[i]->leaving &&
+		    (!only_failed || rt->tunnels[i]->dp.failed))
+			rt_plan_tunnel(rt, rt->tunnels[i], out);
+	for (uint32_t i = 0; i < rt->n_groups_size; i++)
+		if (rt->groups[i].used && rt->groups[i].told && !rt->groups[i].dying &&
+		    (!only_failed || rt->groups[i].dp.failed))
+			rt_plan_group(rt, i, out);
+}
+
+static void restarted(struct rt *rt, struct rt_out *out)
+{
+	rt_plan_forget(rt);
+	rt_program_restart(rt);
+	/* Those that nothing points at were never told to this one. */
+	for (uint32_t i = 0; i < rt->n_groups_size; i++)
+		if (rt->groups[i].used && rt->groups[i].dying)
+			rt->groups[i].told = false;
+	reprogram(rt, false, out);
+}
+
+/* Tunnels that are not configured any more go when no group holds them. */
+static void leave(struct rt *rt, struct rt_out *out)
+{
+	rt->leaving = false;
+	for (uint32_t i = 0; i < rt->n_tunnels; i++) {
+		struct rt_tunnel *t = rt->tunnels[i];
+
+		if (!t || !t->leaving)
+			continue;
+		if (t->unswept || rt_groups_hold(rt, i)) {
+			rt->leaving = true;
+			continue;
+		}
+		if (t->dp.request)
+			rt_plan_tunnel_del(rt, t, out);
+		free(t);
+		rt->tunnels[i] = NULL;
+	}
+}
+
+void rt_work(struct rt *rt, struct mono now, struct rt_out *out)
+{
+	rt_groups_flush(rt, now, out);
+	if (rt->leaving)
+		leave(rt, out);
+	if (rt->warnings || rt->warn_group_limit)
+		rt_export_warnings(rt, out);
+	if (rt->retry_first != RT_NONE)
+		rt_plan_retry(rt, now);
 }
 
 static void tick(struct rt *rt, struct mono now, struct rt_out *out)
 {
-	for (size_t i = 0; i < rt->n_connections; i++)
-		if (mono_reached(now, rt_select_deadline(&rt->connections[i])))
-			rt_select(rt, &rt->connections[i], now, "preferred tunnel held", out);
+	if (mono_reached(now, rt->groups_at)) {
+		rt->why = "preferred tunnel held";
+		rt_groups_tick(rt, now);
+	}
 	if (mono_reached(now, rt->retry_at)) {
 		rt->retry_at = MONO_NEVER;
 		reprogram(rt, true, out);
+		rt_program_retry(rt);
 	}
+	rt_sweep(rt, RT_WORK);
+	rt_export_work(rt, RT_WORK);
 }
 
 void rt_step(struct rt *rt, const struct rt_event *ev, struct rt_out *out)
 {
 	switch (ev->type) {
 	case RT_EV_TICK: tick(rt, ev->now, out); break;
-	case RT_EV_TUNNEL_UP: tunnel_state(rt, ev->tunnel, true, ev->now, out); break;
-	case RT_EV_TUNNEL_DOWN: tunnel_state(rt, ev->tunnel, false, ev->now, out); break;
-	case RT_EV_DP_RESULT: rt_plan_result(rt, ev->request, ev->ok, ev->now); break;
-	case RT_EV_DP_RESTARTED:
-		rt->pending_first = rt->pending_last = 0;
-		reprogram(rt, false, out);
-		break;
+	case RT_EV_TUNNEL_UP:
+	case RT_EV_TUNNEL_DOWN:
+	case RT_EV_BFD_UP:
+	case RT_EV_BFD_DOWN:
+	case RT_EV_BFD_ADMIN:
+	case RT_EV_PROBE_UP:
+	case RT_EV_PROBE_DOWN:
+	case RT_EV_PROBE_NONE:
+	case RT_EV_BGP_UP:
+	case RT_EV_BGP_DOWN:
+	case RT_EV_DRAIN:
+	case RT_EV_UNDRAIN: tunnel_event(rt, ev, out); break;
+	case RT_EV_DP_RESULT: rt_plan_result(rt, ev); break;
+	case RT_EV_DP_RESTARTED: restarted(rt, out); break;
 	}
+	rt_work(rt, ev->now, out);
 }
 
 struct mono rt_deadline(const struct rt *rt)
 {
-	struct mono at = rt->retry_at;
-
-	for (size_t i = 0; i < rt->n_connections; i++)
-		at = mono_min(at, rt_select_deadline(&rt->connections[i]));
-	return at;
-}
-
-void rt_show_routes(const struct rt *rt, bool (*fn)(void *ctx, const struct rt_show_route *r),
-		    void *ctx)
-{
-	for (size_t i = 0; i < rt->n_routes; i++) {
-		const struct rt_route *r = &rt->routes[i];
-		const struct rt_connection *c = &rt->connections[r->connection];
-		struct rt_show_route show = {
-			.prefix = r->prefix,
-			.source = "static",
-			.group = c->group,
-			.tunnel = c->active,
-			.installed = r->dp.installed,
-		};
-
-		memcpy(show.connection, c->name, sizeof(show.connection));
-		if (!fn(ctx, &show))
-			return;
-	}
+	if (rt->groups_dirty || rt->sweep_left || rt->feeding || rt->warnings)
+		return (struct mono){0};
+	return mono_min(rt->retry_at, rt->groups_at);
 }

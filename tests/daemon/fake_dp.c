@@ -59,13 +59,21 @@ static void put_key(const struct dp_sa *s)
 static void write_down(const struct dp_msg *m)
 {
 	static const char *const names[DP_MSG_TYPE_END] = {
-		[DP_SA_ADD_IN] = "sa-add-in",   [DP_SA_ADD_OUT] = "sa-add-out",
-		[DP_SA_SWITCH] = "sa-switch",   [DP_SA_DEL_IN] = "sa-del-in",
-		[DP_SA_DEL_OUT] = "sa-del-out", [DP_SA_PEER] = "sa-peer",
-		[DP_SA_FLUSH] = "sa-flush",     [DP_SA_LIST] = "sa-list",
-		[DP_TUNNEL_SET] = "tunnel-set", [DP_TUNNEL_DEL] = "tunnel-del",
-		[DP_GROUP_SET] = "group-set",   [DP_GROUP_DEL] = "group-del",
-		[DP_ROUTE_SET] = "route-set",   [DP_ROUTE_DEL] = "route-del",
+		[DP_SA_ADD_IN] = "sa-add-in",
+		[DP_SA_ADD_OUT] = "sa-add-out",
+		[DP_SA_SWITCH] = "sa-switch",
+		[DP_SA_DEL_IN] = "sa-del-in",
+		[DP_SA_DEL_OUT] = "sa-del-out",
+		[DP_SA_PEER] = "sa-peer",
+		[DP_SA_FLUSH] = "sa-flush",
+		[DP_SA_LIST] = "sa-list",
+		[DP_TUNNEL_SET] = "tunnel-set",
+		[DP_TUNNEL_DEL] = "tunnel-del",
+		[DP_GROUP_SET] = "group-set",
+		[DP_GROUP_DEL] = "group-del",
+		[DP_ROUTE_SET] = "route-set",
+		[DP_ROUTE_DEL] = "route-del",
+		[DP_ROUTES] = "",
 	};
 	char buf[IP_ADDR_STRLEN];
 	struct ip_addr a;
@@ -98,6 +106,16 @@ static void write_down(const struct dp_msg *m)
 			fprintf(out, " %u", m->group.tunnels[i]);
 		break;
 	case DP_GROUP_DEL: fprintf(out, " %u", m->group.group); break;
+	case DP_ROUTES:
+		for (uint32_t i = 0; i < m->routes.n && i < DP_ROUTES_MAX; i++) {
+			const struct dp_routes_entry *e = &m->routes.entries[i];
+
+			a = translate_ip_addr(&e->prefix);
+			fprintf(out, "%s %s/%u\n",
+				e->group == DP_GROUP_WITHDRAW ? "route-del" : "route-set",
+				ip_format(&a, buf), e->len);
+		}
+		return;
 	case DP_ROUTE_SET:
 	case DP_ROUTE_DEL:
 		a = translate_ip_addr(&m->route.prefix);

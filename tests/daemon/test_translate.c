@@ -395,6 +395,7 @@ static void routes(void **state)
 	struct config *c = parse(text);
 	struct rt_connection_cfg cfg;
 	struct rt_action a = {.type = RT_ACT_TUNNEL_SET, .request = 7};
+	struct rt_route_op ops[3];
 	struct dp_msg m;
 
 	translate_rt_connection(&c->connections[0], &cfg);
@@ -426,15 +427,22 @@ static void routes(void **state)
 	assert_int_equal(m.group.tunnels[0], 9);
 	assert_int_equal(m.group.tunnels[1], 4);
 
-	a = (struct rt_action){.type = RT_ACT_ROUTE_SET, .request = 9};
-	a.route.prefix = cfg.prefixes[1];
-	a.route.group = 3;
-	assert_true(translate_dp_route(&a, &m));
-	assert_int_equal(m.type, DP_ROUTE_SET);
-	assert_int_equal(m.route.table, 0);
-	assert_int_equal(m.route.group, 3);
-	assert_int_equal(m.route.len, 64);
-	assert_int_equal(m.route.prefix.family, 6);
+	ops[0] = (struct rt_route_op){.prefix = cfg.prefixes[1], .table = 2, .group = 3};
+	ops[1] = (struct rt_route_op){.prefix = cfg.prefixes[0], .group = RT_GROUP_NONE};
+	ops[2] = (struct rt_route_op){.prefix = cfg.prefixes[0], .group = RT_GROUP_BLACKHOLE};
+	memset(&m, 0xee, sizeof(m));
+	translate_dp_routes(ops, 3, 9, &m);
+	assert_int_equal(m.type, DP_ROUTES);
+	assert_int_equal(m.seq, 9);
+	assert_int_equal(m.routes.n, 3);
+	assert_int_equal(m.routes.zero, 0);
+	assert_int_equal(m.routes.entries[0].table, 2);
+	assert_int_equal(m.routes.entries[0].group, 3);
+	assert_int_equal(m.routes.entries[0].len, 64);
+	assert_int_equal(m.routes.entries[0].zero, 0);
+	assert_int_equal(m.routes.entries[0].prefix.family, 6);
+	assert_int_equal(m.routes.entries[1].group, DP_GROUP_WITHDRAW);
+	assert_int_equal(m.routes.entries[2].group, DP_GROUP_BLACKHOLE);
 
 	a.type = RT_ACT_SWITCHED;
 	assert_false(translate_dp_route(&a, &m));

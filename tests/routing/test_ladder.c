@@ -17,6 +17,7 @@
 #define TEXT_SIZE 8192
 
 struct world {
+	struct path_store *paths;
 	struct rt *rt;
 	struct rt_out out;
 	struct sb log;
@@ -35,8 +36,6 @@ static void line(void *ctx, enum log_level level, const char *text)
 
 static void print_action(struct world *w, const struct rt_action *a)
 {
-	char buf[IP_PREFIX_STRLEN];
-
 	switch (a->type) {
 	case RT_ACT_TUNNEL_SET:
 		sb_printf(&w->log, "tunnel-set %u %s %s\n", a->tunnel.tunnel, a->tunnel.name,
@@ -50,13 +49,11 @@ static void print_action(struct world *w, const struct rt_action *a)
 		sb_str(&w->log, "\n");
 		break;
 	case RT_ACT_GROUP_DEL: sb_printf(&w->log, "group-del %u\n", a->group.group); break;
-	case RT_ACT_ROUTE_SET:
-		sb_printf(&w->log, "route-set %s %u\n", ip_prefix_format(&a->route.prefix, buf),
-			  a->route.group);
+	case RT_ACT_PREFER:
+		sb_printf(&w->log, "prefer %u %d\n", a->prefer.tunnel, a->prefer.on);
 		break;
-	case RT_ACT_ROUTE_DEL:
-		sb_printf(&w->log, "route-del %s\n", ip_prefix_format(&a->route.prefix, buf));
-		break;
+	case RT_ACT_REFRESH: sb_printf(&w->log, "refresh %u\n", a->refresh.tunnel); break;
+	case RT_ACT_WARNING: sb_printf(&w->log, "warning %s\n", a->warning.name); break;
 	case RT_ACT_SWITCHED:
 		sb_printf(&w->log, "switched %s %d %d\n", a->switched.connection,
 			  (int)a->switched.from, (int)a->switched.to);
@@ -64,31 +61,61 @@ static void print_action(struct world *w, const struct rt_action *a)
 	}
 }
 
-/* Prints the actions, then answers them. */
+static void answer(struct world *w, uint32_t request)
+{
+	const struct rt_event ev = {
+		.type = RT_EV_DP_RESULT,
+		.now = w->now,
+		.request = request,
+		.ok = w->answer == ANSWER_OK,
+	};
+
+	if (request && w->answer != ANSWER_SILENT)
+		rt_step(w->rt, &ev, &w->out);
+}
+
+static size_t print_routes(struct world *w, uint32_t *request)
+{
+	struct rt_route_op ops[RT_BATCH_MAX];
+	const size_t n = rt_next_routes(w->rt, ops, RT_BATCH_MAX, request);
+	char buf[IP_PREFIX_STRLEN];
+
+	for (size_t i = 0; i < n; i++) {
+		ip_prefix_format(&ops[i].prefix, buf);
+		if (ops[i].group == RT_GROUP_NONE)
+			sb_printf(&w->log, "route-del %s\n", buf);
+		else
+			sb_printf(&w->log, "route-set %s %u\n", buf, ops[i].group);
+	}
+	return n;
+}
+
+/* As a shell does: the actions, then the routes; prints and answers them until there are none. */
 static void drain(struct world *w)
 {
-	struct rt_action *actions = w->out.actions;
-	const size_t n = w->out.n;
+	uint32_t request;
 
-	assert_false(w->out.overflow);
-	w->out = (struct rt_out){0};
-	for (size_t i = 0; i < n; i++) {
-		print_action(w, &actions[i]);
-		assert_int_equal(actions[i].request == 0, actions[i].type == RT_ACT_SWITCHED);
-	}
-	for (size_t i = 0; i < n && w->answer != ANSWER_SILENT; i++) {
-		const struct rt_event ev = {
-			.type = RT_EV_DP_RESULT,
-			.now = w->now,
-			.request = actions[i].request,
-			.ok = w->answer == ANSWER_OK,
-		};
+	for (;;) {
+		struct rt_action *actions = w->out.actions;
+		const size_t n = w->out.n;
+		size_t n_routes;
 
-		if (actions[i].request)
-			rt_step(w->rt, &ev, &w->out);
+		assert_false(w->out.overflow);
+		w->out = (struct rt_out){0};
+		for (size_t i = 0; i < n; i++) {
+			print_action(w, &actions[i]);
+			assert_int_equal(actions[i].request == 0,
+					 actions[i].type >= RT_ACT_SWITCHED);
+		}
+		n_routes = print_routes(w, &request);
+		for (size_t i = 0; i < n; i++)
+			answer(w, actions[i].request);
+		if (n_routes)
+			answer(w, request);
+		free(actions);
+		if (!n && !n_routes)
+			break;
 	}
-	assert_int_equal(w->out.n, 0);
-	free(actions);
 }
 
 static struct ip_prefix prefix(const char *s)
@@ -133,7 +160,8 @@ static void configure(struct world *w, const char *text)
 			prefixes[n][cfg[n].n_prefixes++] = prefix(p);
 		cfg[n].prefixes = prefixes[n];
 	}
-	assert_true(rt_configure(w->rt, cfg, n, w->now, &w->out));
+	assert_true(rt_configure(w->rt, &(struct rt_cfg){.connections = cfg, .n_connections = n},
+				 w->now, &w->out));
 }
 
 static bool show_one(void *ctx, const struct rt_show_route *r)
@@ -201,7 +229,8 @@ static void run(const char *script, const char *expected)
 	w.log = sb_of(w.text, sizeof(w.text));
 	w.tracer = (struct tracer){.ctx = &w, .line = line};
 	w.now = (struct mono){1000000000};
-	w.rt = rt_new(&w.tracer);
+	w.paths = path_store_new(1);
+	w.rt = rt_new(w.paths, 1, NULL, &w.tracer);
 	assert_non_null(w.rt);
 	snprintf(copy, sizeof(copy), "%s", script);
 	for (char *c = strtok_r(copy, "\n", &save); c; c = strtok_r(NULL, "\n", &save))
@@ -209,6 +238,7 @@ static void run(const char *script, const char *expected)
 	assert_string_equal(w.text, expected);
 	rt_out_fini(&w.out);
 	rt_free(w.rt);
+	path_store_free(w.paths);
 }
 
 #define TWO    "config c 1/a,2/b 10.2.0.0/16\n"
@@ -317,7 +347,7 @@ SCENARIO(reload_moves_prefix, TWO "config d 3/x 10.2.0.0/16,10.3.0.0/16\n",
 		"tunnel-del 1\n"
 		"tunnel-del 2\n")
 
-/* The active tunnel is taken out of the configuration: its group first, itself last. */
+/* The active tunnel is taken out of the configuration: the traffic moves first, itself goes last. */
 SCENARIO(reload_drops_tunnel, TWO "up 1\nup 2\nconfig c 2/b 10.2.0.0/16\n",
 	 TWO_IS "# t1 tunnel: down -> up\n"
 		"# c switch: none -> t1 (tunnel up)\n"
@@ -325,9 +355,11 @@ SCENARIO(reload_drops_tunnel, TWO "up 1\nup 2\nconfig c 2/b 10.2.0.0/16\n",
 		"switched c -1 1\n"
 		"# t2 tunnel: down -> up\n"
 		"group-set 0: 1 2\n"
-		"# c switch: none -> t2 (configuration)\n"
-		"group-set 0: 2\n"
-		"switched c -1 2\n"
+		"# c switch: t1 -> t2 (configuration)\n"
+		"group-set 1: 2\n"
+		"switched c 1 2\n"
+		"route-set 10.2.0.0/16 1\n"
+		"group-del 0\n"
 		"tunnel-del 1\n")
 
 /* An interface's name changes: only that tunnel is told. */
@@ -338,14 +370,16 @@ SCENARIO(reload_interface, TWO "up 1\nconfig c 1/new,2/b 10.2.0.0/16\n",
 		"switched c -1 1\n"
 		"tunnel-set 1 t1 new\n")
 
-/* One prefix in two connections: the first has it, and the second gets it when the first goes. */
+/* One prefix in two connections: the first has it, the second stands behind it, and gets it when the
+ * first goes. */
 SCENARIO(shared_prefix,
 	 "config c 1/a 10.2.0.0/16;d 2/b 10.2.0.0/16\nshow\nconfig d 2/b 10.2.0.0/16\nshow\n",
-	 "tunnel-set 1 t1 a\ntunnel-set 2 t2 b\ngroup-set 0:\ngroup-set 1:\n"
-	 "route-set 10.2.0.0/16 0\n"
+	 "tunnel-set 1 t1 a\ntunnel-set 2 t2 b\ngroup-set 0:\ngroup-set 1:\ngroup-set 2:\n"
+	 "route-set 10.2.0.0/16 2\n"
 	 "show 10.2.0.0/16 c -1 installed\n"
-	 "route-set 10.2.0.0/16 1\n"
 	 "group-del 0\n"
+	 "route-set 10.2.0.0/16 1\n"
+	 "group-del 2\n"
 	 "tunnel-del 1\n"
 	 "show 10.2.0.0/16 d -1 installed\n")
 
