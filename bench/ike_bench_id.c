@@ -78,8 +78,8 @@ void bench_sign(const struct end *e, const struct ike_action *act, struct answer
 	struct sb why = sb_of(text, sizeof(text));
 	uint32_t method = 0;
 
-	a->auth_size =
-		pki_sign(e->own.key, act->auth.hashes, false, octets, a->auth, &method, &why);
+	a->auth_size = pki_sign(e->own.key, &(struct pki_takes){.hashes = act->auth.hashes}, octets,
+				a->auth, &method, &why);
 	a->ok = a->auth_size > 0;
 	a->method = (uint8_t)method;
 	a->cert = (struct ike_cert){IKE_CERT_X509_SIGNATURE, der.data, der.size};

@@ -25,6 +25,7 @@ static bool network_may_repeat(enum ike_happening h)
 {
 	switch (h) {
 	case IKE_HAP_AUTH_FAILED:
+	case IKE_HAP_AUTH_UNANNOUNCED:
 	case IKE_HAP_NO_PROPOSAL:
 	case IKE_HAP_TS_UNACCEPTABLE:
 	case IKE_HAP_REDIRECT_REFUSED:

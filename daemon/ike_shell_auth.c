@@ -52,7 +52,7 @@ static void put_cert(struct wr *w, const struct ike_cert *c)
 	wr_bytes(w, c->data, c->size);
 }
 
-/* The whole body: ipc_auth, octets, AUTH data, identification data, CAs, certificates. */
+/* The whole body: ipc_auth, octets, AUTH data, identification data, CAs, what is announced, certificates. */
 static size_t build(const struct ike_action *a, uint8_t *body, size_t size)
 {
 	const bool verify = a->type == IKE_ACT_AUTH_VERIFY, sign = a->type == IKE_ACT_AUTH_SIGN;
@@ -70,6 +70,7 @@ static size_t build(const struct ike_action *a, uint8_t *body, size_t size)
 		.hashes = sign ? a->auth.hashes : 0,
 		.key = sign ? a->auth.key : 0,
 		.kind = a->auth.kind,
+		.announced_size = sign ? (uint32_t)a->auth.announced_size : 0,
 	};
 	struct wr w = wr_of(body, size);
 
@@ -81,6 +82,7 @@ static size_t build(const struct ike_action *a, uint8_t *body, size_t size)
 	wr_bytes(&w, a->auth.auth, head.auth_size);
 	wr_bytes(&w, a->auth.id.data, head.id_size);
 	wr_bytes(&w, a->auth.cas, head.cas_size);
+	wr_bytes(&w, a->auth.announced, head.announced_size);
 	for (size_t i = 0; i < head.n_certs; i++)
 		put_cert(&w, &a->auth.certs[i]);
 	return wr_ok(&w) ? w.n : 0;

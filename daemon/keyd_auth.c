@@ -14,7 +14,7 @@
 struct request {
 	struct ipc_auth head;
 	const struct ike_prf_desc *prf;
-	struct pki_span octets, auth, id, cas;
+	struct pki_span octets, auth, id, cas, announced;
 	struct pki_offer certs[KEYD_CERTS_MAX];
 };
 
@@ -64,15 +64,58 @@ static bool parse(const uint8_t *body, size_t size, enum ipc_type type, struct r
 		return false;
 	if (h->octets_size == 0 || h->octets_size > KEYD_OCTETS_MAX ||
 	    (h->auth_size > 0) != verify || h->auth_size > PKI_SIG_MAX ||
-	    h->cas_size % PKI_HASH_SIZE != 0 || h->id_size > UINT8_MAX || h->id_type > UINT8_MAX)
+	    h->cas_size % PKI_HASH_SIZE != 0 || h->announced_size > KEYD_ANNOUNCED_MAX ||
+	    (h->announced_size > 0 && verify) || h->id_size > UINT8_MAX || h->id_type > UINT8_MAX)
 		return false;
 	if (!take_span(&r, h->octets_size, &out->octets) ||
 	    !take_span(&r, h->auth_size, &out->auth) || !take_span(&r, h->id_size, &out->id) ||
-	    !take_span(&r, h->cas_size, &out->cas) || !rd_sub(&r, h->certs_size, &certs) ||
-	    !rd_empty(&r) || !take_certs(certs, h->n_certs, out->certs))
+	    !take_span(&r, h->cas_size, &out->cas) ||
+	    !take_span(&r, h->announced_size, &out->announced) ||
+	    !rd_sub(&r, h->certs_size, &certs) || !rd_empty(&r) ||
+	    !take_certs(certs, h->n_certs, out->certs))
 		return false;
 	out->prf = ike_prf_desc((uint16_t)h->prf);
 	return out->prf != NULL;
+}
+
+/* --------------------------------------------------- what the peer announces */
+
+/* An announcement of the peer is for certificates below one of its CAs only. */
+struct linked {
+	const struct answer *a;
+	const struct pki_certs *cert; /* ours; NULL: a raw key, which is below none */
+};
+
+static bool linked(void *ctx, unsigned ca)
+{
+	const struct linked *l = ctx;
+	const struct pki_span *cas = &l->a->r->cas;
+
+	/* RFC 9593 3.2.2: who asks for no CA links to none. */
+	if (cas->size == 0)
+		return true;
+	return l->cert && ca <= cas->size / PKI_HASH_SIZE &&
+	       pki_certs_under(l->cert, l->a->keys->cas, cas->data + (ca - 1) * PKI_HASH_SIZE, 1);
+}
+
+/* By what a certificate of ours (NULL: a raw key) may sign for this peer. */
+static struct pki_takes takes_of(const struct answer *a, const struct pki_certs *cert)
+{
+	struct linked l = {a, cert};
+	struct pki_takes t = {.hashes = a->r->head.hashes, .sha1 = a->keys && a->keys->sha1};
+
+	pki_takes_announced(&t, a->r->announced, linked, &l);
+	return t;
+}
+
+/* The proof is made all the same: the peer may take more than it says. */
+static void unannounced(struct answer *a, const char *ours)
+{
+	if (a->r->announced.size == 0)
+		return;
+	sb_printf(&a->why,
+		  "we have %s, which the peer does not announce to take (RFC 9593): ", ours);
+	pki_announced_text(a->r->announced, &a->why);
 }
 
 /* -------------------------------------------------------------- shared key */
@@ -92,6 +135,8 @@ static bool psk_sign(struct answer *a)
 		return false;
 	a->head->method = KEYD_METHOD_PSK;
 	a->head->auth_size = (uint32_t)a->r->prf->size;
+	if (!(takes_of(a, NULL).methods & 1u << KEYD_METHOD_PSK))
+		unannounced(a, "a pre-shared key");
 	return true;
 }
 
@@ -147,54 +192,67 @@ static void put_cert(struct answer *a, uint32_t encoding, struct pki_span der)
 }
 
 /* libcrypto keeps some of it as long as the key: an RSA key's primes, ready for the next time. */
-size_t keyd_sign(const struct pki_key *key, uint32_t hashes, bool sha1, struct pki_span octets,
+size_t keyd_sign(const struct pki_key *key, const struct pki_takes *takes, struct pki_span octets,
 		 uint8_t *auth, uint32_t *method, struct sb *why)
 {
 	size_t n;
 
 	keyd_heap_shelter(true);
-	n = pki_sign(key, hashes, sha1, octets, auth, method, why);
+	n = pki_sign(key, takes, octets, auth, method, why);
 	keyd_heap_shelter(false);
 	return n;
 }
 
-static bool sign_with(struct answer *a, const struct pki_key *key)
+static bool fits(const struct answer *a, const struct pki_key *key, const struct pki_certs *cert)
 {
-	uint8_t auth[PKI_SIG_MAX];
-	const size_t n = keyd_sign(key, a->r->head.hashes, a->keys->sha1, a->r->octets, auth,
-				   &a->head->method, &a->why);
+	const struct pki_takes t = takes_of(a, cert);
 
+	return pki_can_sign(key, &t);
+}
+
+/* By what the peer announces, or, where nothing of that fits, by what its hash list allows. */
+static bool sign_with(struct answer *a, const struct pki_key *key, const struct pki_certs *cert)
+{
+	struct pki_takes t = takes_of(a, cert);
+	const bool announced = pki_can_sign(key, &t);
+	uint8_t auth[PKI_SIG_MAX];
+	size_t n;
+
+	t.announced &= announced;
+	n = keyd_sign(key, &t, a->r->octets, auth, &a->head->method, &a->why);
 	wr_bytes(&a->tail, auth, n);
 	a->head->auth_size = (uint32_t)n;
+	if (n > 0 && !announced)
+		unannounced(a, pki_key_type(key));
 	return n > 0;
 }
 
 /*
- * Which of our certificates signs: one that is valid now; of those, one below a CA that the peer asks
- * for (RFC 7296 3.7); of those, the newest: that is how a rotation comes into effect.
+ * Which of our certificates signs: one that is valid now; of those, one that can sign as the peer
+ * announces (RFC 9593); of those, one below a CA that the peer asks for (RFC 7296 3.7); of those, the
+ * newest: that is how a rotation comes into effect.
  */
 static int choose(const struct answer *a)
 {
-	int best = -1;
-	bool best_asked = false;
+	int best = -1, best_rank = 0;
 	int64_t best_from = 0;
 
 	for (int i = 0; i < (int)KEYD_MAX_INDEX; i++) {
 		const struct pki_certs *c = a->keys->cert[i];
 		int64_t from, until;
-		bool asked;
+		int rank;
 
 		if (!c)
 			continue;
 		pki_certs_validity(c, 0, &from, &until);
 		if (a->now < from || a->now >= until)
 			continue;
-		asked = pki_certs_under(c, a->keys->cas, a->r->cas.data,
-					a->r->cas.size / PKI_HASH_SIZE);
-		if (best < 0 || (asked && !best_asked) ||
-		    (asked == best_asked && from > best_from)) {
+		rank = 2 * fits(a, a->keys->key[i], c) +
+		       pki_certs_under(c, a->keys->cas, a->r->cas.data,
+				       a->r->cas.size / PKI_HASH_SIZE);
+		if (best < 0 || rank > best_rank || (rank == best_rank && from > best_from)) {
 			best = i;
-			best_asked = asked;
+			best_rank = rank;
 			best_from = from;
 		}
 	}
@@ -230,9 +288,9 @@ static bool cert_sign(struct answer *a)
 	}
 	if (i < 0)
 		return none_valid(a);
-	if (!sign_with(a, a->keys->key[i]))
-		return false;
 	c = a->keys->cert[i];
+	if (!sign_with(a, a->keys->key[i], c))
+		return false;
 	/* RFC 7296 3.6: our own first. A root is of no use to who does not have it already. */
 	for (size_t k = 0; k < pki_certs_n(c); k++) {
 		if (k == 0 || !pki_certs_is_root(c, k))
@@ -271,16 +329,23 @@ static bool cert_verify(struct answer *a)
 
 static bool raw_sign(struct answer *a)
 {
+	const struct pki_key *key = NULL;
+
+	/* The first that can sign as the peer announces, or else the first. */
 	for (size_t i = 0; a->keys && i < KEYD_MAX_INDEX; i++) {
-		if (!a->keys->key[i])
-			continue;
-		if (!sign_with(a, a->keys->key[i]))
-			return false;
-		put_cert(a, PKI_ENCODING_RAW_KEY, pki_key_spki(a->keys->key[i]));
-		return true;
+		const struct pki_key *k = a->keys->key[i];
+
+		if (k && (!key || (!fits(a, key, NULL) && fits(a, k, NULL))))
+			key = k;
 	}
-	sb_str(&a->why, "the tunnel has no private key");
-	return false;
+	if (!key) {
+		sb_str(&a->why, "the tunnel has no private key");
+		return false;
+	}
+	if (!sign_with(a, key, NULL))
+		return false;
+	put_cert(a, PKI_ENCODING_RAW_KEY, pki_key_spki(key));
+	return true;
 }
 
 /* RFC 7670 3: a key that came is only good if it is one that we have. */
@@ -416,6 +481,10 @@ void keyd_answer(const struct keyd_store *s, const struct ike_crypto *crypto, en
 	a.keys = keyd_store_get(s, r.head.tunnel);
 	if (carry_out(&a, type) && wr_ok(&a.tail)) {
 		reply->head.ok = 1;
+		if (type == IPC_AUTH_SIGN && a.why.n <= sizeof(reply->tail) - a.tail.n) {
+			wr_bytes(&a.tail, text, a.why.n);
+			reply->head.text_size = (uint32_t)a.why.n;
+		}
 		reply->size = a.tail.n;
 		return;
 	}

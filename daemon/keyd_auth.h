@@ -17,10 +17,11 @@
 #include "ike/crypto.h"
 #include "ipc/ipc.h"
 
-#define KEYD_METHOD_PSK 2u    /* RFC 7296 3.8: Shared Key Message Integrity Code */
-#define KEYD_OCTETS_MAX 4096u /* first message, nonce and prf output */
-#define KEYD_CERTS_MAX  16u   /* CERT payloads of a request */
-#define KEYD_TAIL_MAX   20480u
+#define KEYD_METHOD_PSK    2u    /* RFC 7296 3.8: Shared Key Message Integrity Code */
+#define KEYD_OCTETS_MAX    4096u /* first message, nonce and prf output */
+#define KEYD_CERTS_MAX     16u   /* CERT payloads of a request */
+#define KEYD_TAIL_MAX      20480u
+#define KEYD_ANNOUNCED_MAX 1024u /* bytes of what a peer announces (RFC 9593) */
 
 /* What goes back: `head`, then `size` bytes of `tail`. */
 struct keyd_reply {
@@ -37,7 +38,7 @@ void keyd_answer(const struct keyd_store *s, const struct ike_crypto *crypto, en
 		 const uint8_t *body, size_t size, int64_t now, struct keyd_reply *reply);
 
 /* pki_sign(), with all that libcrypto makes from the key on the way in its secure heap. */
-size_t keyd_sign(const struct pki_key *key, uint32_t hashes, bool sha1, struct pki_span octets,
+size_t keyd_sign(const struct pki_key *key, const struct pki_takes *takes, struct pki_span octets,
 		 uint8_t *auth, uint32_t *method, struct sb *why);
 
 /*

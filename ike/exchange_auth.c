@@ -136,7 +136,7 @@ static void send_request(struct ike_sa *sa)
 				 hs->no_ppk.auth.size);
 	if (hs->announced.any) /* RFC 9593 3.1: the responder has shown that it knows it */
 		ike_build_announced(&b, t->cfg.remote_auth == IKE_AUTH_BY_PSK,
-				    t->cfg.remote_auth != IKE_AUTH_BY_PSK);
+				    t->cfg.remote_auth != IKE_AUTH_BY_PSK, true);
 	if (!hs->childless) {
 		ike_terms_offer_sa(&b, t, true, hs->spi_in, IKE_DH_NONE);
 		ike_terms_offer_ts(&b, t);
@@ -210,7 +210,7 @@ static void refused(struct ike_sa *sa)
 	char text[IKE_TEXT_SIZE];
 	struct sb s = sb_of(text, sizeof(text));
 
-	if (a->any && !(a->methods & 1u << bit)) {
+	if (a->methods && !(a->methods & 1u << bit)) {
 		sb_printf(&s,
 			  "the peer refused us: it announces that it does not take %s, which is "
 			  "our local_auth",
@@ -646,6 +646,17 @@ void ike_auth_mixed(struct ike_sa *sa, const struct ike_event *ev)
 		ike_proof_verify(sa, &hs->theirs);
 }
 
+/* RFC 9593: what the peer can and what we have, in the key holder's words. */
+static void note_unannounced(struct ike_sa *sa, const char *text)
+{
+	struct sb s;
+
+	if (!text || text[0] == '\0')
+		return;
+	s = ike_event(sa->ike, IKE_HAP_AUTH_UNANNOUNCED, sa->tunnel);
+	sb_str(&s, text);
+}
+
 void ike_auth_signed(struct ike_sa *sa, const struct ike_event *ev)
 {
 	struct ike_handshake *hs = sa->hs;
@@ -658,6 +669,8 @@ void ike_auth_signed(struct ike_sa *sa, const struct ike_event *ev)
 		cannot_sign(sa, ev);
 		return;
 	}
+	if (!hs->no_ppk.copy)
+		note_unannounced(sa, ev->auth.reason);
 	if (!sa->initiator) {
 		sa->auth_local = (uint8_t)ike_auth_alg_of(hs->ours.method, hs->ours.auth);
 		ike_timer_stop(sa->ike, &sa->t_half_open);

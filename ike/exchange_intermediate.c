@@ -179,6 +179,7 @@ void ike_intermediate_response(struct ike_sa *sa, const struct ike_packet *p,
 	sa->keys = keys;
 	hs->n_intermediate++;
 	hs->n_ake++;
+	ike_proof_note_announced(sa, m); /* RFC 9593 3.1: where IKE_SA_INIT has no room for it */
 	ike_intermediate_next(sa);
 }
 

@@ -60,7 +60,9 @@ struct ike_handshake {
 	bool with_ppk;               /* AUTH is made with the keys of `ppk` */
 	bool peer_wants_raw_key;
 	struct ike_announced announced; /* what the peer would believe (RFC 9593) */
-	uint8_t *cas;                   /* the peer's CERTREQ */
+	uint8_t *announcements;         /* ... as it came, for the key holder */
+	size_t announcements_size;
+	uint8_t *cas; /* the peer's CERTREQ */
 	size_t n_cas;
 	uint32_t key; /* which of the shared keys signs */
 	struct {
@@ -148,6 +150,7 @@ void ike_auth_child_done(struct ike_sa *sa, struct ike_child *c); /* c NULL: it 
 void ike_proof_init_build(struct ike_sa *sa, struct ike_builder *b, size_t room);
 void ike_proof_init_note(struct ike_sa *sa, const struct ike_msg *m);
 void ike_proof_note(struct ike_sa *sa, const struct ike_msg *m); /* of IKE_AUTH */
+void ike_proof_note_announced(struct ike_sa *sa, const struct ike_msg *m);
 /* Actions; false: no room for one, and the handshake is over. */
 bool ike_proof_sign(struct ike_sa *sa, bool with_ppk);
 bool ike_proof_verify(struct ike_sa *sa, const struct ike_proof *theirs);

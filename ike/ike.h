@@ -40,6 +40,7 @@
 #define IKE_INIT_MAX        3000  /* likewise of IKE_SA_INIT: strangers make us keep them */
 #define IKE_TEXT_SIZE       256   /* of an event or a reason, with NUL */
 #define IKE_PPK_ID_MAX      64
+#define IKE_ANNOUNCED_MAX   1024 /* bytes of what a peer announces (RFC 9593) */
 #define IKE_TUNNEL_NONE     UINT32_MAX
 #define IKE_MAX_RESOURCES   16         /* children of their own for so many workers (RFC 9611) */
 #define IKE_RESOURCE_SPARE  UINT32_MAX /* a child that the peer alone sends by */
@@ -262,8 +263,8 @@ struct ike_event {
 			uint8_t method;               /* SIGN: what `auth` is made by */
 			const struct ike_cert *certs; /* SIGN: to be sent, own first; borrowed */
 			size_t n_certs;
-			const char
-				*reason; /* not ok: why, for our operators; borrowed, may be NULL */
+			const char *reason; /* not ok: why, for our operators; SIGN and ok: what is
+					    odd about it; borrowed, may be NULL */
 			uint64_t
 				valid_s; /* VERIFY: until the chain's first certificate ends; 0: none */
 			uint32_t key; /* VERIFY with a shared key: which of the tunnel's it was */
@@ -362,6 +363,7 @@ enum ike_happening {
 	IKE_HAP_CHILD_DOWN,
 	IKE_HAP_DPD_TIMEOUT,
 	IKE_HAP_AUTH_FAILED,
+	IKE_HAP_AUTH_UNANNOUNCED, /* we have nothing that the peer announces to take (RFC 9593) */
 	IKE_HAP_NO_PROPOSAL,
 	IKE_HAP_TS_UNACCEPTABLE,
 	IKE_HAP_PEER_MOVED,
@@ -401,6 +403,9 @@ struct ike_action {
 			const uint8_t *
 				cas; /* SIGN: the peer's CERTREQ, SHA-1 of CA keys, 20 bytes each */
 			size_t n_cas;
+			/* SIGN: SUPPORTED_AUTH_METHODS' content (RFC 9593); borrowed */
+			const uint8_t *announced;
+			size_t announced_size;
 			struct ike_cert certs[IKE_MAX_CERTS]; /* VERIFY: the peer's, as they came */
 			size_t n_certs;
 			const uint8_t *octets; /* borrowed until the next step; likewise auth */

@@ -194,6 +194,7 @@ const char *ike_happening_name(enum ike_happening h)
 		[IKE_HAP_CHILD_DOWN] = "child-down",
 		[IKE_HAP_DPD_TIMEOUT] = "dpd-timeout",
 		[IKE_HAP_AUTH_FAILED] = "auth-failed",
+		[IKE_HAP_AUTH_UNANNOUNCED] = "auth-unannounced",
 		[IKE_HAP_NO_PROPOSAL] = "no-proposal",
 		[IKE_HAP_TS_UNACCEPTABLE] = "ts-unacceptable",
 		[IKE_HAP_PEER_MOVED] = "peer-moved",

@@ -12,7 +12,9 @@
 
 #define OCTETS_MAX     (IKE_INIT_MAX + IKE_NONCE_MAX + IKE_PRF_MAX + IKE_INT_AUTH_MAX)
 #define MAX_CANDIDATES 64 /* tunnels whose wishes an IKE_SA_INIT response heeds */
-#define NOTIFY_SIZE    8  /* generic header and a notify without data */
+/* At most, of our SUPPORTED_AUTH_METHODS with its header. */
+#define ANNOUNCED_SIZE      210u
+#define ANNOUNCED_FULL_SIZE 360u
 
 const char *ike_proof_kind_name(enum ike_auth_kind kind)
 {
@@ -187,6 +189,9 @@ bool ike_proof_sign(struct ike_sa *sa, bool with_ppk)
 	uint8_t body[4 + IKE_ID_MAX];
 	const struct rd id = rd_of(body, id_body(&cfg->local_id, body));
 	const uint8_t *cas = hs->n_cas ? ike_lend(sa->ike, hs->cas, hs->n_cas * IKE_CA_SIZE) : NULL;
+	const uint8_t *announced = hs->announcements_size ? ike_lend(sa->ike, hs->announcements,
+								     hs->announcements_size)
+							  : NULL;
 	struct ike_action *a = auth_act(sa, IKE_ACT_AUTH_SIGN, sa->initiator, with_ppk, id);
 
 	if (!a)
@@ -199,6 +204,8 @@ bool ike_proof_sign(struct ike_sa *sa, bool with_ppk)
 	a->auth.id = cfg->local_id;
 	a->auth.cas = cas;
 	a->auth.n_cas = cas ? hs->n_cas : 0;
+	a->auth.announced = announced;
+	a->auth.announced_size = announced ? hs->announcements_size : 0;
 	ike_await(sa->ike, &sa->pending, IKE_PEND_SIGN, sa, a);
 	ike_timer_half_open(sa);
 	return true;
@@ -378,8 +385,8 @@ void ike_proof_init_build(struct ike_sa *sa, struct ike_builder *b, size_t room)
 	/* Many peers certify themselves only if asked (RFC 7296 3.7), so this is no option. */
 	ask(&w, b, IKE_MAX_CAS);
 	/* RFC 9593 3.1: the responder begins. */
-	if (w.signature && b->w.n + (w.psk ? 2u : 0u) + NOTIFY_SIZE + 200u < room)
-		ike_build_announced(b, w.psk, true);
+	if (w.signature && b->w.n + ANNOUNCED_SIZE < room)
+		ike_build_announced(b, w.psk, true, b->w.n + ANNOUNCED_FULL_SIZE < room);
 }
 
 void ike_proof_ask(const struct ike_tunnel *t, struct ike_builder *b)
@@ -405,16 +412,29 @@ static void note_cas(struct ike_handshake *hs, const struct ike_msg *m)
 	hs->n_cas = n;
 }
 
+/* RFC 9593. What cannot be read says nothing. */
+void ike_proof_note_announced(struct ike_sa *sa, const struct ike_msg *m)
+{
+	const struct ike_notify_payload *n = ike_msg_notify(m, IKE_N_SUPPORTED_AUTH_METHODS);
+	struct ike_handshake *hs = sa->hs;
+	uint8_t *copy = NULL;
+
+	if (!n)
+		return;
+	if (!ike_announced_parse(n->data, &hs->announced))
+		hs->announced = (struct ike_announced){0};
+	if (hs->announced.size && (copy = malloc(hs->announced.size)))
+		memcpy(copy, n->data.p, hs->announced.size);
+	free(hs->announcements);
+	hs->announcements = copy;
+	hs->announcements_size = copy ? hs->announced.size : 0;
+}
+
 /* The peer's wishes, of IKE_SA_INIT's response and of IKE_AUTH's request. */
 void ike_proof_note(struct ike_sa *sa, const struct ike_msg *m)
 {
-	const struct ike_notify_payload *announced =
-		ike_msg_notify(m, IKE_N_SUPPORTED_AUTH_METHODS);
-	struct ike_handshake *hs = sa->hs;
-
-	if (announced && !ike_announced_parse(announced->data, &hs->announced))
-		hs->announced = (struct ike_announced){0};
-	note_cas(hs, m);
+	ike_proof_note_announced(sa, m);
+	note_cas(sa->hs, m);
 }
 
 void ike_proof_init_note(struct ike_sa *sa, const struct ike_msg *m)
@@ -425,7 +445,10 @@ void ike_proof_init_note(struct ike_sa *sa, const struct ike_msg *m)
 	if (hashes)
 		sa->hs->peer_hashes = ike_hashes_parse(hashes->data);
 	sa->hs->peer_ppk = ike_msg_notify(m, IKE_N_USE_PPK) != NULL;
-	ike_proof_note(sa, m);
+	/* RFC 9593 3.1: an initiator announces nothing before IKE_AUTH. */
+	if (sa->initiator)
+		ike_proof_note_announced(sa, m);
+	note_cas(sa->hs, m);
 }
 
 void ike_proof_trust(struct ike_tunnel *t, const uint8_t *cas, size_t n_cas)

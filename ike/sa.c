@@ -174,6 +174,7 @@ void ike_handshake_free(struct ike_sa *sa)
 	free(hs->request);
 	free(hs->response);
 	free(hs->cas);
+	free(hs->announcements);
 	free(hs->puzzle);
 	ike_session_free(hs->session);
 	secret_free(hs->ppk.d);

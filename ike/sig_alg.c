@@ -11,13 +11,16 @@ static const uint8_t ecdsa_sha384[] = {0x30,0x0a,0x06,0x08,0x2a,0x86,0x48,0xce,0
 static const uint8_t ecdsa_sha512[] = {0x30,0x0a,0x06,0x08,0x2a,0x86,0x48,0xce,0x3d,0x04,0x03,0x04};
 static const uint8_t ed25519[] = {0x30,0x05,0x06,0x03,0x2b,0x65,0x70};
 static const uint8_t ed448[] = {0x30,0x05,0x06,0x03,0x2b,0x65,0x71};
-/* RFC 7427 A.4.3: SHA-256 with a salt of 32. The parameters differ, so only the OID is compared. */
-static const uint8_t rsa_pss[] = {
-	0x30,0x41,0x06,0x09,0x2a,0x86,0x48,0x86,0xf7,0x0d,0x01,0x01,0x0a,
-	0x30,0x34,0xa0,0x0f,0x30,0x0d,0x06,0x09,0x60,0x86,0x48,0x01,0x65,0x03,0x04,0x02,0x01,0x05,0x00,
-	0xa1,0x1c,0x30,0x1a,0x06,0x09,0x2a,0x86,0x48,0x86,0xf7,0x0d,0x01,0x01,0x08,
-	0x30,0x0d,0x06,0x09,0x60,0x86,0x48,0x01,0x65,0x03,0x04,0x02,0x01,0x05,0x00,
-	0xa2,0x03,0x02,0x01,0x20};
+/* RFC 7427 A.4.3: a salt as long as the hash. The parameters differ, so only the OID is compared. */
+#define PSS_HASH(x) 0x30,0x0d,0x06,0x09,0x60,0x86,0x48,0x01,0x65,0x03,0x04,0x02,(x),0x05,0x00
+#define PSS(hash, salt) { \
+	0x30,0x41,0x06,0x09,0x2a,0x86,0x48,0x86,0xf7,0x0d,0x01,0x01,0x0a, \
+	0x30,0x34,0xa0,0x0f,PSS_HASH(hash), \
+	0xa1,0x1c,0x30,0x1a,0x06,0x09,0x2a,0x86,0x48,0x86,0xf7,0x0d,0x01,0x01,0x08,PSS_HASH(hash), \
+	0xa2,0x03,0x02,0x01,(salt)}
+static const uint8_t rsa_pss_sha256[] = PSS(1, 32);
+static const uint8_t rsa_pss_sha384[] = PSS(2, 48);
+static const uint8_t rsa_pss_sha512[] = PSS(3, 64);
 /* clang-format on */
 
 #define OID_AT 2 /* in an AlgorithmIdentifier shorter than 128 octets */
@@ -26,18 +29,20 @@ static const struct sig {
 	enum ike_auth_alg alg;
 	const uint8_t *der; /* AlgorithmIdentifier */
 	uint8_t size;
-	bool announced;
+	enum announced { NEVER, ALWAYS, IN_FULL } announced;
 } sigs[] = {
-	{IKE_AUTH_ALG_ECDSA_SHA2_256, ecdsa_sha256, sizeof(ecdsa_sha256), true},
-	{IKE_AUTH_ALG_ECDSA_SHA2_384, ecdsa_sha384, sizeof(ecdsa_sha384), true},
-	{IKE_AUTH_ALG_ECDSA_SHA2_512, ecdsa_sha512, sizeof(ecdsa_sha512), true},
-	{IKE_AUTH_ALG_ED25519, ed25519, sizeof(ed25519), true},
-	{IKE_AUTH_ALG_ED448, ed448, sizeof(ed448), true},
-	{IKE_AUTH_ALG_RSA_PSS, rsa_pss, sizeof(rsa_pss), true},
-	{IKE_AUTH_ALG_RSA_SHA2_256, rsa_sha256, sizeof(rsa_sha256), true},
-	{IKE_AUTH_ALG_RSA_SHA2_384, rsa_sha384, sizeof(rsa_sha384), true},
-	{IKE_AUTH_ALG_RSA_SHA2_512, rsa_sha512, sizeof(rsa_sha512), true},
-	{IKE_AUTH_ALG_RSA_SHA1, rsa_sha1, sizeof(rsa_sha1), false},
+	{IKE_AUTH_ALG_ECDSA_SHA2_256, ecdsa_sha256, sizeof(ecdsa_sha256), ALWAYS},
+	{IKE_AUTH_ALG_ECDSA_SHA2_384, ecdsa_sha384, sizeof(ecdsa_sha384), ALWAYS},
+	{IKE_AUTH_ALG_ECDSA_SHA2_512, ecdsa_sha512, sizeof(ecdsa_sha512), ALWAYS},
+	{IKE_AUTH_ALG_ED25519, ed25519, sizeof(ed25519), ALWAYS},
+	{IKE_AUTH_ALG_ED448, ed448, sizeof(ed448), ALWAYS},
+	{IKE_AUTH_ALG_RSA_PSS, rsa_pss_sha256, sizeof(rsa_pss_sha256), ALWAYS},
+	{IKE_AUTH_ALG_RSA_PSS, rsa_pss_sha384, sizeof(rsa_pss_sha384), IN_FULL},
+	{IKE_AUTH_ALG_RSA_PSS, rsa_pss_sha512, sizeof(rsa_pss_sha512), IN_FULL},
+	{IKE_AUTH_ALG_RSA_SHA2_256, rsa_sha256, sizeof(rsa_sha256), ALWAYS},
+	{IKE_AUTH_ALG_RSA_SHA2_384, rsa_sha384, sizeof(rsa_sha384), ALWAYS},
+	{IKE_AUTH_ALG_RSA_SHA2_512, rsa_sha512, sizeof(rsa_sha512), ALWAYS},
+	{IKE_AUTH_ALG_RSA_SHA1, rsa_sha1, sizeof(rsa_sha1), NEVER},
 };
 #define N_SIGS (sizeof(sigs) / sizeof(sigs[0]))
 
@@ -127,7 +132,10 @@ void ike_build_hashes(struct ike_builder *b, uint16_t hashes)
 
 bool ike_announced_parse(struct rd data, struct ike_announced *out)
 {
-	*out = (struct ike_announced){0};
+	const struct rd all = data;
+
+	/* RFC 9593 3.1: an empty one says that the list comes in IKE_INTERMEDIATE. */
+	*out = (struct ike_announced){.any = true};
 	while (!rd_empty(&data)) {
 		uint8_t size, method, link;
 		struct rd one;
@@ -137,22 +145,22 @@ bool ike_announced_parse(struct rd data, struct ike_announced *out)
 		if (!rd_u8(&data, &size) || size < 2 || !rd_sub(&data, size - 1u, &one) ||
 		    !rd_u8(&one, &method))
 			return false;
-		if (method >= 32)
-			continue; /* unknown to us */
-		out->any = true;
-		out->methods |= 1u << method;
-		if (method != IKE_AUTH_METHOD_DIGITAL_SIGNATURE)
-			continue;
-		if (!rd_u8(&one, &link))
-			return false;
-		out->sig_algs = (uint16_t)(out->sig_algs | 1u << alg_of(one));
+		if (method == IKE_AUTH_METHOD_DIGITAL_SIGNATURE) {
+			if (!rd_u8(&one, &link))
+				return false;
+			out->sig_algs = (uint16_t)(out->sig_algs | 1u << alg_of(one));
+		}
+		if (method < 32)
+			out->methods |= 1u << method;
+		if (all.size - data.size <= IKE_ANNOUNCED_MAX)
+			out->size = all.size - data.size;
 	}
 	return true;
 }
 
-void ike_build_announced(struct ike_builder *b, bool psk, bool signature)
+void ike_build_announced(struct ike_builder *b, bool psk, bool signature, bool full)
 {
-	uint8_t buf[256];
+	uint8_t buf[400];
 	struct wr w = wr_of(buf, sizeof(buf));
 
 	if (psk) {
@@ -160,7 +168,7 @@ void ike_build_announced(struct ike_builder *b, bool psk, bool signature)
 		wr_u8(&w, IKE_AUTH_METHOD_SHARED_KEY);
 	}
 	for (size_t i = 0; signature && i < N_SIGS; i++) {
-		if (!sigs[i].announced)
+		if (sigs[i].announced == NEVER || (sigs[i].announced == IN_FULL && !full))
 			continue;
 		wr_u8(&w, (uint8_t)(3 + sigs[i].size));
 		wr_u8(&w, IKE_AUTH_METHOD_DIGITAL_SIGNATURE);

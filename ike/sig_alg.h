@@ -41,11 +41,13 @@ void ike_build_hashes(struct ike_builder *b, uint16_t hashes);
 
 /* SUPPORTED_AUTH_METHODS (RFC 9593): which methods the sender would believe. */
 struct ike_announced {
-	bool any;          /* at least one announcement that we can read */
-	uint32_t methods;  /* 1 << enum ike_auth_method */
+	bool any;          /* the sender knows the extension */
+	size_t size;       /* bytes of whole announcements, at most IKE_ANNOUNCED_MAX */
+	uint32_t methods;  /* 1 << enum ike_auth_method; 0: none that we can read */
 	uint16_t sig_algs; /* with method 14: 1 << enum ike_auth_alg */
 };
 bool ike_announced_parse(struct rd data, struct ike_announced *out);
-void ike_build_announced(struct ike_builder *b, bool psk, bool signature);
+/* `full`: with what makes the list long, and only some need. */
+void ike_build_announced(struct ike_builder *b, bool psk, bool signature, bool full);
 
 #endif

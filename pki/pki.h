@@ -213,14 +213,40 @@ enum pki_hash_bit {
 /* What we announce and take. */
 #define PKI_HASHES (PKI_HASH_SHA2_256 | PKI_HASH_SHA2_384 | PKI_HASH_SHA2_512 | PKI_HASH_IDENTITY)
 
+/* How a signature is made; RFC 7427's AlgorithmIdentifiers name one together with a hash. */
+enum pki_scheme {
+	PKI_RSA_PKCS1,
+	PKI_RSA_PSS,
+	PKI_ECDSA,
+	PKI_ED25519,
+	PKI_ED448,
+};
+#define PKI_SCHEMES 5
+
+/* What a peer believes, as far as it has said so. */
+struct pki_takes {
+	uint32_t hashes;  /* enum pki_hash_bit; 0: a peer without RFC 7427 */
+	bool sha1;        /* method 1 with SHA-1 may be used where the peer knows nothing else */
+	bool announced;   /* RFC 9593: what follows, and nothing else */
+	uint32_t methods; /* 1 << enum pki_method, but for 14 */
+	uint32_t algs[PKI_SCHEMES]; /* by method 14: hashes for each scheme */
+};
+/* True if an announcement for the CA with this number, from 1, counts. */
+typedef bool pki_linked_fn(void *ctx, unsigned ca);
+/* Adds SUPPORTED_AUTH_METHODS' content; empty: the peer announces nothing. Total. */
+void pki_takes_announced(struct pki_takes *t, struct pki_span list, pki_linked_fn *linked,
+			 void *ctx);
+/* "ECDSA with SHA-256, Ed25519" */
+void pki_announced_text(struct pki_span list, struct sb *out);
+/* True if the key has a way to sign that the peer believes. */
+bool pki_can_sign(const struct pki_key *key, const struct pki_takes *takes);
 /*
- * Signs octets by the best means that the key and the peer's `hashes` (0: a peer without RFC 7427)
- * allow; `sha1`: method 1 with SHA-1 may be used where the peer knows nothing else. `auth` holds
- * PKI_SIG_MAX bytes. Returns the size of the AUTH data and sets *method, or 0 with why.
+ * Signs octets by the best means that the key and the peer allow. `auth` holds PKI_SIG_MAX bytes.
+ * Returns the size of the AUTH data and sets *method, or 0 with why.
  */
-size_t pki_sign(const struct pki_key *key, uint32_t hashes, bool sha1, struct pki_span octets,
+size_t pki_sign(const struct pki_key *key, const struct pki_takes *takes, struct pki_span octets,
 		uint8_t *auth, uint32_t *method, struct sb *why);
-/* Checks AUTH data. `sha1` as above. */
+/* Checks AUTH data. `sha1`: method 1 with SHA-1 is good. */
 bool pki_verify(const struct pki_pub *pub, uint32_t method, bool sha1, struct pki_span octets,
 		struct pki_span auth, struct sb *why);
 

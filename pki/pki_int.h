@@ -104,14 +104,6 @@ bool pki_x509_names(X509 *cert, const struct pki_id *id, struct sb *why);
 
 /* ---------------------------------------------------------------------- algorithms (sigalg.c) */
 
-enum pki_scheme {
-	PKI_RSA_PKCS1,
-	PKI_RSA_PSS,
-	PKI_ECDSA,
-	PKI_ED25519,
-	PKI_ED448,
-};
-
 struct pki_sigalg {
 	enum pki_scheme scheme;
 	uint32_t hash; /* enum pki_hash_bit */

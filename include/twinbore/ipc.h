@@ -181,6 +181,8 @@ struct ipc_auth {
 	uint32_t key;     /* signing with a shared key: its index */
 	/* What the tunnel's configuration asks for: nothing else is ever signed with or believed. */
 	uint32_t kind; /* enum ipc_auth_kind */
+	/* Signing: bytes of SUPPORTED_AUTH_METHODS' content (RFC 9593), between the CAs and certs. */
+	uint32_t announced_size;
 };
 
 enum ipc_auth_kind {
@@ -200,7 +202,7 @@ struct ipc_auth_result {
 	/* After the AUTH data follow, in this order: */
 	uint32_t certs_size; /* signed: n_certs times an ipc_cert with its data, own first */
 	uint32_t n_certs;
-	uint32_t text_size; /* not ok: why, for our operators */
+	uint32_t text_size; /* not ok: why, for our operators; signed: what is odd about it */
 	uint32_t method;    /* signed: IKEv2 Authentication Method that was used */
 	uint64_t valid_s; /* verified: seconds until the chain's first certificate ends; 0: none */
 	uint32_t key;     /* verified with a shared key: its index */

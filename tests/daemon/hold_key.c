@@ -61,7 +61,8 @@ int main(int argc, char **argv)
 	secret_free(file);
 	printf("%u\n", n_ordinary);
 	for (int i = 0; i < 3; i++) {
-		if (!keyd_sign(keys.key[0], PKI_HASHES, false, octets, auth, &method, &why))
+		if (!keyd_sign(keys.key[0], &(struct pki_takes){.hashes = PKI_HASHES}, octets, auth,
+			       &method, &why))
 			return 1;
 	}
 	puts("ready");

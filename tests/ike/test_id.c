@@ -221,6 +221,7 @@ static void payload_cut(void **state)
 	}
 }
 
+/* Requirements: RFC9593-3.2-parse */
 static void announcements(void **state)
 {
 	uint8_t buf[512];
@@ -232,7 +233,7 @@ static void announcements(void **state)
 
 	(void)state;
 	ike_build_open_inner(&b, buf, sizeof(buf));
-	ike_build_announced(&b, true, true);
+	ike_build_announced(&b, true, true, true);
 	ike_build_hashes(&b, IKE_HASHES_OURS);
 	assert_true(ike_build_close_inner(&b, &size, &first));
 	assert_int_equal(ike_msg_parse_inner(first, rd_of(buf, size), &m), IKE_OK);
@@ -263,7 +264,10 @@ static void announcements(void **state)
 	assert_false(ike_announced_parse(rd_of("\1\2", 2), &a));
 	assert_false(ike_announced_parse(rd_of("\2\16", 2), &a)); /* 14 without a Cert Link */
 	assert_true(ike_announced_parse(rd_of("\2\310", 2), &a)); /* a method we do not know */
-	assert_false(a.any);
+	assert_int_equal(a.methods, 0);
+	assert_int_equal(a.size, 2);
+	assert_true(ike_announced_parse(rd_of("", 0), &a)); /* to come in IKE_INTERMEDIATE */
+	assert_true(a.any && a.size == 0);
 }
 
 static void algorithm_names(void **state)

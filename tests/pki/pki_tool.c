@@ -42,8 +42,8 @@ int main(int argc, char **argv)
 		file = slurp(argv[2]);
 		key = pki_key_parse(file.data, file.size, &why);
 		if (key)
-			n = pki_sign(key, (uint32_t)atoi(argv[3]), false, slurp(argv[4]), out,
-				     &method, &why);
+			n = pki_sign(key, &(struct pki_takes){.hashes = (uint32_t)atoi(argv[3])},
+				     slurp(argv[4]), out, &method, &why);
 		pki_key_free(key);
 		fprintf(stderr, n ? "%u\n" : "", method);
 	} else if (argc == 6 && strcmp(argv[1], "verify") == 0) {

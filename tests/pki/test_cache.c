@@ -108,8 +108,9 @@ static bool visit(struct pki_cache *c, const struct visit *v, int64_t *until)
 	if (v->sent_ocsp)
 		offers[n++] = (struct pki_offer){PKI_ENCODING_OCSP,
 						 {v->sent_ocsp->data, v->sent_ocsp->size}};
-	proof.auth = (struct pki_span){
-		auth, pki_sign(key, PKI_HASHES, false, octets, auth, &proof.method, &why)};
+	proof.auth =
+		(struct pki_span){auth, pki_sign(key, &(struct pki_takes){.hashes = PKI_HASHES},
+						 octets, auth, &proof.method, &why)};
 	auth[proof.auth.size - 1] ^= v->forged;
 	return pki_verify_auth(c, &trust, offers, n, &id, &proof, until, &why);
 }

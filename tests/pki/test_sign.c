@@ -70,7 +70,9 @@ static bool verify(int key, uint32_t method, bool sha1, const uint8_t *auth, siz
 static size_t sign(int key, uint32_t hashes, bool sha1, uint8_t *auth, uint32_t *method)
 {
 	struct sb why = sb_of(text, sizeof(text));
-	const size_t n = pki_sign(keys[key].key, hashes, sha1, octets, auth, method, &why);
+	const size_t n =
+		pki_sign(keys[key].key, &(struct pki_takes){.hashes = hashes, .sha1 = sha1}, octets,
+			 auth, method, &why);
 
 	assert_int_equal(n == 0, text[0] != '\0');
 	return n;

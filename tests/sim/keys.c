@@ -12,6 +12,7 @@
 #define CERT_SIZE 160
 
 static const uint8_t ed25519[] = {7, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
+static const uint8_t ed448[] = {7, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71};
 
 static void digest(const char *key, const uint8_t *octets, size_t size, uint8_t out[8])
 {
@@ -54,6 +55,26 @@ static void own_id(const struct sim_node *n, const struct ike_action *a, char ou
 		snprintf(out, 64, "%.*s", (int)id->size, (const char *)id->data);
 }
 
+static bool announced(const struct ike_action *a, const uint8_t alg[8])
+{
+	return memmem(a->auth.announced, a->auth.announced_size, alg + 1, 7) != NULL;
+}
+
+/* By what the peer announces, if it does; else by the first, with a word about it. */
+static const uint8_t *choose(struct sim_node *n, const struct ike_action *a, struct sim_item *item)
+{
+	n->announced_size_seen = a->auth.announced_size;
+	if (!a->auth.announced_size)
+		return ed25519;
+	memcpy(n->announced_seen, a->auth.announced, a->auth.announced_size);
+	if (announced(a, ed25519))
+		return ed25519;
+	if (n->pki.ed448 && announced(a, ed448))
+		return ed448;
+	snprintf(item->key.reason, sizeof(item->key.reason), "we have Ed25519");
+	return ed25519;
+}
+
 static void sign(struct sim_node *n, const struct ike_action *a, struct sim_item *item)
 {
 	const struct sim_pki *k = &n->pki;
@@ -71,7 +92,7 @@ static void sign(struct sim_node *n, const struct ike_action *a, struct sim_item
 		snprintf(item->key.reason, sizeof(item->key.reason), "the private key is gone");
 		return;
 	}
-	memcpy(item->key.auth, ed25519, sizeof(ed25519));
+	memcpy(item->key.auth, choose(n, a, item), sizeof(ed25519));
 	digest(k->key, a->auth.octets, a->auth.octets_size, item->key.auth + sizeof(ed25519));
 	item->key.auth_size = sizeof(ed25519) + 8;
 	item->key.method = IKE_AUTH_METHOD_DIGITAL_SIGNATURE;

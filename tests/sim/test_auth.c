@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "ike/ike_int.h"
+#include "tests/sim/liar.h"
 #include "tests/sim/scenario.h"
 
 static bool said(const struct sim_node *n, const char *text)
@@ -104,6 +105,88 @@ static void trust_is_asked_for(struct world *w)
 	node_event(A, IKE_EV_INITIATE, 0);
 	must_settle(w, 10);
 	must(w, A->n_cas_seen == 2 && B->n_cas_seen == 2, "CERTREQ did not arrive");
+}
+
+/* B asks for so many CAs that it takes a cookie: then its answer has room for all that it says. */
+static void connect_with_room(struct world *w)
+{
+	static uint8_t cas[IKE_MAX_CAS * IKE_CA_SIZE];
+
+	for (size_t i = 0; i < IKE_MAX_CAS; i++)
+		cas[i * IKE_CA_SIZE] = (uint8_t)i;
+	A->cfg[0].startup = IKE_STARTUP_ADD;
+	must(w, world_start(w), "no start");
+	node_trusts(B, cas, IKE_MAX_CAS);
+	node_event(A, IKE_EV_INITIATE, 0);
+	must_settle(w, 10);
+}
+
+/* Each end's key holder gets what the other one announces (RFC 9593). */
+static void announcements_arrive(struct world *w)
+{
+	both_certified(w);
+	connect_with_room(w);
+	for (int i = 0; i < 2; i++) {
+		const struct sim_node *n = &w->node[i];
+		struct ike_announced seen;
+
+		must(w, n->announced_size_seen > 0, "nothing announced");
+		assert_true(ike_announced_parse(rd_of(n->announced_seen, n->announced_size_seen),
+						&seen));
+		assert_int_equal(seen.methods, 1u << IKE_AUTH_METHOD_DIGITAL_SIGNATURE);
+		assert_true(seen.sig_algs & 1u << IKE_AUTH_ALG_ED448);
+		must(w, !n->n_events[IKE_HAP_AUTH_UNANNOUNCED], "an event");
+	}
+}
+
+/* Who takes no Ed25519 any more, or nothing but a method of its own. */
+static void announce_less(struct liar_inner *in, const void *arg)
+{
+	static const uint8_t ed25519[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
+	static const uint8_t own[] = {3, 200, 0};
+	const bool nothing = *(const bool *)arg;
+
+	for (size_t i = 0; i < in->n; i++) {
+		struct liar_payload *p = &in->p[i];
+		uint8_t *alg;
+
+		if (p->type != IKE_PL_NOTIFY || p->body[2] != IKE_N_SUPPORTED_AUTH_METHODS >> 8 ||
+		    p->body[3] != (uint8_t)IKE_N_SUPPORTED_AUTH_METHODS)
+			continue;
+		alg = memmem(p->body, p->size, ed25519, sizeof(ed25519));
+		assert_non_null(alg);
+		alg[6]++;
+		if (nothing) {
+			memcpy(p->body + 4, own, sizeof(own));
+			p->size = 4 + sizeof(own);
+		}
+	}
+}
+
+/* Requirements: RFC9593-4-choose */
+static void announced_by_the_initiator(struct world *w)
+{
+	static struct liar liar;
+
+	for (int nothing = 0; nothing < 2; nothing++) {
+		const bool arg = nothing;
+
+		world_fini(w);
+		world_init(w, 9593);
+		both_certified(w);
+		B->pki.ed448 = true;
+		liar = (struct liar){
+			.exchange = IKE_AUTH, .times = 1, .edit = announce_less, .arg = &arg};
+		liar_install(w, &liar);
+		connect_with_room(w);
+		must(w, liar.told == 1, "no lie");
+		must_show(B, nothing ? "ed25519" : "ed448", "ed25519", false);
+		must_show(A, "ed25519", nothing ? "ed25519" : "ed448", false);
+		must(w, B->n_events[IKE_HAP_AUTH_UNANNOUNCED] == (unsigned)nothing, "events");
+		if (nothing)
+			assert_string_equal(B->last_event[IKE_HAP_AUTH_UNANNOUNCED],
+					    "we have Ed25519");
+	}
 }
 
 static bool gives_a_wrong_cookie(struct world *w, int from, const uint8_t *data, size_t size)
@@ -547,6 +630,8 @@ static const struct scenario scenarios[] = {
 	}
 	SCENARIO(certificates),
 	SCENARIO(trust_is_asked_for),
+	SCENARIO(announcements_arrive),
+	SCENARIO(announced_by_the_initiator),
 	SCENARIO(long_answers_take_a_cookie),
 	SCENARIO(chains_keep_their_order),
 	SCENARIO(raw_keys),

@@ -69,6 +69,7 @@ struct sim_pki {
 	char trusts[32];              /* a CA, or the peer's raw key */
 	unsigned n_chain;             /* links behind its certificate */
 	bool no_cert;
+	bool ed448;       /* it could sign by that too */
 	uint64_t valid_s; /* of certificates that it verifies */
 };
 
@@ -107,6 +108,8 @@ struct sim_node {
 	struct sim_pki pki;
 	uint16_t hashes_seen; /* in the last request to sign */
 	size_t n_cas_seen;
+	uint8_t announced_seen[IKE_ANNOUNCED_MAX];
+	size_t announced_size_seen;
 	uint64_t dp_delay_us, dp_jitter_us, key_delay_us;
 	bool dp_fails;       /* the next ADD_IN is refused */
 	bool dp_deaf;        /* answers nothing */
