@@ -312,6 +312,39 @@ static void single_pair(struct world *w)
 	}
 }
 
+/* The same in CREATE_CHILD_SA: the IKE SA is asked again, for the pair. */
+static void single_pair_in_create_child(struct world *w)
+{
+	static struct liar liar;
+	struct ike_tunnel_cfg *a = &A->cfg[0], *b = &B->cfg[0];
+	const struct ike_child *c;
+
+	add_host(a->local_ts, &a->n_local_ts, ip_v4(10, 9, 0, 1));
+	add_host(a->remote_ts, &a->n_remote_ts, ip_v4(10, 9, 1, 1));
+	add_host(b->local_ts, &b->n_local_ts, ip_v4(10, 9, 1, 1));
+	add_host(b->remote_ts, &b->n_remote_ts, ip_v4(10, 9, 0, 1));
+	a->childless = true;
+	w->esp_period_us = 0;
+	liar = (struct liar){.from = 1,
+			     .exchange = IKE_CREATE_CHILD_SA,
+			     .response = true,
+			     .times = 1,
+			     .edit = require_pair};
+	narrow_minded = true;
+	n_refused = 0;
+	liar_install(w, &liar);
+	must(w, world_start(w), "no start");
+	world_run(w, span_ms(300));
+	must(w, n_refused == 1 && !A->up[0], "not refused");
+	w->filter = NULL;
+	world_run(w, span_s(8));
+	must(w, ike_tunnel_find(A->ike, 0)->single_pair, "not narrowed");
+	c = ike_tunnel_find(A->ike, 0)->current;
+	must(w, A->up[0] && c && c->n_local_ts == 1 && c->n_remote_ts == 1, "no child of a pair");
+	must(w, ip_equal(&c->local_ts[0].last, &a->local_ts[1].last), "another pair");
+	must(w, A->n_events[IKE_HAP_IKE_UP] == 1, "another IKE SA");
+}
+
 static void both_initiate(struct world *w)
 {
 	for (unsigned gap = 0; gap < 12000; gap += 400) {
@@ -377,6 +410,7 @@ static const struct scenario scenarios[] = {
 	{"traffic selectors do not meet", ts_mismatch},
 	{"traffic selectors are narrowed", ts_narrowed},
 	{"single pairs are required", single_pair},
+	{"single pairs are required, in CREATE_CHILD_SA", single_pair_in_create_child},
 	{"both initiate at once", both_initiate},
 	{"the dataplane is slow", dataplane_is_slow},
 	{"two tunnels between the same addresses", two_tunnels},

@@ -232,6 +232,67 @@ static void in_an_exchange(struct world *w)
 	}
 }
 
+static bool a_asks(struct world *w, enum ike_task task)
+{
+	for (int ms = 0; ms < 30000; ms++) {
+		const struct ike_sa *sa = ike_of(A);
+
+		if (sa && sa->req.data && sa->req.task == task)
+			return true;
+		world_run(w, span_ms(1));
+	}
+	return false;
+}
+
+/*
+ * What the peer may have taken without our hearing of it, and which is no reason to end the IKE SA: a
+ * probe, a notice, which is said again, and the Delete of a child, whose end is known without an answer.
+ */
+static void requests_that_are_no_loss(struct world *w)
+{
+	static const enum ike_task tasks[] = {IKE_TASK_DPD, IKE_TASK_NOTICE, IKE_TASK_DELETE_CHILD};
+
+	for (size_t i = 0; i < 2 * sizeof(tasks) / sizeof(tasks[0]); i++) {
+		const enum ike_task task = tasks[i / 2];
+		const bool taken = i & 1; /* by the peer; its answer comes to our predecessor */
+		struct ike_event ev = {.type = IKE_EV_REDIRECT};
+		uint64_t spi;
+
+		world_fini(w);
+		world_init(w, 700 + i);
+		w->esp_period_us = 0;
+		A->cfg[0].dpd_interval = span_s(task == IKE_TASK_DPD ? 2 : 60);
+		A->cfg[0].startup = IKE_STARTUP_ADD;
+		must(w, world_start(w), "no start");
+		node_event(B, IKE_EV_INITIATE, 0);
+		must_settle(w, 10);
+		world_run(w, span_s(3));
+		if (task == IKE_TASK_NOTICE) {
+			/* B is to go elsewhere, and says that it would: it does not get that far. */
+			ike_of(A)->agreed.redirect = true;
+			ev.now = w->now;
+			ev.address.addr = ip_v4(198, 51, 100, 99);
+			node_step(A, &ev);
+		} else if (task == IKE_TASK_DELETE_CHILD) {
+			node_event(A, IKE_EV_REKEY_CHILD, 0);
+		}
+		must(w, a_asks(w, task), "no such request");
+		keep(A);
+		spi = ike_of(A)->spi_i;
+		if (taken)
+			world_run(w, span_s(1));
+		take_over(A);
+		if (task == IKE_TASK_NOTICE)
+			must(w, ike_of(A)->want_notice && ike_of(A)->notice_token,
+			     "the notice is forgotten");
+		world_run(w, span_s(20));
+		must_settle(w, 20);
+		must(w, ike_of(A)->spi_i == spi, "another IKE SA");
+		must(w, !ike_of(A)->want_notice, "the notice is not said");
+		must(w, count(A, IKE_CNT_SYNC_DONE) == 1, "not synchronised");
+	}
+}
+
 /* The peer's request is in work when the record is made. */
 static void in_the_peers_exchange(struct world *w)
 {
@@ -409,6 +470,7 @@ static const struct scenario scenarios[] = {
 	{"each message lost", each_message_lost},
 	{"ends before the answer", ends_before_the_answer},
 	{"in an exchange", in_an_exchange},
+	{"requests that are no loss", requests_that_are_no_loss},
 	{"in the peer's exchange", in_the_peers_exchange},
 	{"the peer does not support it", not_supported},
 	{"too old", too_old},
