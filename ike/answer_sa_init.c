@@ -22,7 +22,7 @@ static void answer(struct ike *ike, const struct ike_packet *p, const struct ike
 		.exchange = IKE_SA_INIT,
 		.flags = IKE_FLAG_RESPONSE,
 	};
-	uint8_t buf[128];
+	uint8_t buf[IKE_HEADER_SIZE + 8 + IKE_REDIRECT_MAX];
 	struct ike_builder b;
 	size_t size;
 
@@ -307,11 +307,12 @@ static bool serve(struct ike *ike, const struct ike_packet *p, const struct ike_
 void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m)
 {
 	const struct ike_notify_payload *cookie = ike_msg_notify(m, IKE_N_COOKIE);
-	uint8_t digest[IKE_DIGEST_SIZE];
+	uint8_t digest[IKE_DIGEST_SIZE], redirect[IKE_REDIRECT_MAX];
 	const struct ike_proposal *proposal;
 	struct ike_suite suite;
 	struct ike_tunnel *t;
 	struct ike_sa *sa;
+	size_t redirect_size;
 	uint8_t bits = 0;
 	bool proven;
 
@@ -344,6 +345,12 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 	}
 	if (proven && ike_puzzle_bits(ike) && !serve(ike, p, m, &cookie->data, bits))
 		return;
+	redirect_size = ike_redirect_init(ike, p, m, redirect);
+	if (redirect_size) {
+		ike_count(ike, IKE_CNT_REDIRECT_SENT);
+		answer(ike, p, m, IKE_N_REDIRECT, redirect, redirect_size);
+		return;
+	}
 	if (!ike_half_open_room(ike, &p->remote.addr)) {
 		ike_count(ike, IKE_CNT_RX_HALF_OPEN_LIMIT);
 		return;

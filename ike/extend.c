@@ -23,7 +23,7 @@ void ike_extend_init_request(struct ike_sa *sa, struct ike_builder *b)
 	/* Room for the responder's, and no harm. */
 	if (sa->tunnel->cfg.childless)
 		flag(b, IKE_N_CHILDLESS_IKEV2_SUPPORTED);
-	/* RFC 5685 3: who follows says so; 5: and by whom it was sent here. */
+	/* RFC 5685 3: who follows says so; 9.3: and by whom it was sent here. */
 	if (!sa->tunnel->cfg.redirect)
 		return;
 	if (sa->tunnel->redirected_from.family != IP_NONE)
@@ -47,7 +47,7 @@ void ike_extend_init_seen(struct ike_sa *sa, const struct ike_msg *m)
 			   ike_msg_notify(m, IKE_N_NAT_DETECTION_DESTINATION_IP);
 	if (sa->initiator)
 		a->childless = ike_msg_notify(m, IKE_N_CHILDLESS_IKEV2_SUPPORTED) != NULL;
-	else /* RFC 5685 5: REDIRECTED_FROM says it as well */
+	else /* RFC 5685 3: REDIRECTED_FROM says it as well */
 		a->redirect = ike_msg_notify(m, IKE_N_REDIRECT_SUPPORTED) ||
 			      ike_msg_notify(m, IKE_N_REDIRECTED_FROM);
 }
@@ -67,7 +67,7 @@ void ike_extend_auth_build(struct ike_sa *sa, struct ike_builder *b)
 		flag(b, IKE_N_TICKET_REQUEST);
 	else if (!sa->initiator && sa->hs->ticket_asked && !ike_redirect_due(sa))
 		ike_ticket_answer(sa, b);
-	/* RFC 6311 4: likewise. */
+	/* RFC 6311 6.1: likewise. */
 	if (sa->initiator || sa->agreed.sync)
 		flag(b, IKE_N_IKEV2_MESSAGE_ID_SYNC_SUPPORTED);
 	if (!sa->initiator && ike_redirect_due(sa))

@@ -82,6 +82,10 @@ void ike_crash_unknown_esp(struct ike *ike, const struct ip_endpoint *local,
 void ike_crash_child_unknown(struct ike_sa *sa, const struct ike_msg *m);
 
 /* ---- redirect.c: RFC 5685 */
+#define IKE_REDIRECT_MAX (2 + 16 + IKE_NONCE_MAX)
+/* REDIRECT's content for who has sent this IKE_SA_INIT request: its size, or 0: it may stay. */
+size_t ike_redirect_init(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+			 uint8_t data[IKE_REDIRECT_MAX]);
 void ike_redirect_build(struct ike_sa *sa, struct ike_builder *b);
 void ike_redirect_leave(struct ike_sa *sa);
 bool ike_redirect_due(const struct ike_sa *sa); /* the peer is to be sent away */

@@ -501,6 +501,7 @@ void ike_out_reset(struct ike_out *out); /* wipes keys and records */
 	X(RX_TICKET, "rx-ticket-refused")                                                          \
 	X(RESUMED, "ike-sa-resumed")                                                               \
 	X(REDIRECTED, "redirected")                                                                \
+	X(REDIRECT_SENT, "redirect-sent-in-init")                                                  \
 	X(RX_REDIRECT, "rx-redirect-refused")                                                      \
 	X(ACTION_OVERFLOW, "action-overflow")                                                      \
 	X(RESOURCES, "out-of-resources")

@@ -3,12 +3,12 @@
  * redirect: a peer is sent to another gateway (RFC 5685).
  *
  * The responder of a tunnel may send its peer away, for maintenance say: at once over the IKE SA that
- * stands, and later whenever the peer has shown in IKE_AUTH who it is. Not in IKE_SA_INIT: there it is
- * not known yet which tunnel is meant.
+ * stands, and later whenever the peer has shown in IKE_AUTH who it is; already in IKE_SA_INIT, and
+ * without any state, if every tunnel that its addresses could mean is sent to the same place.
  *
  * The initiator follows only if its configuration says so, only to an address of the family that it
  * uses, and not in circles: after MAX_REDIRECTS within REDIRECT_LOOP_DETECT_PERIOD it stays where it
- * is (RFC 5685 6). In IKE_SA_INIT the answer must carry our nonce. A name is not looked up: this process
+ * is (RFC 5685 7). In IKE_SA_INIT the answer must carry our nonce. A name is not looked up: this process
  * cannot resolve, and a resolver's word is not the peer's. What does not answer there is left for
  * the configured gateway again.
  */
@@ -17,8 +17,9 @@
 #define MAX_REDIRECTS               5
 #define REDIRECT_LOOP_DETECT_PERIOD span_s(300)
 #define LEAVE_WITHIN                span_s(30)
+#define MAX_CANDIDATES              64 /* tunnels of one pair of addresses that are asked */
 
-enum gw_ident { /* RFC 5685 8.2 */
+enum gw_ident { /* RFC 5685 9.2 */
 		GW_IPV4 = 1,
 		GW_IPV6 = 2,
 		GW_FQDN = 3,
@@ -32,15 +33,23 @@ bool ike_redirect_due(const struct ike_sa *sa)
 	       sa->tunnel->redirect_to.family != IP_NONE;
 }
 
-static void build(struct ike_builder *b, uint16_t type, const struct ip_addr *a)
+/* RFC 5685 9.2, 9.3. Bytes written. */
+static size_t write_gateway(const struct ip_addr *a, uint8_t data[2 + 16])
 {
-	uint8_t data[2 + 16];
-	struct wr w = wr_of(data, sizeof(data));
+	struct wr w = wr_of(data, 2 + 16);
 
 	wr_u8(&w, a->family == IP_V4 ? GW_IPV4 : GW_IPV6);
 	wr_u8(&w, (uint8_t)ip_size(a));
 	wr_bytes(&w, a->b, ip_size(a));
-	ike_build_notify(b, IKE_PROTO_NONE, NULL, 0, type, data, w.n);
+	return w.n;
+}
+
+static void build(struct ike_builder *b, uint16_t type, const struct ip_addr *a)
+{
+	uint8_t data[2 + 16];
+	const size_t n = write_gateway(a, data);
+
+	ike_build_notify(b, IKE_PROTO_NONE, NULL, 0, type, data, n);
 }
 
 /* RFC 5685 5: the client ends the SA; if it does not, we do. */
@@ -76,6 +85,45 @@ void ike_redirect_command(struct ike_tunnel *t, const struct ip_addr *to)
 	}
 	sa->want_notice = sa->notice_redirect = true;
 	ike_sa_run(sa);
+}
+
+/* Where all tunnels of these addresses are sent; NULL: one of them is not, or elsewhere. */
+static const struct ip_addr *common_gateway(struct ike *ike, const struct ike_packet *p)
+{
+	const struct ip_addr *to = NULL;
+	struct ike_tunnel *t = NULL;
+	unsigned n = 0;
+
+	while ((t = ike_tunnel_next_by_addresses(ike, &p->local.addr, &p->remote.addr, t))) {
+		if (t->redirect_to.family == IP_NONE || n++ == MAX_CANDIDATES ||
+		    ip_equal(&t->redirect_to, &p->local.addr) ||
+		    (to && !ip_equal(to, &t->redirect_to)))
+			return NULL;
+		to = &t->redirect_to;
+	}
+	return to;
+}
+
+size_t ike_redirect_init(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+			 uint8_t data[IKE_REDIRECT_MAX])
+{
+	const struct ike_notify_payload *from = ike_msg_notify(m, IKE_N_REDIRECTED_FROM);
+	const struct ip_addr *to = common_gateway(ike, p);
+	uint8_t gateway[2 + 16];
+	struct wr w = wr_of(data, IKE_REDIRECT_MAX);
+	size_t n;
+
+	/* RFC 5685 3: only who says that it follows. */
+	if (!to || (!from && !ike_msg_notify(m, IKE_N_REDIRECT_SUPPORTED)))
+		return 0;
+	n = write_gateway(to, gateway);
+	/* Who was sent here from there would be back at once: IKE_AUTH has the last word. */
+	if (from && from->data.size == n && !memcmp(from->data.p, gateway, n))
+		return 0;
+	wr_bytes(&w, gateway, n);
+	/* RFC 5685 3: the nonce of the request, for nobody else has seen it. */
+	wr_bytes(&w, m->nonce.p, m->nonce.size);
+	return wr_ok(&w) ? w.n : 0;
 }
 
 /* ------------------------------------------------------------------- initiator */
@@ -133,7 +181,7 @@ static bool gateway_of(struct ike_sa *sa, const struct ike_notify_payload *n,
 	return true;
 }
 
-/* RFC 5685 6: not for ever. */
+/* RFC 5685 7: not for ever. */
 static bool count_in(struct ike_tunnel *t)
 {
 	const struct mono now = t->ike->now;

@@ -42,7 +42,7 @@ static void sent_away(struct world *w)
 	redirect(w, &b_second);
 	must(w, world_until(w, at_second, span_s(5)), "not gone;");
 	must(w, count(A, IKE_CNT_REDIRECTED) == 1, "not counted;");
-	/* When that one is lost it comes back, and is sent away in IKE_AUTH. */
+	/* When that one is lost it comes back, and is sent away before anything else. */
 	node_event(A, IKE_EV_TERMINATE, 0);
 	world_run(w, span_s(2));
 	must(w, !A->up[0], "still up;");
@@ -50,7 +50,66 @@ static void sent_away(struct world *w)
 	node_set_tunnel(A, 0);
 	node_event(A, IKE_EV_INITIATE, 0);
 	must(w, world_until(w, at_second, span_s(5)), "not gone again;");
-	must(w, count(A, IKE_CNT_REDIRECTED) == 2, "not by IKE_AUTH;");
+	must(w, count(A, IKE_CNT_REDIRECTED) == 2, "not sent away again;");
+}
+
+static void begin_at_first(struct world *w)
+{
+	A->cfg[0].redirect = true;
+	A->cfg[0].startup = IKE_STARTUP_ADD;
+	two_gateways(w);
+	must(w, world_start(w), "no start;");
+	redirect(w, &b_second);
+}
+
+/* Requirements: RFC5685-3-init, RFC5685-3-nonce */
+static void sent_away_in_init(struct world *w)
+{
+	const uint64_t before = w->n_ike;
+
+	begin_at_first(w);
+	node_event(A, IKE_EV_INITIATE, 0);
+	world_run(w, span_s(1));
+	must(w, at_second(w), "not there;");
+	must(w, count(B, IKE_CNT_REDIRECT_SENT) == 1, "not in IKE_SA_INIT;");
+	must(w, count(A, IKE_CNT_REDIRECTED) == 1, "not followed;");
+	must(w, w->n_ike == before + 6, "more than three exchanges;");
+	/* Until it is told otherwise. */
+	redirect(w, &(struct ip_addr){0});
+	node_event(A, IKE_EV_TERMINATE, 0);
+	world_run(w, span_s(2));
+	A->cfg[0].local_ts[0].last = ip_v4(10, 1, 0, 254);
+	node_set_tunnel(A, 0);
+	node_event(A, IKE_EV_INITIATE, 0);
+	must(w, world_until(w, both_up, span_s(5)), "not back;");
+}
+
+/* Where it takes IKE_AUTH to know who it is, or who says that it comes from there. */
+static void not_sent_away_in_init(struct world *w)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		world_fini(w);
+		world_init(w, 5685 + i);
+		begin_at_first(w);
+		if (i == 0) { /* another tunnel of these addresses stays */
+			B->cfg[1].local = B->addr;
+			B->cfg[1].remote_id.data[0] ^= 1;
+			node_set_tunnel(B, 1);
+		} else if (i == 1) { /* it was sent here from there */
+			ike_tunnel_find(A->ike, 0)->redirected_from = b_second;
+		} else if (i == 2) { /* it does not follow */
+			A->cfg[0].redirect = false;
+			node_set_tunnel(A, 0);
+		} else { /* here is where it is to go to */
+			redirect(w, &B->addr);
+		}
+		node_event(A, IKE_EV_INITIATE, 0);
+		world_run(w, span_s(3));
+		must(w, count(B, IKE_CNT_REDIRECT_SENT) == 0, "in IKE_SA_INIT;");
+		must(w, count(A, IKE_CNT_REDIRECTED) == (i < 2), "not in IKE_AUTH;");
+		must(w, i != 1 || at_second(w), "not there;");
+		must(w, i != 2 || both_up(w), "not here;");
+	}
 }
 
 static void does_not_follow(struct world *w)
@@ -64,6 +123,7 @@ static void does_not_follow(struct world *w)
 	must(w, strstr(B->last_event[IKE_HAP_REDIRECTED], "does not support"), "B does not say;");
 }
 
+/* Requirements: RFC5685-7-loops */
 static void in_circles(struct world *w)
 {
 	const struct ip_addr first = B->addr;
@@ -84,6 +144,7 @@ static void in_circles(struct world *w)
 }
 
 /* REDIRECT in IKE_SA_INIT, which anybody can send who has seen the request, and others cannot. */
+/* Requirements: RFC5685-3-nonce */
 static void redirect_in_init(struct world *w)
 {
 	static const struct {
@@ -142,8 +203,10 @@ static void childless(struct world *w)
 
 static const struct scenario scenarios[] = {
 	{"redirect: over the SA and in IKE_AUTH (RFC 5685)", sent_away},
+	{"redirect: in IKE_SA_INIT at once (3)", sent_away_in_init},
+	{"redirect: not before IKE_AUTH (3)", not_sent_away_in_init},
 	{"redirect: not where it is not configured", does_not_follow},
-	{"redirect: in circles (6)", in_circles},
+	{"redirect: in circles (7)", in_circles},
 	{"redirect: in IKE_SA_INIT (3)", redirect_in_init},
 	{"childless (RFC 6023)", childless},
 };
