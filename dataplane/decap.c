@@ -21,36 +21,54 @@ static void drop_in(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, un
 	dp_drop(w, m, reason);
 }
 
-static void count(struct dp_worker *w, struct dp_in *in, uint64_t packets, uint64_t bytes)
+static inline void publish(uint64_t *to, uint64_t value)
 {
+	__atomic_store_n(to, value, __ATOMIC_RELAXED);
+}
+
+/* For every run: without a call of memcmp. */
+static inline bool same_endpoint(const struct ip_endpoint *a, const struct ip_endpoint *b)
+{
+	uint64_t x[2], y[2];
+
+	static_assert(sizeof(x) == sizeof(a->addr.b), "an address is two words");
+	memcpy(x, a->addr.b, sizeof(x));
+	memcpy(y, b->addr.b, sizeof(y));
+	return a->port == b->port && a->addr.family == b->addr.family && x[0] == y[0] &&
+	       x[1] == y[1];
+}
+
+/* `all`: the SA has refused packets, too. */
+static void count(struct dp_worker *w, struct dp_in *in, uint64_t packets, uint64_t bytes, bool all)
+{
+	const struct esp_in_state *st = esp_in_state_view(in->esp);
 	struct dp_stats_tunnel *t = &w->tunnels[in->tunnel];
 	struct dp_stats_sa *s = &w->sas[in->slot];
-	struct esp_in_state st;
 	uint32_t bits = 0;
 
-	esp_in_state(in->esp, &st);
-	__atomic_store_n(&s->in_packets, st.packets, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->in_bytes, st.bytes, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->in_seq_high, st.seq_high, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->in_auth_failed, st.auth_failed, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->in_replayed, st.replayed, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->in_late, st.late, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->in_ts_mismatch, st.ts_mismatch, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->in_malformed, st.malformed, __ATOMIC_RELAXED);
+	publish(&s->in_packets, st->packets);
+	publish(&s->in_bytes, st->bytes);
+	publish(&s->in_seq_high, st->seq_high);
+	if (all) {
+		publish(&s->in_auth_failed, st->auth_failed);
+		publish(&s->in_replayed, st->replayed);
+		publish(&s->in_late, st->late);
+		publish(&s->in_ts_mismatch, st->ts_mismatch);
+		publish(&s->in_malformed, st->malformed);
+	}
 	dp_count_tunnel(w, &t->in_packets, packets);
 	dp_count_tunnel(w, &t->in_bytes, bytes);
 
-	if (st.packets)
+	if (st->packets)
 		bits |= DP_SA_EV_FIRST;
-	if (st.soft_reached)
+	if (st->soft_reached)
 		bits |= DP_SA_EV_SOFT;
-	if (st.expired)
+	if (st->expired)
 		bits |= DP_SA_EV_HARD;
 	if (bits & ~in->reported)
 		dp_raise_in(w, in, bits);
-	if (st.last_remote.addr.family != IP_NONE &&
-	    !ip_endpoint_equal(&st.last_remote, &in->seen)) {
-		in->seen = st.last_remote;
+	if (!same_endpoint(&st->last_remote, &in->seen) && st->last_remote.addr.family != IP_NONE) {
+		in->seen = st->last_remote;
 		dp_raise_in(w, in, DP_SA_EV_MOVED);
 	}
 }
@@ -141,7 +159,6 @@ static void fetch_runs(struct dp_worker *w, const struct run *runs, uint16_t n)
 		esp_in_prefetch(runs[i].in->esp);
 		__builtin_prefetch(&w->tunnels[runs[i].in->tunnel], 1);
 		__builtin_prefetch(&w->sas[runs[i].in->slot].in_packets, 1);
-		__builtin_prefetch(&w->sas[runs[i].in->slot].in_malformed, 1);
 	}
 	for (uint16_t i = 0; i < n; i++)
 		esp_in_prefetch_key(runs[i].in->esp);
@@ -174,7 +191,7 @@ static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_bu
 		bytes += p->size;
 		dp_ip_burst_add(out, m, p->data, p->inner_family, in->tunnel);
 	}
-	count(w, r->in, packets, bytes);
+	count(w, r->in, packets, bytes, packets < r->n);
 }
 
 void dp_decap(struct dp_worker *w)

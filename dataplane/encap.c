@@ -123,18 +123,17 @@ static void count(struct dp_worker *w, struct dp_out *o, uint64_t packets, uint6
 {
 	struct dp_stats_tunnel *t = &w->tunnels[o->tunnel];
 	struct dp_stats_sa *s = &w->sas[o->slot];
-	struct esp_out_state st;
+	const struct esp_out_state *st = esp_out_state_view(o->esp);
 	uint32_t bits = 0;
 
-	esp_out_state(o->esp, &st);
-	__atomic_store_n(&s->out_packets, st.packets, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->out_bytes, st.bytes, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->out_seq, st.next_seq, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->out_packets, st->packets, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->out_bytes, st->bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->out_seq, st->next_seq, __ATOMIC_RELAXED);
 	dp_count_tunnel(w, &t->out_packets, packets);
 	dp_count_tunnel(w, &t->out_bytes, bytes);
-	if (st.soft_reached)
+	if (st->soft_reached)
 		bits |= DP_SA_EV_SOFT;
-	if (st.exhausted)
+	if (st->exhausted)
 		bits |= DP_SA_EV_HARD;
 	if (bits & ~o->reported)
 		dp_raise_out(w, o, bits);
@@ -251,11 +250,10 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 }
 
 /* Phase 3. */
-static void send_run(struct dp_worker *w, const struct run *r)
+static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l2 *l2)
 {
 	struct dp_esp_vec *v = &w->encap;
 	const uint8_t family = r->path->remote.addr.family;
-	const struct dp_l2 l2 = dp_l2_of(w, r->path->neigh);
 	uint64_t packets = 0, bytes = 0;
 
 	(void)esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs);
@@ -270,8 +268,8 @@ static void send_run(struct dp_worker *w, const struct run *r)
 		packets++;
 		bytes += m->pkt_len;
 		dp_esp_done(m, p);
-		if (l2.resolved)
-			dp_l2_send(w, m, &l2, family);
+		if (l2->resolved)
+			dp_l2_send(w, m, l2, family);
 		else
 			unresolved(w, m, r);
 	}
@@ -283,6 +281,7 @@ void dp_encap(struct dp_worker *w)
 	struct dp_esp_vec *v = &w->encap;
 	struct run runs[DP_VEC_SIZE];
 	struct esp_batch batch;
+	struct dp_l2 l2 = {.resolved = false};
 	uint16_t n_runs = 0;
 
 	esp_batch_init(&batch);
@@ -296,8 +295,11 @@ void dp_encap(struct dp_worker *w)
 	esp_batch_seal(&w->esp, &batch);
 	/* What comes up from here on, such as an ICMP error, is for the next round. */
 	v->n = 0;
-	for (uint16_t i = 0; i < n_runs; i++)
-		send_run(w, &runs[i]);
+	for (uint16_t i = 0; i < n_runs; i++) {
+		if (i == 0 || runs[i].path->neigh != runs[i - 1].path->neigh)
+			l2 = dp_l2_of(w, runs[i].path->neigh);
+		send_run(w, &runs[i], &l2);
+	}
 }
 
 static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out *o, uint8_t family,

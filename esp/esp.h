@@ -207,6 +207,9 @@ struct esp_in_state {
 	struct ip_endpoint last_remote,
 		last_local; /* of the last authentic packet that was also the newest */
 };
+/* The half's own record, as it is now; and a copy of it. */
+const struct esp_out_state *esp_out_state_view(const struct esp_out *sa);
+const struct esp_in_state *esp_in_state_view(const struct esp_in *sa);
 void esp_out_state(const struct esp_out *sa, struct esp_out_state *out);
 void esp_in_state(const struct esp_in *sa, struct esp_in_state *out);
 

@@ -57,10 +57,8 @@ struct esp_out {
 	struct esp_outer outer;
 
 	/* Written by the thread that encapsulates. */
-	uint64_t next_seq;
-	uint64_t seq_left; /* numbers that may still be used, next_seq included */
-	uint64_t packets, bytes;
-	bool soft_reached, exhausted;
+	struct esp_out_state state;
+	uint64_t seq_left; /* numbers that may still be used, state.next_seq included */
 
 	uint64_t soft_seq_left; /* implicit soft limit: see out.c */
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
@@ -72,14 +70,11 @@ struct esp_in {
 	struct esp_key *key;
 	uint8_t aead; /* which of a thread's backends */
 	uint8_t iv_size, icv_size, align_mask;
-	bool expired, soft_reached;
 	struct esp_replay replay;
 	struct esp_ts_set ts;
 
 	/* Written by the thread that decapsulates. */
-	uint64_t packets, bytes;
-	uint64_t auth_failed, replayed, late, ts_mismatch, malformed;
-	struct ip_endpoint last_remote, last_local;
+	struct esp_in_state state;
 
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
 	const struct esp_backend *backend;

@@ -36,8 +36,8 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	sa->hard_packets = esp_limit(cfg->hard_packets);
 	sa->soft_bytes = esp_limit(cfg->soft_bytes);
 	sa->hard_bytes = esp_limit(cfg->hard_bytes);
-	sa->last_remote = cfg->remote;
-	sa->last_local = cfg->local;
+	sa->state.last_remote = cfg->remote;
+	sa->state.last_local = cfg->local;
 	esp_replay_init(&sa->replay, window, cfg->esn, sa->window_bits);
 	if (!esp_ts_compile(&sa->ts, cfg->ts, cfg->n_ts, false))
 		goto fail;
@@ -62,22 +62,14 @@ void esp_in_free(struct esp_in *sa)
 	free(sa);
 }
 
+const struct esp_in_state *esp_in_state_view(const struct esp_in *sa)
+{
+	return &sa->state;
+}
+
 void esp_in_state(const struct esp_in *sa, struct esp_in_state *out)
 {
-	*out = (struct esp_in_state){
-		.packets = sa->packets,
-		.bytes = sa->bytes,
-		.seq_high = sa->replay.top,
-		.auth_failed = sa->auth_failed,
-		.replayed = sa->replayed,
-		.late = sa->late,
-		.ts_mismatch = sa->ts_mismatch,
-		.malformed = sa->malformed,
-		.soft_reached = sa->soft_reached,
-		.expired = sa->expired,
-		.last_remote = sa->last_remote,
-		.last_local = sa->last_local,
-	};
+	*out = sa->state;
 }
 
 static inline enum esp_drop replay_drop(const struct esp_in *sa, uint64_t seq)
@@ -97,7 +89,7 @@ static inline enum esp_drop inspect(const struct esp_in *sa, struct esp_pkt *p, 
 	uint32_t offset = p->esp_offset, size = p->esp_size;
 	uint64_t seq;
 
-	if (sa->expired)
+	if (sa->state.expired)
 		return ESP_DROP_IN_EXPIRED;
 	/* 1. Outer headers, unless they were looked at for the SPI. */
 	if (offset == 0 && !esp_outer_parse(p->data, p->size, &offset, &size))
@@ -197,27 +189,27 @@ static inline enum esp_drop unwrap(const struct esp_in *sa, struct esp_pkt *p,
 
 static inline void account(struct esp_in *sa, const struct esp_pkt *p)
 {
-	sa->packets++;
-	sa->bytes += p->size;
-	if (sa->packets >= sa->soft_packets || sa->bytes >= sa->soft_bytes)
-		sa->soft_reached = true;
-	if (sa->packets >= sa->hard_packets || sa->bytes >= sa->hard_bytes)
-		sa->expired = true;
+	sa->state.packets++;
+	sa->state.bytes += p->size;
+	if (sa->state.packets >= sa->soft_packets || sa->state.bytes >= sa->soft_bytes)
+		sa->state.soft_reached = true;
+	if (sa->state.packets >= sa->hard_packets || sa->state.bytes >= sa->hard_bytes)
+		sa->state.expired = true;
 }
 
 /* Counters of the SA; the reason itself is counted by the caller. */
 static void count_drop(struct esp_in *sa, enum esp_drop drop)
 {
 	switch (drop) {
-	case ESP_DROP_IN_AUTH: sa->auth_failed++; break;
-	case ESP_DROP_IN_REPLAYED: sa->replayed++; break;
-	case ESP_DROP_IN_LATE: sa->late++; break;
-	case ESP_DROP_IN_SELECTOR: sa->ts_mismatch++; break;
+	case ESP_DROP_IN_AUTH: sa->state.auth_failed++; break;
+	case ESP_DROP_IN_REPLAYED: sa->state.replayed++; break;
+	case ESP_DROP_IN_LATE: sa->state.late++; break;
+	case ESP_DROP_IN_SELECTOR: sa->state.ts_mismatch++; break;
 	case ESP_DROP_IN_TRUNCATED:
 	case ESP_DROP_IN_ALIGNMENT:
 	case ESP_DROP_IN_PAD:
 	case ESP_DROP_IN_NEXT_HEADER:
-	case ESP_DROP_IN_INNER: sa->malformed++; break;
+	case ESP_DROP_IN_INNER: sa->state.malformed++; break;
 	case ESP_DROP_OK:
 	case ESP_DROP_IN_DUMMY:
 	case ESP_DROP_IN_ECN:
@@ -252,7 +244,7 @@ size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const st
 		job = &jobs[k++];
 		/* 4. RFC 4303 3.4.4: nothing of an unauthentic packet is looked at. */
 		p->drop = job->ok ? ESP_DROP_OK : ESP_DROP_IN_AUTH;
-		if (p->drop == ESP_DROP_OK && sa->expired)
+		if (p->drop == ESP_DROP_OK && sa->state.expired)
 			p->drop = ESP_DROP_IN_EXPIRED;
 		if (p->drop != ESP_DROP_OK)
 			continue;
@@ -273,9 +265,11 @@ size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const st
 		}
 	}
 	/* RFC 7296 2.23: the peer's address follows only authentic and fresh packets. */
-	if (newest)
-		esp_outer_endpoints(newest_outer, (uint32_t)(newest - newest_outer),
-				    &sa->last_remote, &sa->last_local);
+	if (newest) {
+		sa->state.seq_high = sa->replay.top;
+		esp_outer_endpoints_update(newest_outer, (uint32_t)(newest - newest_outer),
+					   &sa->state.last_remote, &sa->state.last_local);
+	}
 	if (n_ok < n)
 		for (size_t i = 0; i < n; i++)
 			count_drop(sa, pkts[i].drop);

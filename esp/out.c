@@ -39,7 +39,7 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	sa->spi = cfg->spi;
 	sa->esn = cfg->esn;
 	esp_outer_set_policy(&sa->outer, cfg->copy_dscp, cfg->df);
-	sa->next_seq = first;
+	sa->state.next_seq = first;
 	sa->seq_left = first <= last ? last - first + 1 : 0;
 	sa->soft_seq_left = last / SOFT_SEQ_SHARE;
 	sa->soft_packets = esp_limit(cfg->soft_packets);
@@ -84,15 +84,14 @@ void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
 		sa->outer = o;
 }
 
+const struct esp_out_state *esp_out_state_view(const struct esp_out *sa)
+{
+	return &sa->state;
+}
+
 void esp_out_state(const struct esp_out *sa, struct esp_out_state *out)
 {
-	*out = (struct esp_out_state){
-		.packets = sa->packets,
-		.bytes = sa->bytes,
-		.next_seq = sa->next_seq,
-		.soft_reached = sa->soft_reached,
-		.exhausted = sa->exhausted,
-	};
+	*out = sa->state;
 }
 
 /* Steps 1 to 4: whether this SA may carry the packet. Nothing is changed. */
@@ -179,23 +178,23 @@ static inline uint64_t least(uint64_t a, uint64_t b)
 /* What a burst of n packets has used up. */
 static void account(struct esp_out *sa, uint64_t packets, uint64_t bytes)
 {
-	sa->next_seq += packets;
+	sa->state.next_seq += packets;
 	sa->seq_left -= packets;
-	sa->packets += packets;
-	sa->bytes += bytes;
-	if (sa->packets >= sa->soft_packets || sa->bytes >= sa->soft_bytes ||
+	sa->state.packets += packets;
+	sa->state.bytes += bytes;
+	if (sa->state.packets >= sa->soft_packets || sa->state.bytes >= sa->soft_bytes ||
 	    sa->seq_left <= sa->soft_seq_left)
-		sa->soft_reached = true;
+		sa->state.soft_reached = true;
 }
 
 struct esp_job *esp_out_prepare(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts,
 				size_t n, struct esp_batch *batch)
 {
 	/* RFC 4303 3.3.3: the counter must not cycle; with GCM it is also the nonce. */
-	uint64_t quota = least(sa->seq_left, sa->hard_packets - sa->packets);
-	uint64_t quota_bytes = sa->hard_bytes - sa->bytes;
+	uint64_t quota = least(sa->seq_left, sa->hard_packets - sa->state.packets);
+	uint64_t quota_bytes = sa->hard_bytes - sa->state.bytes;
 	const uint64_t quota_bytes_at_first = quota_bytes;
-	const uint64_t first_seq = sa->next_seq;
+	const uint64_t first_seq = sa->state.next_seq;
 	size_t *n_jobs = &batch->n[sa->aead];
 	struct esp_job *jobs = &batch->jobs[sa->aead][*n_jobs];
 	uint8_t ivs[ESP_BURST_MAX][ESP_IV_MAX];
@@ -204,7 +203,7 @@ struct esp_job *esp_out_prepare(struct esp_thread *t, struct esp_out *sa, struct
 	assert(*n_jobs + n <= ESP_BURST_MAX);
 	if (!sa->counter_iv)
 		t->random(t->random_arg, ivs[0], n * ESP_IV_MAX);
-	if (sa->exhausted)
+	if (sa->state.exhausted)
 		quota = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct esp_pkt *p = &pkts[i];
@@ -220,7 +219,7 @@ struct esp_job *esp_out_prepare(struct esp_thread *t, struct esp_out *sa, struct
 		 * it never sends again. */
 		if (k == quota || inner.total > quota_bytes) {
 			p->drop = ESP_DROP_OUT_EXHAUSTED;
-			sa->exhausted = true;
+			sa->state.exhausted = true;
 			quota = k;
 			continue;
 		}

@@ -11,9 +11,6 @@
 
 #include <string.h>
 
-/* Without a window any number might be legitimate; the nearest to the highest seen is assumed. */
-#define INFER_UNCHECKED (1u << 31)
-
 static uint32_t replay_words(uint32_t window)
 {
 	uint32_t n = 2;
@@ -37,26 +34,6 @@ void esp_replay_init(struct esp_replay *r, uint32_t window, bool esn, uint64_t *
 		.bits = bits,
 	};
 	memset(bits, 0, esp_replay_bits_size(window));
-}
-
-/* RFC 4303 A2.2: which 2^32 subspace does this low half lie in? Names as there. */
-uint64_t esp_replay_infer_esn(const struct esp_replay *r, uint32_t seq_lo)
-{
-	const uint32_t w = r->window ? r->window : INFER_UNCHECKED;
-	const uint32_t tl = (uint32_t)r->top;
-	const uint32_t bl = tl - (w - 1); /* modulo 2^32 */
-	uint32_t th = (uint32_t)(r->top >> 32);
-
-	if (tl >= w - 1) {
-		/* Case A: the window lies within one subspace. In the last one nothing follows. */
-		if (seq_lo < bl && th != UINT32_MAX)
-			th++;
-	} else {
-		/* Case B: it spans two. Before the first subspace there is none. */
-		if (seq_lo >= bl && th != 0)
-			th--;
-	}
-	return (uint64_t)th << 32 | seq_lo;
 }
 
 /* The words that come into use; all of them if the jump is that wide. */

@@ -23,8 +23,30 @@ enum esp_replay_verdict {
 
 size_t esp_replay_bits_size(uint32_t window); /* bytes */
 void esp_replay_init(struct esp_replay *r, uint32_t window, bool esn, uint64_t *bits);
-uint64_t esp_replay_infer_esn(const struct esp_replay *r, uint32_t seq_lo);
 void esp_replay_advance(struct esp_replay *r, uint64_t seq);
+
+/* Without a window any number might be legitimate; the nearest to the highest seen is assumed. */
+#define ESP_REPLAY_INFER_UNCHECKED (1u << 31)
+
+/* RFC 4303 A2.2: which 2^32 subspace does this low half lie in? Names as there. */
+static inline uint64_t esp_replay_infer_esn(const struct esp_replay *r, uint32_t seq_lo)
+{
+	const uint32_t w = r->window ? r->window : ESP_REPLAY_INFER_UNCHECKED;
+	const uint32_t tl = (uint32_t)r->top;
+	const uint32_t bl = tl - (w - 1); /* modulo 2^32 */
+	uint32_t th = (uint32_t)(r->top >> 32);
+
+	if (tl >= w - 1) {
+		/* Case A: the window lies within one subspace. In the last one nothing follows. */
+		if (seq_lo < bl && th != UINT32_MAX)
+			th++;
+	} else {
+		/* Case B: it spans two. Before the first subspace there is none. */
+		if (seq_lo >= bl && th != 0)
+			th--;
+	}
+	return (uint64_t)th << 32 | seq_lo;
+}
 
 /* The whole number of which a packet shows the low half. */
 static inline uint64_t esp_replay_infer(const struct esp_replay *r, uint32_t seq_lo)
@@ -34,13 +56,12 @@ static inline uint64_t esp_replay_infer(const struct esp_replay *r, uint32_t seq
 
 static inline enum esp_replay_verdict esp_replay_check(const struct esp_replay *r, uint64_t seq)
 {
-	if (r->window == 0)
+	/* The usual packet is newer than all before it; zero is not. */
+	if (seq > r->top || r->window == 0)
 		return ESP_REPLAY_FRESH;
 	/* RFC 4303 3.3.3: the first packet's number is 1. */
 	if (seq == 0)
 		return ESP_REPLAY_SEEN;
-	if (seq > r->top)
-		return ESP_REPLAY_FRESH;
 	if (r->top - seq >= r->window)
 		return ESP_REPLAY_LATE;
 	if (r->bits[(seq >> 6) & r->mask] >> (seq & 63) & 1)
