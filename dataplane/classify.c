@@ -16,6 +16,7 @@
 
 #define FRAG_MASK     0x3fffu /* more fragments, or an offset */
 #define UDP_SIZE      8u
+#define ESP_SIZE      8u /* SPI, sequence number */
 #define MARKER_SIZE   4u
 #define KEEPALIVE     0xff /* RFC 3948 2.3: a datagram of this one byte */
 #define IPV6_FRAGMENT 44
@@ -140,6 +141,27 @@ void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m)
 	v->m[v->n++] = m;
 }
 
+/* Native ESP over IPv4 without options, which is whole: what dp_into_decap() finds in it. False: no
+ * such packet. */
+static inline bool into_decap_plain(struct dp_worker *w, struct rte_mbuf *m)
+{
+	const uint8_t *ip = dp_data(m);
+	struct dp_esp_vec *v = &w->decap;
+	struct esp_pkt *p = &v->pkts[v->n];
+
+	if (ip[0] != 0x45 || ip[9] != DP_PROTO_ESP || (dp_get16(ip + 6) & FRAG_MASK) ||
+	    m->pkt_len < 20 + ESP_SIZE)
+		return false;
+	v->spi[v->n] = dp_get32(ip + 20);
+	if (v->spi[v->n] == 0)
+		return false;
+	dp_esp_pkt(m, p);
+	p->esp_offset = 20;
+	p->esp_size = p->size - 20;
+	v->m[v->n++] = m;
+	return true;
+}
+
 /* IKE, in a datagram of its own: to Linux, as far as the gate lets it. */
 static void local_ike(struct dp_worker *w, struct rte_mbuf *m)
 {
@@ -175,6 +197,8 @@ static void local_too_big(struct dp_worker *w, struct rte_mbuf *m)
 
 static inline void local_input(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
 {
+	if (family == 4 && into_decap_plain(w, m))
+		return;
 	switch (local_kind(m, family)) {
 	case LOCAL_ESP: dp_into_decap(w, m); break;
 	case LOCAL_KEEPALIVE: dp_drop(w, m, DP_DROP_NAT_KEEPALIVE); break;

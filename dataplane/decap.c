@@ -181,12 +181,6 @@ static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_bu
 			continue;
 		}
 		dp_esp_done(m, p);
-		*dp_meta(m) = (struct dp_meta){
-			.port = DP_NO_PORT,
-			.family = p->inner_family,
-			.in_tunnel = 1,
-			.from_tunnel = in->tunnel,
-		};
 		packets++;
 		bytes += p->size;
 		dp_ip_burst_add(out, m, p->data, p->inner_family, in->tunnel);

@@ -15,6 +15,7 @@
 #include "dataplane/pipeline.h"
 
 #include "dataplane/dp.h"
+#include "dataplane/l2.h"
 
 #define V6_LEAST_MTU 1280u /* RFC 8200 5 */
 

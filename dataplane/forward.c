@@ -7,28 +7,7 @@
 #include "dataplane/pipeline.h"
 
 #include "dataplane/dp.h"
-
-struct dp_l2 dp_l2_of(const struct dp_worker *w, uint32_t neigh)
-{
-	struct dp_adj *adj;
-	struct rte_ether_addr mac;
-	struct dp_l2 out;
-	uint64_t l2;
-
-	if (neigh == DP_NEIGH_NONE)
-		return (struct dp_l2){.resolved = false};
-	adj = &w->dp->neighs.adjs[neigh];
-	l2 = __atomic_load_n(&adj->l2, __ATOMIC_RELAXED);
-	if (!__atomic_load_n(&adj->used, __ATOMIC_RELAXED))
-		__atomic_store_n(&adj->used, 1, __ATOMIC_RELAXED);
-	out.port = dp_adj_port(l2);
-	out.resolved = l2 & DP_NEIGH_VALID;
-	mac = w->dp->ports[out.port].mac;
-	out.to = (l2 & 0xffffffffffff) | (uint64_t)mac.addr_bytes[0] << 48 |
-		 (uint64_t)mac.addr_bytes[1] << 56;
-	memcpy(&out.from, mac.addr_bytes + 2, 4);
-	return out;
-}
+#include "dataplane/l2.h"
 
 /* `from` is in all that follows the tunnel that a packet came out of, or DP_TUNNEL_NONE: our own. */
 static void drop(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, unsigned reason)
@@ -38,20 +17,39 @@ static void drop(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, unsigne
 	dp_drop(w, m, reason);
 }
 
+/* Of a packet that goes to another thread or phase, or is told about: where it came from. */
+static void note_origin(struct rte_mbuf *m, uint32_t from, uint8_t family)
+{
+	if (from == DP_TUNNEL_NONE)
+		return;
+	*dp_meta(m) = (struct dp_meta){
+		.port = DP_NO_PORT,
+		.family = family,
+		.in_tunnel = 1,
+		.from_tunnel = from,
+	};
+}
+
 /* A router's duty: one hop less. False: there is none left. */
 static inline bool decrement_ttl(uint8_t *ip, uint8_t family)
 {
-	uint8_t *ttl = family == 4 ? ip + 8 : ip + 7;
-	uint32_t sum;
+	uint32_t word, sum;
 
-	if (*ttl <= 1)
-		return false;
-	--*ttl;
-	if (family == 4) {
-		/* RFC 1141: the checksum grows by what the field lost. */
-		sum = (uint32_t)dp_get16(ip + 10) + 0x100;
-		dp_put16(ip + 10, (uint16_t)(sum + (sum >> 16)));
+	if (family != 4) {
+		if (ip[7] <= 1)
+			return false;
+		ip[7]--;
+		return true;
 	}
+	/* TTL, protocol and checksum at once. RFC 1141: the checksum grows by what the field lost,
+	 * which, as the machine loads both, is one. */
+	memcpy(&word, ip + 8, sizeof(word));
+	if ((word & 0xff) <= 1)
+		return false;
+	sum = (word >> 16) + 1;
+	sum += sum >> 16;
+	word = ((word & 0xffff) - 1) | sum << 16;
+	memcpy(ip + 8, &word, sizeof(word));
 	return true;
 }
 
@@ -63,14 +61,16 @@ static inline bool leave_by(struct dp_worker *w, struct rte_mbuf *m, uint32_t fr
 	uint8_t *ip = dp_data(m);
 	uint32_t limit;
 
-	if (m->pkt_len > mtu) {
+	if (unlikely(m->pkt_len > mtu)) {
+		note_origin(m, from, family);
 		dp_icmp_too_big(w, m, mtu);
 		drop(w, m, from, DP_DROP_TOO_BIG);
 		return false;
 	}
 	if (from == DP_TUNNEL_NONE)
 		return true;
-	if (!decrement_ttl(ip, family)) {
+	if (unlikely(!decrement_ttl(ip, family))) {
+		note_origin(m, from, family);
 		dp_icmp_ttl(w, m);
 		drop(w, m, from, DP_DROP_TTL);
 		return false;
@@ -87,17 +87,19 @@ static void to_unknown(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, u
 {
 	if (!leave_by(w, m, from, family, port))
 		return;
+	note_origin(m, from, family);
 	dp_meta(m)->port = (uint8_t)port;
 	dp_to_linux(w, m, DP_PKT_GLEAN);
 }
 
-static void to_inside(struct dp_worker *w, struct rte_mbuf *m, uint32_t from)
+static void to_inside(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, uint8_t family)
 {
 	if (from == DP_TUNNEL_NONE ||
 	    !__atomic_load_n(&w->dp->tunnels.hot[from].has_tun, __ATOMIC_RELAXED)) {
 		drop(w, m, from, DP_DROP_NO_INSIDE);
 		return;
 	}
+	note_origin(m, from, family);
 	dp_meta(m)->tunnel = from;
 	dp_to_linux(w, m, DP_PKT_TO_TUN);
 }
@@ -107,13 +109,15 @@ static void to_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, ui
 {
 	const uint32_t tunnel = dp_group_pick(w->dp, w, group);
 
-	if (tunnel == DP_TUNNEL_NONE)
+	if (tunnel == DP_TUNNEL_NONE) {
 		drop(w, m, from, DP_DROP_NO_TUNNEL);
-	else if (tunnel == from)
+	} else if (tunnel == from) {
 		/* It would only come back, until its TTL ends. */
 		drop(w, m, from, DP_DROP_HAIRPIN);
-	else
+	} else {
+		note_origin(m, from, family);
 		dp_into_tunnel(w, m, tunnel, family, from == DP_TUNNEL_NONE);
+	}
 }
 
 static bool is_for_link(const uint8_t *ip, uint8_t family)
@@ -145,13 +149,13 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 				dp_l2_send(w, m, &l2, family);
 			break;
 		case DP_NH_CONNECTED: to_unknown(w, m, from, family, index); break;
-		case DP_NH_LOCAL: to_inside(w, m, from); break;
+		case DP_NH_LOCAL: to_inside(w, m, from, family); break;
 		case DP_NH_GROUP: to_tunnel(w, m, from, family, index); break;
 		case DP_NH_BLACKHOLE: drop(w, m, from, DP_DROP_BLACKHOLE); break;
 		case DP_NH_NONE:
 			/* Multicast and link-local: for a routing protocol over the tunnel. */
 			if (is_for_link(dp_data(m), family))
-				to_inside(w, m, from);
+				to_inside(w, m, from, family);
 			else
 				drop(w, m, from, DP_DROP_NO_ROUTE);
 			break;

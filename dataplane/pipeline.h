@@ -90,19 +90,9 @@ void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel, ui
 /* decap.c: w->decap -> dp_forward(), or the worker that owns the SA */
 void dp_decap(struct dp_worker *w);
 
-/* forward.c: inner packets that came out of tunnels, and (from: no tunnel) our own. Meta data and
- * vector say the same; the vector is at hand. */
+/* forward.c: inner packets that came out of tunnels, whose meta data is not written yet, and (from: no
+ * tunnel) our own. */
 void dp_forward(struct dp_worker *w, struct dp_ip_burst *b);
-
-/* An Ethernet header for a neighbour, as the words that it is written with. */
-struct dp_l2 {
-	uint64_t to; /* destination, and the source's first bytes */
-	uint32_t from;
-	bool resolved;
-	uint8_t port;
-};
-/* forward.c: the header for a neighbour's packets, which is marked as used. */
-struct dp_l2 dp_l2_of(const struct dp_worker *w, uint32_t neigh);
 
 /* worker.c */
 void dp_tx_flush(struct dp_worker *w, unsigned port);
@@ -115,23 +105,7 @@ static inline void dp_tx(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
 	if (v->n == DP_BURST)
 		dp_tx_flush(w, port);
 }
-/* Puts an Ethernet header in front (without room for it the packet is dropped) and queues. */
-static inline void dp_l2_send(struct dp_worker *w, struct rte_mbuf *m, const struct dp_l2 *l2,
-			      uint8_t family)
-{
-	const uint16_t type =
-		family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
-	uint8_t *eth = (uint8_t *)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
-
-	if (!eth) {
-		dp_drop(w, m, DP_DROP_NO_BUFFER);
-		return;
-	}
-	memcpy(eth, &l2->to, 8);
-	memcpy(eth + 8, &l2->from, 4);
-	memcpy(eth + 12, &type, 2);
-	dp_tx(w, l2->port, m);
-}
+/* l2.h: dp_l2_send() puts an Ethernet header in front of a packet, then dp_tx(). */
 
 void dp_to_linux(struct dp_worker *w, struct rte_mbuf *m, enum dp_kind kind);
 void dp_handoff(struct dp_worker *w, unsigned owner, struct rte_mbuf *m, enum dp_kind kind);

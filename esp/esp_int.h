@@ -76,6 +76,7 @@ struct esp_in {
 	/* Written by the thread that decapsulates. */
 	struct esp_in_state state;
 
+	uint64_t next_packets, next_bytes;                           /* the nearest of these: */
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
 	const struct esp_backend *backend;
 	uint64_t window_bits[];

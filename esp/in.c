@@ -19,6 +19,19 @@ static uint32_t window_round(uint32_t w)
 	return (w + 63) & ~63u;
 }
 
+/* Which limits packets and bytes have reached, and which one is next. */
+static void limits_update(struct esp_in *sa)
+{
+	const struct esp_in_state *st = &sa->state;
+	const bool soft = st->packets >= sa->soft_packets || st->bytes >= sa->soft_bytes;
+
+	sa->state.soft_reached = soft;
+	sa->state.expired = st->packets >= sa->hard_packets || st->bytes >= sa->hard_bytes;
+	sa->next_packets =
+		soft || sa->hard_packets < sa->soft_packets ? sa->hard_packets : sa->soft_packets;
+	sa->next_bytes = soft || sa->hard_bytes < sa->soft_bytes ? sa->hard_bytes : sa->soft_bytes;
+}
+
 struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 {
 	const uint32_t window = window_round(cfg->replay_window);
@@ -36,6 +49,7 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	sa->hard_packets = esp_limit(cfg->hard_packets);
 	sa->soft_bytes = esp_limit(cfg->soft_bytes);
 	sa->hard_bytes = esp_limit(cfg->hard_bytes);
+	limits_update(sa);
 	sa->state.last_remote = cfg->remote;
 	sa->state.last_local = cfg->local;
 	esp_replay_init(&sa->replay, window, cfg->esn, sa->window_bits);
@@ -128,19 +142,35 @@ struct esp_job *esp_in_prepare(struct esp_in *sa, struct esp_pkt *pkts, size_t n
 	return jobs;
 }
 
+/* RFC 4303 2.4: the receiver SHOULD inspect the padding: 1, 2, 3 and so on, up to the pad length's place,
+ * before which there are at least an ESP header's bytes. */
+static inline bool padding_good(const uint8_t *end, uint32_t pad)
+{
+	const uint64_t count = 0x0102030405060708;
+	const uint32_t others =
+		64 - 8 * pad; /* bits of the last eight bytes that are not padding */
+
+	if (pad == 0)
+		return true;
+	if (pad <= 8)
+		return (esp_get64(end - 8) ^ count >> others) << others == 0;
+	for (uint32_t i = 1; i <= pad; i++)
+		if (end[(int32_t)(i - 1) - (int32_t)pad] != i)
+			return false;
+	return true;
+}
+
 /* The end of the payload: RFC 4303 2.4 to 2.7. Gives the size without padding and trailer. */
-static enum esp_drop unpad(const uint8_t *payload, uint32_t size, uint32_t *inner_size,
-			   uint8_t *family)
+static inline enum esp_drop unpad(const uint8_t *payload, uint32_t size, uint32_t *inner_size,
+				  uint8_t *family)
 {
 	const uint32_t pad = payload[size - 2];
 
 	if (pad > size - ESP_TRAILER_SIZE)
 		return ESP_DROP_IN_PAD;
 	*inner_size = size - ESP_TRAILER_SIZE - pad;
-	/* RFC 4303 2.4: the receiver SHOULD inspect the padding. */
-	for (uint32_t i = 0; i < pad; i++)
-		if (payload[*inner_size + i] != i + 1)
-			return ESP_DROP_IN_PAD;
+	if (!padding_good(payload + size - ESP_TRAILER_SIZE, pad))
+		return ESP_DROP_IN_PAD;
 	switch (payload[size - 1]) {
 	case ESP_PROTO_IPV4: *family = IP_V4; return ESP_DROP_OK;
 	case ESP_PROTO_IPV6: *family = IP_V6; return ESP_DROP_OK;
@@ -191,10 +221,8 @@ static inline void account(struct esp_in *sa, const struct esp_pkt *p)
 {
 	sa->state.packets++;
 	sa->state.bytes += p->size;
-	if (sa->state.packets >= sa->soft_packets || sa->state.bytes >= sa->soft_bytes)
-		sa->state.soft_reached = true;
-	if (sa->state.packets >= sa->hard_packets || sa->state.bytes >= sa->hard_bytes)
-		sa->state.expired = true;
+	if (sa->state.packets >= sa->next_packets || sa->state.bytes >= sa->next_bytes)
+		limits_update(sa);
 }
 
 /* Counters of the SA; the reason itself is counted by the caller. */
