@@ -195,10 +195,8 @@ static void local_too_big(struct dp_worker *w, struct rte_mbuf *m)
 	dp_to_linux(w, m, DP_PKT_PATH_MTU);
 }
 
-static inline void local_input(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
+static void local_input(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
 {
-	if (family == 4 && into_decap_plain(w, m))
-		return;
 	switch (local_kind(m, family)) {
 	case LOCAL_ESP: dp_into_decap(w, m); break;
 	case LOCAL_KEEPALIVE: dp_drop(w, m, DP_DROP_NAT_KEEPALIVE); break;
@@ -213,31 +211,42 @@ static inline void local_input(struct dp_worker *w, struct rte_mbuf *m, uint8_t 
 	}
 }
 
+static void drop_all(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, unsigned reason)
+{
+	for (uint16_t i = 0; i < n; i++)
+		dp_drop(w, m[i], reason);
+}
+
+static void to_group(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t group,
+		     uint8_t family)
+{
+	const uint32_t tunnel = dp_group_pick(w->dp, w, group);
+
+	if (tunnel == DP_TUNNEL_NONE)
+		drop_all(w, m, n, DP_DROP_NO_TUNNEL);
+	else
+		dp_into_tunnel(w, m, n, tunnel, family, false);
+}
+
+/* Packets that follow each other with one next hop go there together. */
 static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
 {
-	uint64_t nh = 0;
-	uint32_t tunnel = DP_TUNNEL_NONE; /* for group `nh` */
-
 	dp_group_fetch(w, v->nh, v->n);
-	for (uint16_t i = 0; i < v->n; i++) {
-		struct rte_mbuf *m = v->m[i];
+	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
+		struct rte_mbuf *const *m = &v->m[i];
 
+		n = dp_same_nh(v, i);
 		switch (dp_nh_kind(v->nh[i])) {
-		case DP_NH_LOCAL: local_input(w, m, family); break;
-		case DP_NH_GROUP:
-			if (v->nh[i] != nh) {
-				nh = v->nh[i];
-				tunnel = dp_group_pick(w->dp, w, dp_nh_index(nh));
-			}
-			if (tunnel == DP_TUNNEL_NONE)
-				dp_drop(w, m, DP_DROP_NO_TUNNEL);
-			else
-				dp_into_tunnel(w, m, tunnel, family, false);
+		case DP_NH_LOCAL:
+			for (uint16_t k = 0; k < n; k++)
+				if (family != 4 || !into_decap_plain(w, m[k]))
+					local_input(w, m[k], family);
 			break;
-		case DP_NH_BLACKHOLE: dp_drop(w, m, DP_DROP_BLACKHOLE); break;
+		case DP_NH_GROUP: to_group(w, m, n, dp_nh_index(v->nh[i]), family); break;
+		case DP_NH_BLACKHOLE: drop_all(w, m, n, DP_DROP_BLACKHOLE); break;
 		case DP_NH_NONE:
 		case DP_NH_CONNECTED:
-		case DP_NH_NEIGH: dp_drop(w, m, DP_DROP_NOT_PROTECTED); break;
+		case DP_NH_NEIGH: drop_all(w, m, n, DP_DROP_NOT_PROTECTED); break;
 		}
 	}
 }

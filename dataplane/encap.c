@@ -316,20 +316,21 @@ static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out
 	v->m[v->n++] = m;
 }
 
-void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel, uint8_t family,
-		    bool originated)
+void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
+		    uint8_t family, bool originated)
 {
-	struct dp_meta *meta = dp_meta(m);
 	struct dp_out *o = __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
 
-	meta->tunnel = tunnel;
-	meta->common = !o;
-	if (!o)
-		dp_handoff(w, tunnel % w->dp->n_workers, m, DP_PKT_ENCAP);
-	else if (w->encap.n < DP_VEC_SIZE)
-		append(w, m, o, family, originated);
-	else
-		dp_handoff(w, w->index, m, DP_PKT_ENCAP);
+	for (uint16_t i = 0; i < n; i++) {
+		dp_meta(m[i])->tunnel = tunnel;
+		dp_meta(m[i])->common = !o;
+		if (!o)
+			dp_handoff(w, tunnel % w->dp->n_workers, m[i], DP_PKT_ENCAP);
+		else if (w->encap.n < DP_VEC_SIZE)
+			append(w, m[i], o, family, originated);
+		else
+			dp_handoff(w, w->index, m[i], DP_PKT_ENCAP);
+	}
 }
 
 /*

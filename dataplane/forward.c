@@ -116,7 +116,7 @@ static void to_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, ui
 		drop(w, m, from, DP_DROP_HAIRPIN);
 	} else {
 		note_origin(m, from, family);
-		dp_into_tunnel(w, m, tunnel, family, from == DP_TUNNEL_NONE);
+		dp_into_tunnel(w, &m, 1, tunnel, family, from == DP_TUNNEL_NONE);
 	}
 }
 

@@ -49,6 +49,16 @@ static inline void dp_ip_burst_add(struct dp_ip_burst *b, struct rte_mbuf *m, co
 	v->m[v->n++] = m;
 }
 
+/* How many packets from `first` on follow each other with one next hop. */
+static inline uint16_t dp_same_nh(const struct dp_ip_vec *v, uint16_t first)
+{
+	uint16_t end = (uint16_t)(first + 1);
+
+	while (end < v->n && v->nh[end] == v->nh[first])
+		end++;
+	return (uint16_t)(end - first);
+}
+
 /* lookup.c: sets the next hops. */
 void dp_lookup(const struct dp_fib *fib, struct dp_ip_burst *b);
 
@@ -82,10 +92,10 @@ void dp_encap_handed(struct dp_worker *w, struct rte_mbuf *m);
 uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group);
 /* Fetches what encapsulation will read for packets with these next hops, those of no group among them. */
 void dp_group_fetch(const struct dp_worker *w, const uint64_t *nh, uint16_t n);
-/* A checked packet for a tunnel: into w->encap if we send by this tunnel, else to the worker that
- * owns it. `family` and `originated` are those of its meta data. */
-void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t tunnel, uint8_t family,
-		    bool originated);
+/* Checked packets for a tunnel: into w->encap if we send by this tunnel, else to the worker that
+ * owns it. `family` and `originated` are those of their meta data. */
+void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
+		    uint8_t family, bool originated);
 
 /* decap.c: w->decap -> dp_forward(), or the worker that owns the SA */
 void dp_decap(struct dp_worker *w);
