@@ -342,7 +342,7 @@ class Reassembly(Site2):
         n = len(self.pieces(self.outer(False), 400)) - 1
         self.dp.until("drops", lambda: self.dp.stats()["drops"].get("outer-reassembly-failed") ==
                       n + 3, 4)
-        for p in self.pieces(self.outer(False), 120):  # more than are kept
+        for p in self.pieces(self.outer(False), 40):  # more than are kept
             self.site.wan.send(p)
         self.assertFalse(self.arrived())
         for i in range(300):  # more packets than are kept

@@ -18,7 +18,7 @@ def put(body, at, fmt, *values):
 
 # offsets in struct dp_sa
 O_SLOT, O_SPI, O_TUNNEL, O_FLAGS, O_ENCR, O_BITS, O_INTEG, O_WINDOW = 0, 4, 8, 12, 16, 18, 20, 22
-O_NTS, O_LOCAL, O_REMOTE, O_FIRST, O_TS = 124, 128, 152, 208, 216
+O_NTS, O_RESOURCE, O_ZERO, O_LOCAL, O_REMOTE, O_FIRST, O_TS = 124, 128, 132, 136, 160, 216, 224
 
 
 def good_in(slot=6, **kw):
@@ -70,6 +70,8 @@ SA_CASES = [
     ("no selectors", put(good_in(), O_NTS, "I", 0), put(good_out(), O_NTS, "I", 0), E_MALFORMED),
     ("too many selectors", put(good_in(), O_NTS, "I", 37), put(good_out(), O_NTS, "I", NONE),
      E_MALFORMED),
+    ("a worker to send by", None, put(good_out(), O_RESOURCE, "I", 1), E_MALFORMED),
+    ("not zero", put(good_in(), O_ZERO, "I", 1), put(good_out(), O_ZERO, "I", 1), E_MALFORMED),
     ("bad local family", put(good_in(), O_LOCAL, "B", 5), put(good_out(), O_LOCAL, "B", 0),
      E_MALFORMED),
     ("mixed families", put(good_in(), O_REMOTE, "B", 6), put(good_out(), O_REMOTE, "B", 6),
