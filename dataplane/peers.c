@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <rte_bitops.h>
 #include <rte_common.h>
 #include <rte_jhash.h>
 #include "config/config.h"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <rte_bitops.h>
 #include <rte_errno.h>
 #include "base/log.h"
 #include "dataplane/aeads.h"
