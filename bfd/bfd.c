@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 
 #define TTL_SINGLE_HOP 255 /* RFC 5881 5 */
 
@@ -53,21 +54,12 @@ const char *bfd_drop_name(enum bfd_drop d)
 struct bfd_action *bfd_action_add(struct bfd_out *out, enum bfd_action_type type,
 				  const struct bfd_session *s)
 {
-	struct bfd_action *a;
+	struct bfd_action *a = array_add(&out->actions, &out->n, &out->size, sizeof(*a), 16);
 
-	if (out->n == out->size) {
-		const size_t size = out->size ? 2 * out->size : 16;
-		struct bfd_action *grown = realloc(out->actions, size * sizeof(*grown));
-
-		if (!grown) {
-			out->overflow = true;
-			return NULL;
-		}
-		out->actions = grown;
-		out->size = size;
+	if (!a) {
+		out->overflow = true;
+		return NULL;
 	}
-	a = &out->actions[out->n++];
-	memset(a, 0, sizeof(*a));
 	a->type = type;
 	a->session = s->cfg.session;
 	return a;

@@ -3,27 +3,19 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/sb.h"
 #include "bgp/bgp_int.h"
 
 struct bgp_action *bgp_action_add(struct bgp_out *out, enum bgp_action_type type,
 				  const struct bgp_neighbor *n)
 {
-	struct bgp_action *a;
+	struct bgp_action *a = array_add(&out->actions, &out->n, &out->size, sizeof(*a), 16);
 
-	if (out->n == out->size) {
-		const size_t size = out->size ? 2 * out->size : 16;
-		struct bgp_action *grown = realloc(out->actions, size * sizeof(*grown));
-
-		if (!grown) {
-			out->overflow = true;
-			return NULL;
-		}
-		out->actions = grown;
-		out->size = size;
+	if (!a) {
+		out->overflow = true;
+		return NULL;
 	}
-	a = &out->actions[out->n++];
-	memset(a, 0, sizeof(*a));
 	a->type = type;
 	a->neighbor = n ? n->cfg.neighbor : UINT32_MAX;
 	a->conn = BGP_CONN_NONE;

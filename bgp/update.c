@@ -60,24 +60,27 @@ static void warn(struct bgp_conn *c, const char *what, uint8_t attribute, struct
 
 /* ------------------------------------------------------------ to the sink */
 
+/* The next prefixes of a field that has been checked; 0: no more. */
+static size_t next_batch(struct rd *r, enum bgp_family f, bool with_ids,
+			 struct path_nlri batch[BGP_NLRI_BATCH])
+{
+	size_t n = 0;
+	bool bad;
+
+	while (n < BGP_NLRI_BATCH && bgp_nlri_next(r, f, with_ids, &batch[n], &bad))
+		n++;
+	return n;
+}
+
 static void withdraw(struct bgp_conn *c, struct rd r, enum bgp_family f)
 {
 	struct bgp_neighbor *n = c->neighbor;
 	const struct bgp_sink *sink = &n->bgp->sink;
 	struct path_nlri batch[BGP_NLRI_BATCH];
-	const bool with_ids = add_path(c, f);
-	size_t k = 0;
-	bool bad, more = true;
+	size_t k;
 
-	while (more) {
-		more = bgp_nlri_next(&r, f, with_ids, &batch[k], &bad);
-		k += more;
-		if (k && (!more || k == BGP_NLRI_BATCH)) {
-			n->received[f] -=
-				(uint32_t)sink->withdraw(sink->ctx, n->cfg.neighbor, batch, k);
-			k = 0;
-		}
-	}
+	while ((k = next_batch(&r, f, add_path(c, f), batch)))
+		n->received[f] -= (uint32_t)sink->withdraw(sink->ctx, n->cfg.neighbor, batch, k);
 }
 
 /* RFC 4486 3: how the limit is told. False: the session has ended. */
@@ -116,19 +119,11 @@ static bool announce(struct bgp_conn *c, struct rd r, enum bgp_family f, struct 
 	struct bgp_neighbor *n = c->neighbor;
 	const struct bgp_sink *sink = &n->bgp->sink;
 	struct path_nlri batch[BGP_NLRI_BATCH];
-	const bool with_ids = add_path(c, f);
-	size_t k = 0;
-	bool bad, more = true;
+	size_t k;
 
-	while (more) {
-		more = bgp_nlri_next(&r, f, with_ids, &batch[k], &bad);
-		k += more;
-		if (k && (!more || k == BGP_NLRI_BATCH)) {
-			n->received[f] += (uint32_t)sink->announce(sink->ctx, n->cfg.neighbor,
-								   batch, k, path);
-			k = 0;
-		}
-	}
+	while ((k = next_batch(&r, f, add_path(c, f), batch)))
+		n->received[f] +=
+			(uint32_t)sink->announce(sink->ctx, n->cfg.neighbor, batch, k, path);
 	return within_limit(c, f, out);
 }
 

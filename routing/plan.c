@@ -2,27 +2,19 @@
 /* plan: actions for the dataplane, and the book of those that were not answered yet. */
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "routing/rt_int.h"
 
 #define RETRY_DELAY span_s(5)
 
 struct rt_action *rt_action_add(struct rt_out *out, enum rt_action_type type)
 {
-	struct rt_action *a;
+	struct rt_action *a = array_add(&out->actions, &out->n, &out->size, sizeof(*a), 64);
 
-	if (out->n == out->size) {
-		const size_t size = out->size ? 2 * out->size : 64;
-		struct rt_action *grown = realloc(out->actions, size * sizeof(*grown));
-
-		if (!grown) {
-			out->overflow = true;
-			return NULL;
-		}
-		out->actions = grown;
-		out->size = size;
+	if (!a) {
+		out->overflow = true;
+		return NULL;
 	}
-	a = &out->actions[out->n++];
-	memset(a, 0, sizeof(*a));
 	a->type = type;
 	return a;
 }
