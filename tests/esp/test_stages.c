@@ -253,7 +253,7 @@ static void test_promise(void **state)
 static void test_padding(void **state)
 {
 	const struct esp_sa_cfg cfg = cfg_of(&gcm);
-	static uint8_t payload[28 + 256 + ESP_TRAILER_SIZE];
+	static uint8_t payload[28 + 3 + 2 + 255 + ESP_TRAILER_SIZE];
 	static struct buf b;
 	uint64_t seq = 1;
 	struct pair p;
