@@ -31,12 +31,13 @@ class Ends:
         return (host(ours["local"]), host(ours["remote"])), (theirs["local-host"], theirs["remote-host"])
 
     def are(self, ours, theirs, in_udp=False):
-        """The pair of addresses that we use, ours first, and strongSwan's, its own first; the children in UDP, or native."""
+        """The pair of addresses that we use, ours first, and strongSwan's, its own first; the children in UDP, native,
+        or (None) either."""
         def agreed():
             child = next(c for c in self.t.ss.children(self.t.row.name) if c["state"] == "INSTALLED")
             mine, = (s for s in self.t.tb.sas(self.t.row.name, "child") if s["state"] != "lingering")
-            return (self.shown() == (ours, theirs) and (child.get("encap") == "yes") == in_udp and
-                    (mine["udp_encap"]) == in_udp)
+            forms = {child.get("encap") == "yes", mine["udp_encap"]}
+            return self.shown() == (ours, theirs) and (in_udp is None or forms == {in_udp})
 
         try:
             until("both ends follow", agreed, 15)
@@ -142,7 +143,8 @@ def nat_appears(t):
         with moving(t):
             wan.nft(f"delete table {family} between\n")
             forget(wan, p.their_local)
-            Ends(t).are((p.our_local, p.their_local), (p.their_local, p.our_local))
+            # Traffic that flows on needs no probe, so that UDP may stay until the next one.
+            Ends(t).are((p.our_local, p.their_local), (p.their_local, p.our_local), None)
 
 
 def nat_remaps(t):
