@@ -244,6 +244,8 @@ void bgp_fsm_end(struct bgp_neighbor *n, const struct bgp_fault_report *report, 
 /* Ends one connection because of what the peer did or failed to do. */
 void bgp_fsm_fault(struct bgp_conn *c, enum bgp_fault fault, const struct bgp_fault_report *report,
 		   struct bgp_out *out);
+/* Drops a family's routes, all or the stale ones, and counts what is left. */
+void bgp_fsm_purge(struct bgp_neighbor *n, enum bgp_family f, bool only_stale);
 /* Sets the neighbour's timer to its earliest deadline, and tells of a new state. */
 void bgp_fsm_settle(struct bgp_neighbor *n);
 

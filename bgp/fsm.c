@@ -106,7 +106,7 @@ void bgp_fsm_settle(struct bgp_neighbor *n)
 
 /* ------------------------------------------------------- end of a session */
 
-static void purge(struct bgp_neighbor *n, enum bgp_family f, bool only_stale)
+void bgp_fsm_purge(struct bgp_neighbor *n, enum bgp_family f, bool only_stale)
 {
 	const struct bgp_sink *sink = &n->bgp->sink;
 
@@ -121,7 +121,7 @@ static void keep_as_stale(struct bgp_neighbor *n, const struct bgp_open *peer, e
 
 	/* "a route previously marked as stale MUST be deleted": it restarts for the second time. */
 	if (n->stale[f])
-		purge(n, f, true);
+		bgp_fsm_purge(n, f, true);
 	sink->stale(sink->ctx, n->cfg.neighbor, f);
 	n->stale[f] = true;
 	n->restart_at = mono_add(n->bgp->now, span_s(peer->restart_s));
@@ -145,7 +145,7 @@ static void session_down(struct bgp_neighbor *n, bool keep, struct bgp_out *out)
 		    peer.gr_family[f])
 			keep_as_stale(n, &peer, (enum bgp_family)f);
 		else
-			purge(n, (enum bgp_family)f, false);
+			bgp_fsm_purge(n, (enum bgp_family)f, false);
 		n->families[f] = false;
 	}
 	(void)bgp_action_add(out, BGP_ACT_DOWN, n);
@@ -164,7 +164,7 @@ static void forget_stale(struct bgp_neighbor *n)
 {
 	for (int f = 0; f < BGP_N_FAMILIES; f++)
 		if (n->stale[f])
-			purge(n, (enum bgp_family)f, false);
+			bgp_fsm_purge(n, (enum bgp_family)f, false);
 	n->restart_at = n->stale_at = MONO_NEVER;
 }
 
@@ -415,7 +415,7 @@ static void review_stale(struct bgp_neighbor *n, const struct bgp_open *peer)
 			continue;
 		if (!n->families[f] || !peer->graceful_restart || !peer->gr_family[f] ||
 		    !peer->gr_forwarding[f])
-			purge(n, (enum bgp_family)f, false);
+			bgp_fsm_purge(n, (enum bgp_family)f, false);
 		else
 			waiting = true;
 	}
@@ -565,6 +565,6 @@ void bgp_fsm_timers(struct bgp_neighbor *n, struct bgp_out *out)
 		n->stale_at = MONO_NEVER;
 		for (int f = 0; f < BGP_N_FAMILIES; f++)
 			if (n->stale[f])
-				purge(n, (enum bgp_family)f, true);
+				bgp_fsm_purge(n, (enum bgp_family)f, true);
 	}
 }

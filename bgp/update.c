@@ -264,10 +264,8 @@ static void end_of_rib(struct bgp_conn *c, enum bgp_family f)
 	const struct bgp_sink *sink = &n->bgp->sink;
 
 	/* RFC 4724 4.2: what was not said again is gone. */
-	if (n->stale[f]) {
-		n->stale[f] = false;
-		n->received[f] = (uint32_t)sink->purge(sink->ctx, n->cfg.neighbor, f, true);
-	}
+	if (n->stale[f])
+		bgp_fsm_purge(n, f, true);
 	sink->end_of_rib(sink->ctx, n->cfg.neighbor, f);
 }
 
@@ -360,14 +358,6 @@ static void refresh_begins(struct bgp_neighbor *n, enum bgp_family f)
 	sink->stale(sink->ctx, n->cfg.neighbor, f);
 }
 
-static void refresh_ends(struct bgp_neighbor *n, enum bgp_family f)
-{
-	const struct bgp_sink *sink = &n->bgp->sink;
-
-	n->stale[f] = false;
-	n->received[f] = (uint32_t)sink->purge(sink->ctx, n->cfg.neighbor, f, true);
-}
-
 bool bgp_refresh_receive(struct bgp_conn *c, struct rd body, struct bgp_out *out)
 {
 	struct bgp_neighbor *n = c->neighbor;
@@ -410,7 +400,7 @@ bool bgp_refresh_receive(struct bgp_conn *c, struct rd body, struct bgp_out *out
 		bgp_adj_out_again(&n->adj_out, f);
 		break;
 	case BGP_REFRESH_BEGIN: refresh_begins(n, f); break;
-	case BGP_REFRESH_END: refresh_ends(n, f); break;
+	case BGP_REFRESH_END: bgp_fsm_purge(n, f, true); break;
 	default: n->faults[BGP_FAULT_REFRESH]++; break;
 	}
 	return true;
