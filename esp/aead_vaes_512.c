@@ -363,7 +363,7 @@ INLINE void finish_four(struct vaes_ctx *c, bool seal)
 	icv = _mm512_xor_si512(_mm512_shuffle_epi8(reduce(&s), load(c->swap)), y0);
 #pragma GCC unroll 4
 	for (unsigned i = 0; i < 4; i++) {
-		__m128i x = _mm512_extracti32x4_epi32(icv, i);
+		__m128i x = lane(icv, i);
 
 		/* Kept apart from the store: in one instruction they would touch all 16 bytes. */
 		__asm__("" : "+v"(x));

@@ -262,7 +262,7 @@ INLINE void finish_icvs(struct finish *f, const struct vaes_ctx *c, const struct
 		struct esp_job *j = f->q->job[p];
 		const __mmask8 words = (same ? q0->key[0] : f->q->key[p])->icv_words;
 		uint8_t *at = f->q->esp[p] + VAES_BLOCK + (same ? q0->job[0] : j)->payload_size;
-		__m128i x = _mm512_extracti32x4_epi32(icv, p);
+		__m128i x = lane(icv, p);
 
 		/* Kept apart from the store: in one instruction they would touch all 16 bytes. */
 		__asm__("" : "+v"(x));

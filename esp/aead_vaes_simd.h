@@ -88,6 +88,17 @@ INLINE __m512i set_lane(__m512i v, unsigned i, const void *block)
 	return _mm512_mask_broadcast_i32x4(v, (__mmask16)(0xfu << 4 * i), _mm_loadu_si128(block));
 }
 
+/* Lane `i`. The instruction takes its number from the code, which not every compiler finds in a loop. */
+INLINE __m128i lane(__m512i v, unsigned i)
+{
+	switch (i) {
+	case 0: return _mm512_castsi512_si128(v);
+	case 1: return _mm512_extracti32x4_epi32(v, 1);
+	case 2: return _mm512_extracti32x4_epi32(v, 2);
+	default: return _mm512_extracti32x4_epi32(v, 3);
+	}
+}
+
 /* RFC 4106 4, NIST SP 800-38D 7.1: salt, IV, counter; round 0 is done with it. */
 INLINE __m512i counter_base(const uint8_t *esp, const struct esp_key *k)
 {
