@@ -17,12 +17,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "daemon/child.h"
 #include "daemon/event.h"
-#include "daemon/ring_port.h"
 #include "daemon/role.h"
+#include "daemon/route_int.h"
 #include "daemon/translate.h"
-#include "ipc/outq.h"
 
 #define CONTROL_QUEUE_BYTES (64u << 20) /* one listing of many routes */
 #define EVENTS_PER_WAKEUP   1024
@@ -31,50 +29,12 @@
 #define BOTH_RINGS          3u
 #define MAX_TUNNELS         (1u << 20)
 
-struct route_shell {
-	struct child child;
-	struct config *config;
-	struct rt *core;
-	struct path_store *paths;
-	struct rt_out out; /* actions [next, out.n) wait for the ring */
-	size_t next;
-	size_t told; /* actions before this were looked at for SWITCHED */
-
-	bool *up; /* by tunnel number, as ike said */
-	size_t n_up;
-
-	int ike, control;
-	struct ipc_outq to_control;
-	struct ring_port fib, fib_events;
-	unsigned new_rings;
-	struct log_limit limit;
-	struct ipc_msg msg;
-};
-
 /* ---------------------------------------------------------------- actions */
-
-static const char *tunnel_name(const struct route_shell *s, uint32_t tunnel)
-{
-	for (size_t i = 0; s->config && i < s->config->n_connections; i++) {
-		const struct config_connection *c = &s->config->connections[i];
-
-		for (size_t j = 0; j < c->n_tunnels; j++) {
-			if (c->tunnels[j].index == tunnel)
-				return c->tunnels[j].name;
-		}
-	}
-	return NULL;
-}
-
-static json_t *name_or_null(const char *name)
-{
-	return name ? json_string(name) : json_null();
-}
 
 static void tell_switched(struct route_shell *s, const struct rt_action *a)
 {
-	const char *from = tunnel_name(s, a->switched.from);
-	const char *to = tunnel_name(s, a->switched.to);
+	const char *from = route_tunnel_name(s, a->switched.from);
+	const char *to = route_tunnel_name(s, a->switched.to);
 	char text[160];
 	char *json;
 
@@ -82,7 +42,7 @@ static void tell_switched(struct route_shell *s, const struct rt_action *a)
 		 a->switched.connection, from ? from : "no tunnel", to ? to : "no tunnel");
 	json = event_text("switched", "route", to, text,
 			  json_pack("{sssoso}", "connection", a->switched.connection, "from",
-				    name_or_null(from), "to", name_or_null(to)));
+				    route_name_or_null(from), "to", route_name_or_null(to)));
 	log_write(to ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s", text);
 	if (json && s->control >= 0)
 		ipc_outq_send(&s->to_control, IPC_EVENT, 0, 0, json, strlen(json), NULL, 0);
@@ -267,54 +227,6 @@ static void on_tunnel_state(struct route_shell *s)
 	step(s, &ev);
 }
 
-struct listing {
-	struct route_shell *s;
-	json_t *array;
-};
-
-static bool list_route(void *ctx, const struct rt_show_route *r)
-{
-	struct listing *l = ctx;
-	char prefix[IP_PREFIX_STRLEN];
-
-	json_array_append_new(
-		l->array, json_pack("{sssssssosb}", "prefix", ip_prefix_format(&r->prefix, prefix),
-				    "connection", r->connection, "source", r->source, "tunnel",
-				    name_or_null(tunnel_name(l->s, r->tunnel)), "installed",
-				    (int)r->installed));
-	return true;
-}
-
-static void on_query(struct route_shell *s)
-{
-	static const char unknown[] =
-		"{\"code\":\"bad-params\",\"message\":\"the route process does not know this "
-		"question\"}";
-	static const char no_memory[] =
-		"{\"code\":\"failed\",\"message\":\"the route process is out of memory\"}";
-	struct listing l = {.s = s};
-	struct ipc_query head = {0};
-	char *text;
-
-	if (s->msg.h.size >= sizeof(head))
-		memcpy(&head, s->msg.body, sizeof(head));
-	if (head.op != IPC_QUERY_ROUTES) {
-		ipc_outq_reply(&s->to_control, s->msg.h.id, false, unknown, sizeof(unknown) - 1);
-		return;
-	}
-	l.array = json_array();
-	if (l.array)
-		rt_show_routes(s->core, list_route, &l);
-	text = l.array ? json_dumps(l.array, JSON_COMPACT) : NULL;
-	if (!text)
-		ipc_outq_reply(&s->to_control, s->msg.h.id, false, no_memory,
-			       sizeof(no_memory) - 1);
-	else if (!ipc_outq_reply(&s->to_control, s->msg.h.id, true, text, strlen(text)))
-		log_warn("the control process does not take its answers: one was cut off");
-	free(text);
-	json_decref(l.array);
-}
-
 static void on_peer(void *ctx, int fd, uint32_t events)
 {
 	struct route_shell *s = ctx;
@@ -335,7 +247,7 @@ static void on_peer(void *ctx, int fd, uint32_t events)
 		if (sock == &s->ike && s->msg.h.type == IPC_TUNNEL_STATE)
 			on_tunnel_state(s);
 		else if (sock == &s->control && s->msg.h.type == IPC_QUERY)
-			on_query(s);
+			route_query(s, &s->msg);
 		else if (log_limit_take(&s->limit, mono_now()))
 			log_warn("a '%s' message from the wrong process was ignored",
 				 ipc_type_name((enum ipc_type)s->msg.h.type));
