@@ -112,6 +112,25 @@ static size_t n_tunnels(const struct config *c)
 	return n;
 }
 
+/* Where a time was asked for, or where there is more than DPD: what it comes to. */
+static void print_failover(const struct config *c)
+{
+	char text[CONFIG_DURATION_STRLEN];
+	const char *by;
+
+	for (size_t i = 0; i < c->n_connections; i++) {
+		for (size_t j = 0; j < c->connections[i].n_tunnels; j++) {
+			const struct config_tunnel *t = &c->connections[i].tunnels[j];
+			const struct mono_span worst = config_failover_worst(t, &by);
+
+			if (t->bgp.on || t->bfd.on)
+				printf("tunnel %s: if it goes silent, traffic leaves it within %s "
+				       "(%s)\n",
+				       t->name, config_duration_format(worst, text), by);
+		}
+	}
+}
+
 static void print_result(const char *file, const char *text, size_t size, const struct config *c,
 			 const struct config_errors *e)
 {
@@ -127,6 +146,8 @@ static void print_result(const char *file, const char *text, size_t size, const 
 		       c->n_ports == 1 ? "" : "s", c->n_connections,
 		       c->n_connections == 1 ? "" : "s", n_tunnels(c),
 		       n_tunnels(c) == 1 ? "" : "s");
+	if (c)
+		print_failover(c);
 	free(safe);
 }
 

@@ -290,5 +290,6 @@ bool config_auth_complete(struct config_parse *p, const struct config_node *at,
 	add(&g, CONFIG_FILE_OCSP, 0, w->at_ocsp_file);
 	add(&g, CONFIG_FILE_PEER_KEY, 0, w->at_peer_key);
 	add(&g, CONFIG_FILE_PPK, 0, w->at_ppk_file);
+	add(&g, CONFIG_FILE_BGP_PASSWORD, 0, w->at_bgp_password);
 	return ok && g.ok;
 }

@@ -14,7 +14,7 @@ struct config_marks {
 		const struct config_tunnel *t;
 		const struct config_connection *c;
 		const struct config_node *map, *name, *local, *remote, *interface, *inside,
-			*psk_file, *additional;
+			*psk_file, *additional, *bgp;
 	} * tunnels;
 	size_t n_tunnels;
 	struct config_connection_mark {

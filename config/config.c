@@ -53,6 +53,7 @@ static void read_root(struct config_parse *p, const struct config_node *root,
 	(void)config_map_apply(p, &config_root_map, root, true, w);
 	if (w->at_cpus && !w->at_workers)
 		w->c.n_workers = (unsigned)w->n_cpus;
+	config_bgp_complete_root(p, w);
 	config_check_root(p, w);
 	config_check_all(p);
 }

@@ -60,7 +60,7 @@ enum config_revocation {
 	CONFIG_REVOCATION_STRICT,
 };
 
-/* What a file is to the key process. */
+/* What a file is to the process that gets it: the key process, where nothing else stands. */
 enum config_file_kind {
 	CONFIG_FILE_PSK,
 	CONFIG_FILE_PRIVATE_KEY,
@@ -70,6 +70,7 @@ enum config_file_kind {
 	CONFIG_FILE_OCSP,
 	CONFIG_FILE_PEER_KEY,
 	CONFIG_FILE_PPK,
+	CONFIG_FILE_BGP_PASSWORD, /* to the route process */
 };
 
 struct config_port {
@@ -99,6 +100,41 @@ enum config_pq {
 	CONFIG_PQ_OFF,
 	CONFIG_PQ_PREFER,
 	CONFIG_PQ_REQUIRE,
+};
+
+enum config_bgp_role { /* RFC 9234 4.1: what we are to the neighbour */
+		       CONFIG_BGP_ROLE_NONE,
+		       CONFIG_BGP_ROLE_PROVIDER,
+		       CONFIG_BGP_ROLE_RS,
+		       CONFIG_BGP_ROLE_RS_CLIENT,
+		       CONFIG_BGP_ROLE_CUSTOMER,
+		       CONFIG_BGP_ROLE_PEER,
+};
+
+/* A tunnel's BGP neighbour (RFC 4271), at the other end of the inside network. */
+struct config_bgp {
+	bool on;
+	uint32_t local_as, remote_as;
+	struct ip_addr local, neighbor; /* inside addresses */
+	struct mono_span hold_time, connect_retry;
+	struct mono_span graceful_restart, stale_time; /* RFC 4724; 0: off */
+	bool ipv4, ipv6;                               /* families that are exchanged */
+	bool passive, ttl_security, extended_messages, add_path, next_hop_self;
+	bool graceful_shutdown; /* RFC 8326 */
+	bool has_med;
+	uint32_t med;
+	uint8_t prepend;
+	enum config_bgp_role role;
+	bool role_strict;
+	uint32_t max_prefixes; /* of a family; 0: no limit */
+	struct mono_span max_prefixes_restart;
+};
+
+struct config_bfd { /* RFC 5880 */
+	bool on, passive;
+	struct ip_addr local, neighbor; /* inside addresses */
+	struct mono_span interval;      /* both of sending and of receiving */
+	uint8_t multiplier;
 };
 
 #define CONFIG_MAX_FILES     32   /* of one tunnel */
@@ -156,14 +192,18 @@ struct config_tunnel {
 	bool per_worker_sas;
 	enum config_df df;
 	bool copy_dscp;
-	unsigned line; /* where it stands, for messages */
+	struct config_bgp bgp;
+	struct config_bfd bfd;
+	struct mono_span failover_target; /* 0: none */
+	unsigned line;                    /* where it stands, for messages */
 };
 
 struct config_connection {
 	char name[CONFIG_NAME_SIZE];
 	struct ip_prefix *local_networks, *remote_networks; /* traffic selectors */
 	size_t n_local_networks, n_remote_networks;
-	struct ip_prefix *static_routes; /* prefixes behind the peer; default: remote_networks */
+	/* Prefixes behind the peer; default: remote_networks, or none where BGP tells them. */
+	struct ip_prefix *static_routes;
 	size_t n_static_routes;
 	struct config_tunnel tunnels[2]; /* one or two; order = preference */
 	size_t n_tunnels;
@@ -191,6 +231,10 @@ struct config {
 
 	/* ike */
 	uint32_t max_half_open, cookie_threshold, puzzle_threshold, max_half_open_source;
+
+	/* bgp */
+	uint32_t bgp_local_as;
+	struct ip_addr bgp_router_id; /* IPv4; IP_NONE where nobody speaks BGP */
 
 	struct config_port *ports;
 	size_t n_ports;
@@ -228,6 +272,16 @@ const struct config_tunnel *config_tunnel_by_name(const struct config *c, const 
 /* The name of a tunnel's file, and how many it has of a kind. */
 const char *config_file_path(const struct config_tunnel *t, const struct config_file *f);
 size_t config_n_files(const struct config_tunnel *t, enum config_file_kind kind);
+
+/*
+ * How long it takes at most until traffic leaves a tunnel that went silent, with these timers; `by`
+ * (may be NULL): what notices.
+ */
+struct mono_span config_failover_worst(const struct config_tunnel *t, const char **by);
+
+/* "250ms", "10s", "1h30m"; `buf` holds CONFIG_DURATION_STRLEN. */
+#define CONFIG_DURATION_STRLEN 32
+const char *config_duration_format(struct mono_span d, char buf[CONFIG_DURATION_STRLEN]);
 
 /* The nearest of `n` words to `word` within a small edit distance, or NULL. */
 const char *config_nearest(const char *word, const char *const *words, size_t n);

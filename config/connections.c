@@ -117,6 +117,7 @@ static void report_missing(struct config_parse *p, const struct config_node *map
 }
 
 static bool read_tunnel(struct config_parse *p, const struct config_node *item,
+			const struct config_connection *c,
 			const struct config_tunnel_work *defaults, bool defaults_ok,
 			struct config_tunnel_work *w)
 {
@@ -136,7 +137,7 @@ static bool read_tunnel(struct config_parse *p, const struct config_node *item,
 	if (!ok)
 		return false;
 	complete_tunnel(w);
-	return true;
+	return config_bgp_complete(p, item, c, w);
 }
 
 static void mark_tunnel(struct config_parse *p, const struct config_connection *c,
@@ -154,6 +155,7 @@ static void mark_tunnel(struct config_parse *p, const struct config_connection *
 		.inside = w->at_inside,
 		.psk_file = w->at_psk_file ? w->at_psk_file : w->at_psk_files,
 		.additional = w->at_additional,
+		.bgp = w->at_bgp,
 	};
 }
 
@@ -176,12 +178,21 @@ static void read_tunnels(struct config_parse *p, const struct config_connection_
 	for (item = cw->at_tunnels->first; item; item = item->next) {
 		struct config_tunnel *t = &c->tunnels[c->n_tunnels];
 
-		if (read_tunnel(p, item, &defaults, defaults_ok, &w))
+		if (read_tunnel(p, item, c, &defaults, defaults_ok, &w))
 			config_check_tunnel(p, item, &w);
 		memcpy(t, &w.t, sizeof(*t));
 		c->n_tunnels++;
 		mark_tunnel(p, c, t, item, &w);
 	}
+}
+
+static bool speaks_bgp(const struct config_connection *c)
+{
+	for (size_t i = 0; i < c->n_tunnels; i++) {
+		if (c->tunnels[i].bgp.on)
+			return true;
+	}
+	return false;
 }
 
 static bool copy_routes(struct config_connection *c)
@@ -207,11 +218,11 @@ static void read_connection(struct config_parse *p, const struct config_node *it
 	w.c.line = item->line;
 	ok = config_map_apply(p, &config_connection_map, item, true, &w);
 	*c = w.c;
-	if (!w.at_static_routes && !copy_routes(c)) {
+	read_tunnels(p, &w, builtin, c);
+	if (!w.at_static_routes && !speaks_bgp(c) && !copy_routes(c)) {
 		config_error(&p->diag, item, "out of memory");
 		return;
 	}
-	read_tunnels(p, &w, builtin, c);
 	w.c = *c;
 	if (ok)
 		config_check_connection(p, &w);

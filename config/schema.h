@@ -98,8 +98,4 @@ bool config_is_list(struct config_parse *p, const struct config_node *n, size_t 
 bool config_get_prefixes(struct config_parse *p, const struct config_node *n, bool network,
 			 size_t max, struct ip_prefix **out, size_t *n_out);
 
-/* "250ms", "10s", "1h30m"; `buf` holds CONFIG_DURATION_STRLEN. */
-#define CONFIG_DURATION_STRLEN 32
-const char *config_duration_format(struct mono_span d, char buf[CONFIG_DURATION_STRLEN]);
-
 #endif

@@ -27,6 +27,8 @@ static const char *const pqs[] = {"off", "prefer", "require", NULL};
 static const char *const auths[] = {"psk", "certificate", "raw-key", NULL};
 static const char *const revocations[] = {"relaxed", "strict", NULL};
 static const char *const encaps[] = {"auto", "force", NULL};
+static const char *const bgp_roles[] = {"none",     "provider", "rs", "rs-client",
+					"customer", "peer",     NULL};
 static const char *const redirects[] = {"refuse", "follow", NULL};
 
 /* The words stand in the order of their enums. */
@@ -37,6 +39,7 @@ static_assert(CONFIG_STARTUP_START == 0 && CONFIG_STARTUP_ADD == 1, "startups");
 static_assert(CONFIG_DPD_CLEAR == 0 && CONFIG_DPD_RESTART == 2, "dpd_actions");
 static_assert(CONFIG_AUTH_PSK == 0 && CONFIG_AUTH_RAW_KEY == 2, "auths");
 static_assert(CONFIG_REVOCATION_RELAXED == 0 && CONFIG_REVOCATION_STRICT == 1, "revocations");
+static_assert(CONFIG_BGP_ROLE_NONE == 0 && CONFIG_BGP_ROLE_PEER == 5, "bgp_roles");
 static_assert(CONFIG_DF_COPY == 0 && CONFIG_DF_SET == 2, "dfs");
 
 /* ------------------------------------------------------------------ gateway */
@@ -90,6 +93,12 @@ static const struct config_key ike_global_keys[] = {
 };
 static const struct config_map ike_global_map = MAP("'ike'", ike_global_keys);
 
+static const struct config_key bgp_global_keys[] = {
+	{"local_as", CONFIG_UINT, .min = 1, .max = UINT32_MAX - 1, ROOT(c.bgp_local_as)},
+	{"router_id", CONFIG_ADDRESS, ROOT(c.bgp_router_id), ROOT_AT(at_router_id)},
+};
+static const struct config_map bgp_global_map = MAP("'bgp'", bgp_global_keys);
+
 static const struct config_key root_keys[] = {
 	{"version", CONFIG_UINT, .required = true, .hint = "'version: 1' at the top", .min = 1,
 	 .max = 1, ROOT(version)},
@@ -97,6 +106,7 @@ static const struct config_key root_keys[] = {
 	 .map = &gateway_map},
 	{"dataplane", CONFIG_MAP, .map = &dataplane_map},
 	{"ike", CONFIG_MAP, .map = &ike_global_map},
+	{"bgp", CONFIG_MAP, .map = &bgp_global_map},
 	{"ports", CONFIG_CUSTOM, .required = true,
 	 .hint = "'ports:' with a list of the network interfaces", .map = &config_port_map,
 	 .handle = config_handle_ports},
@@ -203,6 +213,48 @@ static const struct config_key ppk_keys[] = {
 };
 static const struct config_map ppk_map = MAP("'ppk'", ppk_keys);
 
+static const struct config_key tunnel_bgp_keys[] = {
+	{"remote_as", CONFIG_UINT, .min = 1, .max = UINT32_MAX - 1, TUNNEL(t.bgp.remote_as),
+	 TUNNEL_AT(at_remote_as)},
+	{"local_as", CONFIG_UINT, .min = 1, .max = UINT32_MAX - 1, TUNNEL(t.bgp.local_as)},
+	{"neighbor", CONFIG_ADDRESS, TUNNEL(t.bgp.neighbor), TUNNEL_AT(at_neighbor)},
+	{"families", CONFIG_CUSTOM, .handle = config_handle_families, TUNNEL_AT(at_families)},
+	{"passive", CONFIG_BOOL, .def = "false", TUNNEL(t.bgp.passive)},
+	{"password_file", CONFIG_CUSTOM, .handle = config_handle_one_path,
+	 TUNNEL_AT(at_bgp_password)},
+	{"ttl_security", CONFIG_BOOL, .def = "false", TUNNEL(t.bgp.ttl_security)},
+	{"hold_time", CONFIG_DURATION, .zero_ok = true, .min = 3 * MS_S, .max = 65535 * MS_S,
+	 .def = "30s", TUNNEL(t.bgp.hold_time)},
+	{"connect_retry", CONFIG_DURATION, .min = MS_S, .max = MS_H, .def = "10s",
+	 TUNNEL(t.bgp.connect_retry)},
+	{"graceful_restart", CONFIG_DURATION, .zero_ok = true, .min = MS_S, .max = 4095 * MS_S,
+	 .def = "2m", TUNNEL(t.bgp.graceful_restart)},
+	{"stale_time", CONFIG_DURATION, .min = MS_S, .max = MS_H, .def = "5m",
+	 TUNNEL(t.bgp.stale_time)},
+	{"max_prefixes", CONFIG_UINT, .min = 0, .max = 10000000, .def = "10000",
+	 TUNNEL(t.bgp.max_prefixes)},
+	{"max_prefixes_restart", CONFIG_DURATION, .zero_ok = true, .min = MS_S, .max = MS_DAY,
+	 .def = "15m", TUNNEL(t.bgp.max_prefixes_restart)},
+	{"med", CONFIG_UINT, .min = 0, .max = UINT32_MAX, TUNNEL(t.bgp.med), TUNNEL_AT(at_med)},
+	{"prepend", CONFIG_UINT, .min = 0, .max = 10, .def = "0", TUNNEL(t.bgp.prepend)},
+	{"next_hop_self", CONFIG_BOOL, .def = "true", TUNNEL(t.bgp.next_hop_self)},
+	{"extended_messages", CONFIG_BOOL, .def = "true", TUNNEL(t.bgp.extended_messages)},
+	{"add_path", CONFIG_BOOL, .def = "false", TUNNEL(t.bgp.add_path)},
+	{"role", CONFIG_WORD, .words = bgp_roles, .def = "none", TUNNEL(t.bgp.role)},
+	{"role_strict", CONFIG_BOOL, .def = "false", TUNNEL(t.bgp.role_strict),
+	 TUNNEL_AT(at_role_strict)},
+	{"graceful_shutdown", CONFIG_BOOL, .def = "false", TUNNEL(t.bgp.graceful_shutdown)},
+};
+static const struct config_map tunnel_bgp_map = MAP("'bgp' of a tunnel", tunnel_bgp_keys);
+
+static const struct config_key bfd_keys[] = {
+	{"interval", CONFIG_DURATION, .min = 5, .max = 60 * MS_S, .def = "300ms",
+	 TUNNEL(t.bfd.interval), TUNNEL_AT(at_bfd_interval)},
+	{"multiplier", CONFIG_UINT, .min = 1, .max = 50, .def = "3", TUNNEL(t.bfd.multiplier)},
+	{"passive", CONFIG_BOOL, .def = "false", TUNNEL(t.bfd.passive)},
+};
+static const struct config_map bfd_map = MAP("'bfd'", bfd_keys);
+
 /* The first rows are a tunnel's own; the others may stand in `defaults` too. */
 #define N_TUNNEL_ONLY 4
 static const struct config_key tunnel_keys[] = {
@@ -262,6 +314,10 @@ static const struct config_key tunnel_keys[] = {
 	{"redirect", CONFIG_WORD, .words = redirects, .def = "refuse", TUNNEL(t.follow_redirect)},
 	{"resumption", CONFIG_BOOL, .def = "false", TUNNEL(t.resumption)},
 	{"childless", CONFIG_BOOL, .def = "false", TUNNEL(t.childless)},
+	{"bgp", CONFIG_MAP, .map = &tunnel_bgp_map, TUNNEL_AT(at_bgp)},
+	{"bfd", CONFIG_MAP, .map = &bfd_map, TUNNEL_AT(at_bfd)},
+	{"failover_target", CONFIG_DURATION, .min = 30, .max = 60 * MS_S, TUNNEL(t.failover_target),
+	 TUNNEL_AT(at_failover_target)},
 };
 static_assert(N(tunnel_keys) <= CONFIG_KEYS_MAX, "the map with the most keys");
 const struct config_map config_tunnel_map = MAP("a tunnel", tunnel_keys);

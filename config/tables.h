@@ -23,6 +23,9 @@ struct config_tunnel_work {
 	const struct config_node *at_esp, *at_esp_lifetime, *at_pfs, *at_replay;
 	const struct config_node *at_margin, *at_dpd, *at_dpd_interval, *at_dpd_timeout;
 	const struct config_node *at_additional;
+	const struct config_node *at_bgp, *at_remote_as, *at_neighbor, *at_families, *at_med;
+	const struct config_node *at_bgp_password, *at_role_strict;
+	const struct config_node *at_bfd, *at_bfd_interval, *at_failover_target;
 };
 
 struct config_connection_work {
@@ -46,7 +49,7 @@ struct config_root_work {
 	uint64_t version;
 	size_t n_cpus;
 	const struct config_node *at_workers, *at_cpus, *at_max_sas, *at_max_tunnels;
-	const struct config_node *at_cookie, *at_half_open_source;
+	const struct config_node *at_cookie, *at_half_open_source, *at_router_id;
 };
 
 /* An item of `certificates`. */
@@ -88,10 +91,17 @@ void config_handle_prf(struct config_parse *p, const struct config_node *n, void
 void config_handle_dh(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_kem(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_pfs(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_families(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_esn(struct config_parse *p, const struct config_node *n, void *field);
 
 /* Gathers a tunnel's files and, if all went well so far, says what its authentication lacks. */
 bool config_auth_complete(struct config_parse *p, const struct config_node *at,
 			  struct config_tunnel_work *w, bool good);
+
+/* What a tunnel's `bgp`, `bfd` and `failover_target` do not say by themselves; false when reported. */
+bool config_bgp_complete(struct config_parse *p, const struct config_node *at,
+			 const struct config_connection *c, struct config_tunnel_work *w);
+/* What the gateway's `bgp` gives to its tunnels. */
+void config_bgp_complete_root(struct config_parse *p, struct config_root_work *w);
 
 #endif

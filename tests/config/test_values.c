@@ -439,14 +439,74 @@ static void examples(void **state)
 	assert_true(n >= 3);
 }
 
+#define BGP_TUNNEL                                                                                 \
+	"    local_networks: [0.0.0.0/0, \"::/0\"]\n"                                              \
+	"    remote_networks: [0.0.0.0/0, \"::/0\"]\n"                                             \
+	"    tunnels:\n"                                                                           \
+	"      - name: a-1\n"                                                                      \
+	"        local_address: 192.0.2.1\n"                                                       \
+	"        remote_address: 203.0.113.1\n"                                                    \
+	"        psk_file: /psk\n"
+
+static void bgp_of_tunnels(void **state)
+{
+	struct config *c =
+		parse(HEAD "bgp: {local_as: 65000}\n"
+			   "connections:\n"
+			   "  - name: a\n" BGP_TUNNEL
+			   "        inside_addresses: [169.254.10.2/30, \"fd00::2/126\"]\n"
+			   "        bgp: {remote_as: 4200000000, password_file: /md5}\n"
+			   "        failover_target: 150ms\n"
+			   "      - name: a-2\n"
+			   "        local_address: 192.0.2.1\n"
+			   "        remote_address: 203.0.113.2\n"
+			   "        psk_file: /psk\n"
+			   "        inside_addresses: [\"fd00:1::/127\"]\n"
+			   "        bgp: {remote_as: 65000, med: 0, prepend: 2, role: peer,\n"
+			   "              hold_time: 0s, graceful_restart: 0s, passive: true}\n"
+			   "        bfd: {multiplier: 5, passive: true}\n");
+	const struct config_tunnel *t1 = &c->connections[0].tunnels[0];
+	const struct config_tunnel *t2 = &c->connections[0].tunnels[1];
+	const struct ip_addr peer4 = ip_v4(169, 254, 10, 1);
+	const char *by;
+
+	assert_true(ip_equal(&c->bgp_router_id,
+			     &(struct ip_addr){.family = IP_V4, .b = {192, 0, 2, 1}}));
+	assert_int_equal(c->connections[0].n_static_routes, 0);
+	assert_true(t1->bgp.on && t1->bfd.on && t1->bgp.ipv4 && t1->bgp.ipv6);
+	assert_int_equal(t1->bgp.local_as, 65000);
+	assert_int_equal(t1->bgp.remote_as, 4200000000u);
+	assert_true(ip_equal(&t1->bgp.neighbor, &peer4));
+	assert_true(ip_equal(&t1->bgp.local, &t1->inside[0].addr));
+	assert_true(ip_equal(&t1->bfd.neighbor, &peer4));
+	assert_int_equal(t1->bgp.hold_time.ns, span_s(30).ns);
+	assert_int_equal(t1->bgp.max_prefixes, 10000);
+	assert_false(t1->bgp.has_med);
+	assert_int_equal(config_n_files(t1, CONFIG_FILE_BGP_PASSWORD), 1);
+	/* The target less what the rest takes, by three. */
+	assert_int_equal(t1->bfd.interval.ns, span_ms(46).ns);
+	assert_int_equal(config_failover_worst(t1, &by).ns, span_ms(148).ns);
+	assert_string_equal(by, "BFD");
+
+	assert_true(t2->bgp.ipv6 && !t2->bgp.ipv4);
+	assert_int_equal(t2->bgp.neighbor.b[15], 1);
+	assert_true(t2->bgp.has_med && t2->bgp.passive);
+	assert_int_equal(t2->bgp.med, 0);
+	assert_int_equal(t2->bgp.prepend, 2);
+	assert_int_equal(t2->bgp.role, CONFIG_BGP_ROLE_PEER);
+	assert_int_equal(t2->bgp.graceful_restart.ns, 0);
+	assert_int_equal(config_failover_worst(t2, &by).ns, span_ms(1510).ns);
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),        cmocka_unit_test(overrides),
-		cmocka_unit_test(short_lifetimes), cmocka_unit_test(algorithms),
-		cmocka_unit_test(indexes),         cmocka_unit_test(nearest),
-		cmocka_unit_test(many_errors),     cmocka_unit_test(bombs),
-		cmocka_unit_test(examples),
+		cmocka_unit_test(bgp_of_tunnels), cmocka_unit_test(defaults),
+		cmocka_unit_test(overrides),      cmocka_unit_test(short_lifetimes),
+		cmocka_unit_test(algorithms),     cmocka_unit_test(indexes),
+		cmocka_unit_test(nearest),        cmocka_unit_test(many_errors),
+		cmocka_unit_test(bombs),          cmocka_unit_test(examples),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
