@@ -217,11 +217,35 @@ static void drop_all(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n,
 		dp_drop(w, m[i], reason);
 }
 
+/* Packets of a group whose tunnels share them: those that follow each other with one tunnel go together. */
+static void to_shared(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n,
+		      const struct dp_group_hot *g, uint8_t family)
+{
+	uint32_t tunnels[DP_VEC_SIZE];
+
+	for (uint16_t i = 0; i < n; i++)
+		tunnels[i] = dp_group_share(w->dp, w, g, dp_data(m[i]), m[i]->pkt_len, family);
+	for (uint16_t i = 0, end; i < n; i = end) {
+		for (end = (uint16_t)(i + 1); end < n && tunnels[end] == tunnels[i]; end++)
+			continue;
+		if (tunnels[i] == DP_TUNNEL_NONE)
+			drop_all(w, m + i, (uint16_t)(end - i), DP_DROP_NO_TUNNEL);
+		else
+			dp_into_tunnel(w, m + i, (uint16_t)(end - i), tunnels[i], family, false);
+	}
+}
+
 static void to_group(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t group,
 		     uint8_t family)
 {
-	const uint32_t tunnel = dp_group_pick(w->dp, w, group);
+	const struct dp_group_hot *g = dp_group_of(&w->dp->tunnels, group);
+	uint32_t tunnel;
 
+	if (unlikely(g && g->n_ecmp)) {
+		to_shared(w, m, n, g, family);
+		return;
+	}
+	tunnel = dp_group_pick(w->dp, w, g);
 	if (tunnel == DP_TUNNEL_NONE)
 		drop_all(w, m, n, DP_DROP_NO_TUNNEL);
 	else

@@ -15,23 +15,43 @@
 #include "dataplane/pipeline.h"
 
 #include "dataplane/dp.h"
+#include "dataplane/flow.h"
 #include "dataplane/l2.h"
 
 #define V6_LEAST_MTU 1280u /* RFC 8200 5 */
 
-uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group)
+static inline bool can_send(const struct dp *dp, const struct dp_worker *w, uint32_t tunnel)
 {
-	const struct dp_group_hot *g =
-		__atomic_load_n(&dp->tunnels.groups[group], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&dp->tunnels.hot[tunnel].current, __ATOMIC_ACQUIRE) ||
+	       (w && __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE));
+}
 
+uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, const struct dp_group_hot *g)
+{
 	for (uint32_t i = 0; g && i < g->n; i++) {
-		const uint32_t t = g->tunnels[i];
-
-		if (__atomic_load_n(&dp->tunnels.hot[t].current, __ATOMIC_ACQUIRE) ||
-		    (w && __atomic_load_n(&w->out[t], __ATOMIC_ACQUIRE)))
-			return t;
+		if (can_send(dp, w, g->tunnels[i]))
+			return g->tunnels[i];
 	}
 	return DP_TUNNEL_NONE;
+}
+
+uint32_t dp_group_share(const struct dp *dp, const struct dp_worker *w,
+			const struct dp_group_hot *g, const uint8_t *ip, uint32_t size,
+			uint8_t family)
+{
+	const uint64_t flow = dp_flow_hash(ip, size, family);
+	uint32_t best = DP_TUNNEL_NONE;
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < g->n_ecmp; i++) {
+		const uint64_t weight = dp_flow_weight(flow, g->tunnels[i]);
+
+		if ((best == DP_TUNNEL_NONE || weight > most) && can_send(dp, w, g->tunnels[i])) {
+			best = g->tunnels[i];
+			most = weight;
+		}
+	}
+	return best != DP_TUNNEL_NONE ? best : dp_group_pick(dp, w, g);
 }
 
 /*
@@ -56,8 +76,7 @@ void dp_group_fetch(const struct dp_worker *w, const uint64_t *nh, uint16_t n)
 	for (uint16_t i = 0; i < n_ids; i++)
 		__builtin_prefetch(__atomic_load_n(&t->groups[ids[i]], __ATOMIC_ACQUIRE));
 	for (uint16_t i = 0; i < n_ids; i++) {
-		const struct dp_group_hot *g =
-			__atomic_load_n(&t->groups[ids[i]], __ATOMIC_ACQUIRE);
+		const struct dp_group_hot *g = dp_group_of(t, ids[i]);
 
 		if (!g || g->n == 0)
 			continue;

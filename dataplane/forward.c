@@ -107,7 +107,10 @@ static void to_inside(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, ui
 static void to_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, uint8_t family,
 		      uint32_t group)
 {
-	const uint32_t tunnel = dp_group_pick(w->dp, w, group);
+	const struct dp_group_hot *g = dp_group_of(&w->dp->tunnels, group);
+	const uint32_t tunnel = unlikely(g && g->n_ecmp) ? dp_group_share(w->dp, w, g, dp_data(m),
+									  m->pkt_len, family)
+							 : dp_group_pick(w->dp, w, g);
 
 	if (tunnel == DP_TUNNEL_NONE) {
 		drop(w, m, from, DP_DROP_NO_TUNNEL);

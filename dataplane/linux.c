@@ -83,6 +83,7 @@ static void into_tunnel(struct dp *dp, struct rte_mbuf *m, uint32_t tunnel)
 /* An IP packet that Linux sent by a mirror: true if it is no tunnel's, and may leave as it is. */
 static bool mirror_ip(struct dp *dp, struct rte_mbuf *m)
 {
+	const struct dp_group_hot *g;
 	struct ip_addr to;
 	uint32_t nh, tunnel;
 
@@ -102,7 +103,10 @@ static bool mirror_ip(struct dp *dp, struct rte_mbuf *m)
 		dp_mgr_drop(dp, m, DP_DROP_BLACKHOLE);
 		return false;
 	}
-	tunnel = dp_group_pick(dp, NULL, dp_nh_index(nh));
+	g = dp_group_of(&dp->tunnels, dp_nh_index(nh));
+	tunnel = g && g->n_ecmp
+			 ? dp_group_share(dp, NULL, g, dp_data(m), m->pkt_len, dp_meta(m)->family)
+			 : dp_group_pick(dp, NULL, g);
 	if (tunnel == DP_TUNNEL_NONE)
 		dp_mgr_drop(dp, m, DP_DROP_NO_TUNNEL);
 	else

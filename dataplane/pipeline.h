@@ -11,6 +11,7 @@
 #include "dataplane/worker.h"
 
 struct dp_fib;
+struct dp_group_hot;
 struct dp_out;
 
 /* IP packets of one family, and what the FIB says of their destinations (fib.h). */
@@ -88,8 +89,14 @@ bool dp_udp_is_esp(const uint8_t *udp, uint32_t size);
 void dp_encap(struct dp_worker *w);
 /* A packet that another thread handed to us for meta.tunnel: into w->encap. */
 void dp_encap_handed(struct dp_worker *w, struct rte_mbuf *m);
-/* The first tunnel of a group by which this worker (NULL: the manager) can send, or DP_TUNNEL_NONE. */
-uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, uint32_t group);
+/* The first tunnel of a group (NULL: there is none) by which this worker (NULL: the manager) can send, or
+ * DP_TUNNEL_NONE. */
+uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w,
+		       const struct dp_group_hot *g);
+/* The same of a group whose first tunnels share the traffic (g->n_ecmp): the one for this packet. */
+uint32_t dp_group_share(const struct dp *dp, const struct dp_worker *w,
+			const struct dp_group_hot *g, const uint8_t *ip, uint32_t size,
+			uint8_t family);
 /* Fetches what encapsulation will read for packets with these next hops, those of no group among them. */
 void dp_group_fetch(const struct dp_worker *w, const uint64_t *nh, uint16_t n);
 /* Checked packets for a tunnel: into w->encap if we send by this tunnel, else to the worker that

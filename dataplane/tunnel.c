@@ -258,7 +258,7 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 	struct dp_tunnels *t = &dp->tunnels;
 	struct dp_group_hot *g, *old;
 
-	if (m->group >= t->max_groups || m->n_tunnels > DP_GROUP_MAX)
+	if (m->group >= t->max_groups || m->n_tunnels > DP_GROUP_MAX || m->n_ecmp > m->n_tunnels)
 		return DP_ERR_MALFORMED;
 	for (uint32_t i = 0; i < m->n_tunnels; i++) {
 		if (m->tunnels[i] >= t->max)
@@ -267,7 +267,8 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return DP_ERR_RESOURCES;
-	g->n = m->n_tunnels;
+	g->n = (uint16_t)m->n_tunnels;
+	g->n_ecmp = m->n_ecmp > 1 ? (uint16_t)m->n_ecmp : 0;
 	memcpy(g->tunnels, m->tunnels, g->n * sizeof(g->tunnels[0]));
 	old = __atomic_exchange_n(&t->groups[m->group], g, __ATOMIC_ACQ_REL);
 	if (old)

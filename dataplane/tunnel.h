@@ -36,7 +36,8 @@ struct dp_tunnel_info {
 };
 
 struct dp_group_hot {
-	uint32_t n;
+	uint16_t n;
+	uint16_t n_ecmp; /* the first so many share the traffic; 0: no sharing */
 	uint32_t tunnels[DP_GROUP_MAX];
 };
 
@@ -48,6 +49,12 @@ struct dp_tunnels {
 	struct dp_group_hot **groups; /* atomic pointers */
 	uint32_t n_groups;
 };
+
+/* NULL: no such group. */
+static inline const struct dp_group_hot *dp_group_of(const struct dp_tunnels *t, uint32_t group)
+{
+	return __atomic_load_n(&t->groups[group], __ATOMIC_ACQUIRE);
+}
 
 #define DP_TUN_MTU_DEFAULT 1400u
 #define DP_TUN_MTU_MIN     576u

@@ -180,11 +180,15 @@ struct dp_tunnel {
 	uint16_t zero;
 };
 
-/* Ordered members: the first whose tunnel has a current outbound SA carries the traffic. */
+/*
+ * Ordered members: the first whose tunnel has a current outbound SA carries the traffic. The first
+ * `n_ecmp` share it, as far as they have one: a flow takes one of them, and keeps it while it lasts.
+ */
 struct dp_group {
 	uint32_t group;
 	uint32_t n_tunnels; /* 0..DP_GROUP_MAX; with 0 its traffic is dropped and counted */
 	uint32_t tunnels[DP_GROUP_MAX];
+	uint32_t n_ecmp; /* 0..n_tunnels; 0 and 1: nothing is shared */
 };
 
 struct dp_route {

@@ -420,12 +420,14 @@ static void routes(void **state)
 	a.group.n = 2;
 	a.group.tunnels[0] = 9;
 	a.group.tunnels[1] = 4;
+	a.group.n_ecmp = 2;
 	assert_true(translate_dp_route(&a, &m));
 	assert_int_equal(m.type, DP_GROUP_SET);
 	assert_int_equal(m.group.group, 3);
 	assert_int_equal(m.group.n_tunnels, 2);
 	assert_int_equal(m.group.tunnels[0], 9);
 	assert_int_equal(m.group.tunnels[1], 4);
+	assert_int_equal(m.group.n_ecmp, 2);
 
 	ops[0] = (struct rt_route_op){.prefix = cfg.prefixes[1], .table = 2, .group = 3};
 	ops[1] = (struct rt_route_op){.prefix = cfg.prefixes[0], .group = RT_GROUP_NONE};

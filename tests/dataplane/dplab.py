@@ -121,8 +121,8 @@ def tunnel(index, name, ifname="", inside=(), mtu=0):
         struct.pack("<BBH", *lens, 0)
 
 
-def group(index, *tunnels):
-    return struct.pack("<II", index, len(tunnels)) + b"".join(struct.pack("<I", t) for t in tunnels)
+def group(index, *tunnels, ecmp=0):
+    return struct.pack("<II8I", index, len(tunnels), *(tunnels + (0,) * (8 - len(tunnels)))) + struct.pack("<I", ecmp)
 
 
 def route(prefix, group_index, table=0):

@@ -342,6 +342,37 @@ class Forward(unittest.TestCase):
         self.assertIsNone(spi())
         self.assertEqual(self.dp.settled()["drops"], {"no-tunnel": 3, "blackhole": 1})
 
+    def test_sharing(self):
+        """The first members share the flows as far as they can send, then the others follow in order;
+        a flow stays where it is while its tunnel does, and so do the pieces of a packet."""
+        for slot, tun in ((5, 0), (6, 1), (7, 2)):
+            self.dp.sa(SA_ADD_OUT, sa(slot, 0x1000 + tun, tun, LOCAL, PEER, key=KEY, selectors=SELECTORS))
+            self.dp.sa(SA_SWITCH, ref(slot, tun))
+        self.dp.fib(GROUP_SET, group(0, 0, 1, 2, ecmp=2))
+
+        def flows():
+            for port in range(64):
+                self.site.lan.send(IP(src=HOST, dst=REMOTE_HOST) / UDP(sport=port, dport=2) / b"x")
+            return [IP(p)[ESP].spi - 0x1000 for p in self.site.wan.drain()]
+
+        first = flows()
+        self.assertEqual(len(first), 64)
+        self.assertEqual(set(first), {0, 1})
+        self.assertEqual(flows(), first)
+        for part in range(8):
+            self.site.lan.send(IP(src=HOST, dst=REMOTE_HOST, id=9, flags="MF", frag=part * 3) / Raw(bytes([part] * 24)))
+        self.assertEqual(len({IP(p)[ESP].spi for p in self.site.wan.drain()}), 1)
+        for port in range(16):
+            self.site.lan.send(IPv6(src=HOST6, dst=REMOTE6) / TCP(sport=port, dport=2))
+        self.assertEqual({IP(p)[ESP].spi - 0x1000 for p in self.site.wan.drain()}, {0, 1})
+        self.dp.sa(SA_DEL_OUT, ref(5, 0))
+        self.assertEqual(set(flows()), {1})
+        self.dp.sa(SA_DEL_OUT, ref(6, 1))
+        self.assertEqual(set(flows()), {2})
+        self.dp.sa(SA_DEL_OUT, ref(7, 2))
+        self.assertEqual(flows(), [])
+        self.assertEqual(self.dp.settled()["drops"], {"no-tunnel": 64})
+
     def test_default_route_spares_ike(self):
         """A tunnel that takes everything leaves its own IKE alone, and nothing else."""
         self.install(selectors=(("0.0.0.0/0", "0.0.0.0/0"),))

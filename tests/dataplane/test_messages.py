@@ -137,6 +137,8 @@ FIB_CASES = [
     (GROUP_SET, group(100000, 0), E_MALFORMED),
     (GROUP_SET, group(1, 100000), E_MALFORMED),
     (GROUP_SET, put(group(1, 0), 4, "I", 9), E_MALFORMED),
+    (GROUP_SET, group(1, 0, 1, ecmp=3), E_MALFORMED),
+    (GROUP_SET, group(1, ecmp=1), E_MALFORMED),
     (GROUP_DEL, group(1), E_NO_SUCH),
     (GROUP_DEL, group(NONE), E_MALFORMED),
     (ROUTE_SET, route("10.3.0.0/24", 100000), E_MALFORMED),
