@@ -15,7 +15,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import plot  # noqa: E402
+from bench import bgp, plot  # noqa: E402
 
 DP_BENCH, TABLE_BENCH, RFC2544_BENCH = sys.argv[1:4]
 MEAN = {"64": 64, "1420": 1420, "imix": (7 * 64 + 4 * 594 + 1518) / 12}
@@ -88,6 +88,15 @@ class Bench(unittest.TestCase):
         for r in got:
             self.assertLessEqual(r["lost"], r["sent"])
             self.assertLessEqual(r["p50_us"], r["p99_us"] + 0.01)
+
+    def test_bgp(self):
+        got = list(bgp.rows(Path(DP_BENCH).parent.parent, quick=True, only="Twinbore"))
+        self.assertEqual([(r["peer"], r.get("step")) for r in got],
+                         [(p, s) for p in ("Twinbore, RIB alone", "Twinbore, RIB and FIB")
+                          for s in ("announced", "second neighbour", "first falls", "second falls")], got)
+        for r in got:
+            self.assertEqual(r["n_routes"], bgp.QUICK[0] + bgp.QUICK[1])
+            self.assertGreater(min(r["seconds"], r["cpu_ms"], r["rss_mb"], r["longest_step_us"]), 0)
 
     @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is missing")
     def test_plots(self):
