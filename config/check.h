@@ -18,9 +18,11 @@ struct config_marks {
 	} * tunnels;
 	size_t n_tunnels;
 	struct config_connection_mark {
-		const struct config_connection *c;
+		struct config_connection *c;
 		const struct config_node *map, *name,
 			*routes; /* the list that the routes come from */
+		const struct config_node *route_table, *propagate_to, *filter_in, *advertise;
+		const struct config_node *cloudhub, *max_advertised;
 	} * connections;
 	size_t n_connections;
 	struct config_port_mark {
@@ -28,6 +30,10 @@ struct config_marks {
 		const struct config_node *map, *name, *device, *addresses;
 	} * ports;
 	size_t n_ports;
+	struct config_table_mark {
+		const struct config_node *name, *static_routes, *blackholes;
+	} * tables; /* as many as p->config->routing.n_tables */
+	const struct config_node *ecmp, *routing_local;
 };
 
 /* One map, when it was read. */
@@ -38,5 +44,10 @@ void config_check_tunnel(struct config_parse *p, const struct config_node *map,
 /* Everything together. */
 void config_check_root(struct config_parse *p, const struct config_root_work *w);
 void config_check_all(struct config_parse *p);
+/* Tables, their routes, and what connections say of them (routes.c). */
+void config_check_routes(struct config_parse *p);
+
+/* routing.c: what depends on other maps, once all were read. */
+void config_complete_routing(struct config_parse *p);
 
 #endif

@@ -4,9 +4,9 @@
  *
  *	tree.c      YAML text -> bounded tree of nodes with their places
  *	schema.c    tree -> structs, led by the tables of tables.c (scalars in scalar.c, lists in
- *	            ports.c, connections.c and algorithms.c)
+ *	            ports.c, connections.c, routing.c and algorithms.c)
  *	check.c     what must hold between the values of one map
- *	unique.c    what must hold between maps
+ *	unique.c    what must hold between maps (routes.c: between routes)
  *
  * Called by the supervisor before it starts or reloads anything, by each process on the text that
  * the supervisor hands it, and by `twinbore check`. Every step reports into one collection of
@@ -32,7 +32,18 @@ static void free_content(struct config *c)
 		free(c->connections[i].local_networks);
 		free(c->connections[i].remote_networks);
 		free(c->connections[i].static_routes);
+		free(c->connections[i].propagate_to);
+		free(c->connections[i].filter_in);
+		free(c->connections[i].filter_out);
+		free(c->connections[i].advertise);
 	}
+	for (i = 0; i < c->routing.n_tables; i++) {
+		free(c->routing.tables[i].static_routes);
+		free(c->routing.tables[i].blackholes);
+		free(c->routing.tables[i].aggregates);
+	}
+	free(c->routing.tables);
+	free(c->routing.local_networks);
 	free(c->ports);
 	free(c->connections);
 	free(c->worker_cpus);
@@ -54,6 +65,9 @@ static void read_root(struct config_parse *p, const struct config_node *root,
 	if (w->at_cpus && !w->at_workers)
 		w->c.n_workers = (unsigned)w->n_cpus;
 	config_bgp_complete_root(p, w);
+	p->marks->ecmp = w->at_ecmp;
+	p->marks->routing_local = w->at_routing_local;
+	config_complete_routing(p);
 	config_check_root(p, w);
 	config_check_all(p);
 }
@@ -90,6 +104,7 @@ out:
 	free(marks.tunnels);
 	free(marks.connections);
 	free(marks.ports);
+	free(marks.tables);
 	config_tree_free(p.tree);
 	return c;
 }
@@ -108,5 +123,35 @@ const struct config_tunnel *config_tunnel_by_name(const struct config *c, const 
 			return &c->connections[i].tunnels[j];
 		}
 	}
+	return NULL;
+}
+
+const struct config_connection *config_connection_by_name(const struct config *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_connections; i++)
+		if (!strcmp(c->connections[i].name, name))
+			return &c->connections[i];
+	return NULL;
+}
+
+const struct config_table *config_table_by_name(const struct config *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->routing.n_tables; i++)
+		if (!strcmp(c->routing.tables[i].name, name))
+			return &c->routing.tables[i];
+	return NULL;
+}
+
+const struct config_table *config_table_by_index(const struct config *c, uint16_t index)
+{
+	size_t i;
+
+	for (i = 0; i < c->routing.n_tables; i++)
+		if (c->routing.tables[i].index == index)
+			return &c->routing.tables[i];
 	return NULL;
 }

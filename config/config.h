@@ -198,6 +198,61 @@ struct config_tunnel {
 	unsigned line;                    /* where it stands, for messages */
 };
 
+/* Of the gateway (AWS's terms): how it chooses between routes, and what is usual for it. */
+enum config_role {
+	CONFIG_ROLE_CUSTOMER,
+	CONFIG_ROLE_VIRTUAL_PRIVATE,
+	CONFIG_ROLE_TRANSIT,
+};
+
+/* What stands at the other end of a connection. */
+enum config_attachment {
+	CONFIG_ATTACH_VPN,
+	CONFIG_ATTACH_DIRECT_CONNECT,
+	CONFIG_ATTACH_CONNECT,
+	CONFIG_ATTACH_VPN_PRIVATE,
+	CONFIG_ATTACH_CONCENTRATOR,
+	CONFIG_ATTACH_PEERING,
+};
+
+#define CONFIG_MAIN_TABLE "main" /* always there, number 0 */
+#define CONFIG_TABLES_MAX 256    /* the main one among them */
+
+struct config_table_route {
+	struct ip_prefix prefix;
+	char connection[CONFIG_NAME_SIZE];
+};
+
+struct config_aggregate {
+	struct ip_prefix prefix;
+	bool summary_only;
+};
+
+struct config_table {
+	char name[CONFIG_NAME_SIZE];
+	uint16_t index; /* stable number, set by config_assign_indexes() */
+	struct config_table_route *static_routes;
+	struct ip_prefix *blackholes;
+	struct config_aggregate *aggregates;
+	size_t n_static_routes, n_blackholes, n_aggregates;
+};
+
+struct config_routing {
+	enum config_role role;
+	bool ecmp;
+	struct ip_prefix *local_networks; /* ours: no route leads away from there */
+	size_t n_local_networks;
+	struct config_table *tables; /* the main one always among them */
+	size_t n_tables;
+};
+
+/* Of prefixes within `prefix` those whose lengths are from min_len to max_len; both 0: it alone. */
+struct config_filter {
+	struct ip_prefix prefix;
+	uint8_t min_len, max_len;
+	bool permit;
+};
+
 struct config_connection {
 	char name[CONFIG_NAME_SIZE];
 	struct ip_prefix *local_networks, *remote_networks; /* traffic selectors */
@@ -209,6 +264,16 @@ struct config_connection {
 	size_t n_tunnels;
 	struct mono_span
 		revert_hold; /* a preferred tunnel is up this long before it takes over again */
+	char route_table[CONFIG_NAME_SIZE];           /* that its packets are looked up in */
+	char (*propagate_to)[CONFIG_NAME_SIZE];       /* tables that its routes go into */
+	size_t n_propagate_to;                        /* 0: into none */
+	struct config_filter *filter_in, *filter_out; /* the first that matches decides */
+	size_t n_filter_in, n_filter_out;             /* 0: everything passes */
+	struct ip_prefix *advertise;                  /* own networks that its neighbours hear of */
+	size_t n_advertise;
+	bool cloudhub;           /* its neighbours hear of what the other connections' announce */
+	uint32_t max_advertised; /* prefixes, to each neighbour; 0: no limit */
+	enum config_attachment attachment;
 	unsigned line;
 };
 
@@ -228,6 +293,8 @@ struct config {
 	uint32_t max_sas, max_tunnels;
 	char aead_backend[16]; /* "auto", or a backend's name */
 	bool path_mtu_discovery;
+
+	struct config_routing routing;
 
 	/* ike */
 	uint32_t max_half_open, cookie_threshold, puzzle_threshold, max_half_open_source;
@@ -262,12 +329,16 @@ struct config *config_parse(const char *text, size_t size, struct config_errors 
 void config_free(struct config *c);
 
 /*
- * Gives every tunnel its number: names in `old` keep theirs, new ones take the lowest that neither
- * uses. `old` may be NULL. False if max_tunnels is too small.
+ * Gives every tunnel and every route table its number: names in `old` keep theirs, new ones take the
+ * lowest that neither uses. `old` may be NULL. False if max_tunnels is too small.
  */
 bool config_assign_indexes(struct config *c, const struct config *old);
 const struct config_tunnel *config_tunnel_by_name(const struct config *c, const char *name,
 						  const struct config_connection **connection);
+const struct config_connection *config_connection_by_name(const struct config *c, const char *name);
+/* NULL: there is none. */
+const struct config_table *config_table_by_name(const struct config *c, const char *name);
+const struct config_table *config_table_by_index(const struct config *c, uint16_t index);
 
 /* The name of a tunnel's file, and how many it has of a kind. */
 const char *config_file_path(const struct config_tunnel *t, const struct config_file *f);

@@ -231,6 +231,12 @@ static void read_connection(struct config_parse *p, const struct config_node *it
 		.map = item,
 		.name = w.at_name,
 		.routes = w.at_static_routes ? w.at_static_routes : w.at_remote_networks,
+		.route_table = w.at_route_table,
+		.propagate_to = w.at_propagate_to,
+		.filter_in = w.at_filter_in,
+		.advertise = w.at_advertise,
+		.cloudhub = w.at_cloudhub,
+		.max_advertised = w.at_max_advertised,
 	};
 }
 

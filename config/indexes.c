@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* indexes: the numbers of tunnels, which stay with their names over reloads. */
+/* indexes: the numbers of tunnels and of route tables, which stay with their names over reloads. */
 #include "config/config.h"
 
 #include <stdlib.h>
@@ -81,6 +81,41 @@ static bool assign(struct config *c, const struct known *known, size_t n_known, 
 	return true;
 }
 
+/* The main table is 0. Tables are few: no sorting. */
+static void assign_tables(struct config *c, const struct config *old)
+{
+	bool used[CONFIG_TABLES_MAX] = {[0] = true}, kept[CONFIG_TABLES_MAX] = {[0] = true};
+	const struct config_table *was;
+	size_t i;
+	uint16_t n;
+
+	for (i = 0; old && i < old->routing.n_tables; i++)
+		used[old->routing.tables[i].index] = true;
+	for (i = 0; i < c->routing.n_tables; i++) {
+		struct config_table *t = &c->routing.tables[i];
+
+		was = old ? config_table_by_name(old, t->name) : NULL;
+		t->index = was ? was->index : CONFIG_TABLES_MAX;
+		if (!strcmp(t->name, CONFIG_MAIN_TABLE))
+			t->index = 0;
+		if (t->index < CONFIG_TABLES_MAX)
+			kept[t->index] = true;
+	}
+	for (i = 0; i < c->routing.n_tables; i++) {
+		struct config_table *t = &c->routing.tables[i];
+
+		if (t->index < CONFIG_TABLES_MAX)
+			continue;
+		for (n = 1; n < CONFIG_TABLES_MAX && used[n]; n++)
+			;
+		/* All are in use: that of a table which goes. There are no more tables than numbers. */
+		for (n = n < CONFIG_TABLES_MAX ? n : 1; kept[n]; n++)
+			;
+		t->index = n;
+		used[n] = kept[n] = true;
+	}
+}
+
 bool config_assign_indexes(struct config *c, const struct config *old)
 {
 	const size_t n_known = old ? n_tunnels(old) : 0;
@@ -92,6 +127,7 @@ bool config_assign_indexes(struct config *c, const struct config *old)
 		if (old)
 			collect(old, known);
 		ok = assign(c, known, n_known, used);
+		assign_tables(c, old);
 	}
 	free(known);
 	free(used);

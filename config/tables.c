@@ -29,6 +29,10 @@ static const char *const revocations[] = {"relaxed", "strict", NULL};
 static const char *const encaps[] = {"auto", "force", NULL};
 static const char *const bgp_roles[] = {"none",     "provider", "rs", "rs-client",
 					"customer", "peer",     NULL};
+static const char *const roles[] = {"customer-gateway", "virtual-private-gateway",
+				    "transit-gateway", NULL};
+static const char *const attachments[] = {
+	"vpn", "direct-connect", "connect", "vpn-private", "concentrator", "peering", NULL};
 static const char *const redirects[] = {"refuse", "follow", NULL};
 
 /* The words stand in the order of their enums. */
@@ -40,6 +44,8 @@ static_assert(CONFIG_DPD_CLEAR == 0 && CONFIG_DPD_RESTART == 2, "dpd_actions");
 static_assert(CONFIG_AUTH_PSK == 0 && CONFIG_AUTH_RAW_KEY == 2, "auths");
 static_assert(CONFIG_REVOCATION_RELAXED == 0 && CONFIG_REVOCATION_STRICT == 1, "revocations");
 static_assert(CONFIG_BGP_ROLE_NONE == 0 && CONFIG_BGP_ROLE_PEER == 5, "bgp_roles");
+static_assert(CONFIG_ROLE_CUSTOMER == 0 && CONFIG_ROLE_TRANSIT == 2, "roles");
+static_assert(CONFIG_ATTACH_VPN == 0 && CONFIG_ATTACH_PEERING == 5, "attachments");
 static_assert(CONFIG_DF_COPY == 0 && CONFIG_DF_SET == 2, "dfs");
 
 /* ------------------------------------------------------------------ gateway */
@@ -98,6 +104,15 @@ static const struct config_key bgp_global_keys[] = {
 	{"router_id", CONFIG_ADDRESS, ROOT(c.bgp_router_id), ROOT_AT(at_router_id)},
 };
 static const struct config_map bgp_global_map = MAP("'bgp'", bgp_global_keys);
+static const struct config_key routing_keys[] = {
+	{"role", CONFIG_WORD, .words = roles, .def = "customer-gateway", ROOT(c.routing.role)},
+	{"ecmp", CONFIG_BOOL, ROOT(c.routing.ecmp), ROOT_AT(at_ecmp)},
+	{"local_networks", CONFIG_CUSTOM, .handle = config_handle_routing_local,
+	 ROOT_AT(at_routing_local)},
+	{"tables", CONFIG_CUSTOM, .map = &config_route_table_map,
+	 .handle = config_handle_route_tables},
+};
+static const struct config_map routing_map = MAP("'routing'", routing_keys);
 
 static const struct config_key root_keys[] = {
 	{"version", CONFIG_UINT, .required = true, .hint = "'version: 1' at the top", .min = 1,
@@ -107,6 +122,7 @@ static const struct config_key root_keys[] = {
 	{"dataplane", CONFIG_MAP, .map = &dataplane_map},
 	{"ike", CONFIG_MAP, .map = &ike_global_map},
 	{"bgp", CONFIG_MAP, .map = &bgp_global_map},
+	{"routing", CONFIG_MAP, .map = &routing_map},
 	{"ports", CONFIG_CUSTOM, .required = true,
 	 .hint = "'ports:' with a list of the network interfaces", .map = &config_port_map,
 	 .handle = config_handle_ports},
@@ -327,10 +343,65 @@ const struct config_map config_defaults_map = {
 	.n = N(tunnel_keys) - N_TUNNEL_ONLY,
 };
 
+/* ------------------------------------------------------------- route tables */
+
+#define TABLE(member) CONFIG_FIELD(struct config_table_work, t.member)
+#define TABLE_AT(m)   .at = offsetof(struct config_table_work, m)
+
+static const struct config_key table_route_keys[] = {
+	{"prefix", CONFIG_CUSTOM, .required = true, .hint = "'prefix: 10.2.0.0/16'",
+	 .handle = config_handle_network, CONFIG_FIELD(struct config_table_route_work, r.prefix),
+	 .at = offsetof(struct config_table_route_work, at_prefix)},
+	{"connection", CONFIG_NAME, .required = true,
+	 .hint = "'connection:' with the name of the one that it leads into",
+	 .max = CONFIG_NAME_SIZE - 1, CONFIG_FIELD(struct config_table_route_work, r.connection),
+	 .at = offsetof(struct config_table_route_work, at_connection)},
+};
+const struct config_map config_table_route_map = MAP("a static route", table_route_keys);
+
+static const struct config_key aggregate_keys[] = {
+	{"prefix", CONFIG_CUSTOM, .required = true, .hint = "'prefix: 10.0.0.0/8'",
+	 .handle = config_handle_network, CONFIG_FIELD(struct config_aggregate_work, a.prefix),
+	 .at = offsetof(struct config_aggregate_work, at_prefix)},
+	{"summary_only", CONFIG_BOOL, .def = "false",
+	 CONFIG_FIELD(struct config_aggregate_work, a.summary_only)},
+};
+const struct config_map config_aggregate_map = MAP("an aggregate", aggregate_keys);
+
+static const struct config_key route_table_keys[] = {
+	{"name", CONFIG_NAME, .required = true, .hint = "'name: production'",
+	 .max = CONFIG_NAME_SIZE - 1, TABLE(name), TABLE_AT(at_name)},
+	{"static_routes", CONFIG_CUSTOM, .map = &config_table_route_map,
+	 .handle = config_handle_table_routes, TABLE_AT(at_static_routes)},
+	{"blackholes", CONFIG_CUSTOM, .handle = config_handle_blackholes, TABLE_AT(at_blackholes)},
+	{"aggregates", CONFIG_CUSTOM, .map = &config_aggregate_map,
+	 .handle = config_handle_aggregates},
+};
+const struct config_map config_route_table_map = MAP("a route table", route_table_keys);
+
+#define FILTER(member) CONFIG_FIELD(struct config_filter_work, member)
+#define FILTER_AT(m)   .at = offsetof(struct config_filter_work, m)
+
+static const struct config_key filter_keys[] = {
+	{"permit", CONFIG_CUSTOM, .handle = config_handle_network, FILTER(permit),
+	 FILTER_AT(at_permit)},
+	{"deny", CONFIG_CUSTOM, .handle = config_handle_network, FILTER(deny), FILTER_AT(at_deny)},
+	{"ge", CONFIG_UINT, .min = 0, .max = 128, FILTER(ge), FILTER_AT(at_ge)},
+	{"le", CONFIG_UINT, .min = 0, .max = 128, FILTER(le), FILTER_AT(at_le)},
+};
+const struct config_map config_filter_map = MAP("a filter's line", filter_keys);
+
 /* -------------------------------------------------------------- connections */
 
 #define CONN(member) CONFIG_FIELD(struct config_connection_work, c.member)
 #define CONN_AT(m)   .at = offsetof(struct config_connection_work, m)
+
+static const struct config_key filters_keys[] = {
+	{"in", CONFIG_CUSTOM, .map = &config_filter_map, .handle = config_handle_filter_in,
+	 CONN_AT(at_filter_in)},
+	{"out", CONFIG_CUSTOM, .map = &config_filter_map, .handle = config_handle_filter_out},
+};
+static const struct config_map filters_map = MAP("'filters'", filters_keys);
 
 static const struct config_key connection_keys[] = {
 	{"name", CONFIG_NAME, .required = true, .hint = "'name: site-b'",
@@ -345,6 +416,16 @@ static const struct config_key connection_keys[] = {
 	 CONN_AT(at_static_routes)},
 	{"revert_hold", CONFIG_DURATION, .zero_ok = true, .min = 100, .max = MS_H, .def = "3s",
 	 CONN(revert_hold)},
+	{"route_table", CONFIG_NAME, .max = CONFIG_NAME_SIZE - 1, .def = CONFIG_MAIN_TABLE,
+	 CONN(route_table), CONN_AT(at_route_table)},
+	{"propagate_to", CONFIG_CUSTOM, .handle = config_handle_propagate_to,
+	 CONN_AT(at_propagate_to)},
+	{"attachment", CONFIG_WORD, .words = attachments, .def = "vpn", CONN(attachment)},
+	{"advertise", CONFIG_CUSTOM, .handle = config_handle_advertise, CONN_AT(at_advertise)},
+	{"cloudhub", CONFIG_BOOL, CONN(cloudhub), CONN_AT(at_cloudhub)},
+	{"max_advertised", CONFIG_UINT, .min = 0, .max = 10000000, CONN(max_advertised),
+	 CONN_AT(at_max_advertised)},
+	{"filters", CONFIG_MAP, .map = &filters_map},
 	{"defaults", CONFIG_CUSTOM, .map = &config_defaults_map, .handle = config_handle_later,
 	 CONN_AT(at_defaults)},
 	{"tunnels", CONFIG_CUSTOM, .required = true,

@@ -32,6 +32,30 @@ struct config_connection_work {
 	struct config_connection c;
 	const struct config_node *at_name, *at_local_networks, *at_remote_networks;
 	const struct config_node *at_static_routes, *at_defaults, *at_tunnels;
+	const struct config_node *at_route_table, *at_propagate_to, *at_filter_in, *at_advertise;
+	const struct config_node *at_cloudhub, *at_max_advertised;
+};
+
+struct config_table_work {
+	struct config_table t;
+	const struct config_node *at_name, *at_static_routes, *at_blackholes;
+};
+
+/* An item of `static_routes`, of `aggregates`, of a filter. */
+struct config_table_route_work {
+	struct config_table_route r;
+	const struct config_node *at_prefix, *at_connection;
+};
+
+struct config_aggregate_work {
+	struct config_aggregate a;
+	const struct config_node *at_prefix;
+};
+
+struct config_filter_work {
+	struct ip_prefix permit, deny;
+	unsigned ge, le;
+	const struct config_node *at_permit, *at_deny, *at_ge, *at_le;
 };
 
 struct config_port_work {
@@ -50,6 +74,7 @@ struct config_root_work {
 	size_t n_cpus;
 	const struct config_node *at_workers, *at_cpus, *at_max_sas, *at_max_tunnels;
 	const struct config_node *at_cookie, *at_half_open_source, *at_router_id;
+	const struct config_node *at_ecmp, *at_routing_local;
 };
 
 /* An item of `certificates`. */
@@ -63,6 +88,10 @@ extern const struct config_map config_port_map;
 extern const struct config_map config_device_map;
 extern const struct config_map config_certificate_map;
 extern const struct config_map config_connection_map;
+extern const struct config_map config_route_table_map;
+extern const struct config_map config_table_route_map;
+extern const struct config_map config_aggregate_map;
+extern const struct config_map config_filter_map;
 extern const struct config_map config_defaults_map; /* into config_tunnel_work */
 extern const struct config_map config_tunnel_map;   /* into config_tunnel_work */
 
@@ -77,6 +106,16 @@ void config_handle_connections(struct config_parse *p, const struct config_node 
 void config_handle_local_networks(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_remote_networks(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_static_routes(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_network(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_routing_local(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_route_tables(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_table_routes(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_blackholes(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_aggregates(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_propagate_to(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_filter_in(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_filter_out(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_advertise(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_later(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_inside(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_additional(struct config_parse *p, const struct config_node *n, void *work);

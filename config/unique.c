@@ -82,14 +82,6 @@ static int compare_address(const void *a, const void *b)
 	return ip_cmp(a, b);
 }
 
-static int compare_prefix(const void *va, const void *vb)
-{
-	const struct ip_prefix *a = va, *b = vb;
-	const int d = ip_cmp(&a->addr, &b->addr);
-
-	return d ? d : (a->len > b->len) - (a->len < b->len);
-}
-
 /* An identity that is not written is the address. */
 static const char *identity(const char *id, const struct ip_addr *address, char buf[IP_ADDR_STRLEN])
 {
@@ -138,16 +130,6 @@ static void report_address(struct config_parse *p, const struct entry *first,
 
 	config_error(&p->diag, again->at, "the address %s is used by the %s in line %u already",
 		     ip_format(again->key, buf), first->what, first->at->line);
-}
-
-static void report_route(struct config_parse *p, const struct entry *first,
-			 const struct entry *again)
-{
-	char buf[IP_PREFIX_STRLEN];
-
-	config_error(&p->diag, again->at,
-		     "%s is routed into the connection '%s' already; a prefix has one connection",
-		     ip_prefix_format(again->key, buf), first->c->name);
 }
 
 static void report_identity(struct config_parse *p, const struct entry *first,
@@ -238,25 +220,6 @@ static void check_names(struct config_parse *p, struct entries *l)
 	(void)ok; /* reported */
 }
 
-static void check_routes(struct config_parse *p, struct entries *l)
-{
-	const struct config_marks *m = p->marks;
-	struct entry e = {.what = "connection"};
-	bool ok = true;
-	size_t i, j;
-
-	for (i = 0; i < m->n_connections; i++) {
-		e.c = m->connections[i].c;
-		e.at = m->connections[i].routes;
-		for (j = 0; j < e.c->n_static_routes; j++) {
-			e.key = &e.c->static_routes[j];
-			ok = ok && put(p, l, &e);
-		}
-	}
-	if (ok)
-		report_doubles(p, l, compare_prefix, report_route);
-}
-
 static void check_tunnels(struct config_parse *p, struct entries *l)
 {
 	const struct config_marks *m = p->marks;
@@ -326,7 +289,7 @@ void config_check_all(struct config_parse *p)
 	check_names(p, &l);
 	if (put_addresses(p, &l))
 		report_doubles(p, &l, compare_address, report_address);
-	check_routes(p, &l);
+	config_check_routes(p);
 	check_tunnels(p, &l);
 	check_local_addresses(p);
 	free(l.e);

@@ -143,26 +143,45 @@ void child_reloaded(struct child *c, const char *text)
 		log_error("the supervisor does not listen: %s", strerror(errno));
 }
 
-/* The numbers that the supervisor gave, by name: both sides are bounded by the message's size. */
-static bool take_indexes(struct config *c, const uint8_t *p, uint32_t n)
+/* The number that the supervisor gave to a name. */
+static bool find_index(const uint8_t *p, uint32_t n, const char *name, uint32_t *number)
 {
+	for (uint32_t i = 0; i < n; i++) {
+		struct ipc_index index;
+
+		memcpy(&index, p + i * sizeof(index), sizeof(index));
+		if (ipc_name_ok(index.name) && strcmp(index.name, name) == 0) {
+			*number = index.number;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Both sides are bounded by the message's size. */
+static bool take_indexes(struct config *c, const uint8_t *p, uint32_t n_tunnels, uint32_t n_tables)
+{
+	const uint8_t *tables = p + n_tunnels * sizeof(struct ipc_index);
+	uint32_t number;
+
 	for (size_t i = 0; i < c->n_connections; i++) {
 		for (size_t j = 0; j < c->connections[i].n_tunnels; j++) {
 			struct config_tunnel *t = &c->connections[i].tunnels[j];
-			bool found = false;
 
-			for (uint32_t k = 0; k < n && !found; k++) {
-				struct ipc_index index;
-
-				memcpy(&index, p + k * sizeof(index), sizeof(index));
-				if (!ipc_name_ok(index.name) || strcmp(index.name, t->name) != 0)
-					continue;
-				t->index = index.tunnel;
-				found = true;
-			}
-			if (!found)
+			if (!find_index(p, n_tunnels, t->name, &t->index))
 				return false;
 		}
+	}
+	for (size_t i = 0; i < c->routing.n_tables; i++) {
+		struct config_table *t = &c->routing.tables[i];
+
+		t->index = 0;
+		if (strcmp(t->name, CONFIG_MAIN_TABLE) == 0)
+			continue;
+		if (!find_index(tables, n_tables, t->name, &number) || number == 0 ||
+		    number >= CONFIG_TABLES_MAX)
+			return false;
+		t->index = (uint16_t)number;
 	}
 	return true;
 }
@@ -177,13 +196,15 @@ struct config *child_config(struct ipc_msg *msg, uint64_t *generation)
 	if (!errors || msg->n_fds == 0 || msg->h.size < sizeof(head))
 		goto out;
 	memcpy(&head, msg->body, sizeof(head));
-	if ((msg->h.size - sizeof(head)) / sizeof(struct ipc_index) != head.n_tunnels ||
+	if (head.n_tunnels > IPC_BODY_MAX || head.n_tables > CONFIG_TABLES_MAX ||
+	    (msg->h.size - sizeof(head)) / sizeof(struct ipc_index) !=
+		    head.n_tunnels + head.n_tables ||
 	    (msg->h.size - sizeof(head)) % sizeof(struct ipc_index) != 0)
 		goto out;
 	if (!shm_attach(&text, ipc_msg_take_fd(msg, 0), head.size, false))
 		goto out;
 	c = config_parse(text.map, head.size, errors);
-	if (c && !take_indexes(c, msg->body + sizeof(head), head.n_tunnels)) {
+	if (c && !take_indexes(c, msg->body + sizeof(head), head.n_tunnels, head.n_tables)) {
 		config_free(c);
 		c = NULL;
 	}

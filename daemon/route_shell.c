@@ -142,21 +142,14 @@ static void feed_states(struct route_shell *s)
 
 static bool configure(struct route_shell *s, struct config *new)
 {
-	struct rt_connection_cfg *connections =
-		calloc(new->n_connections + 1, sizeof(*connections));
-	struct rt_cfg cfg = {
-		.connections = connections,
-		.n_connections = new->n_connections,
-		.max_groups = DP_MAX_GROUPS(new->max_tunnels),
-	};
+	struct rt_cfg cfg;
+	struct translate_rt *t = translate_rt_new(new, &cfg);
 	bool ok;
 
-	if (!connections)
+	if (!t)
 		return false;
-	for (size_t i = 0; i < new->n_connections; i++)
-		translate_rt_connection(&new->connections[i], &connections[i]);
 	ok = rt_configure(s->core, &cfg, mono_now(), &s->out);
-	free(connections);
+	translate_rt_free(t);
 	if (!ok)
 		return false;
 	if (s->config)

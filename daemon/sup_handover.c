@@ -254,8 +254,23 @@ static size_t list_indexes(const struct config *c, struct ipc_index *out)
 	for (size_t i = 0; i < c->n_connections; i++) {
 		for (size_t j = 0; j < c->connections[i].n_tunnels; j++, n++) {
 			memcpy(out[n].name, c->connections[i].tunnels[j].name, sizeof(out->name));
-			out[n].tunnel = c->connections[i].tunnels[j].index;
+			out[n].number = c->connections[i].tunnels[j].index;
 		}
+	}
+	return n;
+}
+
+static size_t list_tables(const struct config *c, struct ipc_index *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->routing.n_tables; i++) {
+		const struct config_table *t = &c->routing.tables[i];
+
+		if (strcmp(t->name, CONFIG_MAIN_TABLE) == 0)
+			continue;
+		memcpy(out[n].name, t->name, sizeof(out->name));
+		out[n++].number = t->index;
 	}
 	return n;
 }
@@ -276,6 +291,7 @@ bool sup_send_config(struct supervisor *s, struct sup_child *c)
 {
 	struct ipc_config head = {.size = s->text_size, .generation = s->generation};
 	struct shm shm = {.fd = -1};
+	struct ipc_index *indexes;
 	uint8_t *body;
 	size_t size;
 	bool ok;
@@ -291,10 +307,12 @@ bool sup_send_config(struct supervisor *s, struct sup_child *c)
 		return false;
 	}
 	memcpy(shm.map, s->text, s->text_size);
-	head.n_tunnels = (uint32_t)list_indexes(s->config,
-						(struct ipc_index *)(void *)(body + sizeof(head)));
+	indexes = (struct ipc_index *)(void *)(body + sizeof(head));
+	head.n_tunnels = (uint32_t)list_indexes(s->config, indexes);
+	if (c->role != IPC_ROLE_KEYD)
+		head.n_tables = (uint32_t)list_tables(s->config, indexes + head.n_tunnels);
 	memcpy(body, &head, sizeof(head));
-	size = sizeof(head) + head.n_tunnels * sizeof(struct ipc_index);
+	size = sizeof(head) + (head.n_tunnels + head.n_tables) * sizeof(*indexes);
 	/* keyd reads names only: the text stays outside. */
 	ok = sup_child_send(s, c, IPC_CONFIG, body, size, &shm.fd,
 			    c->role == IPC_ROLE_KEYD ? 0 : 1);

@@ -49,13 +49,60 @@ static bool networks_equal(const struct config_connection *a, const struct confi
 			      b->n_static_routes);
 }
 
-static const struct config_connection *connection_named(const struct config *c, const char *name)
+static bool filters_equal(const struct config_filter *a, size_t n_a, const struct config_filter *b,
+			  size_t n_b)
 {
-	for (size_t i = 0; i < c->n_connections; i++) {
-		if (strcmp(c->connections[i].name, name) == 0)
-			return &c->connections[i];
-	}
-	return NULL;
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++)
+		if (!ip_prefix_equal(&a[i].prefix, &b[i].prefix) || a[i].permit != b[i].permit ||
+		    a[i].min_len != b[i].min_len || a[i].max_len != b[i].max_len)
+			return false;
+	return true;
+}
+
+/* What a connection says of its routes. */
+static bool routes_equal(const struct config_connection *a, const struct config_connection *b)
+{
+	if (a->n_propagate_to != b->n_propagate_to || strcmp(a->route_table, b->route_table) != 0)
+		return false;
+	for (size_t i = 0; i < a->n_propagate_to; i++)
+		if (strcmp(a->propagate_to[i], b->propagate_to[i]) != 0)
+			return false;
+	return a->cloudhub == b->cloudhub && a->max_advertised == b->max_advertised &&
+	       a->attachment == b->attachment && a->revert_hold.ns == b->revert_hold.ns &&
+	       prefixes_equal(a->advertise, a->n_advertise, b->advertise, b->n_advertise) &&
+	       filters_equal(a->filter_in, a->n_filter_in, b->filter_in, b->n_filter_in) &&
+	       filters_equal(a->filter_out, a->n_filter_out, b->filter_out, b->n_filter_out);
+}
+
+static bool tables_equal(const struct config_table *a, const struct config_table *b)
+{
+	if (strcmp(a->name, b->name) != 0 || a->n_static_routes != b->n_static_routes ||
+	    a->n_aggregates != b->n_aggregates ||
+	    !prefixes_equal(a->blackholes, a->n_blackholes, b->blackholes, b->n_blackholes))
+		return false;
+	for (size_t i = 0; i < a->n_static_routes; i++)
+		if (!ip_prefix_equal(&a->static_routes[i].prefix, &b->static_routes[i].prefix) ||
+		    strcmp(a->static_routes[i].connection, b->static_routes[i].connection) != 0)
+			return false;
+	for (size_t i = 0; i < a->n_aggregates; i++)
+		if (!ip_prefix_equal(&a->aggregates[i].prefix, &b->aggregates[i].prefix) ||
+		    a->aggregates[i].summary_only != b->aggregates[i].summary_only)
+			return false;
+	return true;
+}
+
+static bool routing_equal(const struct config_routing *a, const struct config_routing *b)
+{
+	if (a->role != b->role || a->ecmp != b->ecmp || a->n_tables != b->n_tables ||
+	    !prefixes_equal(a->local_networks, a->n_local_networks, b->local_networks,
+			    b->n_local_networks))
+		return false;
+	for (size_t i = 0; i < a->n_tables; i++)
+		if (!tables_equal(&a->tables[i], &b->tables[i]))
+			return false;
+	return true;
 }
 
 static void add_name(json_t *changed, const char *name)
@@ -63,17 +110,19 @@ static void add_name(json_t *changed, const char *name)
 	json_array_append_new(changed, json_string(name));
 }
 
-/* Names of connections that changed by themselves and of tunnels that changed, came or went. */
+/* "routing", if that section changed; names of connections that changed by themselves, and of tunnels
+ * that changed, came or went. */
 static json_t *compare(const struct config *old, const struct config *new, size_t *n_unchanged)
 {
 	json_t *changed = json_array();
 
 	*n_unchanged = 0;
+	if (!routing_equal(&old->routing, &new->routing))
+		add_name(changed, "routing");
 	for (size_t i = 0; i < new->n_connections; i++) {
 		const struct config_connection *c = &new->connections[i];
-		const struct config_connection *was = connection_named(old, c->name);
-		const bool same =
-			was && networks_equal(c, was) && c->revert_hold.ns == was->revert_hold.ns;
+		const struct config_connection *was = config_connection_by_name(old, c->name);
+		const bool same = was && networks_equal(c, was) && routes_equal(c, was);
 
 		if (!same)
 			add_name(changed, c->name);
@@ -90,7 +139,7 @@ static json_t *compare(const struct config *old, const struct config *new, size_
 	for (size_t i = 0; i < old->n_connections; i++) {
 		const struct config_connection *c = &old->connections[i];
 
-		if (!connection_named(new, c->name))
+		if (!config_connection_by_name(new, c->name))
 			add_name(changed, c->name);
 		for (size_t j = 0; j < c->n_tunnels; j++) {
 			if (!config_tunnel_by_name(new, c->tunnels[j].name, NULL))
@@ -226,7 +275,7 @@ void sup_reload_begin(struct supervisor *s, bool asked, uint64_t id)
 		snprintf(problems, sizeof(problems),
 			 "more tunnels than dataplane.max_tunnels: raise it and restart\n");
 	if (problems[0] == '\0' && !sup_config_fits(new))
-		snprintf(problems, sizeof(problems), "more than %zu tunnels\n",
+		snprintf(problems, sizeof(problems), "more than %zu tunnels and route tables\n",
 			 (size_t)SUP_MAX_INDEXES);
 	if (problems[0] != '\0' ||
 	    !sup_secrets_open(s->options.config_path, new, &secrets, problems, sizeof(problems))) {

@@ -90,7 +90,7 @@ static bool watch_signals(struct supervisor *s)
 
 bool sup_config_fits(const struct config *c)
 {
-	size_t n = 0;
+	size_t n = c->routing.n_tables;
 
 	for (size_t i = 0; i < c->n_connections; i++)
 		n += c->connections[i].n_tunnels;
@@ -117,7 +117,8 @@ static bool load(struct supervisor *s)
 	log_set(s->config->log_level, s->config->log_format);
 	if (!config_assign_indexes(s->config, NULL) || !sup_config_fits(s->config)) {
 		fprintf(stderr,
-			"%s: more tunnels than dataplane.max_tunnels (or than %zu): raise it\n",
+			"%s: more tunnels than dataplane.max_tunnels (or than %zu, with the route "
+			"tables): raise it\n",
 			s->options.config_path, (size_t)SUP_MAX_INDEXES);
 		return false;
 	}

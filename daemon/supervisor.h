@@ -142,7 +142,7 @@ struct config *sup_config_load(const char *path, char **text, size_t *text_size,
 /* Appends one line; what does not fit is left out, the first lines matter most. */
 void sup_problem(char *problems, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* True if the numbers of all tunnels fit into one message. */
+/* True if the numbers of all tunnels and route tables fit into one message. */
 bool sup_config_fits(const struct config *c);
 
 /* sup_secrets.c: opens every tunnel's files of keys and certificates. */

@@ -46,7 +46,13 @@ void translate_dp_peer(const struct ike_child_sa *child, struct dp_msg *out);
 
 /* ------------------------------------------------------- translate_route.c */
 
-void translate_rt_connection(const struct config_connection *c, struct rt_connection_cfg *out);
+/*
+ * The configuration as the routing core takes it; `out` borrows from both, until translate_rt_free().
+ * NULL: out of memory.
+ */
+struct translate_rt;
+struct translate_rt *translate_rt_new(const struct config *c, struct rt_cfg *out);
+void translate_rt_free(struct translate_rt *t); /* NULL is harmless */
 /* The action's message; false for those that are not for the dataplane. */
 bool translate_dp_route(const struct rt_action *a, struct dp_msg *out);
 /* A batch of at most RT_BATCH_MAX. */

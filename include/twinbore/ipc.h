@@ -89,17 +89,20 @@ struct ipc_header {
 };
 static_assert(sizeof(struct ipc_header) == 24, "ipc layout");
 
-/* Followed by n_tunnels of ipc_index: numbers that stay with a tunnel's name over reloads. */
+/*
+ * Followed by n_tunnels of ipc_index: numbers that stay with a tunnel's name over reloads; then by
+ * n_tables likewise of route tables, all but the main one, which is 0.
+ */
 struct ipc_config {
 	uint64_t size;       /* bytes of text in the memfd */
 	uint64_t generation; /* 1, 2, ... */
 	uint32_t n_tunnels;
-	uint32_t zero;
+	uint32_t n_tables;
 };
 
 struct ipc_index {
 	char name[DP_NAME_SIZE];
-	uint32_t tunnel;
+	uint32_t number;
 };
 
 struct ipc_peer {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "base/sb.h"
 #include "config/config.h"
 
 #define EXAMPLES_MAX 16
@@ -329,6 +330,108 @@ static void indexes(void **state)
 	config_free(small);
 }
 
+#define TABLES(list)                                                                               \
+	parse(HEAD "routing: {tables: [" list "]}\nconnections:\n" CONNECTION("a", "1"))
+
+static uint16_t table_number(const struct config *c, const char *name)
+{
+	const struct config_table *t = config_table_by_name(c, name);
+
+	assert_non_null(t);
+	assert_ptr_equal(config_table_by_index(c, t->index), t);
+	return t->index;
+}
+
+/* A table keeps its number as long as it keeps its name, wherever it stands. */
+static void table_numbers(void **state)
+{
+	struct config *c = TABLES("{name: blue}, {name: red}, {name: main}, {name: green}"), *next;
+
+	assert_true(config_assign_indexes(c, NULL));
+	assert_int_equal(table_number(c, "main"), 0);
+	assert_int_equal(table_number(c, "blue"), 1);
+	assert_int_equal(table_number(c, "red"), 2);
+	assert_int_equal(table_number(c, "green"), 3);
+	assert_null(config_table_by_name(c, "yellow"));
+
+	next = TABLES("{name: yellow}, {name: green}, {name: red}");
+	assert_true(config_assign_indexes(next, c));
+	config_free(c);
+	assert_int_equal(table_number(next, "main"), 0);
+	assert_int_equal(table_number(next, "red"), 2);
+	assert_int_equal(table_number(next, "green"), 3);
+	/* Not that of the one which goes at the same moment. */
+	assert_int_equal(table_number(next, "yellow"), 4);
+
+	c = TABLES("{name: blue}");
+	assert_true(config_assign_indexes(c, next));
+	assert_int_equal(table_number(c, "blue"), 1);
+	config_free(c);
+	config_free(next);
+}
+
+/* All numbers are in use, and all names are new. */
+static void full_tables(void **state)
+{
+	char text[20000];
+	struct config *c[2];
+
+	for (size_t round = 0; round < 2; round++) {
+		struct config_errors e;
+		struct sb s = sb_of(text, sizeof(text));
+		bool seen[CONFIG_TABLES_MAX] = {false};
+
+		sb_str(&s, HEAD "routing: {tables: [");
+		for (size_t i = 1; i < CONFIG_TABLES_MAX; i++)
+			sb_printf(&s, "{name: t%zu-%zu},", round, i);
+		sb_str(&s, "]}\nconnections:\n" CONNECTION("a", "1"));
+		c[round] = config_parse(text, strlen(text), &e);
+		assert_non_null(c[round]);
+		assert_true(config_assign_indexes(c[round], round ? c[0] : NULL));
+		assert_int_equal(c[round]->routing.n_tables, CONFIG_TABLES_MAX);
+		for (size_t i = 0; i < CONFIG_TABLES_MAX; i++) {
+			assert_false(seen[c[round]->routing.tables[i].index]);
+			seen[c[round]->routing.tables[i].index] = true;
+		}
+	}
+	config_free(c[0]);
+	config_free(c[1]);
+}
+
+/* What is usual for a gateway follows its role; what is written goes first. */
+static void roles(void **state)
+{
+	static const struct {
+		const char *role;
+		bool ecmp, cloudhub;
+		uint32_t max_advertised;
+	} cases[] = {
+		{"customer-gateway", false, false, 0},
+		{"virtual-private-gateway", false, true, 1000},
+		{"transit-gateway", true, true, 5000},
+	};
+	char text[4096];
+
+	for (size_t i = 0; i < 3; i++) {
+		struct sb s = sb_of(text, sizeof(text));
+		struct config *c;
+
+		/* The section may stand behind the connections. */
+		sb_printf(&s, HEAD "connections:\n" CONNECTION("a", "1") "routing: {role: %s}\n",
+			  cases[i].role);
+		c = parse(text);
+		assert_int_equal(c->routing.role, i);
+		assert_int_equal(c->routing.ecmp, cases[i].ecmp);
+		assert_int_equal(c->connections[0].cloudhub, cases[i].cloudhub);
+		assert_int_equal(c->connections[0].max_advertised, cases[i].max_advertised);
+		assert_int_equal(c->connections[0].n_advertise, 1);
+		assert_string_equal(c->connections[0].route_table, "main");
+		assert_string_equal(c->connections[0].propagate_to[0], "main");
+		assert_int_equal(c->connections[0].n_filter_in, 1);
+		config_free(c);
+	}
+}
+
 static void nearest(void **state)
 {
 	static const char *const words[] = {"status", "show", "up", "down", "encryption"};
@@ -502,11 +605,13 @@ static void bgp_of_tunnels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bgp_of_tunnels), cmocka_unit_test(defaults),
-		cmocka_unit_test(overrides),      cmocka_unit_test(short_lifetimes),
-		cmocka_unit_test(algorithms),     cmocka_unit_test(indexes),
-		cmocka_unit_test(nearest),        cmocka_unit_test(many_errors),
-		cmocka_unit_test(bombs),          cmocka_unit_test(examples),
+		cmocka_unit_test(defaults),        cmocka_unit_test(overrides),
+		cmocka_unit_test(short_lifetimes), cmocka_unit_test(algorithms),
+		cmocka_unit_test(indexes),         cmocka_unit_test(nearest),
+		cmocka_unit_test(many_errors),     cmocka_unit_test(bombs),
+		cmocka_unit_test(examples),        cmocka_unit_test(table_numbers),
+		cmocka_unit_test(full_tables),     cmocka_unit_test(roles),
+		cmocka_unit_test(bgp_of_tunnels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

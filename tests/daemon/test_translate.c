@@ -393,12 +393,16 @@ static void tunnel_with_too_many_networks(void **state)
 static void routes(void **state)
 {
 	struct config *c = parse(text);
+	struct rt_cfg all;
+	struct translate_rt *t = translate_rt_new(c, &all);
 	struct rt_connection_cfg cfg;
 	struct rt_action a = {.type = RT_ACT_TUNNEL_SET, .request = 7};
 	struct rt_route_op ops[3];
 	struct dp_msg m;
 
-	translate_rt_connection(&c->connections[0], &cfg);
+	assert_non_null(t);
+	assert_int_equal(all.n_connections, 1);
+	cfg = all.connections[0];
 	assert_string_equal(cfg.name, "c");
 	assert_int_equal(cfg.n_tunnels, 2);
 	assert_string_equal(cfg.tunnels[0].ifname, "inside-1");
@@ -448,6 +452,110 @@ static void routes(void **state)
 
 	a.type = RT_ACT_SWITCHED;
 	assert_false(translate_dp_route(&a, &m));
+	translate_rt_free(t);
+	config_free(c);
+}
+
+/* Tables, filters and what else the configuration says of routes reaches the core as it was written. */
+static void routing(void **state)
+{
+	static const char head[] =
+		"version: 1\n"
+		"gateway: {name: g}\n"
+		"ports: [{name: wan, device: {vdev: net_null}, addresses: [192.0.2.1/24]}]\n"
+		"routing:\n"
+		"  role: transit-gateway\n"
+		"  local_networks: [10.0.0.0/16]\n"
+		"  tables:\n"
+		"    - name: blue\n"
+		"      static_routes: [{prefix: 10.8.0.0/16, connection: b}]\n"
+		"      blackholes: [10.66.0.0/16]\n"
+		"    - name: main\n"
+		"      aggregates: [{prefix: 10.0.0.0/8, summary_only: true}]\n"
+		"connections:\n"
+		"  - {name: a, local_networks: [0.0.0.0/0], remote_networks: [10.1.0.0/16],\n"
+		"     tunnels: [{name: a1, local_address: 192.0.2.1, remote_address: 192.0.2.5,\n"
+		"                psk_file: /a}]}\n"
+		"  - {name: b, local_networks: [0.0.0.0/0], remote_networks: [0.0.0.0/0],\n"
+		"     static_routes: [], route_table: blue, propagate_to: [main, blue],\n"
+		"     attachment: connect, cloudhub: false, max_advertised: 9,\n"
+		"     advertise: [10.0.1.0/24], filters: {in: [{deny: 10.9.0.0/16, ge: 20},\n"
+		"     {permit: 10.0.0.0/8, le: 24}, {permit: 0.0.0.0/0}],\n"
+		"     out: [{permit: 10.1.0.0/16}]},\n"
+		"     tunnels: [{name: b1, local_address: 192.0.2.1, remote_address: 192.0.2.6,\n"
+		"                psk_file: /b}]}\n"
+		"  - {name: n, local_networks: [0.0.0.0/0], remote_networks: [10.7.0.0/16],\n"
+		"     propagate_to: [],\n"
+		"     tunnels: [{name: n1, local_address: 192.0.2.1, remote_address: 192.0.2.7,\n"
+		"                psk_file: /n}]}\n";
+	struct config *c = parse(head);
+	const struct rt_connection_cfg *a, *b, *n;
+	struct translate_rt *t;
+	struct rt_cfg cfg;
+	char buf[IP_PREFIX_STRLEN];
+
+	t = translate_rt_new(c, &cfg);
+	assert_non_null(t);
+	a = &cfg.connections[0];
+	b = &cfg.connections[1];
+	n = &cfg.connections[2];
+	assert_int_equal(cfg.role, RT_ROLE_TRANSIT);
+	assert_true(cfg.ecmp);
+	assert_int_equal(cfg.n_local, 1);
+	assert_string_equal(ip_prefix_format(&cfg.local[0], buf), "10.0.0.0/16");
+	assert_int_equal(cfg.n_statics, 2);
+	assert_int_equal(cfg.statics[0].table, 1);
+	assert_string_equal(cfg.statics[0].connection, "b");
+	assert_string_equal(ip_prefix_format(&cfg.statics[0].prefix, buf), "10.8.0.0/16");
+	assert_int_equal(cfg.statics[1].table, 1);
+	assert_string_equal(cfg.statics[1].connection, "");
+	assert_string_equal(ip_prefix_format(&cfg.statics[1].prefix, buf), "10.66.0.0/16");
+	assert_int_equal(cfg.n_aggregates, 1);
+	assert_int_equal(cfg.aggregates[0].table, 0);
+	assert_true(cfg.aggregates[0].summary_only);
+
+	/* What nobody wrote. */
+	assert_int_equal(a->association, 0);
+	assert_int_equal(a->n_propagations, 1);
+	assert_int_equal(a->propagations[0], 0);
+	assert_false(a->no_propagation);
+	assert_int_equal(a->attachment, RT_ATTACH_VPN);
+	assert_true(a->cloudhub);
+	assert_int_equal(a->max_advertised, 5000);
+	assert_int_equal(a->n_advertise, 1);
+	assert_string_equal(ip_prefix_format(&a->advertise[0], buf), "10.0.0.0/16");
+	assert_int_equal(a->n_in, 1);
+	assert_string_equal(ip_prefix_format(&a->in[0].prefix, buf), "10.1.0.0/16");
+	assert_int_equal(a->in[0].min_len, 16);
+	assert_int_equal(a->in[0].max_len, 32);
+	assert_true(a->in[0].permit);
+	assert_int_equal(a->n_out, 0);
+
+	assert_int_equal(b->association, 1);
+	assert_int_equal(b->n_propagations, 2);
+	assert_int_equal(b->propagations[0], 0);
+	assert_int_equal(b->propagations[1], 1);
+	assert_int_equal(b->n_prefixes, 0);
+	assert_int_equal(b->attachment, RT_ATTACH_CONNECT);
+	assert_false(b->cloudhub);
+	assert_int_equal(b->max_advertised, 9);
+	assert_int_equal(b->n_advertise, 1);
+	assert_string_equal(ip_prefix_format(&b->advertise[0], buf), "10.0.1.0/24");
+	assert_int_equal(b->n_in, 3);
+	assert_false(b->in[0].permit);
+	assert_int_equal(b->in[0].min_len, 20);
+	assert_int_equal(b->in[0].max_len, 32);
+	assert_int_equal(b->in[1].min_len, 8);
+	assert_int_equal(b->in[1].max_len, 24);
+	/* The default route alone. */
+	assert_true(b->in[2].permit);
+	assert_int_equal(b->in[2].min_len, 0);
+	assert_int_equal(b->in[2].max_len, 0);
+	assert_int_equal(b->n_out, 1);
+
+	assert_true(n->no_propagation);
+	assert_int_equal(n->n_propagations, 0);
+	translate_rt_free(t);
 	config_free(c);
 }
 
@@ -463,6 +571,7 @@ int main(void)
 		cmocka_unit_test(tunnel),
 		cmocka_unit_test(tunnel_with_too_many_networks),
 		cmocka_unit_test(routes),
+		cmocka_unit_test(routing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
