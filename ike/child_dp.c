@@ -227,6 +227,8 @@ static void installed(struct ike_child *c)
 	if (!c->initiator)
 		ike_timer_child_awaits_switch(c);
 	ike_settle_tunnel(t);
+	if (c->sa)
+		ike_sa_run(c->sa);
 }
 
 void ike_child_dp_result(struct ike_child *c, enum ike_pending_kind kind, bool ok)

@@ -568,7 +568,9 @@ static void child_step_due(struct ike_child *c)
 			ike_child_failed(c, "the dataplane does not answer");
 		if (c->redundant || ike_child_sends(c) || c->state != IKE_CH_INSTALLED)
 			break;
-		if (c->confirmed && !ike_child_goes(c))
+		/* Who only receives on it has nothing more to say, and would have told us by a Delete. */
+		if ((c->confirmed || ike_child_confirmed(c, IKE_CONFIRM_SURE)) &&
+		    !ike_child_goes(c))
 			ike_child_switch(c, "the peer has it");
 		else
 			ike_timer_child_awaits_switch(c);

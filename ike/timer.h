@@ -13,6 +13,7 @@ struct ike_tunnel;
 
 #define IKE_CONFIRM_SOON span_s(4)  /* three repetitions of a request */
 #define IKE_CONFIRM_LATE span_s(40) /* longer than anybody repeats one */
+#define IKE_CONFIRM_SURE span_s(80) /* ... and then a Delete for what came to nothing */
 
 enum ike_timer_kind {
 	IKE_TIMER_RETRANSMIT,

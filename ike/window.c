@@ -221,7 +221,10 @@ static struct ike_child *child_to_rekey(const struct ike_sa *sa)
 	return NULL;
 }
 
-/* A child that the peer creates is not finished: an IKE rekey must wait (2.25.2). */
+/*
+ * One that is not finished: an IKE rekey must wait (2.25.2), and the next child: should this one fail,
+ * its Delete is what we say next, and the peer may take anything else as a sign that it stands.
+ */
 static bool child_in_work(const struct ike_sa *sa)
 {
 	struct ike_child *c;
@@ -259,7 +262,10 @@ void ike_sa_run(struct ike_sa *sa)
 		/* Nothing new either on one that the peer is about to replace. */
 		if (sa->want_dpd)
 			ike_info_start_dpd(sa);
-	} else if (sa->want_rekey && !child_in_work(sa) && !sa->follow) {
+	} else if (child_in_work(sa)) {
+		if (sa->want_dpd)
+			ike_info_start_dpd(sa);
+	} else if (sa->want_rekey && !sa->follow) {
 		ike_rekey_start(sa);
 	} else if ((c = child_to_rekey(sa))) {
 		ike_create_child_start(sa, c, c->resource);

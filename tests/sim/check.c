@@ -327,11 +327,12 @@ static bool settled_by_cfg(struct world *w, uint32_t t)
 		return tunnel_settled(w, t, 1);
 	/*
 	 * RFC 9611: one of so many lingers or is in a rekey at most times; who was faster may have
-	 * made one that the other had no use for.
+	 * made one that the other had no use for, and who lost them all while a request for the common one
+	 * was under way another one.
 	 */
 	return a->up[t] && b->up[t] && at_a.ike == 1 && at_b.ike == 1 && at_a.spi_i == at_b.spi_i &&
 	       at_a.spi_r == at_b.spi_r && same_children(w, t) &&
-	       at_a.live_child <= 1 + of_a + of_b && with_own(a, t) == of_a &&
+	       at_a.live_child <= 2 + of_a + of_b && with_own(a, t) == of_a &&
 	       with_own(b, t) == of_b;
 }
 

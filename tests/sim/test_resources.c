@@ -160,6 +160,74 @@ static void rekey_collisions(struct world *w)
 	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
 }
 
+/* Node 0's second request for a child and those after it are lost for a second. */
+static bool only_the_first(struct world *w, int from, const uint8_t *data, size_t size)
+{
+	unsigned *n = w->filter_ctx;
+
+	(void)size;
+	return from == 0 && data[18] == 36 && !(data[19] & 0x20) && ++*n > 1 &&
+	       w->now.ns < 2000000000;
+}
+
+static bool b_established(struct world *w)
+{
+	return B->n_events[IKE_HAP_IKE_UP];
+}
+
+/* Who has no use for what it asked for only receives on it, and has no more to say about it. */
+static void peer_only_receives(struct world *w)
+{
+	unsigned n = 0;
+
+	use(w, 2, 1);
+	/* Both ask for the common one at once. */
+	A->cfg[0].childless = B->cfg[0].childless = true;
+	w->faults.delay_us = 20000;
+	w->filter = only_the_first;
+	w->filter_ctx = &n;
+	must(w, world_start(w), "no start");
+	must(w, world_until(w, b_established, span_s(10)), "not established");
+	node_event(B, IKE_EV_INITIATE, 0);
+	world_run(w, span_s(150));
+	must(w, own_slots(A) == 2 && own_slots(B) == 0, "a worker has none of its own");
+}
+
+/* Nothing reaches B once A has answered its first request for a worker's child. */
+static bool after_the_answer(struct world *w, int from, const uint8_t *data, size_t size)
+{
+	unsigned *answers = w->filter_ctx;
+
+	(void)size;
+	return from == 0 && data[18] == 36 && data[19] & 0x20 && ++*answers > 1;
+}
+
+static bool refused(struct world *w)
+{
+	return !B->dp_fails;
+}
+
+/* What came to nothing is what the peer hears of first: it must not take silence for success. */
+static void refused_and_cut(struct world *w)
+{
+	unsigned answers = 0;
+
+	use(w, 2, 2);
+	A->cfg[0].startup = IKE_STARTUP_ADD;
+	B->cfg[0].startup = IKE_STARTUP_START;
+	A->cfg[0].dpd_interval = B->cfg[0].dpd_interval = span_s(100);
+	w->filter = after_the_answer;
+	w->filter_ctx = &answers;
+	must(w, world_start(w), "no start");
+	must(w, world_until(w, both_up, span_s(10)), "not up");
+	B->dp_fails = true;
+	must(w, world_until(w, refused, span_s(10)), "not refused");
+	world_run(w, span_s(28));
+	must(w, both_up(w), "down");
+	w->filter = NULL;
+	must_have(w, 3, 60);
+}
+
 /* It stops for this IKE SA; nothing else suffers. Requirements: RFC9611-4-enough */
 static void peer_says_enough(struct world *w)
 {
@@ -249,6 +317,8 @@ static const struct scenario scenarios[] = {
 	{"responder has more", responder_has_more},
 	{"rekeys", rekeys},
 	{"rekey collisions", rekey_collisions},
+	{"peer only receives", peer_only_receives},
+	{"refused and cut", refused_and_cut},
 	{"peer says enough", peer_says_enough},
 	{"dataplane restarts", dataplane_restarts},
 	{"process restarts", process_restarts},
