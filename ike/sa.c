@@ -321,14 +321,21 @@ void ike_sa_delete(struct ike_sa *sa, const char *reason)
 			sa->want_delete = true;
 			return;
 		}
+		/* Who has not proven anything yet is told nothing else than if his proof were wrong. */
+		ike_response_error(sa, IKE_N_AUTHENTICATION_FAILED, NULL, 0);
+		ike_sa_close(sa, "ike-delete", reason);
+		return;
+	case IKE_ST_SIGN:
+	case IKE_ST_INSTALL:
+		/* RFC 7296 2.21.2: else he would repeat IKE_AUTH until he gives up. */
+		if (!sa->initiator)
+			ike_response_error(sa, IKE_N_TEMPORARY_FAILURE, NULL, 0);
 		ike_sa_close(sa, "ike-delete", reason);
 		return;
 	case IKE_ST_NEW:
 	case IKE_ST_INIT_SENT:
 	case IKE_ST_INIT_DONE:
-	case IKE_ST_INTERMEDIATE:
-	case IKE_ST_SIGN:
-	case IKE_ST_INSTALL: ike_sa_close(sa, "ike-delete", reason); return;
+	case IKE_ST_INTERMEDIATE: ike_sa_close(sa, "ike-delete", reason); return;
 	case IKE_ST_DELETING:
 	case IKE_ST_GONE:
 	case IKE_ST_END: return;

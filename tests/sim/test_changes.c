@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scenarios: a dataplane and a configuration that change. The table at the end names them. */
+#include <string.h>
 #include "tests/sim/scenario.h"
 
 static void dataplane_restart(struct world *w)
@@ -104,6 +105,44 @@ static void change_that_restarts(struct world *w)
 	must(w, A->n_events[IKE_HAP_IKE_UP] == 2, "the same SA");
 }
 
+static const char *wanted_state;
+
+static bool is_in(void *ctx, const struct ike_show_sa *s)
+{
+	if (!s->is_child && !strcmp(s->state, wanted_state))
+		*(bool *)ctx = true;
+	return true;
+}
+
+static bool b_is_in_it(struct world *w)
+{
+	bool found = false;
+
+	ike_show_sas(B->ike, is_in, &found);
+	return found;
+}
+
+/*
+ * Whoever waits for an answer to IKE_AUTH when the other end's configuration changes is told, and
+ * comes again at once. Requirements: RFC7296-2.21.2-answered
+ */
+static void change_while_the_peer_connects(struct world *w)
+{
+	static const char *const states[] = {"verifying", "signing", "installing"};
+
+	for (size_t i = 0; i < 3; i++) {
+		wanted_state = states[i];
+		B->key_delay_us = B->dp_delay_us = 20000;
+		must(w, world_start(w), "no start");
+		must(w, world_until(w, b_is_in_it, span_s(5)), "never in that state");
+		B->cfg[0].local_ts[0].last = ip_v4(10, 2, 0, 127);
+		node_set_tunnel(B, 0);
+		must_settle(w, 5);
+		world_fini(w);
+		world_init(w, (uint64_t)i + 90);
+	}
+}
+
 static const struct scenario scenarios[] = {
 	{"dataplane restart", dataplane_restart},
 	{"one child at a time", one_child_at_a_time},
@@ -112,6 +151,7 @@ static const struct scenario scenarios[] = {
 	{"a tunnel that is removed while it connects", removed_while_connecting},
 	{"a change that SAs can live with", harmless_change},
 	{"a change that they cannot", change_that_restarts},
+	{"a change while the peer connects", change_while_the_peer_connects},
 };
 
 int main(int argc, char **argv)
