@@ -13,20 +13,20 @@
  * An answer without state: one notify, never longer than the request (RFC 7296 2.6, 2.21.1), and few a
  * second. COOKIE is another matter: an honest peer needs it in the middle of a flood.
  */
-static void answer(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		   uint16_t type, const void *data, size_t data_size)
+void ike_init_answer(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		     uint16_t type, const void *data, size_t data_size)
 {
 	const struct ike_header h = {
 		.spi_i = m->h.spi_i,
 		.version = IKE_VERSION_2,
-		.exchange = IKE_SA_INIT,
+		.exchange = m->h.exchange,
 		.flags = IKE_FLAG_RESPONSE,
 	};
 	uint8_t buf[IKE_HEADER_SIZE + 8 + IKE_REDIRECT_MAX];
 	struct ike_builder b;
 	size_t size;
 
-	if (!ike_may_reply(ike))
+	if (type != IKE_N_COOKIE && !ike_may_reply(ike))
 		return;
 	ike_build_open(&b, buf, sizeof(buf), &h);
 	ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, type, data, data_size);
@@ -348,7 +348,7 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 	redirect_size = ike_redirect_init(ike, p, m, redirect);
 	if (redirect_size) {
 		ike_count(ike, IKE_CNT_REDIRECT_SENT);
-		answer(ike, p, m, IKE_N_REDIRECT, redirect, redirect_size);
+		ike_init_answer(ike, p, m, IKE_N_REDIRECT, redirect, redirect_size);
 		return;
 	}
 	if (!ike_half_open_room(ike, &p->remote.addr)) {
@@ -358,14 +358,14 @@ void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct 
 	t = select_tunnel(ike, p, m, &suite, &proposal);
 	if (!t) {
 		report_no_proposal(ike, p, m);
-		answer(ike, p, m, IKE_N_NO_PROPOSAL_CHOSEN, NULL, 0);
+		ike_init_answer(ike, p, m, IKE_N_NO_PROPOSAL_CHOSEN, NULL, 0);
 		return;
 	}
 	if (m->ke.dh != suite.dh) {
 		const uint8_t group[2] = {(uint8_t)(suite.dh >> 8), (uint8_t)suite.dh};
 
 		ike_count(ike, IKE_CNT_INVALID_KE);
-		answer(ike, p, m, IKE_N_INVALID_KE_PAYLOAD, group, sizeof(group));
+		ike_init_answer(ike, p, m, IKE_N_INVALID_KE_PAYLOAD, group, sizeof(group));
 		return;
 	}
 	respond(ike, p, m, digest, t, &suite, proposal, proven);

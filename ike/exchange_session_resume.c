@@ -193,33 +193,13 @@ void ike_session_response(struct ike_sa *sa, const struct ike_packet *p, const s
 
 /* ------------------------------------------------------------------- responder */
 
-static void answer(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
-		   uint16_t type, const void *data, size_t data_size)
-{
-	const struct ike_header h = {
-		.spi_i = m->h.spi_i,
-		.version = IKE_VERSION_2,
-		.exchange = IKE_SESSION_RESUME,
-		.flags = IKE_FLAG_RESPONSE,
-	};
-	uint8_t buf[128];
-	struct ike_builder b;
-	size_t size;
-
-	ike_build_open(&b, buf, sizeof(buf), &h);
-	ike_build_notify(&b, IKE_PROTO_NONE, NULL, 0, type, data, data_size);
-	size = ike_build_close(&b);
-	if (size && size <= p->size)
-		ike_send(ike, IKE_TUNNEL_NONE, &p->local, &p->remote, buf, size);
-}
-
 static void demand_cookie(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m)
 {
 	uint8_t fresh[IKE_OUR_COOKIE_SIZE];
 
 	ike_count(ike, IKE_CNT_COOKIE_SENT);
 	ike_cookie_make(ike, p, m->h.spi_i, m->nonce, 0, fresh);
-	answer(ike, p, m, IKE_N_COOKIE, fresh, sizeof(fresh));
+	ike_init_answer(ike, p, m, IKE_N_COOKIE, fresh, sizeof(fresh));
 }
 
 static size_t build_response(struct ike_sa *sa, struct ike_tunnel *t, uint8_t buf[IKE_INIT_MAX])
@@ -333,8 +313,7 @@ void ike_session_request(struct ike *ike, const struct ike_packet *p, const stru
 	session = ike_ticket_open(ike, p, ticket->data);
 	if (!session) {
 		ike_count(ike, IKE_CNT_RX_TICKET);
-		if (ike_may_reply(ike))
-			answer(ike, p, m, IKE_N_TICKET_NACK, NULL, 0);
+		ike_init_answer(ike, p, m, IKE_N_TICKET_NACK, NULL, 0);
 		return;
 	}
 	respond(ike, p, m, digest, session);

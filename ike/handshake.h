@@ -124,6 +124,8 @@ enum ike_err ike_init_derive(struct ike_sa *sa, const struct ike_suite *suite,
 			     struct ike_sa_keys *keys);
 
 /* ---- answer_sa_init.c */
+void ike_init_answer(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m,
+		     uint16_t type, const void *data, size_t data_size);
 void ike_init_request(struct ike *ike, const struct ike_packet *p, const struct ike_msg *m);
 
 /* ---- exchange_intermediate.c */

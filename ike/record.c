@@ -37,36 +37,48 @@ static void codec_version(struct ike_codec *c)
 		c->ended = true;
 }
 
-static void codec_u8(struct ike_codec *c, uint8_t *v)
+static void codec_fixed(struct ike_codec *c, void *data, size_t size)
 {
 	if (writing(c))
-		wr_u8(&c->w, *v);
-	else if (reading(c) && !rd_u8(&c->r, v))
+		wr_bytes(&c->w, data, size);
+	else if (reading(c) && !rd_copy(&c->r, data, size))
 		c->failed = true;
+}
+
+/* Big endian. What is not read stays as it was. */
+static uint64_t number(struct ike_codec *c, uint64_t v, size_t size)
+{
+	uint8_t b[sizeof(v)] = {0};
+
+	for (size_t i = 0; i < size; i++)
+		b[i] = (uint8_t)(v >> 8 * (size - 1 - i));
+	codec_fixed(c, b, size);
+	if (!reading(c))
+		return v;
+	v = 0;
+	for (size_t i = 0; i < size; i++)
+		v = v << 8 | b[i];
+	return v;
+}
+
+static void codec_u8(struct ike_codec *c, uint8_t *v)
+{
+	*v = (uint8_t)number(c, *v, sizeof(*v));
 }
 
 static void codec_u16(struct ike_codec *c, uint16_t *v)
 {
-	if (writing(c))
-		wr_u16(&c->w, *v);
-	else if (reading(c) && !rd_u16(&c->r, v))
-		c->failed = true;
+	*v = (uint16_t)number(c, *v, sizeof(*v));
 }
 
 static void codec_u32(struct ike_codec *c, uint32_t *v)
 {
-	if (writing(c))
-		wr_u32(&c->w, *v);
-	else if (reading(c) && !rd_u32(&c->r, v))
-		c->failed = true;
+	*v = (uint32_t)number(c, *v, sizeof(*v));
 }
 
 static void codec_u64(struct ike_codec *c, uint64_t *v)
 {
-	if (writing(c))
-		wr_u64(&c->w, *v);
-	else if (reading(c) && !rd_u64(&c->r, v))
-		c->failed = true;
+	*v = number(c, *v, sizeof(*v));
 }
 
 static void codec_bool(struct ike_codec *c, bool *v)
@@ -85,14 +97,6 @@ static void codec_unsigned(struct ike_codec *c, unsigned *v)
 
 	codec_u32(c, &u);
 	*v = u;
-}
-
-static void codec_fixed(struct ike_codec *c, void *data, size_t size)
-{
-	if (writing(c))
-		wr_bytes(&c->w, data, size);
-	else if (reading(c) && !rd_copy(&c->r, data, size))
-		c->failed = true;
 }
 
 /* NUL-terminated in `size` bytes. */

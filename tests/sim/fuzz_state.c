@@ -273,14 +273,14 @@ static void strange_event(struct world *w)
 	static const enum ike_event_type types[] = {
 		IKE_EV_AUTH_RESULT, IKE_EV_DP_RESULT,   IKE_EV_CHILD_FIRST_IN, IKE_EV_CHILD_SOFT,
 		IKE_EV_CHILD_HARD,  IKE_EV_CHILD_MOVED, IKE_EV_TRUST,          IKE_EV_DP_INVENTORY,
-		IKE_EV_TRAFFIC,     IKE_EV_TICK};
+		IKE_EV_TRAFFIC,     IKE_EV_TICK,        IKE_EV_RELOADED};
 	const uint8_t what = fuzz_u8(&in);
 	struct sim_node *n = node_of(w, what);
-	struct ike_event ev = {.type = types[(what >> 1) % 10], .now = node_now(n)};
+	struct ike_event ev = {.type = types[(what >> 1) % 11], .now = node_now(n)};
 	const uint8_t *bytes;
 	size_t size;
 
-	switch ((what >> 1) % 10) {
+	switch ((what >> 1) % 11) {
 	case 0:
 		ev.auth.request = fuzz_u16(&in);
 		ev.auth.method = fuzz_u8(&in);
