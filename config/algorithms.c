@@ -273,6 +273,15 @@ void config_handle_kem(struct config_parse *p, const struct config_node *n, void
 	get_list(p, n, "KEM", kems, N(kems), field);
 }
 
+/* A group, or `none`. */
+static bool get_group(struct config_parse *p, const struct config_node *item,
+		      struct config_alg *out)
+{
+	*out = (struct config_alg){0, 0};
+	return (item->kind == CONFIG_NODE_SCALAR && !strcmp(item->text, "none")) ||
+	       get_alg(p, item, "group", groups, N(groups), out);
+}
+
 void config_handle_pfs(struct config_parse *p, const struct config_node *n, void *field)
 {
 	struct config_alg_list *out = field;
@@ -286,12 +295,39 @@ void config_handle_pfs(struct config_parse *p, const struct config_node *n, void
 	}
 	if (!config_is_list(p, n, CONFIG_ALGS_MAX))
 		return;
-	for (item = n->first; item; item = item->next) {
-		a = (struct config_alg){0, 0};
-		if ((item->kind == CONFIG_NODE_SCALAR && !strcmp(item->text, "none")) ||
-		    get_alg(p, item, "group", groups, N(groups), &a))
+	for (item = n->first; item; item = item->next)
+		if (get_group(p, item, &a))
 			add(p, item, out, &a);
-	}
+}
+
+/* One exchange: a group, or a list of those that will do. */
+static void get_exchange(struct config_parse *p, const struct config_node *n,
+			 struct config_alg_list *out)
+{
+	const bool one = n->kind == CONFIG_NODE_SCALAR;
+	const struct config_node *item;
+	struct config_alg a;
+
+	if (!one && !config_is_list(p, n, CONFIG_ALGS_MAX))
+		return;
+	for (item = one ? n : n->first; item; item = one ? NULL : item->next)
+		if (get_group(p, item, &a))
+			add(p, item, out, &a);
+	if (out->n == 1 && !out->algs[0].id)
+		config_error(&p->diag, n,
+			     "'none' alone is no key exchange; leave it out, or write [19, none]");
+}
+
+void config_handle_more_ke(struct config_parse *p, const struct config_node *n, void *field)
+{
+	struct config_alg_list *out = field;
+	const struct config_node *item;
+
+	memset(out, 0, CONFIG_MORE_KE_MAX * sizeof(*out));
+	if (!config_is_list(p, n, CONFIG_MORE_KE_MAX))
+		return;
+	for (item = n->first; item; item = item->next)
+		get_exchange(p, item, out++);
 }
 
 void config_handle_esn(struct config_parse *p, const struct config_node *n, void *field)

@@ -150,6 +150,49 @@ static void check_pfs(struct config_parse *p, const struct config_tunnel_work *w
 			     "ML-KEM adds to a group: 'pq: require' of 'esp' needs one in 'pfs'");
 }
 
+static bool has(const struct config_alg_list *l, uint16_t id)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->algs[i].id == id)
+			return true;
+	return false;
+}
+
+/* RFC 9370 2.2.2: no method stands twice in one SA. What cannot be otherwise is found here. */
+static bool same_method(const struct config_alg_list *a, const struct config_alg_list *b)
+{
+	return a->n == 1 && b->n == 1 && a->algs[0].id == b->algs[0].id;
+}
+
+static void check_more_ke(struct config_parse *p, const struct config_node *at,
+			  const struct config_alg_list *first, enum config_pq pq,
+			  const struct config_alg_list more[CONFIG_MORE_KE_MAX])
+{
+	bool twice = false, required = false;
+	size_t i, k, n = 0;
+
+	while (n < CONFIG_MORE_KE_MAX && more[n].n)
+		n++;
+	for (i = 0; i < n; i++) {
+		required = required || !has(&more[i], 0);
+		twice = twice || same_method(&more[i], first);
+		for (k = 0; k < i; k++)
+			twice = twice || same_method(&more[i], &more[k]);
+	}
+	if (twice)
+		config_error(&p->diag, at,
+			     "a key exchange needs another group than the ones before it");
+	if (pq != CONFIG_PQ_OFF && n == CONFIG_MORE_KE_MAX)
+		config_error(&p->diag, at,
+			     "with 'pq' there is room for %d additional key exchanges",
+			     CONFIG_MORE_KE_MAX - 1);
+	/* 2.2.4: the additional exchanges follow one in CREATE_CHILD_SA. */
+	if (required && first->n == 1 && !first->algs[0].id)
+		config_error(&p->diag, at, "additional key exchanges follow one of 'pfs'");
+}
+
 /* Names that tunnels without `interface` get: tb<index>. */
 static bool is_kept_interface(const char *name)
 {
@@ -165,6 +208,8 @@ void config_check_tunnel(struct config_parse *p, const struct config_node *map,
 	check_times(p, map, w);
 	check_addresses(p, map, w);
 	check_additional(p, w);
+	check_more_ke(p, w->at_ike_more_ke, &t->ike_dh, t->pq, t->ike_more_ke);
+	check_more_ke(p, w->at_esp_more_ke, &t->esp_pfs, t->esp_pq, t->esp_more_ke);
 	check_id(p, map, w->at_local_id, t->local_id);
 	check_id(p, map, w->at_remote_id, t->remote_id);
 	if (t->replay_window % 64)

@@ -95,6 +95,8 @@ struct config_alg_list { /* in order of preference */
 	struct config_alg algs[CONFIG_ALGS_MAX];
 };
 
+#define CONFIG_MORE_KE_MAX 3 /* additional key exchanges of one SA, with that of `pq` */
+
 /* Additional key exchange by ML-KEM (RFC 9370). */
 enum config_pq {
 	CONFIG_PQ_OFF,
@@ -171,6 +173,8 @@ struct config_tunnel {
 	struct config_alg_list esp_encr, esp_integ, esp_pfs, esp_esn; /* esp_pfs 0: none */
 	struct config_alg_list esp_kem;
 	enum config_pq pq, esp_pq; /* whether ike_kem, esp_kem are used */
+	/* Further key exchanges, in this order; the methods of each, where 0 is none; n = 0 at the end. */
+	struct config_alg_list ike_more_ke[CONFIG_MORE_KE_MAX], esp_more_ke[CONFIG_MORE_KE_MAX];
 
 	struct mono_span ike_lifetime, child_lifetime, rekey_margin;
 	struct mono_span reauth; /* 0 = never */

@@ -175,6 +175,8 @@ static const struct config_key tunnel_ike_keys[] = {
 	{"pq", CONFIG_WORD, .words = pqs, .def = "off", TUNNEL(t.pq)},
 	{"pq_kem", CONFIG_CUSTOM, .def = "[ml-kem-768]", .handle = config_handle_kem,
 	 TUNNEL(t.ike_kem)},
+	{"additional_key_exchanges", CONFIG_CUSTOM, .handle = config_handle_more_ke,
+	 TUNNEL(t.ike_more_ke), TUNNEL_AT(at_ike_more_ke)},
 	{"lifetime", CONFIG_DURATION, .min = 10 * MS_S, .max = 30 * MS_DAY, .def = "8h",
 	 TUNNEL(t.ike_lifetime), TUNNEL_AT(at_ike_lifetime)},
 };
@@ -192,6 +194,8 @@ static const struct config_key tunnel_esp_keys[] = {
 	{"pq", CONFIG_WORD, .words = pqs, .def = "off", TUNNEL(t.esp_pq)},
 	{"pq_kem", CONFIG_CUSTOM, .def = "[ml-kem-768]", .handle = config_handle_kem,
 	 TUNNEL(t.esp_kem)},
+	{"additional_key_exchanges", CONFIG_CUSTOM, .handle = config_handle_more_ke,
+	 TUNNEL(t.esp_more_ke), TUNNEL_AT(at_esp_more_ke)},
 	{"lifetime", CONFIG_DURATION, .min = 10 * MS_S, .max = 7 * MS_DAY, .def = "1h",
 	 TUNNEL(t.child_lifetime), TUNNEL_AT(at_esp_lifetime)},
 	{"replay_window", CONFIG_UINT, .min = 0, .max = 4096, .def = "1024",

@@ -19,7 +19,7 @@ struct config_tunnel_work {
 	const struct config_node *at_psk_files, *at_local_auth, *at_remote_auth, *at_wildcard;
 	const struct config_node *at_certificates, *at_private_key, *at_peer_key, *at_ca_files;
 	const struct config_node *at_crl_files, *at_ocsp_file, *at_ppk, *at_ppk_id, *at_ppk_file;
-	const struct config_node *at_ike, *at_ike_lifetime;
+	const struct config_node *at_ike, *at_ike_lifetime, *at_ike_more_ke, *at_esp_more_ke;
 	const struct config_node *at_esp, *at_esp_lifetime, *at_pfs, *at_replay;
 	const struct config_node *at_margin, *at_dpd, *at_dpd_interval, *at_dpd_timeout;
 	const struct config_node *at_additional;
@@ -128,6 +128,7 @@ void config_handle_certificates(struct config_parse *p, const struct config_node
 void config_handle_integ(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_prf(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_dh(struct config_parse *p, const struct config_node *n, void *field);
+void config_handle_more_ke(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_kem(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_pfs(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_families(struct config_parse *p, const struct config_node *n, void *work);

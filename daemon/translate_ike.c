@@ -116,12 +116,20 @@ static void algs(struct ike_algs *to, uint8_t type, const struct config_alg_list
 		(void)ike_algs_add(to, type, from->algs[i].id, from->algs[i].bits);
 }
 
-static void additional(struct ike_algs *to, enum config_pq pq, const struct config_alg_list *kems)
+/* RFC 9370 2.2.1: ML-KEM first, then the others in their order. */
+static void additional(struct ike_algs *to, enum config_pq pq, const struct config_alg_list *kems,
+		       const struct config_alg_list more[CONFIG_MORE_KE_MAX])
 {
+	uint8_t type = IKE_TRANSFORM_ADDKE1;
+
+	static_assert(CONFIG_MORE_KE_MAX <= IKE_MAX_AKE, "each has a type");
 	if (pq != CONFIG_PQ_OFF)
-		algs(to, IKE_TRANSFORM_ADDKE1, kems);
+		algs(to, type, kems);
 	if (pq == CONFIG_PQ_PREFER)
-		(void)ike_algs_add(to, IKE_TRANSFORM_ADDKE1, IKE_DH_NONE, 0);
+		(void)ike_algs_add(to, type, IKE_DH_NONE, 0);
+	type += pq != CONFIG_PQ_OFF;
+	for (size_t i = 0; i < CONFIG_MORE_KE_MAX && type < IKE_N_ALG_LISTS; i++)
+		algs(to, type++, &more[i]);
 }
 
 static void all_algs(const struct config_tunnel *t, struct ike_tunnel_cfg *out)
@@ -130,12 +138,12 @@ static void all_algs(const struct config_tunnel *t, struct ike_tunnel_cfg *out)
 	algs(&out->ike_algs, IKE_TRANSFORM_INTEG, &t->ike_integ);
 	algs(&out->ike_algs, IKE_TRANSFORM_PRF, &t->ike_prf);
 	algs(&out->ike_algs, IKE_TRANSFORM_DH, &t->ike_dh);
-	additional(&out->ike_algs, t->pq, &t->ike_kem);
+	additional(&out->ike_algs, t->pq, &t->ike_kem, t->ike_more_ke);
 	algs(&out->esp_algs, IKE_TRANSFORM_ENCR, &t->esp_encr);
 	algs(&out->esp_algs, IKE_TRANSFORM_INTEG, &t->esp_integ);
 	algs(&out->esp_algs, IKE_TRANSFORM_DH, &t->esp_pfs);
 	algs(&out->esp_algs, IKE_TRANSFORM_ESN, &t->esp_esn);
-	additional(&out->esp_algs, t->esp_pq, &t->esp_kem);
+	additional(&out->esp_algs, t->esp_pq, &t->esp_kem, t->esp_more_ke);
 }
 
 static enum ike_dpd_action dpd_action(enum config_dpd_action a)

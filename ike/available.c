@@ -9,6 +9,7 @@
 static const char *restrict_list(const struct ike_crypto *c, struct ike_alg_list *l,
 				 bool additional)
 {
+	bool kem = false;
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->n; i++) {
@@ -17,11 +18,16 @@ static const char *restrict_list(const struct ike_crypto *c, struct ike_alg_list
 		if (id == IKE_DH_NONE || !c->dh_available ||
 		    c->dh_available(c->ctx, (enum ike_dh)id))
 			l->algs[n++] = l->algs[i];
+		else
+			kem |= ike_dh_desc(id) && ike_dh_desc(id)->kem;
 	}
+	if (n == 0 && l->n && additional)
+		return kem ? "'pq: require', but this machine's libcrypto has no ML-KEM: it "
+			     "needs OpenSSL 3.5 or later"
+			   : "this machine's libcrypto has none of the groups of an additional key "
+			     "exchange ('additional_key_exchanges')";
 	if (n == 0 && l->n)
-		return additional ? "'pq: require', but this machine's libcrypto has no ML-KEM: it "
-				    "needs OpenSSL 3.5 or later"
-				  : "this machine's libcrypto has none of its groups ('dh', 'pfs')";
+		return "this machine's libcrypto has none of its groups ('dh', 'pfs')";
 	/* NONE alone is the same as nothing. */
 	l->n = additional && n == 1 && l->algs[0].id == IKE_DH_NONE ? 0 : (uint16_t)n;
 	return NULL;

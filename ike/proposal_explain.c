@@ -305,6 +305,6 @@ const char *ike_proposal_config_key(uint8_t protocol, uint8_t type)
 	case IKE_TRANSFORM_INTEG: return ike ? "ike.integrity" : "esp.integrity";
 	case IKE_TRANSFORM_DH: return ike ? "ike.dh" : "esp.pfs";
 	case IKE_TRANSFORM_ESN: return "esp.esn";
-	default: return NULL;
+	default: return NULL; /* 'pq' or 'additional_key_exchanges': the peer may count otherwise */
 	}
 }

@@ -255,7 +255,8 @@ static void algorithms(void **state)
 		"        ike: {encryption: [aes-128-gcm-16, aes-192-cbc, chacha20-poly1305, "
 		"aes-256-gcm-8], integrity: [sha2-512, sha2-256], prf: [sha2-384, sha1], "
 		"dh: [31, 14, 2, 5, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 32], pq: prefer, "
-		"pq_kem: [ml-kem-1024, ml-kem-768, ml-kem-512]}\n"
+		"pq_kem: [ml-kem-1024, ml-kem-768, ml-kem-512], "
+		"additional_key_exchanges: [[21, 15, none], 20]}\n"
 		"        esp: {encryption: [aes-128-cbc, aes-256-gcm-12, aes-192-gmac], integrity: "
 		"[sha2-384, sha1], pfs: [20, none, 32], esn: [false, true], pq: require, "
 		"pq_kem: [ml-kem-512, ml-kem-1024]}\n"
@@ -269,6 +270,9 @@ static void algorithms(void **state)
 	one_list(&t->ike_dh, "31 14 2 5 15 16 17 18 19 20 21 22 23 24 32");
 	one_list(&t->ike_kem, "37 36 35");
 	assert_int_equal(t->pq, CONFIG_PQ_PREFER);
+	one_list(&t->ike_more_ke[0], "21 15 0");
+	one_list(&t->ike_more_ke[1], "20");
+	one_list(&t->ike_more_ke[2], "");
 	one_list(&t->esp_encr, "12-128 19-256 21-192");
 	one_list(&t->esp_integ, "13 2");
 	one_list(&t->esp_pfs, "20 0 32");
@@ -283,6 +287,7 @@ static void algorithms(void **state)
 	one_list(&t->ike_dh, "31 20 19 14");
 	one_list(&t->ike_kem, "36");
 	assert_int_equal(t->pq, CONFIG_PQ_OFF);
+	one_list(&t->ike_more_ke[0], "");
 	one_list(&t->esp_encr, "20-256 20-128 12-256");
 	one_list(&t->esp_integ, "13 12");
 	one_list(&t->esp_pfs, "31 20 19 14");

@@ -322,6 +322,21 @@ static struct config *parse(const char *s)
 	return c;
 }
 
+/* The first of a list, with additional key exchanges of two groups and this `pq`. */
+static uint16_t first_of_type(const struct config_tunnel *t, const struct config_connection *conn,
+			      enum config_pq pq, uint8_t type)
+{
+	struct config_tunnel with = *t;
+	struct ike_tunnel_cfg cfg;
+	char why[256];
+
+	with.pq = pq;
+	with.ike_more_ke[0] = (struct config_alg_list){1, {{IKE_DH_ECP_384, 0}}};
+	with.ike_more_ke[1] = (struct config_alg_list){1, {{IKE_DH_MODP_3072, 0}}};
+	assert_true(translate_ike_tunnel(conn, &with, &cfg, why, sizeof(why)));
+	return cfg.ike_algs.by_type[type].algs[0].id;
+}
+
 static void tunnel(void **state)
 {
 	struct config *c = parse(text);
@@ -350,6 +365,20 @@ static void tunnel(void **state)
 	assert_int_equal(cfg.ike_algs.by_type[IKE_TRANSFORM_ENCR].n, conn->tunnels[0].ike_encr.n);
 	assert_int_equal(cfg.esp_algs.by_type[IKE_TRANSFORM_ESN].n, conn->tunnels[0].esp_esn.n);
 	assert_int_equal(cfg.ike_algs.by_type[IKE_TRANSFORM_ADDKE1].n, 0);
+
+	/* RFC 9370: counted from that of `pq`, where there is one. */
+	assert_int_equal(
+		first_of_type(&conn->tunnels[0], conn, CONFIG_PQ_OFF, IKE_TRANSFORM_ADDKE1),
+		IKE_DH_ECP_384);
+	assert_int_equal(
+		first_of_type(&conn->tunnels[0], conn, CONFIG_PQ_OFF, IKE_TRANSFORM_ADDKE1 + 1),
+		IKE_DH_MODP_3072);
+	assert_int_equal(
+		first_of_type(&conn->tunnels[0], conn, CONFIG_PQ_REQUIRE, IKE_TRANSFORM_ADDKE1),
+		IKE_DH_ML_KEM_768);
+	assert_int_equal(
+		first_of_type(&conn->tunnels[0], conn, CONFIG_PQ_REQUIRE, IKE_TRANSFORM_ADDKE1 + 1),
+		IKE_DH_ECP_384);
 
 	assert_true(translate_ike_tunnel(conn, &conn->tunnels[0], &again, why, sizeof(why)));
 	assert_true(translate_ike_tunnel_equal(&cfg, &again));

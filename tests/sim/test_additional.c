@@ -113,6 +113,7 @@ static void groups(void **state)
 		{{IKE_DH_ECP_256, IKE_DH_ECP_384, IKE_DH_MODP_2048}, 3},
 		{{0, IKE_DH_MODP_2048, 0}, 1}, /* the transform types need not be without gaps */
 		{{IKE_DH_MODP_2048, 0, IKE_DH_ECP_521}, 2},
+		{{IKE_DH_CURVE448, IKE_DH_ECP_256, 0}, 2},
 	};
 
 	(void)state;
