@@ -43,19 +43,34 @@ static struct bgp_attr_context context_of(const struct bgp_conn *c)
 }
 
 /* People hear of the first of many; the counters have them all. */
-static void warn(struct bgp_conn *c, const char *what, uint8_t attribute, struct bgp_out *out)
+static bool may_warn(struct bgp_neighbor *n)
 {
-	struct bgp_neighbor *n = c->neighbor;
-
 	if (!mono_reached(n->bgp->now, n->warn_at))
-		return;
+		return false;
 	n->warn_at = mono_add(n->bgp->now, WARN_PAUSE);
-	if (attribute)
-		bgp_event_add(out, n, "bgp-update-malformed", LOG_LEVEL_WARN,
+	return true;
+}
+
+static void warn_malformed(struct bgp_conn *c, const char *what, uint8_t attribute,
+			   struct bgp_out *out)
+{
+	if (may_warn(c->neighbor))
+		bgp_event_add(out, c->neighbor, "bgp-update-malformed", LOG_LEVEL_WARN,
 			      "an UPDATE with a malformed attribute of type %u: %s", attribute,
 			      what);
-	else
-		bgp_event_add(out, n, "bgp-route-refused", LOG_LEVEL_WARN, "%s", what);
+}
+
+static void warn_refused(struct bgp_conn *c, const char *what, struct rd nlri, enum bgp_family f,
+			 const struct path_facts *facts, struct bgp_out *out)
+{
+	char prefix[IP_PREFIX_STRLEN], hop[IP_ADDR_STRLEN];
+	struct path_nlri first;
+	bool bad;
+
+	if (bgp_nlri_next(&nlri, f, add_path(c, f), &first, &bad) && may_warn(c->neighbor))
+		bgp_event_add(out, c->neighbor, "bgp-route-refused", LOG_LEVEL_WARN,
+			      "%s: %s, next hop %s", what, ip_prefix_format(&first.prefix, prefix),
+			      ip_format(&facts->next_hop, hop));
 }
 
 /* ------------------------------------------------------------ to the sink */
@@ -211,7 +226,7 @@ static bool take_routes(struct bgp_conn *c, struct bgp_attrs *a, struct rd nlri,
 	}
 	if (refused) {
 		n->faults[fault]++;
-		warn(c, refused, 0, out);
+		warn_refused(c, refused, nlri, f, &facts, out);
 		withdraw(c, nlri, f);
 	} else {
 		ok = announce(c, nlri, f, path, out);
@@ -278,11 +293,12 @@ static void judge(struct bgp_conn *c, const struct bgp_attrs *a, struct bgp_out 
 	case BGP_OUTCOME_RESET: break;
 	case BGP_OUTCOME_DISCARD:
 		n->faults[BGP_FAULT_UPDATE_DISCARD]++;
-		warn(c, "the attribute was ignored (RFC 7606)", a->bad_attribute, out);
+		warn_malformed(c, "the attribute was ignored (RFC 7606)", a->bad_attribute, out);
 		break;
 	case BGP_OUTCOME_WITHDRAW:
 		n->faults[BGP_FAULT_UPDATE_WITHDRAW]++;
-		warn(c, "its routes were treated as withdrawn (RFC 7606)", a->bad_attribute, out);
+		warn_malformed(c, "its routes were treated as withdrawn (RFC 7606)",
+			       a->bad_attribute, out);
 		break;
 	}
 }
