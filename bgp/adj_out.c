@@ -140,7 +140,15 @@ void bgp_adj_out_again(struct bgp_adj_out *a, enum bgp_family f)
 		for (struct bgp_told *t = a->buckets[i]; t; t = t->next)
 			if (bgp_family_of_prefix(&t->prefix) == f)
 				wait_turn(a, t);
-	a->end[f] = true;
+}
+
+bool bgp_adj_out_due(const struct bgp_adj_out *a)
+{
+	bool due = a->first != NULL;
+
+	for (int f = 0; f < BGP_N_FAMILIES; f++)
+		due |= a->end[f] || a->refreshing[f] || (a->refresh[f] && a->ended[f]);
+	return due;
 }
 
 void bgp_show_advertised(const struct bgp *b, uint32_t neighbor,

@@ -502,6 +502,21 @@ static void send_end_of_rib(struct bgp_conn *c, enum bgp_family f, struct bgp_ou
 	send_update(c, &w, out);
 }
 
+/* RFC 7313 4: no BoRR before the End-of-RIB; and one refresh after the other. */
+static void begin_refreshes(struct bgp_conn *c, struct bgp_out *out)
+{
+	struct bgp_adj_out *a = &c->neighbor->adj_out;
+
+	for (int f = 0; f < BGP_N_FAMILIES; f++) {
+		if (!a->refresh[f] || !a->ended[f] || a->refreshing[f])
+			continue;
+		a->refresh[f] = false;
+		a->refreshing[f] = true;
+		send_refresh(c, (enum bgp_family)f, BGP_REFRESH_BEGIN, out);
+		bgp_adj_out_again(a, (enum bgp_family)f);
+	}
+}
+
 void bgp_advertise_run(struct bgp_neighbor *n, struct bgp_out *out)
 {
 	struct bgp_conn *c = n->up;
@@ -509,23 +524,17 @@ void bgp_advertise_run(struct bgp_neighbor *n, struct bgp_out *out)
 
 	if (!c)
 		return;
-	for (int f = 0; f < BGP_N_FAMILIES; f++) {
-		if (!a->begin[f])
-			continue;
-		a->begin[f] = false;
-		a->refreshing[f] = true;
-		send_refresh(c, (enum bgp_family)f, BGP_REFRESH_BEGIN, out);
-	}
+	begin_refreshes(c, out);
 	while (a->first && c->unsent < BGP_UNSENT_MAX && !out->overflow)
 		run_batch(c, out);
 	for (int f = 0; f < BGP_N_FAMILIES && !a->first; f++) {
-		if (!a->end[f] || !n->families[f])
-			continue;
-		a->end[f] = false;
 		if (a->refreshing[f])
 			send_refresh(c, (enum bgp_family)f, BGP_REFRESH_END, out);
-		else
-			send_end_of_rib(c, (enum bgp_family)f, out);
 		a->refreshing[f] = false;
+		if (!a->end[f])
+			continue;
+		send_end_of_rib(c, (enum bgp_family)f, out);
+		a->end[f] = false;
+		a->ended[f] = true;
 	}
 }

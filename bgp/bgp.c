@@ -417,7 +417,7 @@ void bgp_advertise_end(struct bgp *b, uint32_t neighbor, enum bgp_family f)
 {
 	struct bgp_neighbor *n = bgp_neighbor_of(b, neighbor);
 
-	if (!n || !n->up || !n->families[f])
+	if (!n || !n->up || !n->families[f] || n->adj_out.ended[f])
 		return;
 	n->adj_out.end[f] = true;
 	bgp_fsm_settle(n);

@@ -225,7 +225,7 @@ struct mono bgp_deadline(const struct bgp *b);
  */
 bool bgp_advertise(struct bgp *b, uint32_t neighbor, const struct ip_prefix *prefix,
 		   struct path *path);
-/* Everything of the family was said: End-of-RIB follows (RFC 4724 2), or the end of a refresh. */
+/* Everything of the family was said: End-of-RIB follows (RFC 4724 2), once in a session. */
 void bgp_advertise_end(struct bgp *b, uint32_t neighbor, enum bgp_family f);
 
 /* ------------------------------------------------------------------- show */

@@ -117,8 +117,10 @@ struct bgp_conn {
 	struct bgp_open peer; /* from OPEN_CONFIRM on */
 	struct mono_span hold, keepalive;
 	struct mono hold_at, keepalive_at, send_hold_at;
-	size_t unsent; /* handed out, not yet sent */
-	uint8_t *rx;   /* a message that has not come whole */
+	size_t unsent;                   /* handed out, not yet sent */
+	bool ended[BGP_N_FAMILIES];      /* the peer's End-of-RIB has come */
+	bool refreshing[BGP_N_FAMILIES]; /* its BoRR has, and no EoRR yet (RFC 7313) */
+	uint8_t *rx;                     /* a message that has not come whole */
 	size_t rx_n, rx_size;
 };
 
@@ -137,9 +139,10 @@ struct bgp_adj_out {
 	size_t n_buckets, n;
 	struct bgp_told *first, **last;  /* pending */
 	uint32_t count[BGP_N_FAMILIES];  /* that stand */
-	bool end[BGP_N_FAMILIES];        /* End-of-RIB or EoRR follows when nothing is pending */
-	bool refreshing[BGP_N_FAMILIES]; /* RFC 7313: between BoRR and EoRR */
-	bool begin[BGP_N_FAMILIES];      /* BoRR is to be sent */
+	bool end[BGP_N_FAMILIES];        /* End-of-RIB follows when nothing is pending */
+	bool ended[BGP_N_FAMILIES];      /* it was sent */
+	bool refresh[BGP_N_FAMILIES];    /* RFC 7313: asked for, not begun */
+	bool refreshing[BGP_N_FAMILIES]; /* between BoRR and EoRR */
 };
 
 struct bgp_neighbor {
@@ -269,6 +272,8 @@ void bgp_adj_out_drop(struct bgp *b, struct bgp_adj_out *a, struct bgp_told *t);
 void bgp_adj_out_again(struct bgp_adj_out *a, enum bgp_family f);
 /* Asks for a family again, if the peer knows how. */
 void bgp_refresh_request(struct bgp_conn *c, enum bgp_family f, struct bgp_out *out);
+/* Whether something can be said now. */
+bool bgp_adj_out_due(const struct bgp_adj_out *a);
 /* As many UPDATEs as the connection may take now. */
 void bgp_advertise_run(struct bgp_neighbor *n, struct bgp_out *out);
 

@@ -97,8 +97,7 @@ void bgp_fsm_settle(struct bgp_neighbor *n)
 		if (c->unsent)
 			at = mono_min(at, c->send_hold_at);
 	}
-	if (n->up && n->up->unsent < BGP_UNSENT_MAX &&
-	    (n->adj_out.first || n->adj_out.end[0] || n->adj_out.end[1]))
+	if (n->up && n->up->unsent < BGP_UNSENT_MAX && bgp_adj_out_due(&n->adj_out))
 		at = b->now;
 	/* Cannot fail: the heap has had room for every neighbour since bgp_configure(). */
 	(void)heap_set(&b->timers, &n->timer, at);

@@ -278,6 +278,7 @@ static void end_of_rib(struct bgp_conn *c, enum bgp_family f)
 	struct bgp_neighbor *n = c->neighbor;
 	const struct bgp_sink *sink = &n->bgp->sink;
 
+	c->ended[f] = true;
 	/* RFC 4724 4.2: what was not said again is gone. */
 	if (n->stale[f])
 		bgp_fsm_purge(n, f, true);
@@ -367,11 +368,31 @@ bool bgp_update_receive(struct bgp_conn *c, struct rd body, struct bgp_out *out)
 
 /* ----------------------------------------------------------- ROUTE-REFRESH */
 
-static void refresh_begins(struct bgp_neighbor *n, enum bgp_family f)
+static void refresh_begins(struct bgp_conn *c, enum bgp_family f)
 {
+	struct bgp_neighbor *n = c->neighbor;
 	const struct bgp_sink *sink = &n->bgp->sink;
 
+	/* RFC 7313 4: what the peer announced before it restarted is not to be marked twice. */
+	if (c->peer.graceful_restart && !c->ended[f]) {
+		n->faults[BGP_FAULT_REFRESH]++;
+		return;
+	}
+	c->refreshing[f] = true;
 	sink->stale(sink->ctx, n->cfg.neighbor, f);
+}
+
+static void refresh_ends(struct bgp_conn *c, enum bgp_family f)
+{
+	struct bgp_neighbor *n = c->neighbor;
+
+	/* What is stale for another reason is not this end's. */
+	if (!c->refreshing[f]) {
+		n->faults[BGP_FAULT_REFRESH]++;
+		return;
+	}
+	c->refreshing[f] = false;
+	bgp_fsm_purge(n, f, true);
 }
 
 bool bgp_refresh_receive(struct bgp_conn *c, struct rd body, struct bgp_out *out)
@@ -412,11 +433,13 @@ bool bgp_refresh_receive(struct bgp_conn *c, struct rd body, struct bgp_out *out
 	}
 	switch (subtype) {
 	case BGP_REFRESH_REQUEST:
-		n->adj_out.begin[f] = c->peer.enhanced_refresh;
-		bgp_adj_out_again(&n->adj_out, f);
+		if (c->peer.enhanced_refresh)
+			n->adj_out.refresh[f] = true;
+		else
+			bgp_adj_out_again(&n->adj_out, f);
 		break;
-	case BGP_REFRESH_BEGIN: refresh_begins(n, f); break;
-	case BGP_REFRESH_END: bgp_fsm_purge(n, f, true); break;
+	case BGP_REFRESH_BEGIN: refresh_begins(c, f); break;
+	case BGP_REFRESH_END: refresh_ends(c, f); break;
 	default: n->faults[BGP_FAULT_REFRESH]++; break;
 	}
 	return true;
