@@ -3,53 +3,27 @@
  * speaker: the BGP and BFD cores on real sockets, for tests with other implementations. One
  * neighbour, on its own port 179; what happens is told on standard output, a line each:
  *
- *	up, down, event NAME: TEXT, announce PREFIX as PATH next-hop ADDR, withdraw PREFIX,
- *	end-of-rib FAMILY, stale FAMILY, bfd STATE
+ *	up, session CAPABILITIES, down, event NAME: TEXT, announce PREFIX as PATH next-hop ADDR
+ *	ATTRIBUTES, withdraw PREFIX, end-of-rib FAMILY, stale FAMILY, purge FAMILY, bfd STATE
  *
- * usage: speaker LOCAL REMOTE LOCAL_AS REMOTE_AS [--passive] [--bfd MS] [--restart S]
- *	[--commands FIFO] [PREFIX...]
+ * usage: speaker LOCAL REMOTE LOCAL_AS REMOTE_AS [OPTION...] [PREFIX...]; speaker_options.c has them.
  *
- * Commands come by the FIFO of --commands, a line each: "advertise PREFIX", "withdraw PREFIX", "refresh", "stop TEXT",
- * "start", "quit".
+ * Commands come by the FIFO of --commands, a line each: "advertise PREFIX", "withdraw PREFIX",
+ * "many N", "refresh 4|6", "stop TEXT", "start", "reset", "med N", "graceful-shutdown",
+ * "bfd-admin-down", "bfd-admin-up", "show", "quit".
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "bfd/bfd.h"
-#include "bgp/bgp.h"
+#include "tests/bgp/sockets.h"
+#include "tests/bgp/speaker.h"
 
-#define PORT      179
-#define FDS       64
-#define NEIGHBOR  1
-#define BFD_TTL   255
-#define BFD_LOCAL 49152 /* RFC 5881 4 */
-
-struct speaker {
-	struct bgp *bgp;
-	struct bfd *bfd;
-	struct path_store *paths;
-	struct path *own;
-	struct bgp_neighbor_cfg cfg;
-	struct ip_prefix prefixes[FDS];
-	size_t n_prefixes;
-	int listener, bfd_rx, bfd_tx;
-	FILE *commands;
-	int connecting; /* -1: none */
-	struct pollfd fds[FDS];
-	struct {
-		uint8_t *bytes;
-		size_t n;
-		bool closing;
-	} out[1024]; /* by descriptor */
-};
+#define PORT        179
+#define NEAREST_TTL 255
+#define BFD_LOCAL   49152 /* RFC 5881 4 */
 
 static uint32_t draw(void *ctx)
 {
@@ -60,67 +34,7 @@ static uint32_t draw(void *ctx)
 	return v;
 }
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static socklen_t sockaddr_of(const struct ip_addr *a, uint16_t port, struct sockaddr_storage *ss)
-{
-	memset(ss, 0, sizeof(*ss));
-	if (a->family == IP_V4) {
-		struct sockaddr_in *in = (struct sockaddr_in *)ss;
-
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		memcpy(&in->sin_addr, a->b, 4);
-		return sizeof(*in);
-	}
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	memcpy(&in6->sin6_addr, a->b, 16);
-	return sizeof(*in6);
-}
-
-static int socket_at(const struct ip_addr *a, int type, uint16_t port)
-{
-	const int fd = socket(a->family == IP_V4 ? AF_INET : AF_INET6,
-			      type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct sockaddr_storage ss;
-	const socklen_t n = sockaddr_of(a, port, &ss);
-
-	if (fd < 0 || fd >= 1024 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0 ||
-	    bind(fd, (struct sockaddr *)&ss, n) != 0)
-		die("socket");
-	return fd;
-}
-
 /* -------------------------------------------------------------------- sink */
-
-static size_t on_announce(void *ctx, uint32_t neighbor, const struct path_nlri *nlri, size_t n,
-			  struct path *path)
-{
-	char prefix[IP_PREFIX_STRLEN], as[256], hop[IP_ADDR_STRLEN];
-
-	for (size_t i = 0; i < n; i++)
-		printf("announce %s as %s next-hop %s\n", ip_prefix_format(&nlri[i].prefix, prefix),
-		       path_as_path_format(path, as, sizeof(as)),
-		       ip_format(&path->facts.next_hop, hop));
-	return n;
-}
-
-static size_t on_withdraw(void *ctx, uint32_t neighbor, const struct path_nlri *nlri, size_t n)
-{
-	char prefix[IP_PREFIX_STRLEN];
-
-	for (size_t i = 0; i < n; i++)
-		printf("withdraw %s\n", ip_prefix_format(&nlri[i].prefix, prefix));
-	return n;
-}
 
 static void on_up(void *ctx, uint32_t neighbor)
 {
@@ -132,68 +46,70 @@ static void on_up(void *ctx, uint32_t neighbor)
 		bgp_advertise_end(s->bgp, neighbor, (enum bgp_family)f);
 }
 
-static void on_stale(void *ctx, uint32_t neighbor, enum bgp_family f)
-{
-	printf("stale %d\n", f);
-}
-
-static size_t on_purge(void *ctx, uint32_t neighbor, enum bgp_family f, bool only_stale)
-{
-	printf("purge %d%s\n", f, only_stale ? " stale" : "");
-	return 0;
-}
-
-static void on_end_of_rib(void *ctx, uint32_t neighbor, enum bgp_family f)
-{
-	printf("end-of-rib %d\n", f);
-}
-
 /* ----------------------------------------------------------------- actions */
 
 static void step(struct speaker *s, struct bgp_event *ev);
 
+static void watch(struct speaker *s, int fd)
+{
+	if (fd >= SPEAKER_FD_MAX)
+		sockets_die("too many descriptors");
+	for (int i = 0; i < SPEAKER_FDS; i++) {
+		if (s->fds[i].fd >= 0)
+			continue;
+		s->fds[i].fd = fd;
+		s->io[fd].n_header = s->io[fd].rest = 0;
+		return;
+	}
+	sockets_die("too many descriptors");
+}
+
+static void leave(struct speaker *s, int fd)
+{
+	for (int i = 0; i < SPEAKER_FDS; i++)
+		if (s->fds[i].fd == fd)
+			s->fds[i].fd = -1;
+	s->io[fd].closing = false;
+	s->io[fd].n = 0;
+	close(fd);
+}
+
 static void flush(struct speaker *s, int fd)
 {
-	const ssize_t n = s->out[fd].n ? send(fd, s->out[fd].bytes, s->out[fd].n, MSG_NOSIGNAL) : 0;
+	const ssize_t n = s->io[fd].n ? send(fd, s->io[fd].bytes, s->io[fd].n, MSG_NOSIGNAL) : 0;
 	struct bgp_event ev = {.type = BGP_EV_SENT, .conn = (uint32_t)fd};
 
 	if (n > 0) {
-		s->out[fd].n -= (size_t)n;
-		memmove(s->out[fd].bytes, s->out[fd].bytes + n, s->out[fd].n);
+		s->io[fd].n -= (size_t)n;
+		memmove(s->io[fd].bytes, s->io[fd].bytes + n, s->io[fd].n);
 		ev.sent = (size_t)n;
 	}
-	if (s->out[fd].closing) {
-		if (s->out[fd].n == 0 || (n < 0 && errno != EAGAIN)) {
-			s->out[fd].closing = false;
-			s->out[fd].n = 0;
-			close(fd);
-			for (int i = 0; i < FDS; i++)
-				if (s->fds[i].fd == fd)
-					s->fds[i].fd = -1;
-		}
+	if (s->io[fd].closing) {
+		if (s->io[fd].n == 0 || (n < 0 && errno != EAGAIN))
+			leave(s, fd);
 	} else if (n > 0) {
 		step(s, &ev);
 	}
 }
 
-static void watch(struct speaker *s, int fd)
+static void secure(const struct speaker *s, int fd)
 {
-	for (int i = 0; i < FDS; i++) {
-		if (s->fds[i].fd >= 0)
-			continue;
-		s->fds[i].fd = fd;
-		return;
+	if (s->password)
+		sockets_md5(fd, &s->cfg.remote, s->password);
+	if (s->cfg.ttl_security) {
+		sockets_ttl(fd, &s->cfg.local, NEAREST_TTL);
+		sockets_min_ttl(fd, &s->cfg.local, NEAREST_TTL + 1 - s->cfg.ttl_security);
 	}
-	die("too many descriptors");
 }
 
 static void connect_out(struct speaker *s)
 {
-	const int fd = socket_at(&s->cfg.local, SOCK_STREAM, 0);
+	const int fd = sockets_bound(&s->cfg.local, SOCK_STREAM, 0);
 	struct sockaddr_storage ss;
-	const socklen_t n = sockaddr_of(&s->cfg.remote, PORT, &ss);
+	const socklen_t n = sockets_name(&s->cfg.remote, PORT, &ss);
 	struct bgp_event ev = {.type = BGP_EV_CLOSED, .neighbor = NEIGHBOR, .conn = BGP_CONN_NONE};
 
+	secure(s, fd);
 	if (connect(fd, (struct sockaddr *)&ss, n) != 0 && errno != EINPROGRESS) {
 		snprintf(ev.text, sizeof(ev.text), "%s", strerror(errno));
 		close(fd);
@@ -204,37 +120,60 @@ static void connect_out(struct speaker *s)
 	watch(s, fd);
 }
 
+static void send_later(struct speaker *s, int fd, const uint8_t *bytes, size_t size)
+{
+	s->io[fd].bytes = realloc(s->io[fd].bytes, s->io[fd].n + size);
+	if (!s->io[fd].bytes)
+		abort();
+	memcpy(s->io[fd].bytes + s->io[fd].n, bytes, size);
+	s->io[fd].n += size;
+}
+
+static void tell_session(const struct speaker *s)
+{
+	struct bgp_show_neighbor n;
+
+	if (!bgp_show(s->bgp, NEIGHBOR, &n))
+		return;
+	printf("session as %u hold %u keepalive %u", n.remote_as,
+	       (unsigned)(n.hold.ns / 1000000000), (unsigned)(n.keepalive.ns / 1000000000));
+	printf("%s%s%s%s%s%s%s%s%s%s\n", n.families[0] ? " ipv4" : "", n.families[1] ? " ipv6" : "",
+	       n.four_octet_as ? " as4" : "", n.route_refresh ? " refresh" : "",
+	       n.enhanced_refresh ? " enhanced-refresh" : "",
+	       n.extended_messages ? " extended" : "",
+	       n.graceful_restart ? " graceful-restart" : "",
+	       n.graceful_notification ? " graceful-notification" : "",
+	       n.add_path[0] ? " add-path-ipv4" : "", n.add_path[1] ? " add-path-ipv6" : "");
+}
+
 static void carry_out(struct speaker *s, const struct bgp_out *out)
 {
-	bool connect_now = false;
+	bool connect_now = false, up = false;
 
 	for (size_t i = 0; i < out->n; i++) {
 		const struct bgp_action *a = &out->actions[i];
-		const int fd = (int)a->conn;
 
 		switch (a->type) {
 		case BGP_ACT_CONNECT: connect_now = true; break;
-		case BGP_ACT_SEND:
-			s->out[fd].bytes = realloc(s->out[fd].bytes, s->out[fd].n + a->send.size);
-			memcpy(s->out[fd].bytes + s->out[fd].n, a->send.bytes, a->send.size);
-			s->out[fd].n += a->send.size;
-			break;
+		case BGP_ACT_SEND: send_later(s, (int)a->conn, a->send.bytes, a->send.size); break;
 		case BGP_ACT_CLOSE:
-			if (a->conn == BGP_CONN_NONE) {
-				for (int k = 0; k < FDS; k++)
-					if (s->fds[k].fd == s->connecting)
-						s->fds[k].fd = -1;
-				close(s->connecting);
-				s->connecting = -1;
+			if (a->conn != BGP_CONN_NONE) {
+				s->io[a->conn].closing = true;
 			} else {
-				s->out[fd].closing = true;
+				leave(s, s->connecting);
+				s->connecting = -1;
 			}
 			break;
-		case BGP_ACT_UP: printf("up\n"); break;
+		case BGP_ACT_UP:
+			up = true;
+			printf("up\n");
+			break;
 		case BGP_ACT_DOWN: printf("down\n"); break;
 		case BGP_ACT_EVENT: printf("event %s: %s\n", a->event.name, a->event.text); break;
 		}
 	}
+	if (up)
+		tell_session(s);
 	if (connect_now)
 		connect_out(s);
 }
@@ -263,14 +202,15 @@ static void bfd_run(struct speaker *s, struct bfd_event *ev)
 		struct bgp_event start = {.type = BGP_EV_START, .neighbor = NEIGHBOR};
 
 		if (a->type == BFD_ACT_SEND) {
-			const socklen_t n = sockaddr_of(&a->send.remote, BFD_PORT, &ss);
+			const socklen_t n = sockets_name(&a->send.remote, BFD_PORT, &ss);
 
 			(void)sendto(s->bfd_tx, a->send.data, sizeof(a->send.data), 0,
 				     (struct sockaddr *)&ss, n);
 			continue;
 		}
 		printf("bfd %s at %.6f\n", bfd_state_name(a->state.to), (double)ev->now.ns / 1e9);
-		if (a->state.from == BFD_UP && !a->state.peer_admin_down) {
+		if (a->state.from == BFD_UP && a->state.to == BFD_DOWN &&
+		    !a->state.peer_admin_down) {
 			step(s, &down);
 			step(s, &start);
 		}
@@ -282,42 +222,67 @@ static void bfd_run(struct speaker *s, struct bfd_event *ev)
 
 static void on_listener(struct speaker *s)
 {
-	const int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr_storage from = {0};
+	socklen_t n = sizeof(from);
+	const int fd =
+		accept4(s->listener, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct bgp_event ev = {.type = BGP_EV_ACCEPTED, .conn = (uint32_t)fd};
 
 	if (fd < 0)
 		return;
 	watch(s, fd);
 	ev.accepted.local = s->cfg.local;
-	ev.accepted.remote = s->cfg.remote;
+	ev.accepted.remote = sockets_addr(&from);
 	step(s, &ev);
 }
 
 static void on_connecting(struct speaker *s)
 {
 	const int fd = s->connecting;
-	struct bgp_event ev = {.neighbor = NEIGHBOR, .conn = (uint32_t)fd};
+	struct bgp_event ev = {
+		.type = BGP_EV_CONNECTED, .neighbor = NEIGHBOR, .conn = (uint32_t)fd};
 	int err = 0;
 	socklen_t n = sizeof(err);
 
 	s->connecting = -1;
 	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n);
-	ev.type = err ? BGP_EV_CLOSED : BGP_EV_CONNECTED;
 	if (err) {
+		ev.type = BGP_EV_CLOSED;
 		ev.conn = BGP_CONN_NONE;
 		snprintf(ev.text, sizeof(ev.text), "%s", strerror(err));
-		for (int i = 0; i < FDS; i++)
-			if (s->fds[i].fd == fd)
-				s->fds[i].fd = -1;
-		close(fd);
+		leave(s, fd);
 	}
 	step(s, &ev);
 }
 
-static void on_data(struct speaker *s, struct pollfd *p)
+/* How long the messages are that come: the core does not say. */
+static void measure(struct speaker *s, int fd, const uint8_t *p, size_t size)
+{
+	while (size) {
+		size_t n = s->io[fd].rest < size ? s->io[fd].rest : size;
+
+		if (n == 0) {
+			s->io[fd].header[s->io[fd].n_header++] = *p;
+			n = 1;
+			if (s->io[fd].n_header == sizeof(s->io[fd].header)) {
+				const size_t whole =
+					(size_t)s->io[fd].header[16] << 8 | s->io[fd].header[17];
+
+				s->longest = whole > s->longest ? whole : s->longest;
+				s->io[fd].rest = whole > 19 ? whole - 19 : 0;
+				s->io[fd].n_header = 0;
+			}
+		} else {
+			s->io[fd].rest -= n;
+		}
+		p += n;
+		size -= n;
+	}
+}
+
+static void on_data(struct speaker *s, int fd)
 {
 	static uint8_t bytes[65536];
-	const int fd = p->fd;
 	const ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
 	struct bgp_event ev = {.type = BGP_EV_DATA, .conn = (uint32_t)fd};
 
@@ -327,13 +292,11 @@ static void on_data(struct speaker *s, struct pollfd *p)
 		ev.type = BGP_EV_CLOSED;
 		if (n < 0)
 			snprintf(ev.text, sizeof(ev.text), "%s", strerror(errno));
-		p->fd = -1;
-		s->out[fd].n = 0;
-		s->out[fd].closing = false;
-		close(fd);
+		leave(s, fd);
 		step(s, &ev);
 		return;
 	}
+	measure(s, fd, bytes, (size_t)n);
 	ev.data.bytes = bytes;
 	ev.data.size = (size_t)n;
 	step(s, &ev);
@@ -342,35 +305,71 @@ static void on_data(struct speaker *s, struct pollfd *p)
 static void on_bfd(struct speaker *s)
 {
 	struct bfd_event ev = {.type = BFD_EV_PACKET};
-	uint8_t bytes[64], control[64];
-	struct iovec iov = {bytes, sizeof(bytes)};
-	struct msghdr m = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	const ssize_t n = recvmsg(s->bfd_rx, &m, 0);
+	uint8_t bytes[64];
+	const ssize_t n =
+		sockets_receive(s->bfd_rx, bytes, sizeof(bytes), &ev.packet.remote, &ev.packet.ttl);
 
 	if (n < 0)
 		return;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-		int ttl;
-
-		memcpy(&ttl, CMSG_DATA(c), sizeof(ttl));
-		ev.packet.ttl = (uint8_t)ttl;
-	}
 	ev.packet.local = s->cfg.local;
-	ev.packet.remote = s->cfg.remote;
 	ev.packet.data = bytes;
 	ev.packet.size = (size_t)n;
+	bfd_run(s, &ev);
+}
+
+/* ---------------------------------------------------------------- commands */
+
+static void configure(struct speaker *s)
+{
+	const struct bgp_cfg cfg = {
+		.id = s->id, .neighbors = &s->cfg, .n_neighbors = 1, .restarting = s->restarted};
+	struct bgp_out out = {0};
+
+	if (!bgp_configure(s->bgp, &cfg, mono_now(), &out))
+		sockets_die("configuration");
+	carry_out(s, &out);
+	bgp_out_fini(&out);
+}
+
+static void advertise_many(struct speaker *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct ip_prefix p = {ip_v4(10, (uint8_t)(128 + (i >> 8)), (uint8_t)i, 0),
+					    24};
+
+		(void)bgp_advertise(s->bgp, NEIGHBOR, &p, s->own);
+	}
+}
+
+static void show(const struct speaker *s)
+{
+	struct bgp_show_neighbor n;
+
+	if (!bgp_show(s->bgp, NEIGHBOR, &n))
+		return;
+	printf("show %s received %u %u advertised %u %u announced %llu longest %zu updates-out "
+	       "%llu",
+	       bgp_state_name(n.state), n.received[0], n.received[1], n.advertised[0],
+	       n.advertised[1], (unsigned long long)s->routes.n_announced, s->longest,
+	       (unsigned long long)n.updates_out);
+	for (int f = 0; f < BGP_FAULT_END; f++)
+		if (n.faults[f])
+			printf(" %s %llu", bgp_fault_name((enum bgp_fault)f),
+			       (unsigned long long)n.faults[f]);
+	printf(" error \"%s\"\n", n.last_error);
+}
+
+static void bfd_command(struct speaker *s, enum bfd_event_type type)
+{
+	struct bfd_event ev = {.type = type, .session = NEIGHBOR};
+
 	bfd_run(s, &ev);
 }
 
 static void command(struct speaker *s, char *line)
 {
 	char *arg = strchr(line, ' ');
-	struct bgp_event ev = {.neighbor = NEIGHBOR};
+	struct bgp_event ev = {.type = BGP_EV_TICK, .neighbor = NEIGHBOR};
 	struct ip_prefix p;
 
 	if (arg)
@@ -379,17 +378,33 @@ static void command(struct speaker *s, char *line)
 		exit(0);
 	if (arg && strcmp(line, "advertise") == 0 && ip_prefix_parse(arg, &p)) {
 		(void)bgp_advertise(s->bgp, NEIGHBOR, &p, s->own);
-		ev.type = BGP_EV_TICK;
 	} else if (arg && strcmp(line, "withdraw") == 0 && ip_prefix_parse(arg, &p)) {
 		(void)bgp_advertise(s->bgp, NEIGHBOR, &p, NULL);
-		ev.type = BGP_EV_TICK;
+	} else if (arg && strcmp(line, "many") == 0) {
+		advertise_many(s, (uint32_t)strtoul(arg, NULL, 10));
 	} else if (strcmp(line, "refresh") == 0) {
 		ev.type = BGP_EV_REFRESH;
+		ev.family = arg && *arg == '6' ? BGP_IPV6_UNICAST : BGP_IPV4_UNICAST;
 	} else if (strcmp(line, "stop") == 0) {
 		ev.type = BGP_EV_STOP;
 		snprintf(ev.text, sizeof(ev.text), "%s", arg ? arg : "");
 	} else if (strcmp(line, "start") == 0) {
 		ev.type = BGP_EV_START;
+	} else if (strcmp(line, "reset") == 0) {
+		ev.type = BGP_EV_RESET;
+	} else if (strcmp(line, "graceful-shutdown") == 0) {
+		s->cfg.graceful_shutdown = true;
+		configure(s);
+	} else if (arg && strcmp(line, "med") == 0) {
+		s->cfg.has_med = true;
+		s->cfg.med = (uint32_t)strtoul(arg, NULL, 10);
+		configure(s);
+	} else if (strcmp(line, "bfd-admin-down") == 0) {
+		bfd_command(s, BFD_EV_ADMIN_DOWN);
+	} else if (strcmp(line, "bfd-admin-up") == 0) {
+		bfd_command(s, BFD_EV_ADMIN_UP);
+	} else if (strcmp(line, "show") == 0) {
+		show(s);
 	} else {
 		printf("what is \"%s\"?\n", line);
 		return;
@@ -407,12 +422,32 @@ static void on_input(struct speaker *s)
 	command(s, line);
 }
 
+/* -------------------------------------------------------------------- loop */
+
 static int timeout_ms(const struct speaker *s)
 {
 	const struct mono at = mono_min(bgp_deadline(s->bgp), bfd_deadline(s->bfd));
 	const uint64_t ns = mono_since(at, mono_now()).ns;
 
 	return ns > 1000000000 ? 1000 : (int)(ns / 1000000) + (ns > 0);
+}
+
+static void on_ready(struct speaker *s, const struct pollfd *p)
+{
+	const int fd = p->fd;
+
+	if (fd == s->listener)
+		on_listener(s);
+	else if (fd == s->bfd_rx)
+		on_bfd(s);
+	else if (s->commands && fd == fileno(s->commands))
+		on_input(s);
+	else if (fd == s->connecting)
+		on_connecting(s);
+	else if (p->revents & POLLOUT)
+		flush(s, fd);
+	else
+		on_data(s, fd);
 }
 
 static void run(struct speaker *s)
@@ -422,34 +457,19 @@ static void run(struct speaker *s)
 		struct bfd_event bfd_tick = {.type = BFD_EV_TICK};
 
 		fflush(stdout);
-		for (int i = 0; i < FDS; i++) {
+		for (int i = 0; i < SPEAKER_FDS; i++) {
 			const int fd = s->fds[i].fd;
 
 			if (fd < 0)
 				continue;
 			s->fds[i].events = POLLIN;
-			if (fd == s->connecting || s->out[fd].n || s->out[fd].closing)
+			if (fd == s->connecting || s->io[fd].n || s->io[fd].closing)
 				s->fds[i].events |= POLLOUT;
 		}
-		(void)poll(s->fds, FDS, timeout_ms(s));
-		for (int i = 0; i < FDS; i++) {
-			struct pollfd *p = &s->fds[i];
-
-			if (p->fd < 0 || !p->revents)
-				continue;
-			if (p->fd == s->listener)
-				on_listener(s);
-			else if (p->fd == s->bfd_rx)
-				on_bfd(s);
-			else if (s->commands && p->fd == fileno(s->commands))
-				on_input(s);
-			else if (p->fd == s->connecting)
-				on_connecting(s);
-			else if (p->revents & POLLOUT)
-				flush(s, p->fd);
-			else
-				on_data(s, p);
-		}
+		(void)poll(s->fds, SPEAKER_FDS, timeout_ms(s));
+		for (int i = 0; i < SPEAKER_FDS; i++)
+			if (s->fds[i].fd >= 0 && s->fds[i].revents)
+				on_ready(s, &s->fds[i]);
 		step(s, &tick);
 		bfd_run(s, &bfd_tick);
 	}
@@ -459,98 +479,72 @@ static void run(struct speaker *s)
 
 static void open_sockets(struct speaker *s)
 {
-	s->listener = socket_at(&s->cfg.local, SOCK_STREAM, PORT);
+	s->listener = sockets_bound(&s->cfg.local, SOCK_STREAM, PORT);
+	secure(s, s->listener);
 	if (listen(s->listener, 4) != 0)
-		die("listen");
-	s->bfd_rx = socket_at(&s->cfg.local, SOCK_DGRAM, BFD_PORT);
-	s->bfd_tx = socket_at(&s->cfg.local, SOCK_DGRAM, BFD_LOCAL);
-	if (setsockopt(s->bfd_rx, IPPROTO_IP, IP_RECVTTL, &(int){1}, sizeof(int)) != 0 ||
-	    setsockopt(s->bfd_tx, IPPROTO_IP, IP_TTL, &(int){BFD_TTL}, sizeof(int)) != 0)
-		die("TTL");
+		sockets_die("listen");
 	watch(s, s->listener);
-	watch(s, s->bfd_rx);
-	if (s->commands)
+	s->bfd_rx = s->bfd_tx = -1;
+	if (s->bfd_ms) {
+		s->bfd_rx = sockets_bound(&s->cfg.local, SOCK_DGRAM, BFD_PORT);
+		s->bfd_tx = sockets_bound(&s->cfg.local, SOCK_DGRAM, BFD_LOCAL);
+		sockets_want_ttl(s->bfd_rx, &s->cfg.local);
+		sockets_ttl(s->bfd_tx, &s->cfg.local, NEAREST_TTL);
+		watch(s, s->bfd_rx);
+	}
+	if (s->commands) {
+		setvbuf(s->commands, NULL, _IONBF, 0);
 		watch(s, fileno(s->commands));
+	}
 }
 
-static void start(struct speaker *s, unsigned bfd_ms)
+static void start(struct speaker *s)
 {
-	const struct bgp_sink sink = {s,        on_announce, on_withdraw,  on_up,
-				      on_stale, on_purge,    on_end_of_rib};
-	const struct bgp_cfg cfg = {
-		.id = 0x7f000001u + s->cfg.local.b[3], .neighbors = &s->cfg, .n_neighbors = 1};
+	const struct bgp_sink sink = {s,
+				      routes_announce,
+				      routes_withdraw,
+				      on_up,
+				      routes_stale,
+				      routes_purge,
+				      routes_end_of_rib};
 	const struct bfd_session_cfg session = {
 		.name = "neighbor",
+		.session = NEIGHBOR,
 		.local = s->cfg.local,
 		.remote = s->cfg.remote,
-		.tx = span_ms(bfd_ms),
-		.rx = span_ms(bfd_ms),
+		.tx = span_ms(s->bfd_ms),
+		.rx = span_ms(s->bfd_ms),
 		.multiplier = 3,
 	};
-	const struct path_facts facts = {.origin = PATH_ORIGIN_IGP};
 	struct bgp_event ev = {.type = BGP_EV_START, .neighbor = NEIGHBOR};
-	struct bgp_out out = {0};
 	struct bfd_out bfd_out = {0};
+	uint8_t *parts =
+		malloc((size_t)s->facts.communities_size + s->facts.large_communities_size + 1u);
 
+	if (!parts)
+		abort();
+	memcpy(parts, s->communities, s->facts.communities_size);
+	memcpy(parts + s->facts.communities_size, s->large, s->facts.large_communities_size);
 	s->paths = path_store_new(draw(NULL));
-	s->own = path_intern(s->paths, &facts, NULL);
+	s->own = path_intern(s->paths, &s->facts, parts);
+	free(parts);
 	s->bgp = bgp_new(s->paths, &sink, draw, NULL, NULL);
 	s->bfd = bfd_new(draw, NULL, NULL);
-	if (!bgp_configure(s->bgp, &cfg, mono_now(), &out) ||
-	    !bfd_configure(s->bfd, &session, bfd_ms ? 1 : 0, mono_now(), &bfd_out))
-		die("configuration");
-	bgp_out_fini(&out);
+	if (!bfd_configure(s->bfd, &session, s->bfd_ms ? 1 : 0, mono_now(), &bfd_out))
+		sockets_die("configuration");
 	bfd_out_fini(&bfd_out);
+	configure(s);
 	step(s, &ev);
 }
 
 int main(int argc, char **argv)
 {
 	static struct speaker s = {.connecting = -1};
-	unsigned bfd_ms = 0;
 
-	if (argc < 5 || !ip_parse(argv[1], &s.cfg.local) || !ip_parse(argv[2], &s.cfg.remote)) {
-		fprintf(stderr,
-			"usage: speaker LOCAL REMOTE LOCAL_AS REMOTE_AS [--passive] [--bfd MS] "
-			"[--restart S] [--commands FIFO] [PREFIX...]\n");
+	if (!speaker_options(&s, argc, argv))
 		return 2;
-	}
-	memset(s.fds, 0xff, sizeof(s.fds));
-	memcpy(s.cfg.name, "neighbor", 9);
-	s.cfg.neighbor = NEIGHBOR;
-	s.cfg.local_as = (uint32_t)strtoul(argv[3], NULL, 10);
-	s.cfg.remote_as = (uint32_t)strtoul(argv[4], NULL, 10);
-	s.cfg.next_hop[s.cfg.local.family == IP_V4 ? BGP_IPV4_UNICAST : BGP_IPV6_UNICAST] =
-		s.cfg.local;
-	s.cfg.next_hop[BGP_IPV6_UNICAST] =
-		(struct ip_addr){.family = IP_V6, .b = {0xfd, [15] = s.cfg.local.b[3]}};
-	s.cfg.inside[0] = (struct ip_prefix){s.cfg.local, 24};
-	s.cfg.inside[1] = (struct ip_prefix){{.family = IP_V6, .b = {0xfd}}, 64};
-	s.cfg.hold = span_s(30);
-	s.cfg.connect_retry = span_s(2);
-	s.cfg.stale_max = span_s(60);
-	s.cfg.families[0] = s.cfg.families[1] = true;
-	s.cfg.extended_messages = true;
-	s.cfg.role = BGP_ROLE_NONE;
-	for (int i = 5; i < argc; i++) {
-		if (strcmp(argv[i], "--passive") == 0)
-			s.cfg.passive = true;
-		else if (strcmp(argv[i], "--bfd") == 0 && i + 1 < argc)
-			bfd_ms = (unsigned)strtoul(argv[++i], NULL, 10);
-		else if (strcmp(argv[i], "--restart") == 0 && i + 1 < argc)
-			s.cfg.graceful_restart = span_s(strtoul(argv[++i], NULL, 10));
-		else if (strcmp(argv[i], "--commands") == 0 && i + 1 < argc)
-			/* Open for writing, too: it never ends. */
-			s.commands = fopen(argv[++i], "r+");
-		else if (s.n_prefixes < FDS && ip_prefix_parse(argv[i], &s.prefixes[s.n_prefixes]))
-			s.n_prefixes++;
-		else
-			die(argv[i]);
-	}
-	if (s.commands)
-		setvbuf(s.commands, NULL, _IONBF, 0);
 	open_sockets(&s);
-	start(&s, bfd_ms);
+	start(&s);
 	run(&s);
 	return 0;
 }

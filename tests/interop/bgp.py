@@ -1,169 +1,126 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The BGP and BFD cores against BIRD 2, over one link: sessions from either side, routes of both families
-both ways, refresh, graceful restart, notifications, and a path that is cut silently.
+"""The BGP and BFD cores against BIRD, FRR, GoBGP, OpenBGPD and ExaBGP: each goes through the scenes of bgp_rows.py
+with our speaker, on a link of their own; a row a case. Scenes run beside each other.
 
-Usage: bgp.py      (TWINBORE_BUILD: the build folder)"""
+usage: bgp.py [--full] [--list] [--jobs N] [PEER[:SCENE]...]
 
+PEER and SCENE pick scenes; * stands for anything. --full (or TWINBORE_FULL=1) takes every scene with every peer that
+can; otherwise each peer and each scene are there, but not each pair."""
+
+import argparse
+import dataclasses
+import fnmatch
+import multiprocessing
 import os
-import re
 import signal
-import subprocess
 import sys
-import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lab import Tap, World, need, until  # noqa: E402
-from lab.net import Namespace, link  # noqa: E402
+from lab import LabError, Tap, World, need  # noqa: E402
+from lab.world import _child_setup as end_with_parent  # noqa: E402
 
-OURS, THEIRS = "192.0.2.2", "192.0.2.1"
-SPEAKER = Path(os.environ["TWINBORE_BUILD"]) / "tests" / "bgp" / "bgp_speaker"
-CONFIG = """
-router id {theirs};
-log "{dir}/bird.log" all;
-protocol device {{ scan time 1; }}
-protocol static s4 {{ ipv4; route 10.10.0.0/16 blackhole; route 10.11.0.0/16 blackhole; }}
-protocol static s6 {{ ipv6; route 2001:db8:a::/48 blackhole; }}
-protocol bfd {{ interface "up0" {{ min rx interval 50 ms; min tx interval 50 ms; multiplier 3; }}; }}
-protocol bgp peer {{
-    local {theirs} as 4200000001; neighbor {ours} as 65001; {passive} bfd on; graceful restart on;
-    connect retry time 1; connect delay time 1; error wait time 1,2; hold time 30;
-    ipv4 {{ import all; export all; }};
-    ipv6 {{ import all; export all; next hop address fd00::1; }};
-}}
-"""
+from bgp_peers import PEERS  # noqa: E402
+from bgp_rows import SCENES, Row, Trial  # noqa: E402
+
+# Of the scenes that are not each peer's by default.
+DEFAULT = {"*": ("plain",), "bird": ("accepted", "md5", "roles", "add-path", "extended", "their-limit"),
+           "frr": ("restart", "bfd", "next-hop-6"), "gobgp": ("internal", "gtsm"), "openbgpd": ("accepted", "our-limit"),
+           "exabgp": ("both",)}
 
 
-class Bird:
-    def __init__(self, world, ns, passive=False):
-        self.socket = world.dir / "bird.ctl"
-        config = world.dir / "bird.conf"
-        config.write_text(CONFIG.format(dir=world.dir, ours=OURS, theirs=THEIRS,
-                                        passive="passive on;" if passive else ""))
-        self.process = world.spawn(["bird", "-f", "-c", config, "-s", self.socket], ns, "bird")
-        until("BIRD's socket", self.socket.exists)
-
-    def ask(self, *words):
-        return subprocess.run(["birdc", "-s", str(self.socket), *words], check=True, capture_output=True,
-                              text=True).stdout
-
-    @property
-    def up(self):
-        return "Established" in self.ask("show", "protocols", "peer")
-
-    def has(self, prefix):
-        table = "master6" if ":" in prefix else "master4"
-        return prefix in self.ask("show", "route", "protocol", "peer", "table", table)
+def pairs(full):
+    for name, peer in PEERS.items():
+        for scene, (_, needs) in SCENES.items():
+            wanted = full or scene in DEFAULT["*"] + DEFAULT[name]
+            if wanted and (not needs or needs in peer.CAN):
+                yield name, scene
 
 
-class Speaker:
-    def __init__(self, world, ns, *options):
-        self.fifo = world.dir / "commands"
-        if not self.fifo.exists():
-            os.mkfifo(self.fifo)
-        self.world = world
-        self.process = world.spawn([SPEAKER, OURS, THEIRS, "65001", "4200000001", "--bfd", "50", "--restart", "20",
-                                    "--commands", self.fifo, *options], ns)
-
-    def tell(self, line):
-        with open(self.fifo, "w", encoding="ascii") as f:
-            f.write(line + "\n")
-
-    @property
-    def lines(self):
-        return self.process.text.splitlines()
-
-    def count(self, line):
-        return sum(x.startswith(line) for x in self.lines)
-
-    def wait(self, line, n=1, timeout=20):
-        until(f"{n} times \"{line}\" of ours", lambda: self.count(line) >= n, timeout)
+def play(name, scene, pipe):
+    """In a process of its own, whose end takes everything of it along."""
+    end_with_parent()
+    rows, where = [], ""
+    try:
+        with World("bgp") as world:
+            trial = Trial(world, PEERS[name])
+            try:
+                SCENES[scene][0](trial)
+            finally:
+                rows = trial.rows
+            if any(r.error for r in rows):
+                world.failed()
+                where = str(world.dir)
+    except Exception:
+        rows.append(Row("the scene itself", error=traceback.format_exc()))
+    pipe.send(([dataclasses.asdict(r) for r in rows], where))
+    pipe.close()
 
 
-def two_ends(world):
-    theirs, ours = Namespace(world, "bird"), Namespace(world, "ours")
-    link(theirs, "up0", ours, "up1")
-    theirs.address("up0", f"{THEIRS}/24", "fd00::1/64")
-    ours.address("up1", f"{OURS}/24", "fd00::2/64")
-    return theirs, ours
+class Play:
+    """A scene with a peer, under way."""
+
+    def __init__(self, name, scene):
+        self.name, self.scene = name, scene
+        self.pipe, theirs = multiprocessing.Pipe(duplex=False)
+        self.process = multiprocessing.get_context("fork").Process(target=play, args=(name, scene, theirs))
+        self.process.start()
+        theirs.close()
+
+    def result(self):
+        try:
+            rows, where = self.pipe.recv()
+        except EOFError:
+            rows, where = [dataclasses.asdict(Row("the scene itself", error="ended without a word"))], ""
+        self.process.join()
+        return [Row(**r) for r in rows], where
+
+
+def tell(tap, p):
+    rows, where = p.result()
+    for r in rows:
+        text = f"{p.name:<9} {p.scene:<12} {r.name} ({r.seconds:.1f} s)" + (f": {r.figures}" if r.figures else "")
+        with tap.case(text, timed=False):
+            if r.error:
+                raise LabError(r.error)
+    if where:
+        tap.say(f"logs: {where}")
 
 
 def main():
-    need("bird", "birdc", "ip")
-    with World("bgp") as world:
-        tap = Tap(world)
-        theirs, ours = two_ends(world)
-        bird = Bird(world, theirs)
-        us = Speaker(world, ours, "10.20.0.0/16", "2001:db8:b::/48")
+    options = argparse.ArgumentParser(description="Our BGP core and five others.")
+    options.add_argument("--full", action="store_true", default=bool(os.environ.get("TWINBORE_FULL")))
+    options.add_argument("--list", action="store_true")
+    options.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 2)
+    options.add_argument("names", nargs="*", metavar="PEER[:SCENE]")
+    o = options.parse_args()
+    wanted = list(pairs(o.full or bool(o.names)))
+    if o.names:
+        wanted = [w for w in wanted if any(fnmatch.fnmatch(":".join(w), n if ":" in n else n + ":*") for n in o.names)]
+    if o.list:
+        for name, scene in wanted:
+            print(f"{name:<9} {scene}")
+        return 0
+    need("ip", "nft", *{n for name, _ in wanted for n in PEERS[name].NEEDS})
+    tap, under_way = Tap(), []
 
-        with tap.case("a session, whoever connects first"):
-            us.wait("up")
-            until("BIRD's session", lambda: bird.up)
-        with tap.case("routes of both families, both ways"):
-            us.wait("announce 10.10.0.0/16 as 4200000001 next-hop 192.0.2.1")
-            us.wait("announce 2001:db8:a::/48 as 4200000001 next-hop fd00::1")
-            us.wait("end-of-rib 0")
-            us.wait("end-of-rib 1")
-            until("our routes in BIRD", lambda: bird.has("10.20.0.0/16") and bird.has("2001:db8:b::/48"))
-        with tap.case("a route later, and one taken back"):
-            us.tell("advertise 10.21.0.0/16")
-            until("the new route", lambda: bird.has("10.21.0.0/16"))
-            us.tell("withdraw 10.20.0.0/16")
-            until("the old one gone", lambda: not bird.has("10.20.0.0/16"))
-            bird.ask("disable", "s6")
-            us.wait("withdraw 2001:db8:a::/48")
-            bird.ask("enable", "s6")
-            us.wait("announce 2001:db8:a::/48", 2)
-        with tap.case("refresh, asked by either side"):
-            before = us.count("announce 10.10.0.0/16")
-            us.tell("refresh")
-            us.wait("announce 10.10.0.0/16", before + 1)
-            us.wait("purge 0 stale")
-            bird.ask("reload", "in", "peer")
-            time.sleep(0.5)
-            assert bird.up and bird.has("10.21.0.0/16")
-        with tap.case("BFD is up at 50 ms"):
-            us.wait("bfd Up")
-            shown = bird.ask("show", "bfd", "sessions")
-            assert re.search(rf"{OURS}\s+\S+\s+Up\s+\S+\s+0\.050", shown), shown
-        with tap.case("a path cut silently") as say:
-            n, begun = us.count("bfd Down"), time.monotonic()
-            ours.nft("table ip cut { chain in { type filter hook input priority 0; drop; }; "
-                     "chain out { type filter hook output priority 0; drop; }; }")
-            us.wait("bfd Down", n + 1)
-            say(f"{(time.monotonic() - begun) * 1000:.0f} ms to BFD down, with the time of nft")
-            us.wait("event bgp-down: BFD is down")
-            us.wait("purge 0", 2)
-            ours.nft("delete table ip cut")
-            us.wait("event bgp-up", 2, 30)
-            until("BIRD's session", lambda: bird.up)
-        with tap.case("our shutdown with a text"):
-            n = us.count("event bgp-up")
-            us.tell("stop maintenance until six")
-            until("BIRD's view", lambda: "Administrative shutdown" in bird.ask("show", "protocols", "all", "peer"))
-            us.tell("start")
-            us.wait("event bgp-up", n + 1, 30)
-            until("BIRD's session", lambda: bird.up)
-        with tap.case("its reset"):
-            ups, downs = us.count("event bgp-up"), us.count("event bgp-down")
-            # What comes first, the NOTIFICATION or the end of BFD, is chance.
-            bird.ask("restart", "peer")
-            us.wait("event bgp-down", downs + 1)
-            us.wait("event bgp-up", ups + 1, 30)
-            until("BIRD's session", lambda: bird.up)
-        with tap.case("its crash and return: routes are kept until then"):
-            until("BFD", lambda: [x for x in us.lines if x.startswith("bfd")][-1].startswith("bfd Up"))
-            ups, stale, purged = us.count("event bgp-up"), us.count("stale 0"), us.count("purge 0")
-            bird.process.kick(signal.SIGKILL)
-            us.wait("stale 0", stale + 1)
-            us.wait("event bgp-down: connection closed")
-            assert us.count("purge 0") == purged, "the routes went with the connection"
-            bird = Bird(world, theirs)
-            us.wait("event bgp-up", ups + 1, 30)
-            us.wait("announce 10.10.0.0/16", 2)
-        return tap.done()
+    def end(signum, _frame):
+        for p in under_way:
+            p.process.terminate()
+        sys.exit(128 + signum)
+
+    for s in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(s, end)
+    for name, scene in wanted:
+        if len(under_way) >= o.jobs:
+            tell(tap, under_way.pop(0))
+        under_way.append(Play(name, scene))
+    for p in under_way:
+        tell(tap, p)
+    return tap.done()
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Tap:
         self.last_ok = True
 
     @contextlib.contextmanager
-    def case(self, name):
+    def case(self, name, timed=True):
         figures = []
         started = time.monotonic()
         self.n += 1
@@ -53,7 +53,7 @@ class Tap:
                 self.say(f)
             return
         self.last_ok = True
-        text = f"{name} ({time.monotonic() - started:.1f} s)"
+        text = f"{name} ({time.monotonic() - started:.1f} s)" if timed else name
         if figures:
             text += ": " + ", ".join(str(f) for f in figures)
         self._line("ok", text, "")
