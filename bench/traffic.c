@@ -187,8 +187,8 @@ bool traffic_init(struct traffic *t, struct world *w, const struct traffic_opts 
 	t->check_thread = (struct esp_thread){.random = random_fill, .random_arg = t};
 	random_fill(t, t->pattern, sizeof(t->pattern));
 	t->peer_out = calloc(w->dp.sas.max, sizeof(struct esp_out *));
-	if (!t->peer_out || !dp_aeads_init(t->peer_thread.aead, w->dp.esp.aead) ||
-	    !dp_aeads_pick(t->check_thread.aead, "openssl")) {
+	if (!t->peer_out || !dp_aeads_init(&t->peer_thread, &w->dp.esp) ||
+	    !dp_aeads_pick(&t->check_thread, "openssl")) {
 		snprintf(error, WORLD_ERROR, "no memory for the peers");
 		return false;
 	}

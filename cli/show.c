@@ -355,16 +355,57 @@ static void worker_rows(const json_t *list)
 	cli_table_print(t, 0);
 }
 
+/* "aes-128-gcm-16" -> "gcm-16", and which of three lengths of key; ChaCha20 has the longest. */
+static const char *suite_split(const char *suite, size_t *length)
+{
+	static const char *const prefix[] = {"aes-128-", "aes-192-", "aes-256-"};
+
+	for (*length = 0; *length < N(prefix); (*length)++)
+		if (strncmp(suite, prefix[*length], strlen(prefix[0])) == 0)
+			return suite + strlen(prefix[0]);
+	*length = N(prefix) - 1;
+	return suite;
+}
+
+/* One row for an algorithm, one column for each length of its key. */
+static void suite_rows(const json_t *list)
+{
+	static const struct cli_column columns[] = {
+		{"ESP"}, {"128 BITS"}, {"192 BITS"}, {"256 BITS"}};
+	struct cli_table *t = cli_table_new(columns, N(columns));
+	const json_t *o, *other;
+	size_t i, k, length;
+
+	json_array_foreach (list, i, o) {
+		const char *suite = cli_str(o, "suite"), *name = suite_split(suite, &length);
+		const char *backend[3] = {"", "", ""};
+		size_t first = i;
+
+		json_array_foreach (list, k, other) {
+			if (strcmp(suite_split(cli_str(other, "suite"), &length), name) != 0)
+				continue;
+			backend[length] = cli_str(other, "backend");
+			first = k < first ? k : first;
+		}
+		if (first < i)
+			continue;
+		cli_cellf(t, CLI_BOLD, "%s%s", name == suite ? "" : "aes-", name);
+		for (k = 0; k < N(backend); k++)
+			cli_cell(t, CLI_PLAIN, backend[k]);
+	}
+	cli_table_print(t, 0);
+}
+
 static void ports(const json_t *result)
 {
-	char *backend = cli_safe(cli_str(result, "aead_backend"));
 	char *eal = cli_safe(cli_str(result, "eal"));
 
 	port_rows(json_object_get(result, "ports"));
 	putchar('\n');
 	worker_rows(json_object_get(result, "workers"));
-	printf("\nAEAD backend: %s\nDPDK: %s\n", backend ? backend : "", eal ? eal : "");
-	free(backend);
+	putchar('\n');
+	suite_rows(json_object_get(result, "suites"));
+	printf("\nDPDK: %s\n", eal ? eal : "");
 	free(eal);
 }
 

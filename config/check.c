@@ -321,6 +321,9 @@ void config_check_root(struct config_parse *p, const struct config_root_work *w)
 		config_error(&p->diag, w->at_cpus,
 			     "there are %zu cpus for %u workers; name one each", w->n_cpus,
 			     w->c.n_workers);
+	if (w->at_backend && strcmp(w->c.aead_backend, "cryptodev") == 0 && !w->c.crypto_device[0])
+		config_error(&p->diag, w->at_backend,
+			     "aead_backend is cryptodev, but there is no crypto_device");
 	if (w->at_cookie && w->c.cookie_threshold > w->c.max_half_open)
 		config_error(&p->diag, w->at_cookie,
 			     "cookie_threshold (%u) is beyond max_half_open (%u) and would never "

@@ -295,7 +295,8 @@ struct config {
 	enum config_hugepages hugepages;
 	unsigned memory_mb;
 	uint32_t max_sas, max_tunnels;
-	char aead_backend[16]; /* "auto", or a backend's name */
+	char aead_backend[16];   /* "auto", or a backend's name */
+	char crypto_device[128]; /* PCI address or driver; "" = none */
 	bool path_mtu_discovery;
 
 	struct config_routing routing;

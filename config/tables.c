@@ -19,7 +19,7 @@
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const hugepages[] = {"auto", "require", "off", NULL};
-static const char *const backends[] = {"auto", "ipsec-mb", "openssl", "vaes", NULL};
+static const char *const backends[] = {"auto", "ipsec-mb", "openssl", "vaes", "cryptodev", NULL};
 static const char *const startups[] = {"start", "add", NULL};
 static const char *const dpd_actions[] = {"clear", "none", "restart", NULL};
 static const char *const dfs[] = {"copy", "clear", "set", NULL};
@@ -82,7 +82,8 @@ static const struct config_key dataplane_keys[] = {
 	{"max_tunnels", CONFIG_UINT, .min = 2, .max = 1700, .def = "1024", ROOT(c.max_tunnels),
 	 ROOT_AT(at_max_tunnels)},
 	{"aead_backend", CONFIG_CUSTOM, .words = backends, .def = "auto",
-	 .handle = config_handle_backend, ROOT(c.aead_backend)},
+	 .handle = config_handle_backend, ROOT(c.aead_backend), ROOT_AT(at_backend)},
+	{"crypto_device", CONFIG_TEXT, ROOT(c.crypto_device)},
 	{"path_mtu_discovery", CONFIG_BOOL, .def = "true", ROOT(c.path_mtu_discovery)},
 };
 static const struct config_map dataplane_map = MAP("'dataplane'", dataplane_keys);

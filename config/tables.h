@@ -75,6 +75,7 @@ struct config_root_work {
 	const struct config_node *at_workers, *at_cpus, *at_max_sas, *at_max_tunnels;
 	const struct config_node *at_cookie, *at_half_open_source, *at_router_id;
 	const struct config_node *at_ecmp, *at_routing_local;
+	const struct config_node *at_backend;
 };
 
 /* An item of `certificates`. */

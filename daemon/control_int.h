@@ -163,7 +163,7 @@ struct control_stats_view {
 	const struct dp_stats *s;
 	const struct dp_stats_sa *sas;
 	const struct dp_stats_tunnel *tunnels;
-	uint32_t n_workers, n_ports, n_reasons, max_sas, max_tunnels;
+	uint32_t n_workers, n_ports, n_reasons, n_suites, max_sas, max_tunnels;
 };
 
 /* Takes the descriptor. False when it is no such map (logged). */

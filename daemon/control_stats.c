@@ -53,12 +53,13 @@ bool control_stats_view(const struct control *c, struct control_stats_view *v)
 	v->n_workers = control_load32(&s->n_workers);
 	v->n_ports = control_load32(&s->n_ports);
 	v->n_reasons = control_load32(&s->n_reasons);
+	v->n_suites = control_load32(&s->n_suites);
 	v->max_sas = control_load32(&s->max_sas);
 	v->max_tunnels = control_load32(&s->max_tunnels);
 	sas = control_load(&s->sas_offset);
 	tunnels = control_load(&s->tunnels_offset);
 	if (v->n_workers > DP_STATS_MAX_WORKERS || v->n_ports > DP_STATS_MAX_PORTS ||
-	    v->n_reasons > DP_STATS_MAX_REASONS)
+	    v->n_reasons > DP_STATS_MAX_REASONS || v->n_suites > DP_STATS_MAX_SUITES)
 		return false;
 	if (sas % 8 || sas > size || v->max_sas > (size - sas) / sizeof(struct dp_stats_sa) ||
 	    tunnels % 8 || tunnels > size ||
@@ -186,9 +187,18 @@ static json_t *worker(const struct dp_stats_worker *w, uint32_t index)
 	return o;
 }
 
+static json_t *suite(const struct dp_stats_suite *s)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "suite", control_text(s->suite, sizeof(s->suite)));
+	json_object_set_new(o, "backend", control_text(s->backend, sizeof(s->backend)));
+	return o;
+}
+
 json_t *control_stats_ports(const struct control *c)
 {
-	json_t *o, *ports, *workers;
+	json_t *o, *ports, *workers, *suites;
 	struct control_stats_view v;
 	uint32_t i;
 
@@ -196,11 +206,14 @@ json_t *control_stats_ports(const struct control *c)
 		return NULL;
 	ports = json_array();
 	workers = json_array();
+	suites = json_array();
 	for (i = 0; i < v.n_ports; i++)
 		json_array_append_new(ports, port(&v.s->ports[i]));
 	for (i = 0; i < v.n_workers; i++)
 		json_array_append_new(workers, worker(&v.s->workers[i], i));
-	o = json_pack("{s:o, s:o}", "ports", ports, "workers", workers);
+	for (i = 0; i < v.n_suites; i++)
+		json_array_append_new(suites, suite(&v.s->suites[i]));
+	o = json_pack("{s:o, s:o, s:o}", "ports", ports, "workers", workers, "suites", suites);
 	json_object_set_new(o, "aead_backend",
 			    control_text(v.s->aead_backend, sizeof(v.s->aead_backend)));
 	json_object_set_new(o, "eal", control_text(v.s->eal, sizeof(v.s->eal)));

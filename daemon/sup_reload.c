@@ -181,6 +181,8 @@ static void check_fixed(const struct config *a, const struct config *b, char *pr
 	fixed(a->max_tunnels == b->max_tunnels, "dataplane.max_tunnels", problems, size);
 	fixed(strcmp(a->aead_backend, b->aead_backend) == 0, "dataplane.aead_backend", problems,
 	      size);
+	fixed(strcmp(a->crypto_device, b->crypto_device) == 0, "dataplane.crypto_device", problems,
+	      size);
 }
 
 /* ------------------------------------------------------------------- steps */

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <rte_cycles.h>
 #include "base/log.h"
+#include "dataplane/cryptodev.h"
+
+/* A backend must be faster by one part of this many than those before it. */
+#define MARGIN 32u
 
 /* A context of a backend that may be trusted with packets, or NULL. */
 static void *try_backend(const struct esp_backend *b)
@@ -19,12 +23,12 @@ static void *try_backend(const struct esp_backend *b)
 	return ctx;
 }
 
-static bool append(struct esp_aead *list, size_t *n, const struct esp_backend *b)
+static bool append(struct esp_thread *t, size_t *n, const struct esp_backend *b)
 {
 	void *ctx = *n < ESP_AEADS_MAX ? try_backend(b) : NULL;
 
 	if (ctx)
-		list[(*n)++] = (struct esp_aead){.backend = b, .ctx = ctx};
+		t->aead[(*n)++] = (struct esp_aead){b, ctx};
 	return ctx;
 }
 
@@ -33,55 +37,85 @@ static uint64_t now(void)
 	return rte_rdtsc();
 }
 
-/* AES-GCM goes to the second backend where that is the faster one on this CPU. */
-static void compare(struct esp_aead *first, const struct esp_aead *second)
+/* The fastest of the thread's backends; what is no faster than by the margin comes as it stands. */
+static uint8_t fastest(const struct esp_thread *t, const struct esp_suite *s)
 {
-	for (uint16_t bits = 128; second->backend && bits <= 256; bits += 64) {
-		struct esp_suite s;
+	uint64_t best = UINT64_MAX;
+	uint8_t chosen = 0;
 
-		(void)esp_suite_init(&s, ESP_ENCR_AES_GCM_16, bits, ESP_INTEG_NONE);
-		if (esp_backend_time(second->backend, &s, now) >=
-		    esp_backend_time(first->backend, &s, now))
-			continue;
-		log_info("AES-%u-GCM is faster by %s than by %s", (unsigned)bits,
-			 second->backend->name, first->backend->name);
-		first->slow_gcm |= (uint8_t)(1u << bits / 64);
+	for (size_t i = 0; t->aead[i].backend; i++) {
+		const uint64_t time = esp_backend_time(t->aead[i].backend, s, now, best);
+
+		if (time < best - best / MARGIN) {
+			best = time;
+			chosen = (uint8_t)(i + 1);
+		}
+	}
+	return chosen;
+}
+
+const char *dp_aeads_name(const struct esp_thread *t, const struct esp_suite *s)
+{
+	const size_t i = esp_suite_index(s);
+
+	return i < ESP_N_SUITES && t->chosen[i] ? t->aead[t->chosen[i] - 1].backend->name : "";
+}
+
+static void choose(struct esp_thread *t, const struct esp_backend *wanted)
+{
+	for (size_t i = 0; i < ESP_N_SUITES; i++) {
+		const struct esp_suite s = esp_suite_at(i);
+		char name[ESP_SUITE_STRLEN];
+
+		t->chosen[i] = wanted && wanted->supports(&s) ? 1 : fastest(t, &s);
+		log_debug("%s by %s", esp_suite_format(&s, name), dp_aeads_name(t, &s));
 	}
 }
 
-bool dp_aeads_pick(struct esp_aead list[static ESP_AEADS_MAX + 1], const char *want)
+static const struct esp_backend *by_name(const char *name)
 {
-	const struct esp_backend *first = NULL;
+	if (strcmp(name, dp_backend_cryptodev.name) == 0)
+		return &dp_backend_cryptodev;
+	return esp_backend_by_name(name);
+}
+
+bool dp_aeads_pick(struct esp_thread *t, const char *want)
+{
+	const struct esp_backend *wanted = NULL;
 	size_t n = 0;
 
-	memset(list, 0, (ESP_AEADS_MAX + 1) * sizeof(*list));
+	memset(t->aead, 0, sizeof(t->aead));
+	memset(t->chosen, 0, sizeof(t->chosen));
 	if (strcmp(want, "auto") != 0) {
-		first = esp_backend_by_name(want);
-		if (!first || !append(list, &n, first))
+		wanted = by_name(want);
+		if (!wanted || !append(t, &n, wanted))
 			return false;
 	}
 	for (size_t i = 0; esp_backends[i]; i++)
-		if (esp_backends[i] != first)
-			(void)append(list, &n, esp_backends[i]);
-	if (!first && n > 0)
-		compare(&list[0], &list[1]);
+		if (esp_backends[i] != wanted)
+			(void)append(t, &n, esp_backends[i]);
+	if (wanted != &dp_backend_cryptodev && dp_cryptodev.open)
+		(void)append(t, &n, &dp_backend_cryptodev);
+	choose(t, wanted);
 	return n > 0;
 }
 
-bool dp_aeads_init(struct esp_aead list[static ESP_AEADS_MAX + 1], const struct esp_aead *like)
+bool dp_aeads_init(struct esp_thread *t, const struct esp_thread *like)
 {
-	memset(list, 0, (ESP_AEADS_MAX + 1) * sizeof(*list));
-	for (size_t i = 0; like[i].backend; i++) {
-		list[i] = like[i];
-		list[i].ctx = like[i].backend->ctx_new();
-		if (!list[i].ctx)
+	memset(t->aead, 0, sizeof(t->aead));
+	memcpy(t->chosen, like->chosen, sizeof(t->chosen));
+	for (size_t i = 0; like->aead[i].backend; i++) {
+		t->aead[i] =
+			(struct esp_aead){like->aead[i].backend, like->aead[i].backend->ctx_new()};
+		if (!t->aead[i].ctx)
 			return false;
 	}
 	return true;
 }
 
-void dp_aeads_fini(struct esp_aead *list)
+void dp_aeads_fini(struct esp_thread *t)
 {
-	for (; list->backend; list++)
-		list->backend->ctx_free(list->ctx);
+	for (struct esp_aead *a = t->aead; a->backend; a++)
+		a->backend->ctx_free(a->ctx);
+	memset(t->aead, 0, sizeof(t->aead));
 }

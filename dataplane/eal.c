@@ -23,6 +23,7 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 #include "base/log.h"
+#include "dataplane/cryptodev.h"
 #include "dataplane/privileges.h"
 
 #define MAX_ARGS        64
@@ -187,6 +188,11 @@ static void devices_args(struct args *a, const struct config *c)
 			continue;
 		arg(a, "-a");
 		arg(a, "%s", c->ports[i].device);
+		pci = true;
+	}
+	if (dp_cryptodev_is_pci(c->crypto_device)) {
+		arg(a, "-a");
+		arg(a, "%s", c->crypto_device);
 		pci = true;
 	}
 	if (!pci)

@@ -88,10 +88,10 @@ static bool start(char *error)
 			 DP_STATS_MAX_WORKERS);
 		return false;
 	}
-	return init_watches(error) && dp_start_backend(&dp, error) &&
+	return init_watches(error) &&
 	       dp_eal_init(dp.config, &dp.hugepages, error, DP_START_ERROR_SIZE) &&
-	       dp_start_tables(&dp, error) && dp_start_workers(&dp, error) &&
-	       dp_start_ports(&dp, error) && harden(error);
+	       dp_start_backend(&dp, error) && dp_start_tables(&dp, error) &&
+	       dp_start_workers(&dp, error) && dp_start_ports(&dp, error) && harden(error);
 }
 
 static void run(void)
@@ -99,9 +99,8 @@ static void run(void)
 	dp_stats_publish(&dp);
 	for (unsigned i = 0; i < dp.n_workers; i++)
 		(void)rte_eal_remote_launch(dp_worker_main, dp.workers[i], dp.workers[i]->lcore);
-	log_info("%u port%s, %u worker%s, %s, AEAD by %s", dp.n_ports, dp.n_ports == 1 ? "" : "s",
-		 dp.n_workers, dp.n_workers == 1 ? "" : "s",
-		 dp.hugepages ? "hugepages" : "no hugepages", dp.esp.aead[0].backend->name);
+	log_info("%u port%s, %u worker%s, %s", dp.n_ports, dp.n_ports == 1 ? "" : "s", dp.n_workers,
+		 dp.n_workers == 1 ? "" : "s", dp.hugepages ? "hugepages" : "no hugepages");
 	dp_supervisor_ready(&dp);
 	dp_manager_run(&dp);
 	__atomic_store_n(&dp.stop, 1, __ATOMIC_RELEASE);

@@ -10,6 +10,7 @@
 #include <rte_errno.h>
 #include "base/log.h"
 #include "dataplane/aeads.h"
+#include "dataplane/cryptodev.h"
 #include "dataplane/dp.h"
 #include "dataplane/manager.h"
 
@@ -76,7 +77,11 @@ bool dp_start_backend(struct dp *dp, char *error)
 {
 	const char *want = dp->config->aead_backend;
 
-	if (!dp_aeads_pick(dp->esp.aead, want)) {
+	if (dp->config->crypto_device[0] &&
+	    !dp_cryptodev_open(dp->config->crypto_device, dp->n_workers + 1, dp->config->max_sas,
+			       error, DP_START_ERROR_SIZE))
+		return false;
+	if (!dp_aeads_pick(&dp->esp, want)) {
 		snprintf(error, DP_START_ERROR_SIZE,
 			 "no AEAD backend '%s' works on this machine: set dataplane.aead_backend: "
 			 "auto",
@@ -224,7 +229,8 @@ void dp_start_undo(struct dp *dp)
 		dp_worker_fini(dp->workers[i]);
 		free(dp->workers[i]);
 	}
-	dp_aeads_fini(dp->esp.aead);
+	dp_aeads_fini(&dp->esp);
+	dp_cryptodev_close();
 	dp_fib_fini(&dp->fib);
 	dp_grace_fini(&dp->grace);
 	dp_netlink_fini(&dp->netlink);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include "dataplane/aeads.h"
 #include "dataplane/dp.h"
 
 static const char *const own_names[] = {
@@ -55,6 +56,28 @@ bool dp_stats_attach(struct dp *dp, int fd, uint64_t size)
 	return true;
 }
 
+static_assert(ESP_N_SUITES <= DP_STATS_MAX_SUITES, "room for every suite");
+
+static void suites_publish(struct dp *dp)
+{
+	struct dp_stats *s = dp->stats;
+
+	for (size_t i = 0; i < ESP_N_SUITES; i++) {
+		const struct esp_suite suite = esp_suite_at(i);
+		const char *name = dp_aeads_name(&dp->esp, &suite);
+		struct dp_stats_suite *o = &s->suites[s->n_suites];
+		char text[ESP_SUITE_STRLEN];
+
+		if (!name[0])
+			continue;
+		snprintf(o->suite, sizeof(o->suite), "%s", esp_suite_format(&suite, text));
+		snprintf(o->backend, sizeof(o->backend), "%s", name);
+		s->n_suites++;
+		if (suite.encr == ESP_ENCR_AES_GCM_16 && suite.encr_key_bits == 256)
+			snprintf(s->aead_backend, sizeof(s->aead_backend), "%s", name);
+	}
+}
+
 void dp_stats_publish(struct dp *dp)
 {
 	struct dp_stats *s = dp->stats;
@@ -62,7 +85,7 @@ void dp_stats_publish(struct dp *dp)
 	s->n_ports = dp->n_ports;
 	s->tsc_hz = rte_get_tsc_hz();
 	s->started_ns = mono_now().ns;
-	snprintf(s->aead_backend, sizeof(s->aead_backend), "%s", dp->esp.aead[0].backend->name);
+	suites_publish(dp);
 	snprintf(s->eal, sizeof(s->eal), "%s, %u MiB, %u worker%s",
 		 dp->hugepages ? "hugepages" : "no hugepages", dp->config->memory_mb, dp->n_workers,
 		 dp->n_workers == 1 ? "" : "s");

@@ -52,12 +52,12 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 	w->reassembly = calloc(1, sizeof(*w->reassembly));
 	if (!dp_gate_init(&w->gate, rte_get_tsc_hz(), dp->n_workers, &w->random))
 		return false;
-	return dp_aeads_init(w->esp.aead, dp->esp.aead) && w->in && w->out && w->reassembly;
+	return dp_aeads_init(&w->esp, &dp->esp) && w->in && w->out && w->reassembly;
 }
 
 void dp_worker_fini(struct dp_worker *w)
 {
-	dp_aeads_fini(w->esp.aead);
+	dp_aeads_fini(&w->esp);
 	dp_reassembly_fini(w);
 	dp_gate_fini(&w->gate);
 	rte_ring_free(w->in);

@@ -74,6 +74,11 @@ bool esp_suite_init(struct esp_suite *out, uint16_t encr, uint16_t encr_key_bits
 #define ESP_SUITE_STRLEN 40
 const char *esp_suite_format(const struct esp_suite *s, char buf[ESP_SUITE_STRLEN]);
 
+/* All suites there are, by number; the number of one of them. */
+#define ESP_N_SUITES 25u
+struct esp_suite esp_suite_at(size_t i);
+size_t esp_suite_index(const struct esp_suite *s); /* ESP_N_SUITES: unknown */
+
 struct esp_key; /* expanded keys of one direction of one SA; belongs to its backend */
 
 struct esp_job {
@@ -86,7 +91,7 @@ struct esp_job {
 };
 
 struct esp_backend {
-	const char *name; /* "ipsec-mb", "vaes", "openssl" */
+	const char *name; /* "ipsec-mb", "vaes", "openssl", "cryptodev" */
 
 	bool (*supports)(const struct esp_suite *s);
 
@@ -105,6 +110,10 @@ struct esp_backend {
 
 	/* Fetches what the first packets with the key will read. NULL: nothing worth it. */
 	void (*prefetch)(const struct esp_key *key);
+
+	/* Memory for packets that it can work on, zeroed. NULL: any will do. */
+	void *(*mem_new)(size_t size);
+	void (*mem_free)(void *mem);
 };
 
 extern const struct esp_backend esp_backend_vaes; /* x86-64 only */
@@ -117,10 +126,11 @@ const struct esp_backend *esp_backend_by_name(const char *name);
 
 /*
  * What a burst takes to be sealed and opened, in units of a clock of the caller's; the least of many.
- * UINT64_MAX: the backend does not serve the suite.
+ * It soon gives up once that can only be more than `enough`. UINT64_MAX: the backend does not serve
+ * the suite.
  */
 uint64_t esp_backend_time(const struct esp_backend *b, const struct esp_suite *s,
-			  uint64_t (*clock)(void));
+			  uint64_t (*clock)(void), uint64_t enough);
 
 /* Known answers for every suite that the backend supports; run before a backend is used. */
 bool esp_backend_self_test(const struct esp_backend *b);

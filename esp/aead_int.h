@@ -3,6 +3,7 @@
 #ifndef ESP_AEAD_INT_H
 #define ESP_AEAD_INT_H
 
+#include <stdlib.h>
 #include <string.h>
 #include "esp/esp_int.h"
 
@@ -19,6 +20,20 @@ static inline void aead_aad_esn(uint8_t out[AEAD_AAD_MAX], const struct esp_job 
 	memcpy(out, j->esp, 4);
 	esp_put32(out + 4, j->seq_hi);
 	memcpy(out + 8, j->esp + 4, 4);
+}
+
+/* Memory for a backend's trials. */
+static inline void *aead_mem_new(const struct esp_backend *b, size_t size)
+{
+	return b->mem_new ? b->mem_new(size) : calloc(1, size);
+}
+
+static inline void aead_mem_free(const struct esp_backend *b, void *mem)
+{
+	if (b->mem_free)
+		b->mem_free(mem);
+	else
+		free(mem);
 }
 
 /* The caller's promise, checked where a backend would write past the end otherwise. */

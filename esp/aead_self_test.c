@@ -114,9 +114,9 @@ static void packet_init(uint8_t *p, const struct esp_suite *s)
 }
 
 static bool run(const struct esp_backend *b, void *ctx, const struct esp_suite *s,
-		struct esp_key *key, const uint8_t *icv)
+		struct esp_key *key, uint8_t packets[KAT_BURST][KAT_PACKET], const uint8_t *icv)
 {
-	uint8_t packets[KAT_BURST][KAT_PACKET], plain[KAT_PACKET];
+	uint8_t plain[KAT_PACKET];
 	struct esp_job jobs[KAT_BURST];
 	const size_t head = ESP_HDR_SIZE + s->iv_size;
 	const size_t icv_size = s->icv_size < 16 ? s->icv_size : 16;
@@ -147,7 +147,8 @@ static bool run(const struct esp_backend *b, void *ctx, const struct esp_suite *
 	return true;
 }
 
-static bool kat_run(const struct esp_backend *b, void *ctx, const struct kat *k)
+static bool kat_run(const struct esp_backend *b, void *ctx, uint8_t packets[KAT_BURST][KAT_PACKET],
+		    const struct kat *k)
 {
 	uint8_t encr_key[ESP_ENCR_KEY_MAX], integ_key[64];
 	struct esp_suite s;
@@ -164,7 +165,7 @@ static bool kat_run(const struct esp_backend *b, void *ctx, const struct kat *k)
 
 		if (!key)
 			return false;
-		ok = run(b, ctx, &s, key, esn ? k->icv_esn : k->icv);
+		ok = run(b, ctx, &s, key, packets, esn ? k->icv_esn : k->icv);
 		b->key_free(key);
 		if (!ok)
 			return false;
@@ -175,10 +176,12 @@ static bool kat_run(const struct esp_backend *b, void *ctx, const struct kat *k)
 bool esp_backend_self_test(const struct esp_backend *b)
 {
 	void *ctx = b->ctx_new();
-	bool ok = ctx;
+	uint8_t(*packets)[KAT_PACKET] = aead_mem_new(b, sizeof(*packets) * KAT_BURST);
+	bool ok = ctx && packets;
 
 	for (size_t i = 0; ok && i < sizeof(kats) / sizeof(kats[0]); i++)
-		ok = kat_run(b, ctx, &kats[i]);
+		ok = kat_run(b, ctx, packets, &kats[i]);
+	aead_mem_free(b, packets);
 	b->ctx_free(ctx);
 	return ok;
 }

@@ -117,17 +117,16 @@ struct esp_in;  /* inbound half */
 struct esp_aead {
 	const struct esp_backend *backend;
 	void *ctx;
-	/* AES-GCM that a later backend does faster: bit n stands for keys of 64 n bits. */
-	uint8_t slow_gcm;
 };
 
 /*
- * One thread's tools: backends in order of preference, of which each suite gets the first that
- * supports it, and a source of unpredictable CBC IVs. An SA half may be made with one thread's tools
- * and used with another's, if both have the same backends.
+ * One thread's tools: backends in order of preference, of which each suite gets the one chosen for it,
+ * else the first that supports it, and a source of unpredictable CBC IVs. An SA half may be made with
+ * one thread's tools and used with another's, if both have the same backends.
  */
 struct esp_thread {
 	struct esp_aead aead[ESP_AEADS_MAX + 1]; /* ends with a backend NULL */
+	uint8_t chosen[ESP_N_SUITES]; /* 1 + the index of a suite's backend; 0: the first */
 	/* Fills with unpredictable bytes, for CBC IVs; injected by the shell. */
 	void (*random)(void *arg, uint8_t *out, size_t size);
 	void *random_arg;

@@ -20,18 +20,16 @@ static inline uint64_t esp_limit(uint64_t limit)
 	return limit ? limit : UINT64_MAX;
 }
 
-static inline bool esp_aead_slow(const struct esp_aead *a, const struct esp_suite *s)
-{
-	return s->kind == ESP_KIND_GCM && a->slow_gcm & 1u << s->encr_key_bits / 64;
-}
-
-/* The first of a thread's backends that supports the suite; NULL: none. */
+/* The backend of a thread's that a suite gets; NULL: none. */
 static inline const struct esp_aead *esp_thread_pick(const struct esp_thread *t,
 						     const struct esp_suite *s)
 {
+	const size_t i = esp_suite_index(s);
 	const struct esp_aead *a = t->aead;
 
-	while (a->backend && (!a->backend->supports(s) || esp_aead_slow(a, s)))
+	if (i < ESP_N_SUITES && t->chosen[i])
+		return &t->aead[t->chosen[i] - 1];
+	while (a->backend && !a->backend->supports(s))
 		a++;
 	return a->backend ? a : NULL;
 }

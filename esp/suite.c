@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* suite: what a pair of ESP transforms means for a packet's layout and for its keys. */
+#include <assert.h>
 #include <string.h>
 #include "base/sb.h"
 #include "esp/aead.h"
@@ -104,4 +105,49 @@ const char *esp_suite_format(const struct esp_suite *s, char buf[ESP_SUITE_STRLE
 	if (d)
 		sb_printf(&sb, "/%s", d->name);
 	return buf;
+}
+
+/* clang-format off */
+static const struct {
+	uint16_t encr, bits, integ;
+} all[] = {
+	{ESP_ENCR_AES_GCM_16, 128, 0}, {ESP_ENCR_AES_GCM_16, 192, 0}, {ESP_ENCR_AES_GCM_16, 256, 0},
+	{ESP_ENCR_AES_GCM_12, 128, 0}, {ESP_ENCR_AES_GCM_12, 192, 0}, {ESP_ENCR_AES_GCM_12, 256, 0},
+	{ESP_ENCR_AES_GCM_8, 128, 0}, {ESP_ENCR_AES_GCM_8, 192, 0}, {ESP_ENCR_AES_GCM_8, 256, 0},
+	{ESP_ENCR_NULL_AUTH_AES_GMAC, 128, 0}, {ESP_ENCR_NULL_AUTH_AES_GMAC, 192, 0},
+	{ESP_ENCR_NULL_AUTH_AES_GMAC, 256, 0},
+	{ESP_ENCR_CHACHA20_POLY1305, 256, 0},
+	{ESP_ENCR_AES_CBC, 128, ESP_INTEG_HMAC_SHA1_96},
+	{ESP_ENCR_AES_CBC, 192, ESP_INTEG_HMAC_SHA1_96},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA1_96},
+	{ESP_ENCR_AES_CBC, 128, ESP_INTEG_HMAC_SHA2_256_128},
+	{ESP_ENCR_AES_CBC, 192, ESP_INTEG_HMAC_SHA2_256_128},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_256_128},
+	{ESP_ENCR_AES_CBC, 128, ESP_INTEG_HMAC_SHA2_384_192},
+	{ESP_ENCR_AES_CBC, 192, ESP_INTEG_HMAC_SHA2_384_192},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_384_192},
+	{ESP_ENCR_AES_CBC, 128, ESP_INTEG_HMAC_SHA2_512_256},
+	{ESP_ENCR_AES_CBC, 192, ESP_INTEG_HMAC_SHA2_512_256},
+	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_512_256},
+};
+/* clang-format on */
+static_assert(sizeof(all) / sizeof(all[0]) == ESP_N_SUITES, "as the header says");
+
+struct esp_suite esp_suite_at(size_t i)
+{
+	struct esp_suite s;
+
+	assert(i < ESP_N_SUITES);
+	(void)esp_suite_init(&s, all[i].encr, all[i].bits, all[i].integ);
+	return s;
+}
+
+size_t esp_suite_index(const struct esp_suite *s)
+{
+	size_t i = 0;
+
+	while (i < ESP_N_SUITES && (all[i].encr != s->encr || all[i].bits != s->encr_key_bits ||
+				    all[i].integ != s->integ))
+		i++;
+	return i;
 }

@@ -12,11 +12,12 @@
 #include <stdint.h>
 
 #define DP_STATS_MAGIC       0x54425354u /* "TBST" */
-#define DP_STATS_VERSION     2u
+#define DP_STATS_VERSION     3u
 #define DP_STATS_MAX_WORKERS 32u /* the manager counts as worker 0's neighbour: index n_workers */
 #define DP_STATS_MAX_PORTS   16u
 #define DP_STATS_MAX_REASONS 96u
 #define DP_STATS_NAME_SIZE   40u
+#define DP_STATS_MAX_SUITES  32u
 
 struct dp_stats_port {
 	char name[32];   /* as configured */
@@ -30,6 +31,12 @@ struct dp_stats_port {
 	uint64_t rx_packets, rx_bytes, rx_missed, rx_errors;
 	uint64_t tx_packets, tx_bytes, tx_dropped;
 	uint64_t to_linux, from_linux; /* packets through the mirror TAP */
+};
+
+/* What protects the packets of one suite. */
+struct dp_stats_suite {
+	char suite[DP_STATS_NAME_SIZE]; /* "aes-256-gcm-16" */
+	char backend[24];
 };
 
 struct dp_stats_worker {
@@ -80,8 +87,10 @@ struct dp_stats {
 	uint64_t tsc_hz;
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	uint32_t n_routes, n_groups;
-	char aead_backend[32]; /* the fast path's choice at start */
-	char eal[128];         /* "hugepages" or "no hugepages", lcores: for people */
+	char aead_backend[32]; /* the fast path's choice at start, for AES-256-GCM */
+	uint32_t n_suites, zero;
+	struct dp_stats_suite suites[DP_STATS_MAX_SUITES];
+	char eal[128]; /* "hugepages" or "no hugepages", lcores: for people */
 	char reasons[DP_STATS_MAX_REASONS][DP_STATS_NAME_SIZE];
 	struct dp_stats_port ports[DP_STATS_MAX_PORTS];
 	struct dp_stats_worker workers[DP_STATS_MAX_WORKERS + 1];

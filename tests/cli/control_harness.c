@@ -61,6 +61,9 @@ static int print_stats(void)
 	s->sas_offset = (sizeof(*s) + 127) & ~(size_t)127;
 	s->tunnels_offset = s->sas_offset + MAX_SAS * sizeof(*sas);
 	strcpy(s->aead_backend, "ipsec-mb");
+	s->n_suites = 1;
+	strcpy(s->suites[0].suite, "aes-256-gcm-16");
+	strcpy(s->suites[0].backend, "ipsec-mb");
 	strcpy(s->eal, "no hugepages, 2 lcores");
 	strcpy(s->reasons[0], "no-route");
 	strcpy(s->reasons[1], "replayed");

@@ -71,6 +71,10 @@ PORTS = {"version": 1, "aead_backend": "ipsec-mb", "eal": "no hugepages, 2 lcore
 ], "workers": [
     {"index": 0, "lcore": 1, "asleep": True, "polls": 1000, "busy_polls": 125, "sleeps": 3,
      "packets": 4000, "handed": 12, "cycles_per_packet": 350},
+], "suites": [
+    {"suite": "aes-128-gcm-16", "backend": "vaes"},
+    {"suite": "aes-256-gcm-16", "backend": "ipsec-mb"},
+    {"suite": "chacha20-poly1305", "backend": "ipsec-mb"},
 ]}
 
 COUNTERS = {"version": 1, "ike": {"rx-messages": 12, "rx-truncated": 0},

@@ -106,6 +106,7 @@ class Shows(Case):
     def test_ports(self):
         r = self.client().result("show.ports")
         self.assertEqual(r["aead_backend"], "ipsec-mb")
+        self.assertEqual(r["suites"], [{"suite": "aes-256-gcm-16", "backend": "ipsec-mb"}])
         wan = r["ports"][0]
         self.assertEqual((wan["name"], wan["mac"], wan["link_up"], wan["speed_mbps"]),
                          ("wan", "02:00:00:00:00:fe", True, 10000))

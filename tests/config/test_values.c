@@ -68,6 +68,7 @@ static void defaults(void **state)
 	assert_int_equal(c->max_tunnels, 1024);
 	assert_string_equal(c->aead_backend, "auto");
 	assert_true(c->path_mtu_discovery);
+	assert_string_equal(c->crypto_device, "");
 	assert_int_equal(c->max_half_open, 1000);
 	assert_int_equal(c->cookie_threshold, 100);
 	assert_int_equal(c->puzzle_threshold, 500);
@@ -109,7 +110,8 @@ static void overrides(void **state)
 				 "gateway: {name: g, user: u, control_group: ops, log: {level: "
 				 "debug, format: json}}\n"
 				 "dataplane: {cpus: [3, 1], hugepages: require, memory: 512, "
-				 "aead_backend: openssl, path_mtu_discovery: false}\n"
+				 "aead_backend: cryptodev, crypto_device: crypto_aesni_mb, "
+				 "path_mtu_discovery: false}\n"
 				 "ports:\n"
 				 "  - name: wan\n"
 				 "    device: {pci: \"0000:3B:00.1\"}\n"
@@ -164,7 +166,8 @@ static void overrides(void **state)
 	assert_int_equal(c->worker_cpus[1], 1);
 	assert_int_equal(c->hugepages, CONFIG_HUGEPAGES_REQUIRE);
 	assert_false(c->path_mtu_discovery);
-	assert_string_equal(c->aead_backend, "openssl");
+	assert_string_equal(c->aead_backend, "cryptodev");
+	assert_string_equal(c->crypto_device, "crypto_aesni_mb");
 	assert_true(c->ports[0].is_pci);
 	assert_int_equal(c->ports[0].gateway[0].family, IP_V4);
 	assert_int_equal(c->ports[0].gateway[1].family, IP_V6);

@@ -97,7 +97,7 @@ static int begin(void **state)
 	worker.out = calloc(TUNNELS, sizeof(struct dp_out *));
 	return dp.grace.qsbr && rte_rcu_qsbr_init(dp.grace.qsbr, 1) == 0 &&
 			       dp_tunnels_init(&dp.tunnels, TUNNELS) && dp_sas_init(&dp.sas, SAS) &&
-			       dp_netlink_init(&dp.netlink) && dp_aeads_pick(dp.esp.aead, "openssl")
+			       dp_netlink_init(&dp.netlink) && dp_aeads_pick(&dp.esp, "openssl")
 		       ? 0
 		       : -1;
 }
@@ -109,7 +109,7 @@ static int finish(void **state)
 	dp_sas_fini(&dp.sas);
 	dp_tunnels_fini(&dp.tunnels);
 	dp_netlink_fini(&dp.netlink);
-	dp_aeads_fini(dp.esp.aead);
+	dp_aeads_fini(&dp.esp);
 	free(worker.out);
 	free(dp.grace.qsbr);
 	free(dp.stats);

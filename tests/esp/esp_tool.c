@@ -5,12 +5,20 @@
  *
  *	sa key=value ...	replaces both halves; the inbound half opens what the outbound seals
  *	encap HEX | decap HEX	answers "ok HEX" or "drop REASON"
+ *	backends		answers the names of those that work here
+ *	serves BACKEND ENCR BITS INTEG	answers "yes" or "no"
+ *
+ * With CRYPTO_DEVICE, one of DPDK's drivers, it has one backend: that device.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/secret.h"
 #include "esp/esp.h"
+#ifdef CRYPTO_DEVICE
+#include "../dataplane/test_eal.h"
+#include "dataplane/cryptodev.h"
+#endif
 
 #define ROOM      128u
 #define BYTES_MAX 4096u
@@ -76,11 +84,62 @@ static struct esp_ts ts_all(uint8_t family)
 	};
 }
 
+#ifdef CRYPTO_DEVICE
+static const struct esp_backend *const backends[] = {&dp_backend_cryptodev, NULL};
+
+static bool start(void)
+{
+	char error[256];
+
+	return test_eal_init() && dp_cryptodev_open(CRYPTO_DEVICE, 1, 16, error, sizeof(error));
+}
+#else
+#define backends esp_backends
+
+static bool start(void)
+{
+	return true;
+}
+#endif
+
+static const struct esp_backend *backend_by_name(const char *name)
+{
+	for (size_t i = 0; backends[i]; i++)
+		if (strcmp(backends[i]->name, name) == 0)
+			return backends[i];
+	return NULL;
+}
+
+static void cmd_backends(void)
+{
+	for (size_t i = 0; backends[i]; i++) {
+		void *ctx = backends[i]->ctx_new();
+
+		if (ctx)
+			printf("%s ", backends[i]->name);
+		backends[i]->ctx_free(ctx);
+	}
+	printf("\n");
+}
+
+static void cmd_serves(const char *args)
+{
+	unsigned encr, bits, integ;
+	struct esp_suite s;
+	char name[16];
+
+	if (sscanf(args, "%15s %u %u %u", name, &encr, &bits, &integ) != 4 ||
+	    !backend_by_name(name) ||
+	    !esp_suite_init(&s, (uint16_t)encr, (uint16_t)bits, (uint16_t)integ))
+		die("serves");
+	printf("%s\n", backend_by_name(name)->supports(&s) ? "yes" : "no");
+}
+
 static void set_backend(struct tool *tool, const char *name)
 {
 	struct esp_aead *a = &tool->t.aead[0];
 
-	a->backend = esp_backend_by_name(name);
+	a->backend = backend_by_name(name);
 	if (!a->backend)
 		die("backend");
 	a->ctx = a->backend->ctx_new();
@@ -193,8 +252,8 @@ int main(void)
 	static char line[LINE_MAX_];
 	struct tool tool = {.t.random = tool_random};
 
-	if (!secret_init())
-		die("libsodium");
+	if (!secret_init() || !start())
+		die("start");
 	while (fgets(line, sizeof(line), stdin)) {
 		if (strncmp(line, "sa ", 3) == 0)
 			cmd_sa(&tool, line + 3);
@@ -202,6 +261,10 @@ int main(void)
 			cmd_packet(&tool, line + 6, true);
 		else if (strncmp(line, "decap ", 6) == 0)
 			cmd_packet(&tool, line + 6, false);
+		else if (strncmp(line, "backends", 8) == 0)
+			cmd_backends();
+		else if (strncmp(line, "serves ", 7) == 0)
+			cmd_serves(line + 7);
 		else
 			die("command");
 		fflush(stdout);

@@ -8,6 +8,7 @@ oracle. scapy_ciphers.py has what scapy lacks.
 Output: TAP. Usage: oracle_scapy.py ESP_TOOL VECTORS_DIRECTORY
 """
 import hmac
+import itertools
 import logging
 import os
 import struct
@@ -233,7 +234,8 @@ def run_case(tool, suite, esn, outer, backend):
     if esn:
         walk_to_high(tool, peer)
     seq = 1000
-    for inner in inner_packets():
+    # The other backends are compared with the first at every size, elsewhere.
+    for inner in itertools.islice(inner_packets(), 0, None, 1 if backend == "ipsec-mb" else 5):
         sealed = tool.packet("encap", inner)
         check_outer(sealed, outer, seq)
         assert peer.open(sealed) == forwarded(inner), "scapy read another packet"
@@ -267,8 +269,10 @@ def main():
                         ("chacha20", prove_aead), ("cbc", prove_cbc)):
         for v in read_vectors(os.path.join(sys.argv[2], name + ".txt")):
             cases.append(("oracle proves " + v["name"], prove, (v,)))
-    for backend in ("ipsec-mb", "openssl"):
+    for backend in tool.ask("backends"):
         for suite in SUITES:
+            if tool.ask("serves %s %d %d %d" % ((backend,) + suite)) != ["yes"]:
+                continue
             for esn in (0, 1):
                 # The outer forms know nothing of backends or keys: one of each size is enough.
                 for outer in OUTER if backend == "ipsec-mb" and suite in WHOLE else OUTER[:1]:
