@@ -204,7 +204,8 @@ bool translate_dp_route(const struct rt_action *a, struct dp_msg *out)
 		out->group.n_tunnels = (uint32_t)a->group.n;
 		for (size_t i = 0; i < a->group.n && i < DP_GROUP_MAX; i++)
 			out->group.tunnels[i] = a->group.tunnels[i];
-		out->group.n_ecmp = (uint32_t)a->group.n_ecmp;
+		/* The core says 1 where nothing is shared, of a group that nobody works in, too. */
+		out->group.n_ecmp = a->group.n_ecmp > 1 ? (uint32_t)a->group.n_ecmp : 0;
 		return true;
 	case RT_ACT_GROUP_DEL:
 		out->type = DP_GROUP_DEL;

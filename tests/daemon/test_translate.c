@@ -461,6 +461,12 @@ static void routes(void **state)
 	assert_int_equal(m.group.tunnels[0], 9);
 	assert_int_equal(m.group.tunnels[1], 4);
 	assert_int_equal(m.group.n_ecmp, 2);
+	/* The core says 1 of a group in which no tunnel works: more than its members is malformed. */
+	a.group.n = 0;
+	a.group.n_ecmp = 1;
+	assert_true(translate_dp_route(&a, &m));
+	assert_int_equal(m.group.n_tunnels, 0);
+	assert_int_equal(m.group.n_ecmp, 0);
 
 	ops[0] = (struct rt_route_op){.prefix = cfg.prefixes[1], .table = 2, .group = 3};
 	ops[1] = (struct rt_route_op){.prefix = cfg.prefixes[0], .group = RT_GROUP_NONE};
