@@ -170,7 +170,6 @@ static bool complete_bgp(struct config_parse *p, const struct config_node *at,
 			"'role_strict' without a 'role': say what this side is to the neighbor");
 		return false;
 	}
-	b->has_med = w->at_med != NULL;
 	b->on = true;
 	return true;
 }

@@ -123,7 +123,6 @@ struct config_bgp {
 	bool ipv4, ipv6;                               /* families that are exchanged */
 	bool passive, ttl_security, extended_messages, add_path, next_hop_self;
 	bool graceful_shutdown; /* RFC 8326 */
-	bool has_med;
 	uint32_t med;
 	uint8_t prepend;
 	enum config_bgp_role role;
@@ -338,6 +337,8 @@ void config_free(struct config *c);
  * lowest that neither uses. `old` may be NULL. False if max_tunnels is too small.
  */
 bool config_assign_indexes(struct config *c, const struct config *old);
+/* Gives a tunnel its number, and its interface the name that follows from it where it has none. */
+void config_tunnel_number(struct config_tunnel *t, uint32_t index);
 const struct config_tunnel *config_tunnel_by_name(const struct config *c, const char *name,
 						  const struct config_connection **connection);
 const struct config_connection *config_connection_by_name(const struct config *c, const char *name);

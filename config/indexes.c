@@ -71,14 +71,21 @@ static bool assign(struct config *c, const struct known *known, size_t n_known, 
 					return false;
 				t->index = next++;
 			}
-			if (!t->interface[0]) {
-				struct sb s = sb_of(t->interface, sizeof(t->interface));
-
-				sb_printf(&s, "tb%u", t->index);
-			}
+			config_tunnel_number(t, t->index);
 		}
 	}
 	return true;
+}
+
+void config_tunnel_number(struct config_tunnel *t, uint32_t index)
+{
+	struct sb s;
+
+	t->index = index;
+	if (t->interface[0])
+		return;
+	s = sb_of(t->interface, sizeof(t->interface));
+	sb_printf(&s, "tb%u", index);
 }
 
 /* The main table is 0. Tables are few: no sorting. */

@@ -256,7 +256,7 @@ static const struct config_key tunnel_bgp_keys[] = {
 	 TUNNEL(t.bgp.max_prefixes)},
 	{"max_prefixes_restart", CONFIG_DURATION, .zero_ok = true, .min = MS_S, .max = MS_DAY,
 	 .def = "15m", TUNNEL(t.bgp.max_prefixes_restart)},
-	{"med", CONFIG_UINT, .min = 0, .max = UINT32_MAX, TUNNEL(t.bgp.med), TUNNEL_AT(at_med)},
+	{"med", CONFIG_UINT, .min = 0, .max = UINT32_MAX, .def = "100", TUNNEL(t.bgp.med)},
 	{"prepend", CONFIG_UINT, .min = 0, .max = 10, .def = "0", TUNNEL(t.bgp.prepend)},
 	{"next_hop_self", CONFIG_BOOL, .def = "true", TUNNEL(t.bgp.next_hop_self)},
 	{"extended_messages", CONFIG_BOOL, .def = "true", TUNNEL(t.bgp.extended_messages)},

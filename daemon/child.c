@@ -51,6 +51,7 @@ static void dispatch(struct child *c)
 	case IPC_FATAL:
 	case IPC_RELOADED:
 	case IPC_PONG:
+	case IPC_SOCKET_WANT:
 	case IPC_AUTH_SIGN:
 	case IPC_AUTH_VERIFY:
 	case IPC_AUTH_RESULT:
@@ -168,8 +169,11 @@ static bool take_indexes(struct config *c, const uint8_t *p, uint32_t n_tunnels,
 		for (size_t j = 0; j < c->connections[i].n_tunnels; j++) {
 			struct config_tunnel *t = &c->connections[i].tunnels[j];
 
-			if (!find_index(p, n_tunnels, t->name, &t->index))
+			uint32_t index;
+
+			if (!find_index(p, n_tunnels, t->name, &index))
 				return false;
+			config_tunnel_number(t, index);
 		}
 	}
 	for (size_t i = 0; i < c->routing.n_tables; i++) {

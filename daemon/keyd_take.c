@@ -243,6 +243,7 @@ static bool take(struct keyd_keys *k, const struct ipc_secret *head, const uint8
 	case IPC_SECRET_OCSP: return take_ocsp(k, data, size, why);
 	case IPC_SECRET_PEER_KEY: return take_peer(k, head, data, size, why);
 	case IPC_SECRET_PPK: return take_ppk(&k->ppk, data, size, weak, why);
+	case IPC_SECRET_BGP_PASSWORD:
 	case IPC_SECRET_KIND_END: break;
 	}
 	return false;

@@ -14,7 +14,8 @@
 #include <unistd.h>
 #include "base/secret.h"
 
-#define CHILD_MAX_FILES 1024u
+#define CHILD_MAX_FILES   16384u /* four for each tunnel's BGP and BFD */
+#define CHILD_FEWER_FILES 1024u
 
 static bool explain(char *why, size_t why_size, const char *what)
 {
@@ -40,7 +41,7 @@ bool privilege_drop(uid_t uid, gid_t gid, const char *root, char *why, size_t wh
 	/* Guarded memory is locked; thousands of SAs need more than the usual few MiB. */
 	if (!limit(RLIMIT_MEMLOCK, RLIM_INFINITY))
 		(void)limit(RLIMIT_MEMLOCK, 64u << 20);
-	if (!limit(RLIMIT_NOFILE, CHILD_MAX_FILES))
+	if (!limit(RLIMIT_NOFILE, CHILD_MAX_FILES) && !limit(RLIMIT_NOFILE, CHILD_FEWER_FILES))
 		return explain(why, why_size, "RLIMIT_NOFILE");
 	if (chroot(root) != 0 || chdir("/") != 0)
 		return explain(why, why_size, root);

@@ -27,26 +27,69 @@
 #define MESSAGES_PER_WAKEUP 64
 #define RING_RETRY_MS       5u
 #define BOTH_RINGS          3u
-#define MAX_TUNNELS         (1u << 20)
 
 /* ---------------------------------------------------------------- actions */
+
+static void send_event(struct route_shell *s, enum log_level level, const char *kind,
+		       const char *tunnel, const char *text, json_t *more)
+{
+	char *json = event_text(kind, "route", tunnel, text, more);
+
+	log_write(level, "%s%s%s", tunnel && more == NULL ? tunnel : "",
+		  tunnel && more == NULL ? ": " : "", text);
+	if (json && s->control >= 0)
+		ipc_outq_send(&s->to_control, IPC_EVENT, 0, 0, json, strlen(json), NULL, 0);
+	free(json);
+}
+
+void route_tell(struct route_shell *s, enum log_level level, const char *kind, uint32_t tunnel,
+		const char *text, json_t *more)
+{
+	send_event(s, level, kind, route_tunnel_name(s, tunnel), text, more);
+}
 
 static void tell_switched(struct route_shell *s, const struct rt_action *a)
 {
 	const char *from = route_tunnel_name(s, a->switched.from);
 	const char *to = route_tunnel_name(s, a->switched.to);
 	char text[160];
-	char *json;
 
 	snprintf(text, sizeof(text), "connection '%s': traffic moved from %s to %s",
 		 a->switched.connection, from ? from : "no tunnel", to ? to : "no tunnel");
-	json = event_text("switched", "route", to, text,
-			  json_pack("{sssoso}", "connection", a->switched.connection, "from",
-				    route_name_or_null(from), "to", route_name_or_null(to)));
-	log_write(to ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s", text);
-	if (json && s->control >= 0)
-		ipc_outq_send(&s->to_control, IPC_EVENT, 0, 0, json, strlen(json), NULL, 0);
-	free(json);
+	send_event(s, to ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "switched", to, text,
+		   json_pack("{sssoso}", "connection", a->switched.connection, "from",
+			     route_name_or_null(from), "to", route_name_or_null(to)));
+}
+
+/* What an action asks of BGP is done in the next turn: other steps may be under way. */
+static void ask_bgp(struct route_shell *s, uint32_t tunnel, bool refresh, bool preferred)
+{
+	struct route_tunnel *t = route_tunnel(s, tunnel);
+
+	if (!t)
+		return;
+	if (refresh)
+		t->refresh = true;
+	else
+		t->preferred = preferred;
+	s->bgp_changed = true;
+}
+
+static void tell(struct route_shell *s, const struct rt_action *a)
+{
+	switch (a->type) {
+	case RT_ACT_SWITCHED: tell_switched(s, a); break;
+	case RT_ACT_PREFER: ask_bgp(s, a->prefer.tunnel, false, a->prefer.on); break;
+	case RT_ACT_REFRESH: ask_bgp(s, a->refresh.tunnel, true, false); break;
+	case RT_ACT_WARNING:
+		route_tell(s, LOG_LEVEL_WARN, a->warning.name, a->warning.tunnel, a->warning.text,
+			   NULL);
+		break;
+	case RT_ACT_TUNNEL_SET:
+	case RT_ACT_TUNNEL_DEL:
+	case RT_ACT_GROUP_SET:
+	case RT_ACT_GROUP_DEL: break;
+	}
 }
 
 /* Pushes as much as the ring takes. */
@@ -56,11 +99,15 @@ static void push_actions(struct route_shell *s)
 
 	if (!s->child.started)
 		return;
-	while (s->next < s->out.n) {
-		if (translate_dp_route(&s->out.actions[s->next], &msg) &&
-		    !ring_port_push(&s->fib, &msg))
+	for (; s->next < s->out.n; s->next++) {
+		const struct rt_action *a = &s->out.actions[s->next];
+
+		if (!translate_dp_route(a, &msg))
+			continue;
+		if (!ring_port_push(&s->fib, &msg))
 			break;
-		s->next++;
+		if (a->type == RT_ACT_TUNNEL_SET)
+			route_tunnel_set(s, a->tunnel.tunnel, a->request);
 	}
 	ring_port_notify(&s->fib);
 	if (s->next == s->out.n) {
@@ -96,10 +143,8 @@ static void push_routes(struct route_shell *s)
 
 static void carry_out(struct route_shell *s)
 {
-	for (; s->told < s->out.n; s->told++) {
-		if (s->out.actions[s->told].type == RT_ACT_SWITCHED)
-			tell_switched(s, &s->out.actions[s->told]);
-	}
+	for (; s->told < s->out.n; s->told++)
+		tell(s, &s->out.actions[s->told]);
 	push_actions(s);
 	push_routes(s);
 }
@@ -115,7 +160,7 @@ static void plan_anew(struct route_shell *s)
 	carry_out(s);
 }
 
-static void step(struct route_shell *s, struct rt_event *ev)
+void route_step(struct route_shell *s, struct rt_event *ev)
 {
 	ev->now = mono_now();
 	rt_step(s->core, ev, &s->out);
@@ -127,16 +172,27 @@ static void step(struct route_shell *s, struct rt_event *ev)
 	carry_out(s);
 }
 
+void route_step_tunnel(struct route_shell *s, enum rt_event_type type, uint32_t tunnel)
+{
+	struct rt_event ev = {.type = type, .tunnel = tunnel};
+
+	route_step(s, &ev);
+}
+
 /* ---------------------------------------------------------- configuration */
 
-/* States that came before the configuration that names their tunnels. */
+/* States that the routing core has not heard of, as it did not know their tunnels. */
 static void feed_states(struct route_shell *s)
 {
-	for (size_t i = 0; i < s->n_up; i++) {
-		struct rt_event ev = {.type = RT_EV_TUNNEL_UP, .tunnel = (uint32_t)i};
+	for (size_t i = 0; i < s->n_tunnels; i++) {
+		const struct route_tunnel *t = s->tunnels[i];
 
-		if (s->up[i])
-			step(s, &ev);
+		if (!t || !t->cfg)
+			continue;
+		if (t->up)
+			route_step_tunnel(s, RT_EV_TUNNEL_UP, (uint32_t)i);
+		if (t->bfd_down)
+			route_step_tunnel(s, RT_EV_BFD_DOWN, (uint32_t)i);
 	}
 }
 
@@ -144,20 +200,25 @@ static bool configure(struct route_shell *s, struct config *new)
 {
 	struct rt_cfg cfg;
 	struct translate_rt *t = translate_rt_new(new, &cfg);
+	struct config *old;
 	bool ok;
 
 	if (!t)
 		return false;
+	cfg.local_as = new->bgp_local_as;
+	cfg.id = translate_router_id(&new->bgp_router_id);
 	ok = rt_configure(s->core, &cfg, mono_now(), &s->out);
 	translate_rt_free(t);
 	if (!ok)
 		return false;
-	if (s->config)
-		config_free(s->config);
+	old = s->config;
 	s->config = new;
+	route_tunnels_configure(s);
+	if (old)
+		config_free(old);
 	carry_out(s);
 	feed_states(s);
-	return true;
+	return route_bfd_configure(s) && route_bgp_configure(s);
 }
 
 static void take_config(struct route_shell *s, struct ipc_msg *msg)
@@ -193,31 +254,11 @@ static void drop_peer(struct route_shell *s, int *sock)
 static void on_tunnel_state(struct route_shell *s)
 {
 	struct ipc_tunnel_state state;
-	struct rt_event ev;
 
 	if (s->msg.h.size != sizeof(state))
 		return;
 	memcpy(&state, s->msg.body, sizeof(state));
-	if (state.tunnel >= MAX_TUNNELS)
-		return;
-	if (state.tunnel >= s->n_up) {
-		const size_t n = state.tunnel + 64;
-		bool *grown = realloc(s->up, n * sizeof(*grown));
-
-		if (!grown) {
-			log_error("out of memory: the state of tunnel %u was lost", state.tunnel);
-			return;
-		}
-		memset(grown + s->n_up, 0, (n - s->n_up) * sizeof(*grown));
-		s->up = grown;
-		s->n_up = n;
-	}
-	s->up[state.tunnel] = state.up == IPC_TUNNEL_UP;
-	ev = (struct rt_event){
-		.type = s->up[state.tunnel] ? RT_EV_TUNNEL_UP : RT_EV_TUNNEL_DOWN,
-		.tunnel = state.tunnel,
-	};
-	step(s, &ev);
+	route_tunnel_state(s, state.tunnel, state.up == IPC_TUNNEL_UP);
 }
 
 static void on_peer(void *ctx, int fd, uint32_t events)
@@ -290,7 +331,8 @@ static void on_doorbell(void *ctx, int fd, uint32_t events)
 		for (size_t i = 0; i < sizeof(e.ack.refused) / sizeof(e.ack.refused[0]); i++)
 			if (e.ack.refused[i])
 				ev.refused = e.ack.refused;
-		step(s, &ev);
+		route_tunnel_answer(s, ev.request, ev.ok);
+		route_step(s, &ev);
 	}
 	if (s->fib_events.end.broken) {
 		log_error("the dataplane broke its event ring: nothing is read from it until it is "
@@ -321,6 +363,7 @@ static void take_ring(struct route_shell *s, struct ipc_msg *msg)
 	}
 	if (s->child.started && s->new_rings == BOTH_RINGS) {
 		s->new_rings = 0;
+		route_tunnels_lost(s);
 		plan_anew(s);
 	}
 }
@@ -335,6 +378,8 @@ static void on_message(void *ctx, struct ipc_msg *msg)
 	case IPC_CONFIG: take_config(s, msg); break;
 	case IPC_PEER: take_peer(s, msg); break;
 	case IPC_RING: take_ring(s, msg); break;
+	case IPC_SECRET: route_take_secret(s, msg); break;
+	case IPC_SOCKET: route_take_socket(s, msg); break;
 	default: break;
 	}
 }
@@ -362,8 +407,11 @@ static void on_turn(void *ctx, struct mono now)
 	if (mono_reached(now, rt_deadline(s->core))) {
 		struct rt_event ev = {.type = RT_EV_TICK};
 
-		step(s, &ev);
+		route_step(s, &ev);
 	}
+	route_tunnels_turn(s, now);
+	route_bfd_turn(s, now);
+	route_bgp_turn(s, now);
 	push_actions(s);
 	push_routes(s);
 	if (s->control < 0)
@@ -379,7 +427,8 @@ static void on_turn(void *ctx, struct mono now)
 static struct mono next_turn(void *ctx)
 {
 	const struct route_shell *s = ctx;
-	const struct mono at = rt_deadline(s->core);
+	const struct mono at = mono_min(mono_min(rt_deadline(s->core), s->retry_at),
+					mono_min(bfd_deadline(s->bfd), route_bgp_deadline(s)));
 
 	if ((s->next < s->out.n || rt_routes_waiting(s->core)) && !s->fib.end.broken)
 		return mono_min(at, mono_add(mono_now(), span_ms(RING_RETRY_MS)));
@@ -401,7 +450,9 @@ int route_main(void)
 		.fib = {.shm = {.fd = -1}, .doorbell = -1},
 		.fib_events = {.shm = {.fd = -1}, .doorbell = -1},
 		.limit = {.per_s = 10},
+		.retry_at = MONO_NEVER,
 	};
+	struct rt_export export;
 	uint64_t seed;
 	int status;
 
@@ -410,18 +461,22 @@ int route_main(void)
 		return 1;
 	}
 	s.paths = path_store_new(seed);
-	s.core = s.paths ? rt_new(s.paths, seed, NULL, log_tracer()) : NULL;
-	if (!s.core) {
+	export = route_bgp_export;
+	export.ctx = &s;
+	s.core = s.paths ? rt_new(s.paths, seed, &export, log_tracer()) : NULL;
+	if (!s.core || !route_bgp_init(&s) || !route_bfd_init(&s)) {
 		log_error("out of memory");
 		return 1;
 	}
 	ipc_outq_init(&s.to_control, CONTROL_QUEUE_BYTES);
 	status = child_run(&s.child, IPC_ROLE_ROUTE, &ops, &s);
 
+	route_bgp_fini(&s);
+	route_bfd_fini(&s);
 	rt_free(s.core);
 	path_store_free(s.paths);
 	rt_out_fini(&s.out);
-	free(s.up);
+	route_tunnels_fini(&s);
 	if (s.config)
 		config_free(s.config);
 	drop_peer(&s, &s.ike);

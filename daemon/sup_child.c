@@ -160,6 +160,7 @@ static void on_child_message(struct supervisor *s, struct sup_child *c)
 	switch ((int)s->msg.h.type) {
 	case IPC_PONG: break;
 	case IPC_READY: became_ready(s, c); break;
+	case IPC_SOCKET_WANT: sup_inside_answer(s, c); break;
 	case IPC_FATAL:
 		take_text(&s->msg, c->why, sizeof(c->why));
 		log_error("%s: %s", ipc_role_name(c->role), c->why);

@@ -279,7 +279,10 @@ static bool send_secrets(struct supervisor *s, struct sup_child *c)
 {
 	for (size_t i = 0; i < s->secrets.n; i++) {
 		const struct sup_secret *secret = &s->secrets.items[i];
+		const bool for_route = secret->head.kind == IPC_SECRET_BGP_PASSWORD;
 
+		if (c->role != (for_route ? IPC_ROLE_ROUTE : IPC_ROLE_KEYD))
+			continue;
 		if (!sup_child_send(s, c, IPC_SECRET, &secret->head, sizeof(secret->head),
 				    &secret->fd, 1))
 			return false;
@@ -296,8 +299,8 @@ bool sup_send_config(struct supervisor *s, struct sup_child *c)
 	size_t size;
 	bool ok;
 
-	/* keyd takes its secrets first: the names that follow say which are still wanted. */
-	if (c->role == IPC_ROLE_KEYD && !send_secrets(s, c))
+	/* Secrets come first: the names that follow say which are still wanted. */
+	if (!send_secrets(s, c))
 		return false;
 	body = calloc(1, IPC_BODY_MAX);
 	/* Each child has a copy of its own: none can change another's. */

@@ -21,6 +21,7 @@ static_assert(CONFIG_FILE_CRL == (int)IPC_SECRET_CRL, "likewise");
 static_assert(CONFIG_FILE_OCSP == (int)IPC_SECRET_OCSP, "likewise");
 static_assert(CONFIG_FILE_PEER_KEY == (int)IPC_SECRET_PEER_KEY, "likewise");
 static_assert(CONFIG_FILE_PPK == (int)IPC_SECRET_PPK, "likewise");
+static_assert(CONFIG_FILE_BGP_PASSWORD == (int)IPC_SECRET_BGP_PASSWORD, "likewise");
 
 #define PUBLIC_MAX (4 << 20)
 
@@ -41,6 +42,7 @@ static const struct rule {
 	[CONFIG_FILE_OCSP] = {"OCSP response", false, 5, PUBLIC_MAX, ""},
 	[CONFIG_FILE_PEER_KEY] = {"public key", false, 16, PUBLIC_MAX, ""},
 	[CONFIG_FILE_PPK] = {"PPK file", true, 16, 1024, ": make one with `twinbore genpsk`"},
+	[CONFIG_FILE_BGP_PASSWORD] = {"BGP password file", true, 1, IPC_PASSWORD_MAX + 2, ""},
 };
 
 struct place {

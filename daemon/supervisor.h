@@ -176,6 +176,9 @@ bool sup_udp_open(struct supervisor *s);
 bool sup_udp_pair(bool v6, uint16_t port, bool marker, int fd[SUP_UDP_PAIR]);
 void sup_udp_close(struct supervisor *s);
 
+/* sup_inside.c: opens a socket between a tunnel's inside addresses, as a message in s->msg asks. */
+void sup_inside_answer(struct supervisor *s, struct sup_child *c);
+
 /* sup_handover.c: what a child gets before IPC_START, and what its neighbours get with it. */
 bool sup_handover(struct supervisor *s, struct sup_child *c);
 bool sup_send_config(struct supervisor *s, struct sup_child *c);

@@ -7,6 +7,8 @@
 #define DAEMON_TRANSLATE_H
 
 #include "config/config.h"
+#include "bfd/bfd.h"
+#include "bgp/bgp.h"
 #include "ike/ike.h"
 #include "routing/routing.h"
 #include "twinbore/dp_msg.h"
@@ -58,5 +60,13 @@ bool translate_dp_route(const struct rt_action *a, struct dp_msg *out);
 /* A batch of at most RT_BATCH_MAX. */
 void translate_dp_routes(const struct rt_route_op *ops, size_t n, uint32_t request,
 			 struct dp_msg *out);
+
+/* --------------------------------------------------------- translate_bgp.c */
+
+/* `preferred`: with a better MED than it has by configuration. */
+void translate_bgp_neighbor(const struct config_tunnel *t, bool preferred, bool has_password,
+			    struct bgp_neighbor_cfg *out);
+void translate_bfd_session(const struct config_tunnel *t, struct bfd_session_cfg *out);
+uint32_t translate_router_id(const struct ip_addr *a);
 
 #endif

@@ -77,6 +77,7 @@ static void connection_of(const struct config *all, const struct config_connecti
 		memcpy(to->name, from->name, sizeof(to->name));
 		static_assert(sizeof(to->ifname) == sizeof(from->interface), "copied whole");
 		memcpy(to->ifname, from->interface, sizeof(to->ifname));
+		to->ibgp = from->bgp.on && from->bgp.local_as == from->bgp.remote_as;
 		to->tunnel = from->index;
 		to->inside[0] = from->inside[0];
 		to->inside[1] = from->inside[1];

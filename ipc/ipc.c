@@ -211,6 +211,7 @@ const char *ipc_type_name(enum ipc_type type)
 		[IPC_CONFIG] = "config",
 		[IPC_PEER] = "peer",
 		[IPC_SOCKET] = "socket",
+		[IPC_SOCKET_WANT] = "socket-want",
 		[IPC_RING] = "ring",
 		[IPC_STATS] = "stats",
 		[IPC_SECRET] = "secret",

@@ -40,7 +40,7 @@ enum ipc_type {
 	IPC_SOCKET, /* fd: a bound socket; body: ipc_socket */
 	IPC_RING,   /* fds: memfd and doorbell eventfd; body: ipc_ring */
 	IPC_STATS,  /* fd: the dataplane's counters, see dp_stats.h; body: u64 size of the map */
-	IPC_SECRET, /* fd: an open PSK file; body: ipc_secret. keyd only */
+	IPC_SECRET, /* fd: an open file with a key; body: ipc_secret. keyd, and route its own */
 	IPC_START,  /* everything was handed over: go */
 	IPC_STOP,   /* say goodbye to peers and exit */
 	IPC_STORE, /* fd: where the records of IKE SAs stand; body: u64 size of the map. ike only */
@@ -52,6 +52,8 @@ enum ipc_type {
 	IPC_FATAL,    /* body: text that says what was wrong and what to do; the child exits */
 	IPC_RELOADED, /* a later IPC_CONFIG was carried out; body: text, "" or what could not be */
 	IPC_PONG,
+	/* Body: ipc_socket_want; answered by an IPC_SOCKET, in the order of asking. route only */
+	IPC_SOCKET_WANT,
 
 	/* ike <-> keyd; the request's id is echoed */
 	IPC_AUTH_SIGN,   /* body: ipc_auth, then octets to sign */
@@ -116,10 +118,27 @@ enum ipc_socket_kind {
 	IPC_SOCKET_IKE_V6_500,
 	IPC_SOCKET_IKE_V6_4500,
 	IPC_SOCKET_CONTROL, /* a listening SOCK_STREAM */
+	/* Between the inside addresses of one tunnel, as it is configured; by IPC_SOCKET_WANT. */
+	IPC_SOCKET_BGP_LISTEN,
+	IPC_SOCKET_BGP_CONNECT, /* a connect() is under way */
+	IPC_SOCKET_BFD,         /* two descriptors: to receive by, to send by */
+	IPC_SOCKET_KIND_END,
 };
 
 struct ipc_socket {
 	uint32_t kind;
+	uint32_t tunnel; /* of those that were asked for */
+	uint32_t error;  /* errno: there is no descriptor */
+	uint32_t zero;
+};
+
+#define IPC_PASSWORD_MAX 80u /* TCP_MD5SIG_MAXKEYLEN */
+
+struct ipc_socket_want {
+	uint32_t kind; /* enum ipc_socket_kind from IPC_SOCKET_BGP_LISTEN on */
+	uint32_t tunnel;
+	uint32_t password_size; /* BGP: TCP MD5 signatures (RFC 2385); 0: none */
+	uint8_t password[IPC_PASSWORD_MAX];
 };
 
 enum ipc_ring_kind {
@@ -138,14 +157,15 @@ struct ipc_ring {
 
 /* What a file that keyd gets is to it. A tunnel may have several of a kind: `index` 0, 1, ... */
 enum ipc_secret_kind {
-	IPC_SECRET_PSK = 0,     /* index 0 signs; every one verifies: rotation with an overlap */
-	IPC_SECRET_PRIVATE_KEY, /* PEM; belongs to the certificate chain of the same index */
-	IPC_SECRET_CERT,        /* PEM: own certificate, then its chain */
-	IPC_SECRET_CA,          /* PEM: trust anchors for the peer */
-	IPC_SECRET_CRL,         /* PEM or DER */
-	IPC_SECRET_OCSP,        /* DER: a stapled response for our own certificate */
-	IPC_SECRET_PEER_KEY,    /* PEM: the peer's raw public key (RFC 7670) */
-	IPC_SECRET_PPK,         /* RFC 8784; one line */
+	IPC_SECRET_PSK = 0,      /* index 0 signs; every one verifies: rotation with an overlap */
+	IPC_SECRET_PRIVATE_KEY,  /* PEM; belongs to the certificate chain of the same index */
+	IPC_SECRET_CERT,         /* PEM: own certificate, then its chain */
+	IPC_SECRET_CA,           /* PEM: trust anchors for the peer */
+	IPC_SECRET_CRL,          /* PEM or DER */
+	IPC_SECRET_OCSP,         /* DER: a stapled response for our own certificate */
+	IPC_SECRET_PEER_KEY,     /* PEM: the peer's raw public key (RFC 7670) */
+	IPC_SECRET_PPK,          /* RFC 8784; one line */
+	IPC_SECRET_BGP_PASSWORD, /* RFC 2385; one line. To route; all others to keyd */
 	IPC_SECRET_KIND_END,
 };
 

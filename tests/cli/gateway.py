@@ -257,7 +257,7 @@ class Gateway:
         os.close(fd)
 
     def socket(self):
-        send(self.channel, "IPC_SOCKET", struct.pack("=I", KIND["IPC_SOCKET_CONTROL"]),
+        send(self.channel, "IPC_SOCKET", struct.pack("=IIII", KIND["IPC_SOCKET_CONTROL"], 0, 0, 0),
              [self.listener.fileno()])
 
     def image(self):

@@ -416,7 +416,7 @@ class Processes(Case):
         send(self.ike.sock, "IPC_REPLY", b"abc", ident=1)
         send(self.gw.channel, "IPC_PEER", b"\x01")
         send(self.gw.channel, "IPC_PEER", struct.pack("=I", 77), [0])
-        send(self.gw.channel, "IPC_SOCKET", struct.pack("=I", 1), [0])
+        send(self.gw.channel, "IPC_SOCKET", struct.pack("=IIII", 1, 0, 0, 0), [0])
         send(self.gw.channel, "IPC_STATS", b"", [0])
         send(self.gw.channel, "IPC_SECRET", b"", [0])
         self.assertTrue(self.client().result("show.sas"))

@@ -592,7 +592,7 @@ static void bgp_of_tunnels(void **state)
 	assert_true(ip_equal(&t1->bfd.neighbor, &peer4));
 	assert_int_equal(t1->bgp.hold_time.ns, span_s(30).ns);
 	assert_int_equal(t1->bgp.max_prefixes, 10000);
-	assert_false(t1->bgp.has_med);
+	assert_int_equal(t1->bgp.med, 100);
 	assert_int_equal(config_n_files(t1, CONFIG_FILE_BGP_PASSWORD), 1);
 	/* The target less what the rest takes, by three. */
 	assert_int_equal(t1->bfd.interval.ns, span_ms(46).ns);
@@ -601,7 +601,7 @@ static void bgp_of_tunnels(void **state)
 
 	assert_true(t2->bgp.ipv6 && !t2->bgp.ipv4);
 	assert_int_equal(t2->bgp.neighbor.b[15], 1);
-	assert_true(t2->bgp.has_med && t2->bgp.passive);
+	assert_true(t2->bgp.passive);
 	assert_int_equal(t2->bgp.med, 0);
 	assert_int_equal(t2->bgp.prepend, 2);
 	assert_int_equal(t2->bgp.role, CONFIG_BGP_ROLE_PEER);

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""BGP and BFD between two gateways: prefixes come and go, and traffic leaves a path that went silent."""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lab import Tap, World, cut, heal, need, until, wire  # noqa: E402
+from lab.stream import Stream, ping  # noqa: E402
+from lab.topology import two_sites  # noqa: E402
+from lab.twinbore import pair, wait_both_up  # noqa: E402
+
+AS = {"a": 65001, "b": 4200000002}
+ANY = ["0.0.0.0/0", "::/0"]
+DETECT_MS = 150
+
+
+def configure(p, sites, bfd):
+    """Both ends speak BGP; what each announces is its own network."""
+    for gw, me, peer in ((p.a, sites.a, sites.b), (p.b, sites.b, sites.a)):
+        gw.config["bgp"] = {"local_as": AS[me.letter]}
+        gw.config["routing"] = {"local_networks": list(me.networks)}
+        c = gw.config["connections"][0]
+        c["local_networks"] = c["remote_networks"] = ANY
+        c["revert_hold"] = "500ms"
+        c["defaults"]["bgp"] = {"remote_as": AS[peer.letter], "hold_time": "9s", "connect_retry": "1s"}
+        if bfd:
+            c["defaults"]["bfd"] = {"interval": "50ms"}
+        for n, t in enumerate(c["tunnels"], 1):
+            t["inside_addresses"].append(f"fd00:{n}::{me.number}/126")
+        gw.config["gateway"]["log"]["level"] = "info"
+
+
+def routes(gw):
+    return {r["prefix"]: r for r in gw.call("show.routes")["routes"] if r["source"] == "bgp"}
+
+
+def has_routes(gw, networks):
+    return lambda: set(networks) <= set(routes(gw)) and all(routes(gw)[n]["installed"] for n in networks)
+
+
+def cases(tap, sites, p):
+    a, b = sites.a, sites.b
+    first, second = p.names_a
+    with tap.case("two sessions are up; each side has the other's prefixes, IPv4 and IPv6"):
+        wait_both_up(p)
+        until("a has b's prefixes", has_routes(p.a, b.networks), 20)
+        until("b has a's prefixes", has_routes(p.b, a.networks), 20)
+        until("four sessions", lambda: len(p.a.events("bgp-up")) == 2 and len(p.b.events("bgp-up")) == 2, 20)
+
+    with tap.case("traffic follows"):
+        p.a.wait_active("site-b", first)
+        p.b.wait_active("site-a", p.names_b[0])
+        assert ping(a.host, a.host4, b.host4)
+        assert ping(a.host, a.host6, b.host6)
+
+    with tap.case("BFD is up on both tunnels"):
+        until("bfd up", lambda: len({e["tunnel"] for e in p.a.events("bfd-up")}) == 2, 10)
+        until("bfd up", lambda: len({e["tunnel"] for e in p.b.events("bfd-up")}) == 2, 10)
+
+    with tap.case("tunnel 1 cut silently: BFD moves the traffic") as say, \
+            Stream(a.host, a.host4, b.host, b.host4) as stream:
+        time.sleep(0.5)
+        cut(sites.wan, b.public[0])
+        p.a.wait_active("site-b", second, 6)
+        p.b.wait_active("site-a", p.names_b[1], 6)
+        time.sleep(0.5)
+        report = stream.stop()
+        say(report)
+        assert 0 < report.lost and report.received > 0
+        assert report.gap_ms <= DETECT_MS + 600, report
+
+    with tap.case("the path returns: BFD, BGP and traffic come back without loss") as say, \
+            Stream(a.host, a.host4, b.host, b.host4) as stream:
+        heal(sites.wan)
+        p.a.wait_active("site-b", first, 20)
+        p.b.wait_active("site-a", p.names_b[0], 20)
+        time.sleep(0.5)
+        report = stream.stop()
+        say(report)
+        assert report.lost == 0, report
+
+    with tap.case("a prefix is taken back"):
+        gone = p.b.config["routing"]["local_networks"].pop(0)
+        p.b.reload()
+        until("a has lost it", lambda: gone not in routes(p.a), 10)
+        assert b.networks[1] in routes(p.a)
+
+
+def main():
+    need("ip", "nft", "ethtool", "tcpdump", "ping")
+    with World("bgp") as world:
+        tap = Tap(world)
+        sites = two_sites(world)
+        p = pair(sites, tunnels=2, dpd={"interval": "2s", "timeout": "6s"})
+        configure(p, sites, bfd=True)
+        with wire.Guard(*sites.wires), p.a, p.b:
+            cases(tap, sites, p)
+        return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
