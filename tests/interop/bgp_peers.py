@@ -169,8 +169,7 @@ class Bird(Peer):
         second = f"""protocol static second {{ ipv4 {{ preference 150; import filter {{ bgp_path.prepend(64999); accept; }}; }};
             route {V4} blackhole; }}""" if s.add_path else ""
         routes = "".join(f"route {p} blackhole;\n" for p in [V4, V4_PLAIN] + more(s.many))
-        self.socket = self.dir / "ctl"
-        config = self.write("bird.conf", f"""
+        self.daemon(f"""
 router id {THEIRS[4]};
 log "{self.dir}/log" all;
 {"graceful restart wait 5;" if s.restart else ""}
@@ -191,8 +190,11 @@ protocol static s6 {{ ipv6; route {V6} blackhole; }}
 {bfd}
 protocol bgp peer {{ {' '.join(options)} {channels} }}
 """)
+
+    def daemon(self, text):
+        self.socket = self.dir / "ctl"
         self.socket.unlink(missing_ok=True)
-        argv = ["bird", "-f", "-c", config, "-s", self.socket]
+        argv = ["bird", "-f", "-c", self.write("bird.conf", text), "-s", self.socket]
         if getattr(self, "again", False):
             argv.append("-R")  # recovers from a restart
         self.again = True
@@ -299,13 +301,14 @@ class Frr(Peer):
         return lines
 
     def start(self):
-        log = [f"log file {self.dir}/log"]
-        bfd = self.bfd_config() if self.spec.bfd_ms else []
+        bfd = {"bfdd": self.bfd_config()} if self.spec.bfd_ms else {}
+        self.daemons({"zebra": [], **bfd, "bgpd": ["debug bgp neighbor-events"] + self.config()})
+
+    def daemons(self, files):
+        """Each with its configuration; they find each other by sockets in our folder."""
         shutil.chown(self.dir, "frr", "frr")
-        for name, lines in (("zebra", []), ("bfdd", bfd), ("bgpd", ["debug bgp neighbor-events"] + self.config())):
-            if name == "bfdd" and not bfd:
-                continue
-            config = self.write(f"{name}.conf", "\n".join(log + lines) + "\n")
+        for name, lines in files.items():
+            config = self.write(f"{name}.conf", "\n".join([f"log file {self.dir}/log"] + lines) + "\n")
             shutil.chown(config, "frr", "frr")
             argv = [self.BIN / name, "-u", "frr", "-g", "frr", "-f", config, "-i", self.dir / f"{name}.pid",
                     "-z", self.dir / "zserv", "--vty_socket", self.dir, "-A", "127.0.0.1"]

@@ -2,56 +2,35 @@
 """bgp_rows: the scenes that a peer goes through with our speaker. A scene is one session's configuration and
 what is seen of it, a row for each thing."""
 
-import contextlib
 import dataclasses
 import re
 import time
-import traceback
 
 from lab import LabError, Namespace, link, until
 
 from bgp_peers import COMMUNITY, LARGE, LINK, MED, OUR_V4, OUR_V6, OURS, THEIRS, V4, V4_PLAIN, V6, Route, Spec, more
 from bgp_speaker import Speaker
+from plays import Stage
 
 OUR_LINK = "up1"
 OUR_COMMUNITY, OUR_LARGE, OUR_MED = "65001:7", "4200000002:3:4", 5
 RICH = ("--community", OUR_COMMUNITY, "--large", OUR_LARGE, "--med", OUR_MED)
 
 
-@dataclasses.dataclass
-class Row:
-    name: str
-    seconds: float = 0
-    error: str = ""
-    figures: str = ""
-
-
-class Trial:
+class Trial(Stage):
     """One peer and our speaker on a link of their own."""
 
     def __init__(self, world, kind):
-        self.world, self.kind = world, kind
-        self.rows = []
+        super().__init__(world)
+        self.kind = kind
         self.peer = self.us = None
         self.theirs, self.ours = Namespace(world, "theirs"), Namespace(world, "ours")
         link(self.theirs, LINK, self.ours, OUR_LINK)
         self.theirs.address(LINK, f"{THEIRS[4]}/24", f"{THEIRS[6]}/64")
         self.ours.address(OUR_LINK, f"{OURS[4]}/24", f"{OURS[6]}/64")
 
-    @contextlib.contextmanager
-    def row(self, name):
-        row = Row(name)
-        self.rows.append(row)
-        begun, figures = time.monotonic(), []
-        try:
-            yield figures.append
-        except Exception as e:
-            where = traceback.extract_tb(e.__traceback__)
-            row.error = f"{type(e).__name__}: {e}\nat " + " < ".join(f"{f.name}:{f.lineno}" for f in reversed(where[-4:]))
-            if self.us:
-                row.error += "\nours:\n  " + "\n  ".join(self.us.lines[-12:])
-        row.seconds = time.monotonic() - begun
-        row.figures = ", ".join(figures)
+    def lines(self):
+        return self.us.lines if self.us else []
 
     def begin(self, spec, *options, up=True, **kw):
         """Both sides; who waits is started first. What ran before is ended."""
