@@ -213,7 +213,7 @@ def silence(stage, ms, say):
 
 
 def scene(stage):
-    with stage.row("up at 50 ms x 3, both sides agree"):
+    with stage.row("up at 50 ms x 3, both sides agree", vital=True):
         stage.begin(50)
         agreed(stage, 50, 150)
     with stage.row("down by silence, up again") as say:

@@ -86,7 +86,7 @@ def nothing_refused(t):
 
 
 def plain(t):
-    with t.row("up, we connect"):
+    with t.row("up, we connect", vital=True):
         t.begin(Spec(restart=t.kind.REFRESH_WANTS_RESTART), *RICH)
     with t.row("AS numbers beyond 65535 on both sides"):
         session_has(t, "as 4200000001", "as4")
@@ -172,7 +172,7 @@ def ending(t):
 
 def accepted(t):
     # OpenBGPD names its loopback as the next hop of the family that the session does not run over.
-    with t.row("up over IPv6, they connect"):
+    with t.row("up over IPv6, they connect", vital=True):
         t.begin(Spec(opener="theirs", transport=6), *RICH)
     with t.row("routes of both families over IPv6, both ways"):
         t.us.wait(f"announce {V6} as 4200000001 next-hop {THEIRS[6]}")
@@ -190,7 +190,7 @@ def accepted(t):
 
 
 def both_open(t):
-    with t.row("up, both connect"):
+    with t.row("up, both connect", vital=True):
         t.begin(Spec(opener="any"))
         t.us.wait(f"announce {V4} ")
         t.peer.wait_route(OUR_V4)
@@ -247,7 +247,7 @@ def farther(ns):
 
 def gtsm(t):
     spec = Spec(ttl_security=True, opener="ours" if t.kind.TTL_ON_LISTENER else "theirs")
-    with t.row("TTL security: up"):
+    with t.row("TTL security: up", vital=True):
         t.begin(spec)
         t.us.wait(f"announce {V4} ")
         t.peer.wait_route(OUR_V4)
@@ -265,7 +265,7 @@ def gtsm(t):
 
 
 def restart(t):
-    with t.row("graceful restart: agreed on"):
+    with t.row("graceful restart: agreed on", vital=True):
         t.begin(Spec(restart=True))
         session_has(t, "graceful-restart")
         t.us.wait(f"announce {V4} ")
@@ -387,7 +387,7 @@ def extended(t):
 
 
 def bfd(t):
-    with t.row("BFD is up at 50 ms beside BGP"):
+    with t.row("BFD is up at 50 ms beside BGP", vital=True):
         t.begin(Spec(bfd_ms=50))
         t.us.wait("bfd Up")
         t.us.wait(f"announce {V4} ")

@@ -15,6 +15,10 @@ from lab import LabError, World
 from lab.world import _child_setup as end_with_parent
 
 
+class Ended(Exception):
+    """A vital row has failed."""
+
+
 @dataclasses.dataclass
 class Row:
     name: str
@@ -34,7 +38,8 @@ class Stage:
         return []
 
     @contextlib.contextmanager
-    def row(self, name):
+    def row(self, name, vital=False):
+        """`vital`: nothing after it makes sense without."""
         row = Row(name)
         self.rows.append(row)
         begun, figures = time.monotonic(), []
@@ -46,6 +51,8 @@ class Stage:
             row.error += "\nours:\n  " + "\n  ".join(self.lines()[-12:])
         row.seconds = time.monotonic() - begun
         row.figures = ", ".join(figures)
+        if vital and row.error:
+            raise Ended
 
 
 def _play(name, make, scene, pipe):
@@ -56,6 +63,8 @@ def _play(name, make, scene, pipe):
             stage = make(world)
             try:
                 scene(stage)
+            except Ended:
+                pass
             finally:
                 rows = stage.rows
             if any(r.error for r in rows):
