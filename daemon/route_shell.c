@@ -35,8 +35,11 @@ static void send_event(struct route_shell *s, enum log_level level, const char *
 {
 	char *json = event_text(kind, "route", tunnel, text, more);
 
-	log_write(level, "%s%s%s", tunnel && more == NULL ? tunnel : "",
-		  tunnel && more == NULL ? ": " : "", text);
+	/* With further members the text names what it is about by itself. */
+	if (tunnel && !more)
+		log_write(level, "%s %s: %s", tunnel, kind, text);
+	else
+		log_write(level, "%s", text);
 	if (json && s->control >= 0)
 		ipc_outq_send(&s->to_control, IPC_EVENT, 0, 0, json, strlen(json), NULL, 0);
 	free(json);

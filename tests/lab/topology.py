@@ -89,6 +89,13 @@ def two_sites(world, a=None, b=None, mtu=1500):
                  _site(world, wan, "b", 2, "198.51.100", b or Side(), mtu), wan)
 
 
+def three_sites(world):
+    """a, b and c in a list, each with addresses of its own on the WAN."""
+    wan = Namespace(world, "wan", forward=True)
+    nets = (("a", "192.0.2"), ("b", "198.51.100"), ("c", "203.0.113"))
+    return [_site(world, wan, letter, n, net, Side(), 1500) for n, (letter, net) in enumerate(nets, 1)]
+
+
 def _site(world, wan, letter, number, net, side, mtu):
     host = Namespace(world, f"host-{letter}")
     gw = Namespace(world, f"gw-{letter}", forward=side.kernel)

@@ -18,6 +18,13 @@ ANY = ["0.0.0.0/0", "::/0"]
 DETECT_MS = 150
 
 
+def password(gw, text="a password of TCP MD5"):
+    path = gw.dir / "bgp-password"
+    path.touch(mode=0o600)
+    path.write_text(text + "\n")
+    return str(path)
+
+
 def configure(p, sites, bfd):
     """Both ends speak BGP; what each announces is its own network."""
     for gw, me, peer in ((p.a, sites.a, sites.b), (p.b, sites.b, sites.a)):
@@ -31,6 +38,7 @@ def configure(p, sites, bfd):
             c["defaults"]["bfd"] = {"interval": "50ms"}
         for n, t in enumerate(c["tunnels"], 1):
             t["inside_addresses"].append(f"fd00:{n}::{me.number}/126")
+        c["tunnels"][0]["bgp"] = {"password_file": password(gw), "ttl_security": True}
         gw.config["gateway"]["log"]["level"] = "info"
 
 
@@ -82,6 +90,29 @@ def cases(tap, sites, p):
         report = stream.stop()
         say(report)
         assert report.lost == 0, report
+
+    with tap.case("another password at one end: the session ends, and comes back with the right one"):
+        password(p.b, "something else")
+        p.b.reload()
+        until("the session is down", lambda: p.b.events("bgp-down", p.names_b[0]), 10)
+        n = len(p.a.events("bgp-up", first))
+        time.sleep(2)
+        assert len(p.a.events("bgp-up", first)) == n
+        password(p.b)
+        p.b.reload()
+        until("the session is up", lambda: len(p.a.events("bgp-up", first)) > n, 20)
+
+    for role in ("route", "ike"):
+        with tap.case(f"{role} killed: nothing is lost, the sessions come back") as say, \
+                Stream(a.host, a.host4, b.host, b.host4) as stream:
+            n = len(p.b.events("bgp-up", p.names_b[0]))
+            p.a.kill_role(role)
+            if role == "route":
+                until("the session is up", lambda: len(p.b.events("bgp-up", p.names_b[0])) > n, 20)
+            until("a has b's prefixes", has_routes(p.a, b.networks), 20)
+            report = stream.stop()
+            say(report)
+            assert report.lost == 0, report
 
     with tap.case("a prefix is taken back"):
         gone = p.b.config["routing"]["local_networks"].pop(0)
