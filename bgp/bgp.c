@@ -301,11 +301,10 @@ static void stop(struct bgp_neighbor *n, const struct bgp_event *ev, struct bgp_
 
 static void link_down(struct bgp_neighbor *n, const struct bgp_event *ev, struct bgp_out *out)
 {
-	const struct bgp_fault_report bfd = bgp_report(BGP_ERR_CEASE, BGP_CEASE_BFD_DOWN);
-
-	/* RFC 9384 3 */
-	bgp_fsm_end(n, ev->by_bfd ? &bfd : NULL, ev->by_bfd ? "BFD is down" : "the tunnel is down",
-		    out);
+	if (ev->by_bfd)
+		bgp_fsm_bfd_down(n, out);
+	else
+		bgp_fsm_end(n, NULL, "the tunnel is down", out);
 	n->started = false;
 	n->connect_at = MONO_NEVER;
 }

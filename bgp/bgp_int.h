@@ -244,6 +244,8 @@ void bgp_fsm_timers(struct bgp_neighbor *n, struct bgp_out *out);
 /* Ends every connection, with this report if there is one, because we want it so. */
 void bgp_fsm_end(struct bgp_neighbor *n, const struct bgp_fault_report *report, const char *why,
 		 struct bgp_out *out);
+/* The same when BFD is down; what the peer announced may stay for a moment. */
+void bgp_fsm_bfd_down(struct bgp_neighbor *n, struct bgp_out *out);
 /* Ends one connection because of what the peer did or failed to do. */
 void bgp_fsm_fault(struct bgp_conn *c, enum bgp_fault fault, const struct bgp_fault_report *report,
 		   struct bgp_out *out);

@@ -16,7 +16,8 @@
 #include "base/sb.h"
 #include "bgp/bgp_int.h"
 
-#define FAILURES_MAX 5           /* the pause between tries grows up to 2^5 times */
+#define FAILURES_MAX 5 /* the pause between tries grows up to 2^5 times */
+#define BFD_PATIENCE span_s(6)
 #define STABLE       span_s(60)  /* a session of this age was no failure */
 #define PAUSE_MAX    span_s(120) /* between tries, however often they fail */
 
@@ -167,8 +168,8 @@ static void forget_stale(struct bgp_neighbor *n)
 	n->restart_at = n->stale_at = MONO_NEVER;
 }
 
-void bgp_fsm_end(struct bgp_neighbor *n, const struct bgp_fault_report *report, const char *why,
-		 struct bgp_out *out)
+static void end(struct bgp_neighbor *n, const struct bgp_fault_report *report, const char *why,
+		bool keep, struct bgp_out *out)
 {
 	remember(n, "", why);
 	for (int i = 0; i < 2; i++) {
@@ -179,11 +180,30 @@ void bgp_fsm_end(struct bgp_neighbor *n, const struct bgp_fault_report *report, 
 		if (report)
 			bgp_conn_notify(c, report, out);
 		if (c == n->up)
-			session_down(n, false, out);
+			session_down(n, keep, out);
 		bgp_conn_drop(c, true, out);
 	}
 	give_up_connecting(n, out);
+}
+
+void bgp_fsm_end(struct bgp_neighbor *n, const struct bgp_fault_report *report, const char *why,
+		 struct bgp_out *out)
+{
+	end(n, report, why, false, out);
 	forget_stale(n);
+}
+
+void bgp_fsm_bfd_down(struct bgp_neighbor *n, struct bgp_out *out)
+{
+	const struct bgp_fault_report r = bgp_report(BGP_ERR_CEASE, BGP_CEASE_BFD_DOWN);
+
+	/*
+	 * RFC 9384 3; RFC 5882 4.3.2: the peer's control process may have restarted, and BFD with it. Not
+	 * for as long as it asked for: whoever has another way is to hear soon if it was the path.
+	 */
+	end(n, &r, "BFD is down", n->up && gr_notification(n->up), out);
+	if (n->stale[0] || n->stale[1])
+		n->restart_at = mono_min(n->restart_at, mono_add(n->bgp->now, BFD_PATIENCE));
 }
 
 void bgp_fsm_fault(struct bgp_conn *c, enum bgp_fault fault, const struct bgp_fault_report *report,

@@ -321,8 +321,8 @@ static void test_send_hold(void **state)
 	world_free(w);
 }
 
-/* The tunnel goes and comes: routes go at once, without graceful restart. */
-static void test_link_down(void **state)
+/* The tunnel goes and comes: routes go at once, without graceful restart; if it was BFD, soon. */
+static void link_down(bool by_bfd)
 {
 	struct world *w = pair();
 
@@ -332,14 +332,21 @@ static void test_link_down(void **state)
 	world_start(w);
 	world_run(w, span_s(1));
 	world_step(w, 1,
-		   (struct bgp_event){.type = BGP_EV_LINK_DOWN, .neighbor = 10, .by_bfd = true});
-	assert_int_equal(world_count(w, 1, 0), 0);
+		   (struct bgp_event){.type = BGP_EV_LINK_DOWN, .neighbor = 10, .by_bfd = by_bfd});
+	assert_int_equal(world_count(w, 1, 0), by_bfd ? 1 : 0);
 	assert_int_equal(world_state(w, 1, 0), BGP_IDLE);
 	world_run(w, span_s(10));
+	assert_int_equal(world_count(w, 1, 0), 0);
 	world_step(w, 1, (struct bgp_event){.type = BGP_EV_START, .neighbor = 10});
 	world_run(w, span_s(1));
 	assert_int_equal(world_state(w, 1, 0), BGP_ESTABLISHED);
 	world_free(w);
+}
+
+static void test_link_down(void **state)
+{
+	link_down(false);
+	link_down(true);
 }
 
 int main(void)
