@@ -325,6 +325,7 @@ static void tunnel_place(struct rt *rt, const struct rt_tunnel_cfg *cfg, uint32_
 		rt_bgp_drop(rt, t);
 		rt_export_down(rt, t);
 		t->ike_up = t->bfd_down = t->probe_down = t->bgp_up = t->draining = t->up = false;
+		t->suspect = false;
 		t->dp.request = 0;
 	} else if (!tunnel_cfg_equal(&t->cfg, cfg)) {
 		t->dp.request = 0;

@@ -28,16 +28,20 @@ static uint32_t head_of(const uint32_t *key, size_t n, size_t n_ecmp)
 	return (uint32_t)(h >> 40) % RT_GROUP_HEADS;
 }
 
-bool rt_member_usable(const struct rt *rt, uint32_t member)
+/* A candidate of BGP counts while its session stands. */
+static bool has_routes(const struct rt_tunnel *t, uint32_t member)
 {
-	const struct rt_tunnel *t = rt_tunnel(rt, member & ~RT_MEMBER_BGP);
-
-	if (!t || !t->up)
-		return false;
 	if (!(member & RT_MEMBER_BGP))
 		return true;
 	/* RFC 4724 4.2: what is stale is still used while the neighbour restarts. */
 	return (t->bgp_up && !t->hold_bgp) || t->family[0].kept || t->family[1].kept;
+}
+
+bool rt_member_usable(const struct rt *rt, uint32_t member)
+{
+	const struct rt_tunnel *t = rt_tunnel(rt, member & ~RT_MEMBER_BGP);
+
+	return t && t->up && has_routes(t, member);
 }
 
 static void group_set_dirty(struct rt *rt, struct rt_group *g)
@@ -176,22 +180,41 @@ void rt_groups_tick(struct rt *rt, struct mono now)
 
 /* --------------------------------------------------------------- selection */
 
-/* The tunnels that work, in order; those that are being drained last. */
+enum rank {
+	RANK_WORKS,
+	RANK_DRAINING,
+	RANK_SUSPECT, /* IKE has it up; BFD or a probe says that it does not work */
+	RANK_END,
+};
+
+static enum rank rank_of(const struct rt *rt, uint32_t member)
+{
+	const struct rt_tunnel *t = rt_tunnel(rt, member & ~RT_MEMBER_BGP);
+
+	if (rt_member_usable(rt, member))
+		return t->draining ? RANK_DRAINING : RANK_WORKS;
+	return t && t->suspect && has_routes(t, member) ? RANK_SUSPECT : RANK_END;
+}
+
+/*
+ * The tunnels that work, in order; those that are being drained last. Where none works, those that are
+ * suspect: the peer's control process may have restarted while its dataplane goes on (RFC 5882 4.3.2), and
+ * what is sent in vain would have been dropped.
+ */
 static size_t usable(const struct rt *rt, const struct rt_group *g, uint32_t without, uint32_t *out,
 		     size_t *n_sharing)
 {
 	size_t n = 0;
 
 	*n_sharing = 0;
-	for (int draining = 0; draining <= 1; draining++) {
+	for (int rank = RANK_WORKS; rank < RANK_END && !(rank == RANK_SUSPECT && n > 0); rank++) {
 		for (size_t i = 0; i < g->n; i++) {
 			const uint32_t tunnel = g->key[i] & ~RT_MEMBER_BGP;
 
-			if (tunnel == without || !rt_member_usable(rt, g->key[i]) ||
-			    rt_tunnel(rt, tunnel)->draining != (draining == 1))
+			if (tunnel == without || (int)rank_of(rt, g->key[i]) != rank)
 				continue;
 			out[n++] = tunnel;
-			if (!draining && i < g->n_ecmp)
+			if (rank == RANK_WORKS && i < g->n_ecmp)
 				*n_sharing = n;
 		}
 	}

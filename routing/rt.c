@@ -86,7 +86,11 @@ struct rt_connection *rt_connection_of(const struct rt *rt, const struct rt_tunn
 static void health(struct rt *rt, struct rt_tunnel *t, struct mono now)
 {
 	const bool up = t->ike_up && !t->bfd_down && !t->probe_down;
+	const bool suspect = t->ike_up && !up;
 
+	if (t->suspect != suspect)
+		rt_groups_touch(rt, t->cfg.tunnel);
+	t->suspect = suspect;
 	if (t->up == up)
 		return;
 	t->up = up;

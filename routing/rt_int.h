@@ -45,6 +45,7 @@ struct rt_tunnel {
 	uint8_t order;       /* in the connection */
 	bool leaving;        /* not configured any more, but groups hold it */
 	bool ike_up, bfd_down, probe_down, bgp_up, draining;
+	bool suspect;           /* IKE says up, another says down */
 	bool up;                /* all of them together, without BGP */
 	bool unswept, hold_bgp; /* dead routes point here; until they are swept BGP is not up */
 	struct mono up_since;

@@ -189,6 +189,10 @@ static void command(struct world *w, char *text)
 		ev = (struct rt_event){.type = RT_EV_TUNNEL_UP, .tunnel = (uint32_t)atoi(arg)};
 	} else if (strcmp(text, "down") == 0) {
 		ev = (struct rt_event){.type = RT_EV_TUNNEL_DOWN, .tunnel = (uint32_t)atoi(arg)};
+	} else if (strcmp(text, "silence") == 0) {
+		ev = (struct rt_event){.type = RT_EV_BFD_DOWN, .tunnel = (uint32_t)atoi(arg)};
+	} else if (strcmp(text, "heard") == 0) {
+		ev = (struct rt_event){.type = RT_EV_BFD_UP, .tunnel = (uint32_t)atoi(arg)};
 	} else if (strcmp(text, "restarted") == 0) {
 		ev.type = RT_EV_DP_RESTARTED;
 	} else if (strcmp(text, "wait") == 0) {
@@ -324,6 +328,30 @@ SCENARIO(nothing_left, TWO "up 1\ndown 1\nshow\n",
 		"switched c 1 -1\n"
 		"show 10.2.0.0/16 c -1 installed\n")
 
+/* BFD moves traffic; where it hears nothing on any tunnel, what IKE has up is better than nothing. */
+SCENARIO(silence, TWO "up 1\nup 2\nsilence 1\nsilence 2\nheard 2\ndown 2\ndown 1\n",
+	 TWO_IS "# t1 tunnel: down -> up\n"
+		"# c switch: none -> t1 (tunnel up)\n"
+		"group-set 0: 1\n"
+		"switched c -1 1\n"
+		"# t2 tunnel: down -> up\n"
+		"group-set 0: 1 2\n"
+		"# t1 tunnel: up -> down\n"
+		"# c switch: t1 -> t2 (tunnel down)\n"
+		"group-set 0: 2\n"
+		"switched c 1 2\n"
+		"# t2 tunnel: up -> down\n"
+		"group-set 0: 2 1\n"
+		"# t2 tunnel: down -> up\n"
+		"group-set 0: 2\n"
+		"# t2 tunnel: up -> down\n"
+		"# c switch: t2 -> t1 (tunnel down)\n"
+		"group-set 0: 1\n"
+		"switched c 2 1\n"
+		"# c switch: t1 -> none (tunnel down)\n"
+		"group-set 0:\n"
+		"switched c 1 -1\n")
+
 /* Repeated and unknown states change nothing. */
 SCENARIO(noise, TWO "up 1\nup 1\nup 9\ndown 2\n",
 	 TWO_IS "# t1 tunnel: down -> up\n"
@@ -423,6 +451,7 @@ int main(void)
 		cmocka_unit_test(flap),
 		cmocka_unit_test(held_but_needed),
 		cmocka_unit_test(nothing_left),
+		cmocka_unit_test(silence),
 		cmocka_unit_test(noise),
 		cmocka_unit_test(reload_equal),
 		cmocka_unit_test(reload_moves_prefix),
