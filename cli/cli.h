@@ -32,6 +32,8 @@ enum cli_option {
 	CLI_OPT_SAN = 1 << 10,
 	CLI_OPT_DAYS = 1 << 11,
 	CLI_OPT_REASON = 1 << 12,
+	CLI_OPT_TABLE = 1 << 13,
+	CLI_OPT_FORCE = 1 << 14,
 };
 
 struct cli_args {
@@ -41,6 +43,7 @@ struct cli_args {
 	unsigned count;
 	double interval_s, wait_s;
 	const char *out;
+	const char *table;                      /* NULL: all */
 	const char *name, *type, *san, *reason; /* pki; NULL: not given */
 	unsigned days;                          /* likewise; 0 */
 	const char *words[4];                   /* after the command's name */
@@ -51,6 +54,9 @@ struct cli_args {
 int cli_status(const struct cli_args *a);
 int cli_show(const struct cli_args *a);
 int cli_explain(const struct cli_args *a);
+int cli_explain_route(const struct cli_args *a);
+int cli_what_if(const struct cli_args *a);
+int cli_tunnel(const struct cli_args *a);
 int cli_doctor(const struct cli_args *a);
 int cli_up(const struct cli_args *a);
 int cli_down(const struct cli_args *a);
@@ -161,6 +167,12 @@ json_t *cli_next_event(struct cli_client *c, double timeout_s, bool *over);
 const char *cli_last_error(const struct cli_client *c);
 
 /* --------------------------------------------------------------- parts of output (show.c) */
+
+int cli_show_routes(const struct cli_args *a);
+/* Something that comes by pages; takes `params`. `none`: said when there is nothing. */
+int cli_show_pages(const struct cli_args *a, const char *method, const char *member, json_t *params,
+		   void (*print)(const json_t *list), const char *none);
+bool cli_is_prefix(const char *word); /* or an address */
 
 void cli_print_connections(const json_t *connections, unsigned indent);
 void cli_print_tunnels(const json_t *tunnels, unsigned indent);

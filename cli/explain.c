@@ -73,11 +73,17 @@ static void print_mismatch(const json_t *m, const json_t *fix)
 
 int cli_explain(const struct cli_args *a)
 {
-	struct cli_client *c = cli_connect(a);
-	json_t *params = json_pack("{s:s}", "tunnel", a->words[0]), *r;
+	struct cli_client *c;
+	json_t *params, *r;
 	char age[CLI_HUMAN_SIZE], *name;
 	bool up;
 
+	if (cli_is_prefix(a->words[0]))
+		return cli_explain_route(a);
+	if (a->given & CLI_OPT_TABLE)
+		return cli_usage("--table goes with a prefix or an address");
+	c = cli_connect(a);
+	params = json_pack("{s:s}", "tunnel", a->words[0]);
 	if (!params) {
 		cli_close(c);
 		return cli_fail(a, "bad-params", "'%s' is no name of a tunnel", a->words[0]);

@@ -30,12 +30,20 @@ static const struct command {
 	{"status", "[--watch [--interval SECONDS] [--count N]]",
 	 "the gateway's state in short; exit code 3 when it is degraded",
 	 CLI_OPT_WATCH | CLI_OPT_INTERVAL | CLI_OPT_COUNT, 0, 0, cli_status},
-	{"show", "connections|tunnels|sas|routes|ports|counters [--all]",
-	 "one thing in detail; counters: without --all only those that are not 0", CLI_OPT_ALL, 1,
-	 1, cli_show},
-	{"explain", "TUNNEL",
-	 "why a tunnel is not up: layer by layer, both sides, and the line that would mend it", 0,
-	 1, 1, cli_explain},
+	{"show",
+	 "connections|tunnels|sas|ports|counters [--all]\n"
+	 "      routes [PREFIX] [--table TABLE] [--all]",
+	 "one thing in detail; counters: without --all only those that are not 0",
+	 CLI_OPT_ALL | CLI_OPT_TABLE, 1, 2, cli_show},
+	{"explain", "TUNNEL | PREFIX|ADDRESS [--table TABLE]",
+	 "why a tunnel is not up: layer by layer, both sides, and the line that would mend it;\n"
+	 "      or how a route was chosen: every candidate, and the step that decided",
+	 CLI_OPT_TABLE, 1, 1, cli_explain},
+	{"what-if", "TUNNEL down", "where the traffic would go if a tunnel were down", 0, 2, 2,
+	 cli_what_if},
+	{"tunnel", "drain|undrain TUNNEL | replace TUNNEL [--force] [--wait SECONDS]",
+	 "move a tunnel's traffic away, or back; or set it up anew without losing any",
+	 CLI_OPT_FORCE | CLI_OPT_WAIT, 2, 2, cli_tunnel},
 	{"doctor", "", "what is wrong with the gateway: the lowest broken layer of each thing", 0,
 	 0, 0, cli_doctor},
 	{"up", "TUNNEL [--wait SECONDS]", "bring a tunnel up", CLI_OPT_WAIT, 1, 1, cli_up},
@@ -87,6 +95,8 @@ static const struct option {
 	{"--san", CLI_OPT_SAN, true},
 	{"--days", CLI_OPT_DAYS, true},
 	{"--reason", CLI_OPT_REASON, true},
+	{"--table", CLI_OPT_TABLE, true},
+	{"--force", CLI_OPT_FORCE, false},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -176,6 +186,8 @@ static int take_value(struct cli_args *a, const struct option *o, const char *va
 		a->socket = value;
 	} else if (o->bit == CLI_OPT_OUT) {
 		a->out = value;
+	} else if (o->bit == CLI_OPT_TABLE) {
+		a->table = value;
 	} else if (o->bit == CLI_OPT_NAME) {
 		a->name = value;
 	} else if (o->bit == CLI_OPT_TYPE) {

@@ -125,7 +125,13 @@ void cli_print_tunnels(const json_t *list, unsigned indent)
 		cli_cellf(t, state_colour(cli_bool(o, "up") ? "up" : phase), "%s%s",
 			  cli_bool(o, "up") && strcmp(phase, "up") ? "up, " : "", phase);
 		age_cell(t, o, "since_s");
-		cli_cell(t, CLI_PLAIN, cli_bool(o, "active") ? "active" : NULL);
+		if (*cli_str(o, "replacing"))
+			cli_cellf(t, CLI_YELLOW, "replacing: %s", cli_str(o, "replacing"));
+		else if (cli_bool(o, "draining"))
+			cli_cellf(t, CLI_YELLOW, "%sdraining",
+				  cli_bool(o, "active") ? "active, " : "");
+		else
+			cli_cell(t, CLI_PLAIN, cli_bool(o, "active") ? "active" : NULL);
 		cli_cell(t, CLI_PLAIN, cli_str(o, "local"));
 		cli_cellf(t, CLI_PLAIN, "%s%s",
 			  *cli_str(o, "remote") ? cli_str(o, "remote") : "any",
@@ -251,32 +257,7 @@ static void sas(const json_t *result)
 	child_sas(list);
 }
 
-/* ---------------------------------------------------------- routes and ports */
-
-static void routes(const json_t *result)
-{
-	static const struct cli_column columns[] = {
-		{"PREFIX"},    {"CONNECTION", .drop = 2}, {"SOURCE", .drop = 1}, {"TUNNEL"},
-		{"INSTALLED"},
-	};
-	const json_t *list = json_object_get(result, "routes"), *o;
-	struct cli_table *t = cli_table_new(columns, N(columns));
-	size_t i;
-
-	json_array_foreach (list, i, o) {
-		const bool installed = cli_bool(o, "installed");
-		const char *tunnel = cli_str(o, "tunnel");
-
-		cli_cell(t, CLI_BOLD, cli_str(o, "prefix"));
-		cli_cell(t, CLI_PLAIN, cli_str(o, "connection"));
-		cli_cell(t, CLI_PLAIN, cli_str(o, "source"));
-		cli_cell(t, *tunnel ? CLI_PLAIN : CLI_RED, *tunnel ? tunnel : "none (dropped)");
-		cli_cell(t, installed ? CLI_GREEN : CLI_YELLOW, installed ? "yes" : "no");
-	}
-	if (!json_array_size(list))
-		puts("no routes");
-	cli_table_print(t, 0);
-}
+/* -------------------------------------------------------------------- ports */
 
 static void port_rows(const json_t *list)
 {
@@ -459,8 +440,13 @@ int cli_show(const struct cli_args *a)
 				 "ports and counters",
 				 what);
 	}
+	if (!strcmp(what, "routes"))
+		return cli_show_routes(a);
+	if (a->n_words > 1 || a->given & CLI_OPT_TABLE)
+		return cli_usage(
+			"'show %s' takes nothing more: a prefix and --table are for routes", what);
 	if (a->given & CLI_OPT_ALL && strcmp(what, "counters") != 0)
-		return cli_usage("--all is for counters");
+		return cli_usage("--all is for counters and routes");
 	snprintf(method, sizeof(method), "show.%s", what);
 	c = cli_connect(a);
 	if (!c)
@@ -479,8 +465,6 @@ int cli_show(const struct cli_args *a)
 		cli_print_tunnels(json_object_get(result, "tunnels"), 0);
 	else if (!strcmp(what, "sas"))
 		sas(result);
-	else if (!strcmp(what, "routes"))
-		routes(result);
 	else if (!strcmp(what, "ports"))
 		ports(result);
 	else

@@ -12,6 +12,8 @@
  *	control_request.c   a line to a method's run, in order for each client
  *	control_query.c     questions to other processes, with a time-out
  *	control_show.c      methods' results (control_stats.c: from the dataplane's counters)
+ *	control_routes.c    methods about routes
+ *	control_drain.c     tunnels without traffic, and their replacement
  *	control_events.c    the last events, and who follows them
  *
  * Invariants: a client waits at most for the time-out of its request's queries, whatever other
@@ -160,6 +162,7 @@ static void on_turn(void *ctx, struct mono now)
 	struct control *c = ctx;
 
 	control_queries_turn(c, now);
+	control_drains_turn(c, now);
 	control_stats_turn(c, now);
 	control_clients_turn(c, now);
 }
@@ -169,12 +172,13 @@ static struct mono deadline(void *ctx)
 	const struct control *c = ctx;
 
 	return mono_min(mono_min(control_queries_deadline(c), control_stats_deadline(c)),
-			control_clients_deadline(c));
+			mono_min(control_clients_deadline(c), control_drains_deadline(c)));
 }
 
 static void fini(struct control *c)
 {
 	control_clients_fini(c);
+	control_drains_fini(c);
 	control_peers_fini(c);
 	control_events_fini(&c->events);
 	control_stats_fini(&c->stats);

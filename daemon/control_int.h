@@ -58,6 +58,8 @@ void control_peers_fini(struct control *c);
 /* Asks; the part is done at once (failed) when the process is not there. */
 void control_ask(struct control_request *r, size_t part, enum ipc_role role, enum ipc_query_op op,
 		 const char *arg, struct mono_span timeout);
+/* Says something, and does not want to hear what became of it. */
+void control_tell(struct control *c, enum ipc_role role, enum ipc_query_op op, const char *arg);
 /* The request goes away: late replies are dropped. */
 void control_forget(struct control *c, const struct control_request *r);
 void control_queries_turn(struct control *c, struct mono now);
@@ -95,6 +97,8 @@ void control_fail(struct control_request *r, const char *code, const char *fmt, 
 /* The reply of a part; NULL after control_fail() with what that process said. */
 json_t *control_reply_of(struct control_request *r, size_t part);
 void control_request_drop(struct control_request *r);
+/* The tunnel that the parameters name, or NULL after an error. */
+const struct config_tunnel *control_wanted_tunnel(struct control_request *r);
 
 extern const struct control_method control_methods[];
 extern const size_t control_n_methods;
@@ -188,8 +192,32 @@ json_t *control_show_status(struct control_request *r);
 json_t *control_show_connections(struct control_request *r);
 json_t *control_show_tunnels(struct control_request *r);
 json_t *control_show_sas(struct control_request *r);
-json_t *control_show_routes(struct control_request *r);
 json_t *control_show_counters(struct control_request *r);
+
+/* (control_routes.c) */
+void control_begin_routes(struct control_request *r);
+void control_begin_explain_route(struct control_request *r);
+void control_begin_what_if(struct control_request *r);
+json_t *control_finish_reply(struct control_request *r);
+
+/* ----------------------------------------------------------------------- drains (control_drain.c) */
+
+struct control_drain;
+
+void control_begin_drain(struct control_request *r);
+void control_begin_undrain(struct control_request *r);
+void control_begin_replace(struct control_request *r);
+json_t *control_finish_drain(struct control_request *r);
+json_t *control_finish_undrain(struct control_request *r);
+json_t *control_finish_nothing(struct control_request *r);
+/* A new route process is told of what it cannot know; what it says teaches a new control process. */
+void control_drains_attach(struct control *c);
+void control_drains_learn(struct control *c, const json_t *state);
+/* The step that a tunnel's replacement is at, or NULL. */
+const char *control_replacing(const struct control *c, const char *tunnel);
+void control_drains_turn(struct control *c, struct mono now);
+struct mono control_drains_deadline(const struct control *c);
+void control_drains_fini(struct control *c);
 
 /* (control_explain.c) */
 json_t *control_explain_tunnel(struct control_request *r);
@@ -217,6 +245,7 @@ struct control {
 	size_t n_clients;
 	struct control_events events;
 	struct control_stats stats;
+	struct control_drain *drains;
 	struct ipc_msg msg; /* of the peer in hand */
 };
 

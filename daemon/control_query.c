@@ -99,6 +99,18 @@ void control_ask(struct control_request *r, size_t part, enum ipc_role role, enu
 		(void)loop_modify(&c->child.loop, peer->fd, EPOLLIN | EPOLLOUT);
 }
 
+void control_tell(struct control *c, enum ipc_role role, enum ipc_query_op op, const char *arg)
+{
+	const struct ipc_query body = {.op = op, .arg_size = (uint32_t)strlen(arg)};
+	struct control_peer *peer = &c->peers[role];
+
+	if (peer->fd < 0 || !ipc_outq_send(&peer->out, IPC_QUERY, 0, ++c->next_id, &body,
+					   sizeof(body), arg, body.arg_size))
+		return;
+	if (ipc_outq_waiting(&peer->out))
+		(void)loop_modify(&c->child.loop, peer->fd, EPOLLIN | EPOLLOUT);
+}
+
 void control_forget(struct control *c, const struct control_request *r)
 {
 	struct control_query *q;
@@ -247,6 +259,8 @@ bool control_peer_attach(struct control *c, enum ipc_role role, int fd)
 	}
 	peer->fd = fd;
 	ipc_outq_attach(&peer->out, fd);
+	if (role == IPC_ROLE_ROUTE)
+		control_drains_attach(c);
 	return true;
 }
 

@@ -94,8 +94,7 @@ void control_request_progress(struct control_request *r)
 
 /* ------------------------------------------------------------------ methods */
 
-/* The tunnel that the parameters name, or NULL after an error. */
-static const struct config_tunnel *wanted_tunnel(struct control_request *r)
+const struct config_tunnel *control_wanted_tunnel(struct control_request *r)
 {
 	const struct config *config = r->control->config;
 	const char *name = json_string_value(json_object_get(r->params, "tunnel"));
@@ -126,7 +125,7 @@ static const struct config_tunnel *wanted_tunnel(struct control_request *r)
 
 static void begin_command(struct control_request *r, enum ipc_query_op op)
 {
-	const struct config_tunnel *t = wanted_tunnel(r);
+	const struct config_tunnel *t = control_wanted_tunnel(r);
 
 	if (t)
 		control_ask(r, 0, IPC_ROLE_IKE, op, t->name, QUERY_TIMEOUT);
@@ -154,7 +153,7 @@ static void begin_rekey(struct control_request *r)
 		control_fail(r, "bad-params", "'what' must be child or ike");
 		return;
 	}
-	t = wanted_tunnel(r);
+	t = control_wanted_tunnel(r);
 	if (!t)
 		return;
 	sb_printf(&s, "%s%s", strcmp(word, "ike") ? "" : "ike:", t->name);
@@ -174,7 +173,7 @@ static void begin_redirect(struct control_request *r)
 			     "'to' must be the address of another gateway, or \"off\"");
 		return;
 	}
-	t = wanted_tunnel(r);
+	t = control_wanted_tunnel(r);
 	if (!t)
 		return;
 	sb_printf(&s, "%s %s", t->name, strcmp(to, "off") ? ip_format(&a, text) : to);
@@ -212,23 +211,18 @@ static void begin_status(struct control_request *r)
 {
 	control_ask(r, 0, IPC_ROLE_SUPERVISOR, IPC_QUERY_PROCESSES, "", QUERY_TIMEOUT);
 	control_ask(r, 1, IPC_ROLE_IKE, IPC_QUERY_TUNNELS, "", QUERY_TIMEOUT);
-	control_ask(r, 2, IPC_ROLE_ROUTE, IPC_QUERY_ROUTES, "", QUERY_TIMEOUT);
+	control_ask(r, 2, IPC_ROLE_ROUTE, IPC_QUERY_ROUTE_STATE, "", QUERY_TIMEOUT);
 }
 
 static void begin_tunnels(struct control_request *r)
 {
 	control_ask(r, 1, IPC_ROLE_IKE, IPC_QUERY_TUNNELS, "", QUERY_TIMEOUT);
-	control_ask(r, 2, IPC_ROLE_ROUTE, IPC_QUERY_ROUTES, "", QUERY_TIMEOUT);
+	control_ask(r, 2, IPC_ROLE_ROUTE, IPC_QUERY_ROUTE_STATE, "", QUERY_TIMEOUT);
 }
 
 static void begin_sas(struct control_request *r)
 {
 	control_ask(r, 0, IPC_ROLE_IKE, IPC_QUERY_SAS, "", QUERY_TIMEOUT);
-}
-
-static void begin_routes(struct control_request *r)
-{
-	control_ask(r, 0, IPC_ROLE_ROUTE, IPC_QUERY_ROUTES, "", QUERY_TIMEOUT);
 }
 
 static void begin_counters(struct control_request *r)
@@ -280,10 +274,15 @@ const struct control_method control_methods[] = {
 	{"show.connections", begin_tunnels, control_show_connections},
 	{"show.tunnels", begin_tunnels, control_show_tunnels},
 	{"show.sas", begin_sas, control_show_sas},
-	{"show.routes", begin_routes, control_show_routes},
+	{"show.routes", control_begin_routes, control_finish_reply},
 	{"show.ports", begin_nothing, finish_ports},
 	{"show.counters", begin_counters, control_show_counters},
 	{"explain", begin_explain, control_explain_tunnel},
+	{"explain.route", control_begin_explain_route, control_finish_reply},
+	{"what-if", control_begin_what_if, control_finish_reply},
+	{"tunnel.drain", control_begin_drain, control_finish_drain},
+	{"tunnel.undrain", control_begin_undrain, control_finish_undrain},
+	{"tunnel.replace", control_begin_replace, control_finish_nothing},
 	{"doctor", begin_doctor, control_doctor},
 	{"up", begin_up, finish_command},
 	{"down", begin_down, finish_command},

@@ -52,9 +52,9 @@ static bool is_up(const json_t *tunnels, const char *name)
 
 /* Which tunnel carries a connection's traffic: what routing says, else the first that is up. */
 static const char *active_of(const struct config_connection *c, const json_t *tunnels,
-			     const json_t *routes)
+			     const json_t *state)
 {
-	const json_t *route = by_name(routes, "connection", c->name);
+	const json_t *route = by_name(json_object_get(state, "connections"), "name", c->name);
 	size_t i;
 
 	if (route)
@@ -83,7 +83,7 @@ static json_t *prefixes(const struct ip_prefix *x, size_t n)
 }
 
 static json_t *connection(const struct config_connection *c, const json_t *tunnels,
-			  const json_t *routes)
+			  const json_t *state)
 {
 	json_t *names = json_array();
 	size_t i, n_up = 0;
@@ -96,17 +96,17 @@ static json_t *connection(const struct config_connection *c, const json_t *tunne
 			 n_up == c->n_tunnels ? "up"
 			 : n_up               ? "degraded"
 					      : "down",
-			 "active_tunnel", string_or_null(active_of(c, tunnels, routes)), "tunnels",
+			 "active_tunnel", string_or_null(active_of(c, tunnels, state)), "tunnels",
 			 names, "routes", prefixes(c->static_routes, c->n_static_routes));
 }
 
-static json_t *connections(const struct config *config, const json_t *tunnels, const json_t *routes)
+static json_t *connections(const struct config *config, const json_t *tunnels, const json_t *state)
 {
 	json_t *list = json_array();
 	size_t i;
 
 	for (i = 0; i < config->n_connections; i++)
-		json_array_append_new(list, connection(&config->connections[i], tunnels, routes));
+		json_array_append_new(list, connection(&config->connections[i], tunnels, state));
 	return list;
 }
 
@@ -143,18 +143,19 @@ json_t *control_show_status(struct control_request *r)
 {
 	const struct control *c = r->control;
 	json_t *processes = r->parts[0].reply;
-	const json_t *tunnels = r->parts[1].reply, *routes = r->parts[2].reply;
+	const json_t *tunnels = r->parts[1].reply, *state = r->parts[2].reply;
 	size_t i, j, n = 0, n_up = 0;
 	json_t *o = json_object();
 	bool ok;
 
+	control_drains_learn(r->control, state);
 	for (i = 0; i < c->config->n_connections; i++) {
 		for (j = 0; j < c->config->connections[i].n_tunnels; j++) {
 			n++;
 			n_up += is_up(tunnels, c->config->connections[i].tunnels[j].name);
 		}
 	}
-	ok = n_up == n && tunnels && routes && all_run(processes);
+	ok = n_up == n && tunnels && state && all_run(processes);
 	json_object_set_new(o, "gateway", json_string(c->config->name));
 	json_object_set_new(o, "software", json_string(TWINBORE_VERSION));
 	json_object_set_new(o, "uptime_s", uptime(c, processes));
@@ -163,7 +164,7 @@ json_t *control_show_status(struct control_request *r)
 	json_object_set_new(o, "tunnels_configured", json_integer((json_int_t)n));
 	json_object_set_new(o, "processes",
 			    json_is_array(processes) ? json_incref(processes) : json_array());
-	json_object_set_new(o, "connections", connections(c->config, tunnels, routes));
+	json_object_set_new(o, "connections", connections(c->config, tunnels, state));
 	json_object_set_new(o, "rates", control_stats_rates(c));
 	return o;
 }
@@ -172,18 +173,37 @@ json_t *control_show_status(struct control_request *r)
 
 json_t *control_show_connections(struct control_request *r)
 {
-	const json_t *tunnels = control_reply_of(r, 1), *routes;
+	const json_t *tunnels = control_reply_of(r, 1), *state;
 
 	if (!tunnels)
 		return NULL;
-	routes = control_reply_of(r, 2);
-	if (!routes)
+	state = control_reply_of(r, 2);
+	if (!state)
 		return NULL;
-	return json_pack("{s:o}", "connections", connections(r->control->config, tunnels, routes));
+	return json_pack("{s:o}", "connections", connections(r->control->config, tunnels, state));
+}
+
+/* What the route process knows of a tunnel. */
+static void add_routing(const struct control *c, const char *name, const json_t *state, json_t *o)
+{
+	static const char *const names[] = {"bfd_down", "bgp_up", "accepted", "stale", "refused"};
+	const json_t *known = by_name(json_object_get(state, "tunnels"), "name", name);
+	const char *replacing = control_replacing(c, name);
+	json_t *member;
+	size_t i;
+
+	json_object_set_new(o, "draining",
+			    json_boolean(json_is_true(json_object_get(known, "draining"))));
+	json_object_set_new(o, "replacing", string_or_null(replacing));
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		member = json_object_get(known, names[i]);
+		if (member)
+			json_object_set(o, names[i], member);
+	}
 }
 
 static json_t *tunnel(const struct control *c, const struct config_connection *conn, size_t i,
-		      const json_t *tunnels, const char *active)
+		      const json_t *tunnels, const json_t *state, const char *active)
 {
 	const struct config_tunnel *t = &conn->tunnels[i];
 	json_t *known = by_name(tunnels, "name", t->name);
@@ -209,6 +229,7 @@ static json_t *tunnel(const struct control *c, const struct config_connection *c
 					    : json_string(ip_format(&t->remote, buf)));
 		json_object_set_new(o, "natt", json_false());
 	}
+	add_routing(c, t->name, state, o);
 	control_stats_add_tunnel(c, t->index, o);
 	return o;
 }
@@ -216,20 +237,21 @@ static json_t *tunnel(const struct control *c, const struct config_connection *c
 json_t *control_show_tunnels(struct control_request *r)
 {
 	const struct control *c = r->control;
-	const json_t *tunnels = control_reply_of(r, 1), *routes;
+	const json_t *tunnels = control_reply_of(r, 1), *state;
 	json_t *list;
 	size_t i, j;
 
 	if (!tunnels)
 		return NULL;
-	routes = r->parts[2].reply; /* without it, `active` is a good guess */
+	state = r->parts[2].reply; /* without it, `active` is a good guess */
+	control_drains_learn(r->control, state);
 	list = json_array();
 	for (i = 0; i < c->config->n_connections; i++) {
 		const struct config_connection *conn = &c->config->connections[i];
-		const char *active = active_of(conn, tunnels, routes);
+		const char *active = active_of(conn, tunnels, state);
 
 		for (j = 0; j < conn->n_tunnels; j++)
-			json_array_append_new(list, tunnel(c, conn, j, tunnels, active));
+			json_array_append_new(list, tunnel(c, conn, j, tunnels, state, active));
 	}
 	return json_pack("{s:o}", "tunnels", list);
 }
@@ -248,13 +270,6 @@ json_t *control_show_sas(struct control_request *r)
 			control_stats_add_sa(r->control, (uint32_t)json_integer_value(slot), sa);
 	}
 	return json_pack("{s:O}", "sas", sas);
-}
-
-json_t *control_show_routes(struct control_request *r)
-{
-	json_t *routes = control_reply_of(r, 0);
-
-	return routes ? json_pack("{s:O}", "routes", routes) : NULL;
 }
 
 json_t *control_show_counters(struct control_request *r)

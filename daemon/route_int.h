@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <sys/socket.h>
 #include "base/log.h"
+#include "base/sb.h"
 #include "base/secret.h"
 #include "bfd/bfd.h"
 #include "bgp/bgp.h"
@@ -158,5 +159,19 @@ void route_query(struct route_shell *s, const struct ipc_msg *msg);
 /* The name of a tunnel that is configured, or NULL. */
 const char *route_tunnel_name(const struct route_shell *s, uint32_t tunnel);
 json_t *route_name_or_null(const char *name);
+/* An answer; NULL or truncated: out of memory. */
+void route_reply(struct route_shell *s, uint64_t id, const struct sb *text);
+/* The text needs no escaping. */
+void route_refuse(struct route_shell *s, uint64_t id, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* What arguments ask for; false or NULL after an answer. */
+bool route_take_page(struct route_shell *s, uint64_t id, const json_t *arg, struct rt_page *page,
+		     size_t *limit);
+const struct config_tunnel *route_take_tunnel(struct route_shell *s, uint64_t id, const char *name);
+/* Members of an object: a name or null; a path's attributes, each after a comma; where a list goes on,
+ * and the object's end. */
+void route_put_name(struct sb *s, const char *member, const char *name);
+void route_put_path(struct sb *s, const struct path *p);
+void route_put_next(struct sb *s, const struct rt_page *page);
 
 #endif

@@ -313,11 +313,30 @@ struct rt_show_route {
 	uint32_t tunnel;         /* that carries it now; UINT32_MAX = none: dropped and counted */
 	const struct path *path; /* of the best candidate; NULL: not from BGP */
 	size_t n_candidates;
+	/* The tunnels of its group that work: the first n_sharing share the traffic where there are more
+	 * than one, the others stand behind them. */
+	uint32_t members[RT_GROUP_TUNNELS];
+	size_t n_members, n_sharing;
+	bool stale;     /* the best candidate's neighbour restarts (RFC 4724) */
 	bool installed; /* acknowledged by the dataplane */
 };
 /* In order of tables and prefixes; ends when `fn` returns false. */
 void rt_show_routes(const struct rt *rt, bool (*fn)(void *ctx, const struct rt_show_route *r),
 		    void *ctx);
+/*
+ * The same bit by bit and in no order: a prefix that stands there all the while is shown once. Between
+ * two calls anything may change.
+ */
+struct rt_page {
+	uint32_t next;     /* where to go on: 0 at first, RT_PAGE_END after the last */
+	size_t max_visits; /* prefixes that are looked at in one call */
+	bool one_table;    /* only `table` */
+	uint16_t table;
+	struct ip_prefix within; /* only what lies within; family IP_NONE: everything */
+};
+#define RT_PAGE_END UINT32_MAX
+void rt_show_page(const struct rt *rt, struct rt_page *page,
+		  bool (*fn)(void *ctx, const struct rt_show_route *r), void *ctx);
 /* One prefix. False: there is no such route. */
 bool rt_show_route(const struct rt *rt, uint16_t table, const struct ip_prefix *prefix,
 		   struct rt_show_route *out);
@@ -337,6 +356,12 @@ struct rt_candidate {
 /* Every candidate of the prefix, the best first. False: there is no such route. */
 bool rt_explain(struct rt *rt, uint16_t table, const struct ip_prefix *prefix,
 		bool (*fn)(void *ctx, const struct rt_candidate *c), void *ctx);
+/* What one neighbour has announced and the filter let pass, by pages as above; each prefix once,
+ * whatever tables it went into. */
+void rt_show_received(const struct rt *rt, uint32_t tunnel, struct rt_page *page,
+		      bool (*fn)(void *ctx, const struct ip_prefix *prefix,
+				 const struct rt_candidate *c),
+		      void *ctx);
 /* The longest prefix of the table that holds the address and has a route. */
 bool rt_lookup(const struct rt *rt, uint16_t table, const struct ip_addr *a,
 	       struct ip_prefix *prefix);
@@ -346,7 +371,7 @@ struct rt_what_if {
 	size_t n_prefixes; /* that point at it */
 	uint32_t from, to; /* tunnels; RT_TUNNEL_NONE: none, dropped */
 };
-/* What would happen if the tunnel were down: the groups whose traffic would move. */
+/* What would happen if the tunnel were down: the groups whose traffic, or a share of it, would move. */
 void rt_what_if(const struct rt *rt, uint32_t tunnel,
 		bool (*fn)(void *ctx, const struct rt_what_if *w), void *ctx);
 
@@ -358,6 +383,10 @@ struct rt_show_tunnel {
 	uint32_t advertised; /* prefixes; counted where there is a limit */
 };
 bool rt_show_tunnel(const struct rt *rt, uint32_t tunnel, struct rt_show_tunnel *out);
+
+/* Each connection with the tunnel that carries its traffic; RT_TUNNEL_NONE: none. */
+void rt_show_connections(const struct rt *rt,
+			 bool (*fn)(void *ctx, const char *connection, uint32_t tunnel), void *ctx);
 
 struct rt_show_stats {
 	size_t n_prefixes, n_candidates, n_groups, n_waiting, n_refused;

@@ -35,6 +35,14 @@ static void route_of(const struct rt *rt, struct rt_entry *e, struct rt_show_rou
 	};
 	for (c = rt_candidate_first(rt, e); c; c = rt_candidate_next(rt, c))
 		out->n_candidates += rt_candidate_alive(rt, e, c);
+	out->stale = e->first.source == RT_SOURCE_BGP && rt_candidate_stale(rt, e, &e->first);
+	if (e->group < rt->n_groups_size) {
+		const struct rt_group *g = &rt->groups[e->group];
+
+		memcpy(out->members, g->members, sizeof(out->members));
+		out->n_members = g->n_members;
+		out->n_sharing = g->n_members ? g->n_sharing : 0;
+	}
 	name_of(rt, out->tunnel != RT_TUNNEL_NONE ? out->tunnel : e->first.tunnel, out->connection);
 }
 
@@ -71,6 +79,47 @@ void rt_show_routes(const struct rt *rt, bool (*fn)(void *ctx, const struct rt_s
 			break;
 	}
 	free(sorted);
+}
+
+/* The next entry of a page that may be shown, or NULL: the page is at its end, or was looked for
+ * long enough. */
+static struct rt_entry *page_next(const struct rt *rt, struct rt_page *page, size_t *visits)
+{
+	while (page->next < rt->entries.n_used && *visits < page->max_visits) {
+		struct rt_entry *e = rt_entry(rt, page->next++);
+
+		++*visits;
+		if (!shown(rt, e) || (page->one_table && e->table != page->table))
+			continue;
+		if (page->within.addr.family != IP_NONE &&
+		    (e->prefix.addr.family != page->within.addr.family ||
+		     e->prefix.len < page->within.len ||
+		     !ip_prefix_contains(&page->within, &e->prefix.addr)))
+			continue;
+		return e;
+	}
+	return NULL;
+}
+
+static void page_end(const struct rt *rt, struct rt_page *page)
+{
+	if (page->next >= rt->entries.n_used)
+		page->next = RT_PAGE_END;
+}
+
+void rt_show_page(const struct rt *rt, struct rt_page *page,
+		  bool (*fn)(void *ctx, const struct rt_show_route *r), void *ctx)
+{
+	struct rt_show_route show;
+	struct rt_entry *e;
+	size_t visits = 0;
+
+	while ((e = page_next(rt, page, &visits))) {
+		route_of(rt, e, &show);
+		if (!fn(ctx, &show))
+			break;
+	}
+	page_end(rt, page);
 }
 
 bool rt_show_route(const struct rt *rt, uint16_t table, const struct ip_prefix *prefix,
@@ -137,6 +186,37 @@ bool rt_explain(struct rt *rt, uint16_t table, const struct ip_prefix *prefix,
 	return true;
 }
 
+void rt_show_received(const struct rt *rt, uint32_t tunnel, struct rt_page *page,
+		      bool (*fn)(void *ctx, const struct ip_prefix *prefix,
+				 const struct rt_candidate *c),
+		      void *ctx)
+{
+	const struct rt_tunnel *t = rt_tunnel(rt, tunnel);
+	const struct rt_connection *from = t ? rt_connection_of(rt, t) : NULL;
+	struct rt_candidate_slot *c;
+	struct rt_candidate show;
+	struct rt_entry *e;
+	size_t visits = 0;
+	bool more = from && from->n_propagations;
+
+	if (!more)
+		page->next = RT_PAGE_END;
+	while (more && (e = page_next(rt, page, &visits))) {
+		if (e->table != from->propagations[0])
+			continue;
+		/* All of one prefix, also when that is more than was asked for. */
+		for (c = rt_candidate_first(rt, e); c; c = rt_candidate_next(rt, c)) {
+			if (c->source != RT_SOURCE_BGP || c->tunnel != tunnel ||
+			    !rt_candidate_alive(rt, e, c))
+				continue;
+			candidate_of(rt, e, c, &show);
+			show.best = c == &e->first;
+			more = fn(ctx, &e->prefix, &show) && more;
+		}
+	}
+	page_end(rt, page);
+}
+
 bool rt_lookup(const struct rt *rt, uint16_t table, const struct ip_addr *a,
 	       struct ip_prefix *prefix)
 {
@@ -154,6 +234,15 @@ bool rt_lookup(const struct rt *rt, uint16_t table, const struct ip_addr *a,
 	return false;
 }
 
+/* Traffic goes by this tunnel now, alone or with others. */
+static bool carries(const struct rt_group *g, uint32_t tunnel)
+{
+	for (size_t i = 0; g->n_sharing > 1 && i < g->n_sharing && i < g->n_members; i++)
+		if (g->members[i] == tunnel)
+			return true;
+	return g->active == tunnel;
+}
+
 void rt_what_if(const struct rt *rt, uint32_t tunnel,
 		bool (*fn)(void *ctx, const struct rt_what_if *w), void *ctx)
 {
@@ -161,11 +250,11 @@ void rt_what_if(const struct rt *rt, uint32_t tunnel,
 		const struct rt_group *g = &rt->groups[i];
 		struct rt_what_if w = {.group = i, .n_prefixes = g->n_told};
 
-		if (!g->used || !g->n_told)
+		if (!g->used || !g->n_told || !carries(g, tunnel))
 			continue;
-		w.from = g->active;
-		w.to = g->active == tunnel ? rt_group_without(rt, g, tunnel) : g->active;
-		if (w.from != w.to && !fn(ctx, &w))
+		w.from = tunnel;
+		w.to = rt_group_without(rt, g, tunnel);
+		if (!fn(ctx, &w))
 			return;
 	}
 }
@@ -191,6 +280,14 @@ bool rt_show_tunnel(const struct rt *rt, uint32_t tunnel, struct rt_show_tunnel 
 		out->stale[i] = t->family[i].n_stale;
 	}
 	return true;
+}
+
+void rt_show_connections(const struct rt *rt,
+			 bool (*fn)(void *ctx, const char *connection, uint32_t tunnel), void *ctx)
+{
+	for (size_t i = 0; i < rt->n_connections; i++)
+		if (!fn(ctx, rt->connections[i].name, rt->connections[i].active))
+			return;
 }
 
 void rt_show_stats(const struct rt *rt, struct rt_show_stats *out)

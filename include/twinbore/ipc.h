@@ -268,8 +268,16 @@ enum ipc_query_op {
 	IPC_QUERY_EXPLAIN, /* argument: tunnel name, or "" for all; array of {name, up, phase, reason,
 			    * since_s, local, remote, layer, heard_s or null, mismatch or null:
 			    * {age_s, layer, what, by_peer, ours, theirs, differs, key, add}} */
-	/* to route */
-	IPC_QUERY_ROUTES, /* array of {prefix, connection, source, tunnel (or null), installed} */
+	/* to route; where the argument is an object, it is JSON text; tables and tunnels by name */
+	IPC_QUERY_ROUTES,        /* {table, within, cursor, limit}, each optional. {routes, next} as
+			   * control-protocol.md says: a page that is small enough to be made at once */
+	IPC_QUERY_ROUTE_STATE,   /* {connections: [{name, tunnel or null}], tunnels: [{name, usable,
+				* draining, bfd_down, bgp_up, accepted, stale, refused}], prefixes,
+				* candidates, groups, waiting, refused} */
+	IPC_QUERY_ROUTE_EXPLAIN, /* {table (absent: all), and prefix or address}. {tables} */
+	IPC_QUERY_WHAT_IF,       /* argument: tunnel name. {tunnel, usable, moved, lost, moves} */
+	IPC_QUERY_DRAIN,   /* argument: tunnel name. {moved, stays}: prefixes that it carried */
+	IPC_QUERY_UNDRAIN, /* argument: tunnel name. {moved, stays}: nothing */
 	/* to the supervisor */
 	IPC_QUERY_PROCESSES, /* array of {role, pid, state, restarts, uptime_s}, itself included;
 			      * state: "running", "starting", "restarting", "stopping", "stopped" */

@@ -25,7 +25,7 @@ TUNNELS = {"version": 1, "tunnels": [
      "reason": "", "since_s": 3725.0, "active": True, "local": "192.0.2.1:4500",
      "remote": "198.51.100.1:4500", "interface": "tb-b-1",
      "inside_addresses": ["169.254.10.2/30"], "mtu": 1438, "path_mtu": 1480,
-     "path_mtu_learnt": True, "natt": True, "in_packets": 10,
+     "path_mtu_learnt": True, "natt": True, "draining": True, "replacing": None, "in_packets": 10,
      "in_bytes": 1610612736, "out_packets": 20, "out_bytes": 1023, "in_dropped": 1,
      "out_dropped": 2},
     {"name": "site-b-2", "connection": "site-b", "index": 1, "up": False, "phase": "connecting",
@@ -52,12 +52,50 @@ SAS = {"version": 1, "sas": [
      "in_ts_mismatch": 0},
 ]}
 
-ROUTES = {"version": 1, "routes": [
-    {"prefix": "10.2.0.0/24", "connection": "site-b", "source": "static", "tunnel": "site-b-1",
-     "installed": True},
-    {"prefix": "10.9.0.0/24", "connection": "other", "source": "static", "tunnel": None,
-     "installed": False},
+ROUTES = {"version": 1, "next": None, "routes": [
+    {"prefix": "10.9.0.0/24", "table": "main", "connection": "other", "source": "static",
+     "tunnel": None, "backups": [], "candidates": 1, "installed": False},
+    {"prefix": "10.2.0.0/24", "table": "main", "connection": "site-b", "source": "static",
+     "tunnel": "site-b-1", "backups": ["site-b-2"], "candidates": 2, "installed": True},
+    {"prefix": "2001:db8:7::/48", "table": "blue", "connection": "site-b", "source": "bgp",
+     "tunnel": "site-b-1", "sharing": ["site-b-1", "site-c-1"], "backups": [], "candidates": 3,
+     "installed": True, "as_path": "65001 65002 {65003}", "origin": "incomplete", "med": None,
+     "next_hop": "fd00::1", "stale": True},
+    {"prefix": "10.66.0.0/16", "table": "blue", "connection": None, "source": "blackhole",
+     "tunnel": None, "backups": [], "candidates": 1, "installed": True},
+    {"prefix": "10.1.0.0/16", "table": "blue", "connection": None, "source": "local",
+     "tunnel": None, "backups": [], "candidates": 1, "installed": True},
+    {"prefix": "9.0.0.0/8", "table": "blue", "connection": "site-b", "source": "bgp",
+     "tunnel": "site-b-2", "backups": ["site-b-1"], "candidates": 2, "installed": True,
+     "as_path": "", "origin": "igp", "med": 4294967295, "next_hop": "169.254.10.1",
+     "stale": False},
 ]}
+
+CHOICE = {"version": 1, "tables": [
+    {"route": {"prefix": "10.2.0.0/16", "table": "main", "connection": "site-b", "source": "bgp",
+               "tunnel": "site-b-2", "backups": ["site-b-1"], "candidates": 2, "installed": True,
+               "as_path": "65001", "origin": "igp", "med": 50, "next_hop": "169.254.10.5",
+               "stale": False},
+     "choice": [
+         {"source": "bgp", "connection": "site-b", "tunnel": "site-b-2", "best": True,
+          "usable": True, "step": "lower MED", "why": "the best one, by: lower MED",
+          "local_pref": 100, "counted_med": 50, "path_id": 0, "stale": False, "as_path": "65001",
+          "origin": "igp", "med": 50, "next_hop": "169.254.10.5"},
+         {"source": "bgp", "connection": "site-b", "tunnel": "site-b-1", "best": False,
+          "usable": False, "step": "lower MED",
+          "why": "MED 100; the best one's is 50 (a missing one counts as 100); its tunnel does not "
+                 "work now",
+          "local_pref": 100, "counted_med": 100, "path_id": 0, "stale": True, "as_path": "65001",
+          "origin": "igp", "med": None, "next_hop": "169.254.10.1"}]},
+    {"route": {"prefix": "10.0.0.0/8", "table": "blue", "connection": None, "source": "blackhole",
+               "tunnel": None, "backups": [], "candidates": 1, "installed": True},
+     "choice": [{"source": "blackhole", "connection": None, "tunnel": None, "best": True,
+                 "usable": True, "step": "", "why": "the only one"}]},
+]}
+
+WHAT_IF = {"version": 1, "tunnel": "site-b-1", "usable": True, "moved": 1001, "lost": 2,
+           "moves": [{"to": "site-b-2", "prefixes": 1000}, {"to": "site-c-1", "prefixes": 1},
+                     {"to": None, "prefixes": 2}]}
 
 PORTS = {"version": 1, "aead_backend": "ipsec-mb", "eal": "no hugepages, 2 lcores", "ports": [
     {"name": "wan", "device": "net_af_xdp,iface=eth0", "driver": "net_af_xdp", "mirror": "wan",
@@ -129,6 +167,11 @@ ANSWERS = {
     "show.counters": COUNTERS,
     "events": EVENTS,
     "explain": EXPLAIN,
+    "explain.route": CHOICE,
+    "what-if": WHAT_IF,
+    "tunnel.drain": {"version": 1, "moved": 12, "stays": 0},
+    "tunnel.undrain": {"version": 1},
+    "tunnel.replace": {"version": 1},
     "doctor": DOCTOR,
     "up": {"version": 1},
     "down": {"version": 1},

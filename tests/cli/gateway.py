@@ -192,6 +192,7 @@ class Client:
 
 CONFIG = """version: 1
 gateway: {name: gw}
+routing: {tables: [{name: blue}]}
 ports: [{name: wan, device: {vdev: net_null}, addresses: [192.0.2.1/24]}]
 connections:
   - name: one
@@ -249,9 +250,12 @@ class Gateway:
     def configure(self, text, generation=1):
         text = text.encode()
         names = re.findall(rb"{name: ([a-z]+-\d+),", text)
-        body = struct.pack("=QQII", len(text), generation, len(names), 0)
+        tables = re.findall(rb"{name: (blue)}", text)
+        body = struct.pack("=QQII", len(text), generation, len(names), len(tables))
         for i, name in enumerate(names):
             body += struct.pack("=32sI", name, i)
+        for i, name in enumerate(tables):
+            body += struct.pack("=32sI", name, i + 1)
         fd = memfd(text)
         send(self.channel, "IPC_CONFIG", body, [fd])
         os.close(fd)
@@ -291,8 +295,19 @@ class Gateway:
             }
         if "ROUTE" in self.peers:
             self.peers["ROUTE"].answers = {
-                "routes": [{"prefix": "10.2.0.0/24", "connection": "one", "source": "static",
-                            "tunnel": "one-2", "installed": True}],
+                "routes": {"routes": [
+                    {"prefix": "10.2.0.0/24", "connection": "one", "source": "static",
+                     "table": "main", "tunnel": "one-2", "installed": True}], "next": None},
+                "route_state": {"connections": [{"name": "one", "tunnel": "one-2"},
+                                                {"name": "two", "tunnel": "two-1"}],
+                                "tunnels": [{"name": "one-1", "usable": True, "draining": False,
+                                             "bfd_down": False, "bgp_up": True, "accepted": 5,
+                                             "stale": 0, "refused": 1}],
+                                "prefixes": 3},
+                "drain": {"moved": 3, "stays": 0}, "undrain": {},
+                "what_if": {"tunnel": "one-1", "usable": True, "moved": 3, "lost": 0,
+                            "moves": [{"to": "one-2", "prefixes": 3}]},
+                "route_explain": {"tables": []},
             }
         if "SUPERVISOR" in self.peers:
             self.peers["SUPERVISOR"].answers = {

@@ -25,7 +25,8 @@ import threading
 import time
 import unittest
 
-from fake import DOCTOR, EXPLAIN, ANSWERS, Error, EVENTS, FakeGateway, STATUS, TUNNELS
+from fake import (ANSWERS, CHOICE, DOCTOR, Error, EVENTS, EXPLAIN, FakeGateway, ROUTES, STATUS,
+                  TUNNELS, WHAT_IF)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -96,6 +97,7 @@ class Output(Case):
                                ("connections", "connections")):
             self.gw.answers["show." + method] = {"version": 1, member: []}
             self.assertEqual(self.run_cli("show", method)[0], 0)
+        self.assertEqual(self.run_cli("show", "routes")[1], "no routes\n")
 
     def test_events(self):
         self.shows("events", "events")
@@ -106,6 +108,90 @@ class Output(Case):
         self.assertEqual(json.loads(self.run_cli("--json", "explain", "site-b-2")[1]), EXPLAIN)
         self.gw.answers["explain"] = dict(EXPLAIN, broken=None, mismatch=None, fix=None, up=True)
         self.assertEqual(self.run_cli("explain", "site-b-2")[0], 0)
+
+    def test_routes_of_one_table(self):
+        self.assertEqual(self.run_cli("show", "routes", "10.0.0.0/8", "--table", "blue")[0], 0)
+        self.assertEqual(self.gw.asked,
+                         [("show.routes", {"within": "10.0.0.0/8", "table": "blue"})])
+
+    def test_routes_by_pages(self):
+        """All pages, in order, up to a bound; beyond it with --all."""
+        n = 25000
+
+        def page(_, params):
+            at = params.get("cursor", 0)
+            routes = [dict(ROUTES["routes"][1], prefix="10.%d.%d.0/24" % divmod(i, 256))
+                      for i in range(at, min(at + 999, n))]
+            return {"version": 1, "routes": routes[::-1],
+                    "next": at + 999 if at + 999 < n else None}
+        self.gw.answers["show.routes"] = page
+        code, out, _ = self.run_cli("show", "routes")
+        lines = out.splitlines()
+        shown = [line.split()[0] for line in lines[1:-1]]
+        self.assertEqual((code, len(shown)), (0, 10989))
+        self.assertEqual(shown[:3] + shown[-1:],
+                         ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24", "10.42.236.0/24"])
+        self.assertIn("--all shows everything", lines[-1])
+        everything = self.run_cli("show", "routes", "--all")[1]
+        self.assertEqual(everything.count("\n10."), n)
+        got = json.loads(self.run_cli("show", "routes", "--json")[1])
+        self.assertEqual((len(got["routes"]), got["more"], got["version"]), (10989, True, 1))
+        got = json.loads(self.run_cli("show", "routes", "--json", "--all")[1])
+        self.assertEqual((len(got["routes"]), got["more"]), (n, False))
+
+    def test_how_a_route_was_chosen(self):
+        self.shows("explain-route", "explain", "10.2.0.0/16")
+        self.assertEqual(self.run_cli("explain", "10.2.0.1", "--table", "main")[0], 0)
+        self.assertEqual(self.gw.asked, [
+            ("explain.route", {"prefix": "10.2.0.0/16"}),
+            ("explain.route", {"address": "10.2.0.1", "table": "main"})])
+        self.assertEqual(json.loads(self.run_cli("--json", "explain", "::1")[1]), CHOICE)
+        self.gw.answers["explain.route"] = {"version": 1, "tables": []}
+        self.assertEqual(self.run_cli("explain", "10.9.9.9"),
+                         (3, "no route leads to 10.9.9.9\n", ""))
+        code, out, _ = self.run_cli("explain", "10.9.0.0/16")
+        self.assertEqual((code, out.startswith("there is no route for exactly 10.9.0.0/16;")),
+                         (3, True))
+
+    def test_what_if(self):
+        self.shows("what-if", "what-if", "site-b-1", "down", code=3)
+        self.assertEqual(json.loads(self.run_cli("what-if", "site-b-1", "down", "--json")[1]),
+                         WHAT_IF)
+        self.gw.answers["what-if"] = dict(WHAT_IF, lost=0, moves=[])
+        self.assertEqual(self.run_cli("what-if", "site-b-1", "down"),
+                         (0, "site-b-1 carries no prefix: nothing would change\n", ""))
+        self.assertEqual(self.run_cli("what-if", "site-b-1", "up")[0], 2)
+
+    def test_drain(self):
+        self.assertEqual(self.run_cli("tunnel", "drain", "site-b-1"),
+                         (0, "site-b-1: drained, 12 prefixes moved away\n", ""))
+        self.assertEqual(self.run_cli("tunnel", "undrain", "site-b-1"),
+                         (0, "site-b-1: may carry traffic again\n", ""))
+        self.gw.answers["tunnel.drain"] = {"version": 1, "moved": 0, "stays": 1}
+        self.assertEqual(self.run_cli("tunnel", "drain", "site-b-1"),
+                         (3, "site-b-1: drained, 0 prefixes moved away\n"
+                          "1 prefix stays on it: no other tunnel can carry it\n", ""))
+        self.assertEqual(self.run_cli("tunnel", "drian", "x"),
+                         (2, "", "twinbore: 'tunnel' has no 'drian'; did you mean 'drain'?\n"
+                          "Try 'twinbore --help'.\n"))
+        self.assertEqual(self.run_cli("tunnel", "drain", "x", "--force")[0], 2)
+
+    def test_replace(self):
+        def replace(kind, text):
+            def answer(connection, params):
+                self.assertEqual(params, {"tunnel": "site-b-1", "force": False, "wait_s": 5.0})
+                for event in (("tunnel-drained", "12 prefixes moved away"), (kind, text)):
+                    for tunnel in "site-b-2", "site-b-1":
+                        line = {"event": {"kind": event[0], "tunnel": tunnel, "text": event[1]}}
+                        connection.sendall(json.dumps(line).encode() + b"\n")
+                return {"version": 1}
+            self.gw.answers["tunnel.replace"] = answer
+            return self.run_cli("tunnel", "replace", "site-b-1", "--wait", "5")
+        self.assertEqual(replace("tunnel-replaced", "it was set up anew"),
+                         (0, "site-b-1: 12 prefixes moved away\nsite-b-1: replaced\n", ""))
+        self.assertEqual(replace("tunnel-replace-failed", "no way"),
+                         (1, "site-b-1: 12 prefixes moved away\n",
+                          "twinbore: site-b-1: no way\n"))
 
     def test_doctor(self):
         self.shows("doctor", "doctor", code=3)
@@ -175,6 +261,7 @@ class Output(Case):
         self.gw.answers["up"] = Error("failed", "\x1b]0;title\x07")
         for args in (["status"], ["show", "tunnels"], ["show", "sas"], ["show", "routes"],
                      ["show", "ports"], ["show", "connections"], ["show", "counters"], ["events"],
+                     ["explain", "10.2.0.0/16"], ["what-if", "site-b-1", "down"],
                      ["reload"], ["up", "site-b-1"]):
             _, out, err = self.run_cli(*args)
             self.assertNotRegex(out + err, "[\x00-\x09\x0b-\x1f\x7f-\U0010ffff]", args)
@@ -190,7 +277,8 @@ class Output(Case):
                 self.gw.answers[method] = junk
             for args in (["status"], ["show", "tunnels"], ["show", "sas"], ["show", "routes"],
                          ["show", "ports"], ["show", "connections"], ["show", "counters"],
-                         ["events"], ["reload"]):
+                         ["explain", "10.2.0.0/16"], ["what-if", "site-b-1", "down"],
+                         ["tunnel", "drain", "x"], ["events"], ["reload"]):
                 self.assertIn(self.run_cli(*args)[0], (0, 3), (args, junk))
 
 
@@ -206,7 +294,9 @@ class Usage(Case):
         self.usage("show", "tunels", text="did you mean 'tunnels'?")
         self.usage("show", "everything", text="there are connections, tunnels")
         self.usage("show", text="usage: twinbore show")
-        self.usage("show", "tunnels", "sas", text="usage: twinbore show")
+        self.usage("show", "tunnels", "sas", text="'show tunnels' takes nothing more")
+        self.usage("show", "sas", "--table", "x", text="'show sas' takes nothing more")
+        self.usage("explain", "site-b-1", "--table", "x", text="--table goes with a prefix")
         self.usage("up", text="usage: twinbore up TUNNEL")
         self.usage("status", "--folow", text="unknown option '--folow'; did you mean '--follow'?")
         self.usage("status", "--follow", text="'status' has no option --follow")

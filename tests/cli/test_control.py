@@ -5,6 +5,7 @@
 usage: test_control.py HARNESS
 """
 
+import json
 import os
 import random
 import socket
@@ -12,10 +13,11 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
-from gateway import CONFIG, Gateway, Peer, Refused, process, send, until
+from gateway import CONFIG, Gateway, Peer, Refused, memfd, process, send, until
 
 HARNESS = None
 
@@ -81,10 +83,12 @@ class Shows(Case):
             "reason": "", "since_s": 5.5, "active": False, "local": "192.0.2.1:500",
             "remote": "198.51.100.1:500", "interface": "in1", "natt": False,
             "inside_addresses": ["169.254.1.2/30", "fd00::2/126"], "mtu": 1438, "path_mtu": 0,
-            "path_mtu_learnt": False, "in_packets": 0,
+            "path_mtu_learnt": False, "draining": False, "replacing": None, "bfd_down": False,
+            "bgp_up": True, "accepted": 5, "stale": 0, "refused": 1, "in_packets": 0,
             "in_bytes": 111, "out_packets": 112, "out_bytes": 0, "in_dropped": 0,
             "out_dropped": 0})
         self.assertTrue(t[1]["active"])
+        self.assertFalse(t[1]["draining"])
         self.assertEqual((t[1]["in_bytes"], t[1]["out_dropped"]), (211, 9))
 
     def test_tunnel_that_ike_does_not_know(self):
@@ -100,8 +104,42 @@ class Shows(Case):
         self.assertEqual(s[2]["in_packets"], 0)  # a slot outside of the map
 
     def test_routes(self):
-        self.assertEqual(self.client().result("show.routes")["routes"],
-                         self.route.answers["routes"])
+        self.assertEqual(self.client().result("show.routes"), self.route.answers["routes"])
+
+    def test_routes_are_asked_for_by_pages(self):
+        c = self.client()
+        self.route.answers["routes"] = lambda ident, arg: {"routes": [], "next": json.loads(
+            arg).get("cursor", 0) + 1}
+        self.assertEqual(c.result("show.routes")["next"], 1)
+        self.assertEqual(c.result("show.routes", table="blue", within="10.9.1.1/16", cursor=7,
+                                  limit=20)["next"], 8)
+        self.assertEqual([json.loads(arg) for _, arg in self.route.asked],
+                         [{}, {"table": "blue", "within": "10.9.0.0/16", "cursor": 7, "limit": 20}])
+        for params, message in (
+                ({"table": "bleu"}, "no route table is named 'bleu'; the nearest is 'blue'"),
+                ({"table": 1}, "'table' must be the name of a route table"),
+                ({"within": "10.0.0.0"}, "'within' must be a prefix, such as 10.2.0.0/16"),
+                ({"cursor": -1}, "'cursor' must be a number from 0 to 4294967294"),
+                ({"limit": 1001}, "'limit' must be a number from 1 to 1000")):
+            self.assertEqual(c.error("show.routes", **params),
+                             {"code": "bad-params", "message": message})
+
+    def test_how_a_route_was_chosen(self):
+        c = self.client()
+        self.assertEqual(c.result("explain.route", prefix="10.2.0.0/16"), {"tables": []})
+        c.result("explain.route", address="2001:db8::1", table="main")
+        self.assertEqual([json.loads(arg) for _, arg in self.route.asked],
+                         [{"prefix": "10.2.0.0/16"}, {"address": "2001:db8::1", "table": "main"}])
+        for params in ({}, {"prefix": "10.0.0.0/8", "address": "10.0.0.1"}, {"address": "x"},
+                       {"prefix": "10.0.0.1"}, {"prefix": 5}):
+            self.assertEqual(c.error("explain.route", **params)["code"], "bad-params", params)
+
+    def test_what_if(self):
+        c = self.client()
+        self.assertEqual(c.result("what-if", tunnel="one-1"), self.route.answers["what_if"])
+        self.assertEqual(self.route.asked, [("what_if", "one-1")])
+        self.assertEqual(c.error("what-if", tunnel="one-3")["message"],
+                         "no tunnel is named 'one-3'; the nearest is 'one-1'")
 
     def test_ports(self):
         r = self.client().result("show.ports")
@@ -334,7 +372,7 @@ class Lines(Case):
     def test_who_does_not_read(self):
         """Its answers wait; nobody else does."""
         routes = [{"prefix": "10.0.0.0/8", "connection": "x" * 1000}] * 1000
-        self.route.answers["routes"] = routes
+        self.route.answers["routes"] = {"routes": routes, "next": None}
         c = self.client()
         c.send(*({"id": i, "method": "show.routes"} for i in range(30)))
         other = self.client()
@@ -392,7 +430,8 @@ class Processes(Case):
 
     def test_long_answer_in_parts(self):
         routes = [{"prefix": "10.%d.%d.0/24" % (i // 256, i % 256)} for i in range(20000)]
-        self.route.answers["routes"] = lambda ident, arg: self.route.reply(ident, routes, part=9999)
+        self.route.answers["routes"] = lambda ident, arg: self.route.reply(
+            ident, {"routes": routes}, part=9999)
         self.assertEqual(self.client().result("show.routes")["routes"], routes)
 
     def test_nonsense(self):
@@ -424,6 +463,142 @@ class Processes(Case):
     def test_supervisor_is_gone(self):
         self.gw.channel.shutdown(socket.SHUT_RDWR)
         self.assertEqual(self.gw.wait(), 1)
+
+
+class Drains(Case):
+    """A replacement: drain, silence, down, up, undrain; each of its steps can fail."""
+
+    def setUp(self):
+        super().setUp()
+        self.up = True
+
+        def down(ident, arg):
+            self.up = False
+            return {}
+
+        def up(ident, arg):
+            self.up = True
+            return {}
+
+        def explain(ident, arg):
+            return [{"name": arg, "up": self.up}]
+        self.ike.answers.update(down=down, up=up, explain=explain)
+
+    def follow(self):
+        c = self.client()
+        c.result("events", follow=True)
+        return c
+
+    def event(self, c):
+        e = c.line()["event"]
+        self.assertEqual((e["process"], e["tunnel"]), ("control", "one-1"))
+        return e["kind"], e["text"]
+
+    def said(self, peer):
+        return [op for op, _ in peer.asked if op not in ("explain", "route_state", "tunnels")]
+
+    def test_drain_and_undrain(self):
+        c = self.client()
+        self.assertEqual(c.result("tunnel.drain", tunnel="one-1"), {"moved": 3, "stays": 0})
+        self.assertEqual(c.result("tunnel.undrain", tunnel="one-1"), {})
+        self.assertEqual(self.route.asked, [("drain", "one-1"), ("undrain", "one-1")])
+        self.assertEqual(c.error("tunnel.drain", tunnel="one-9")["code"], "no-such-tunnel")
+
+    def test_a_new_route_process_is_told(self):
+        c = self.client()
+        c.result("tunnel.drain", tunnel="one-1")
+        c.result("tunnel.drain", tunnel="two-1")
+        c.result("tunnel.undrain", tunnel="two-1")
+        self.route.close()
+        new = self.gw.attach(Peer("ROUTE"))
+        self.assertTrue(until(lambda: new.asked))
+        self.assertEqual(new.asked, [("drain", "one-1")])
+
+    def test_a_new_control_process_learns(self):
+        self.route.answers["route_state"]["tunnels"][0]["draining"] = True
+        self.assertTrue(self.client().result("show.tunnels")["tunnels"][0]["draining"])
+        self.route.close()
+        new = self.gw.attach(Peer("ROUTE"))
+        self.assertTrue(until(lambda: new.asked))
+        self.assertEqual(new.asked, [("drain", "one-1")])
+
+    def test_replace(self):
+        c, events = self.client(), self.follow()
+        begin = time.monotonic()
+        self.assertEqual(c.result("tunnel.replace", tunnel="one-1"), {})
+        self.assertEqual(self.event(events), ("tunnel-drained", "3 prefixes moved away"))
+        self.assertEqual(c.result("show.tunnels")["tunnels"][0]["replacing"], "waiting")
+        for method in "tunnel.replace", "tunnel.drain", "tunnel.undrain":
+            self.assertEqual(c.error(method, tunnel="one-1")["code"], "failed")
+        self.assertEqual(self.event(events), ("tunnel-replaced",
+                                              "it was set up anew and takes its traffic again"))
+        self.assertGreater(time.monotonic() - begin, 0.9)  # a moment of silence
+        self.assertEqual(self.said(self.ike), ["down", "up"])
+        self.assertTrue(until(lambda: self.said(self.route) == ["drain", "undrain"]))
+        self.assertEqual(c.result("show.tunnels")["tunnels"][0]["replacing"], None)
+
+    def test_what_was_drained_before_stays_so(self):
+        c, events = self.client(), self.follow()
+        c.result("tunnel.drain", tunnel="one-1")
+        c.result("tunnel.replace", tunnel="one-1")
+        self.event(events)
+        self.assertEqual(self.event(events),
+                         ("tunnel-replaced", "it was set up anew, and stays drained"))
+        self.assertEqual(self.said(self.route), ["drain", "drain"])
+
+    def test_nothing_else_could_carry_it(self):
+        self.route.answers["drain"] = {"moved": 0, "stays": 2}
+        c, events = self.client(), self.follow()
+        c.result("tunnel.replace", tunnel="one-1")
+        kind, text = self.event(events)
+        self.assertEqual(kind, "tunnel-replace-failed")
+        self.assertIn("nothing else could carry 2 prefixes", text)
+        self.assertTrue(until(lambda: self.said(self.route) == ["drain", "undrain"]))
+        self.assertEqual(self.said(self.ike), [])
+        c.result("tunnel.replace", tunnel="one-1", force=True)
+        self.assertEqual(self.event(events)[0], "tunnel-drained")
+        self.assertEqual(self.event(events)[0], "tunnel-replaced")
+
+    def test_the_peer_goes_on_sending(self):
+        image = bytearray(self.gw.image())
+        at = image.index(struct.pack("=QQQQ", 112, 0, 0, 111))  # the first tunnel: out_packets
+        fd = memfd(image)
+        send(self.gw.channel, "IPC_STATS", struct.pack("=Q", len(image)), [fd])
+        self.client().result("show.tunnels")
+        events, stop = self.follow(), threading.Event()
+
+        def traffic():
+            n = 112
+            while not stop.wait(0.02):
+                n += 10
+                os.pwrite(fd, struct.pack("=Q", n), at)
+        thread = threading.Thread(target=traffic)
+        thread.start()
+        try:
+            self.client().result("tunnel.replace", tunnel="one-1", wait_s=1.5)
+            self.assertEqual(self.event(events)[0], "tunnel-drained")
+            kind, text = self.event(events)
+            self.assertEqual(kind, "tunnel-replace-failed")
+            self.assertIn("still sends", text)
+            self.assertEqual(self.said(self.ike), [])
+            self.client().result("tunnel.replace", tunnel="one-1", wait_s=0, force=True)
+            self.assertEqual(self.event(events)[0], "tunnel-drained")
+            self.assertEqual(self.event(events)[0], "tunnel-replaced")
+        finally:
+            stop.set()
+            thread.join()
+            os.close(fd)
+
+    def test_the_route_process_is_away(self):
+        events = self.follow()
+        self.route.close()
+        self.client().result("tunnel.replace", tunnel="one-1")
+        kind, text = self.event(events)
+        self.assertEqual((kind, "not running" in text or "restarted" in text),
+                         ("tunnel-replace-failed", True), text)
+        for params in ({"force": 1}, {"wait_s": -1}, {"wait_s": "x"}):
+            self.assertEqual(self.client().error("tunnel.replace", tunnel="one-1", **params)["code"],
+                             "bad-params")
 
 
 class Counters(Case):
