@@ -62,7 +62,7 @@ static void usage(FILE *f)
 		   "  --backend NAME   of the AEAD (auto)\n"
 		   "  --batch N        frames at a time for each worker (256)\n"
 		   "  --rounds N       batches (1000)\n"
-		   "  --memory MIB     of DPDK (as much as the prefixes need)\n"
+		   "  --memory MIB     of DPDK (as much as the SAs need)\n"
 		   "  --no-huge        no hugepages\n"
 		   "  --json           an object a line\n");
 }
@@ -301,8 +301,7 @@ int main(int argc, char **argv)
 	}
 	log_init("dp_bench", LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
 	if (o.memory_mb == 0)
-		o.memory_mb = RTE_MAX(MEMORY_MIN,
-				      192 + RTE_MAX(max_of(&o.prefixes), max_of(&o.sas)) / 128);
+		o.memory_mb = RTE_MAX(MEMORY_MIN, 192 + max_of(&o.sas) / 128);
 	print_head(o.json);
 	return run_all(&o);
 }

@@ -343,7 +343,7 @@ void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16
 	uint64_t mac = 0;
 
 	memcpy(&mac, &w->dp->ports[port].mac, RTE_ETHER_ADDR_LEN);
-	dp_ip_burst_init(&b);
+	dp_ip_burst_init(&b, &w->dp->fib, 0);
 	for (uint16_t i = 0; i < n; i++) {
 		const uint8_t *eth = dp_data(m[i]);
 
@@ -363,7 +363,7 @@ void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16
 		(void)rte_pktmbuf_adj(m[i], DP_ETH_SIZE);
 		dp_ip_burst_add(&b, m[i], eth + DP_ETH_SIZE, 4, DP_TUNNEL_NONE);
 	}
-	dp_lookup(&w->dp->fib, &b);
+	dp_lookup(&b);
 	dispatch(w, &b.v4, 4);
 	dispatch(w, &b.v6, 6);
 }

@@ -197,7 +197,7 @@ void dp_decap(struct dp_worker *w)
 	uint16_t n_runs = 0;
 
 	esp_batch_init(&batch);
-	dp_ip_burst_init(&out);
+	dp_ip_burst_init(&out, &w->dp->fib, 0);
 	find_sas(w);
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
 		struct run *r = &runs[n_runs++];

@@ -58,7 +58,7 @@ uint32_t dp_group_share(const struct dp *dp, const struct dp_worker *w,
  * Groups, tunnels and SAs of a burst lie apart in memory, each found by the one before: step by step,
  * for the whole burst, what the next step reads. A burst for one group has it all at hand.
  */
-void dp_group_fetch(const struct dp_worker *w, const uint64_t *nh, uint16_t n)
+void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
 {
 	const struct dp_tunnels *t = &w->dp->tunnels;
 	uint32_t ids[DP_VEC_SIZE]; /* of groups, then of their first tunnels */

@@ -168,7 +168,7 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 
 void dp_forward(struct dp_worker *w, struct dp_ip_burst *b)
 {
-	dp_lookup(&w->dp->fib, b);
+	dp_lookup(b);
 	dispatch(w, &b->v4, 4);
 	dispatch(w, &b->v6, 6);
 }

@@ -69,7 +69,7 @@ static bool is_own_ike(struct dp *dp, struct rte_mbuf *m)
 		return false;
 	port = dp_get16(ip + header);
 	return (port == DP_PORT_IKE || port == DP_PORT_NAT_T) &&
-	       dp_nh_kind(dp_fib_lookup(&dp->fib, &from)) == DP_NH_LOCAL;
+	       dp_nh_kind(dp_fib_lookup(&dp->fib, 0, &from)) == DP_NH_LOCAL;
 }
 
 static void into_tunnel(struct dp *dp, struct rte_mbuf *m, uint32_t tunnel)
@@ -93,7 +93,7 @@ static bool mirror_ip(struct dp *dp, struct rte_mbuf *m)
 		return false;
 	}
 	to = destination(m);
-	nh = dp_fib_lookup(&dp->fib, &to);
+	nh = dp_fib_lookup(&dp->fib, 0, &to);
 	if ((dp_nh_kind(nh) != DP_NH_GROUP && dp_nh_kind(nh) != DP_NH_BLACKHOLE) ||
 	    is_own_ike(dp, m)) {
 		(void)rte_pktmbuf_prepend(m, DP_ETH_SIZE);

@@ -4,10 +4,12 @@
 
 #include "dataplane/dp.h"
 
-void dp_lookup(const struct dp_fib *fib, struct dp_ip_burst *b)
+static_assert(DP_VEC_SIZE <= DP_LPM_BURST, "a vector is looked up at once");
+
+void dp_lookup(struct dp_ip_burst *b)
 {
 	if (b->v4.n)
-		(void)rte_fib_lookup_bulk(fib->v4, b->dst4, b->v4.nh, b->v4.n);
+		dp_lpm_lookup4(b->lpm4, b->dst4, b->v4.nh, b->v4.n);
 	if (b->v6.n)
-		(void)rte_fib6_lookup_bulk(fib->v6, DP_FIB6_ADDR(b->dst6), b->v6.nh, b->v6.n);
+		dp_lpm_lookup6(b->lpm6, (const uint8_t(*)[16])b->dst6, b->v6.nh, b->v6.n);
 }

@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "dataplane/fib.h"
 #include "dataplane/worker.h"
 
-struct dp_fib;
 struct dp_group_hot;
 struct dp_out;
 
@@ -18,7 +18,7 @@ struct dp_out;
 struct dp_ip_vec {
 	struct rte_mbuf *m[DP_VEC_SIZE];
 	uint32_t from[DP_VEC_SIZE]; /* the tunnel that it came out of, or DP_TUNNEL_NONE */
-	uint64_t nh[DP_VEC_SIZE];
+	uint32_t nh[DP_VEC_SIZE];
 	uint8_t family; /* 4 or 6 */
 	uint16_t n;
 };
@@ -28,10 +28,13 @@ struct dp_ip_burst {
 	struct dp_ip_vec v4, v6;
 	uint32_t dst4[DP_VEC_SIZE];
 	uint8_t dst6[DP_VEC_SIZE][16];
+	const struct dp_lpm *lpm4, *lpm6; /* what they are looked up in: fetched as they come */
 };
 
-static inline void dp_ip_burst_init(struct dp_ip_burst *b)
+static inline void dp_ip_burst_init(struct dp_ip_burst *b, const struct dp_fib *fib, uint16_t table)
 {
+	b->lpm4 = dp_fib_lpm(fib, table, 4);
+	b->lpm6 = dp_fib_lpm(fib, table, 6);
 	b->v4.family = 4;
 	b->v6.family = 6;
 	b->v4.n = b->v6.n = 0;
@@ -42,10 +45,13 @@ static inline void dp_ip_burst_add(struct dp_ip_burst *b, struct rte_mbuf *m, co
 {
 	struct dp_ip_vec *v = family == 4 ? &b->v4 : &b->v6;
 
-	if (family == 4)
+	if (family == 4) {
 		b->dst4[v->n] = dp_get32(ip + 16);
-	else
+		dp_lpm_fetch4(b->lpm4, b->dst4[v->n]);
+	} else {
 		memcpy(b->dst6[v->n], ip + 24, 16);
+		dp_lpm_fetch6(b->lpm6, b->dst6[v->n]);
+	}
 	v->from[v->n] = from;
 	v->m[v->n++] = m;
 }
@@ -61,7 +67,7 @@ static inline uint16_t dp_same_nh(const struct dp_ip_vec *v, uint16_t first)
 }
 
 /* lookup.c: sets the next hops. */
-void dp_lookup(const struct dp_fib *fib, struct dp_ip_burst *b);
+void dp_lookup(struct dp_ip_burst *b);
 
 /* How many of a vector's packets from `first` on follow each other with one SA. */
 static inline uint16_t dp_run_size(const struct dp_esp_vec *v, uint16_t first)
@@ -98,7 +104,7 @@ uint32_t dp_group_share(const struct dp *dp, const struct dp_worker *w,
 			const struct dp_group_hot *g, const uint8_t *ip, uint32_t size,
 			uint8_t family);
 /* Fetches what encapsulation will read for packets with these next hops, those of no group among them. */
-void dp_group_fetch(const struct dp_worker *w, const uint64_t *nh, uint16_t n);
+void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n);
 /* Checked packets for a tunnel: into w->encap if we send by this tunnel, else to the worker that
  * owns it. `family` and `originated` are those of their meta data. */
 void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,

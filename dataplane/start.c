@@ -17,17 +17,15 @@
 #define POOL_CACHE    512 /* the largest: what is free and warm goes out first */
 #define POOL_MIN      8191u
 #define POOL_MAX      262143u
-#define TABLES_MB     160u /* both forwarding tables, and what DPDK needs itself */
+#define OTHERS_MB     160u /* what DPDK and drivers may need themselves */
 #define MIN_MEMORY_MB 192u
-#define ROUTES_LEAST  4096u
-#define ROUTES_PER_MB 128u /* beyond the minimum; each takes about 2 KiB in both families */
-#define MAX_ROUTES    2000000u
+#define MAX_ROUTES    4000000u /* in all tables: some 200 MiB, which are taken as they are needed */
 
-/* Mbufs for about a third of what the tables leave of the memory. */
+/* Mbufs for about a third of what is left of the memory. */
 static unsigned pool_size(const struct config *c, uint16_t data_room)
 {
 	const uint64_t element = sizeof(struct rte_mbuf) + sizeof(struct dp_meta) + data_room + 128;
-	const uint64_t n = ((uint64_t)(c->memory_mb - TABLES_MB) << 20) / 3 / element;
+	const uint64_t n = ((uint64_t)(c->memory_mb - OTHERS_MB) << 20) / 3 / element;
 
 	return (unsigned)RTE_MIN(RTE_MAX(n, (uint64_t)POOL_MIN), (uint64_t)POOL_MAX);
 }
@@ -68,11 +66,6 @@ static struct rte_mempool *make_pool(const struct config *c, uint16_t room)
 	return pool;
 }
 
-static uint32_t max_routes(const struct config *c)
-{
-	return RTE_MIN(ROUTES_LEAST + (c->memory_mb - MIN_MEMORY_MB) * ROUTES_PER_MB, MAX_ROUTES);
-}
-
 bool dp_start_backend(struct dp *dp, char *error)
 {
 	const char *want = dp->config->aead_backend;
@@ -99,7 +92,7 @@ bool dp_start_tables(struct dp *dp, char *error)
 
 	if (dp->config->memory_mb < MIN_MEMORY_MB) {
 		snprintf(error, DP_START_ERROR_SIZE,
-			 "dataplane.memory is %u MiB: the forwarding tables need at least %u",
+			 "dataplane.memory is %u MiB: packets and drivers need at least %u",
 			 dp->config->memory_mb, MIN_MEMORY_MB);
 		return false;
 	}
@@ -109,8 +102,7 @@ bool dp_start_tables(struct dp *dp, char *error)
 					SOCKET_ID_ANY, RING_F_SC_DEQ);
 	if (!dp->pool || !dp->to_manager || !dp->sa_events ||
 	    !dp_grace_init(&dp->grace, dp->n_workers) ||
-	    !dp_fib_init(&dp->fib, max_routes(dp->config), dp->grace.qsbr) ||
-	    !dp_neighs_init(&dp->neighs) ||
+	    !dp_fib_init(&dp->fib, MAX_ROUTES, &dp->grace) || !dp_neighs_init(&dp->neighs) ||
 	    !dp_tunnels_init(&dp->tunnels, dp->config->max_tunnels) ||
 	    !dp_sas_init(&dp->sas, dp->config->max_sas) || !(dp->peers = dp_peers_of(dp->config))) {
 		snprintf(error, DP_START_ERROR_SIZE,
@@ -148,8 +140,8 @@ static bool port_addresses(struct dp *dp, const struct dp_port *p, char *error)
 				 ip_prefix_format(a, text), strerror(errno));
 			return false;
 		}
-		if (!dp_fib_set(&dp->fib, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, p->index)) ||
-		    !dp_fib_set(&dp->fib, &net, DP_FIB_CONNECTED,
+		if (!dp_fib_set(&dp->fib, 0, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, p->index)) ||
+		    !dp_fib_set(&dp->fib, 0, &net, DP_FIB_CONNECTED,
 				dp_nh(DP_NH_CONNECTED, p->index))) {
 			snprintf(error, DP_START_ERROR_SIZE, "port '%s': no room for its networks",
 				 p->cfg->name);

@@ -101,14 +101,15 @@ static bool tunnel_valid(const struct dp *dp, const struct dp_tunnel *m, struct 
 static void inside_local(struct dp *dp, const struct ip_prefix *p, bool add)
 {
 	struct ip_prefix host;
+	bool there;
 
 	if (p->addr.family == IP_NONE)
 		return;
 	host = (struct ip_prefix){.addr = p->addr, .len = (uint8_t)ip_bits(&p->addr)};
 	if (add)
-		(void)dp_fib_set(&dp->fib, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, 0));
+		(void)dp_fib_set(&dp->fib, 0, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, 0));
 	else
-		(void)dp_fib_clear(&dp->fib, &host, DP_FIB_LOCAL);
+		(void)dp_fib_clear(&dp->fib, 0, &host, DP_FIB_LOCAL, &there);
 }
 
 static void tun_close(struct dp *dp, uint32_t tunnel)
@@ -299,14 +300,15 @@ static bool group_valid(const struct dp *dp, uint32_t group)
 	return group == DP_GROUP_BLACKHOLE || group < dp->tunnels.max_groups;
 }
 
-static enum dp_status route_set(struct dp *dp, const struct ip_prefix *p, uint32_t group)
+static enum dp_status route_set(struct dp *dp, uint16_t table, const struct ip_prefix *p,
+				uint32_t group)
 {
 	const uint32_t nh =
 		group == DP_GROUP_BLACKHOLE ? dp_nh(DP_NH_BLACKHOLE, 0) : dp_nh(DP_NH_GROUP, group);
 
-	if (dp->fib.n_routes >= dp->fib.max_routes && !dp_fib_has(&dp->fib, p, DP_FIB_ROUTE))
+	if (dp->fib.n_routes >= dp->fib.max_routes && !dp_fib_has(&dp->fib, table, p, DP_FIB_ROUTE))
 		return DP_ERR_RESOURCES;
-	return dp_fib_set(&dp->fib, p, DP_FIB_ROUTE, nh) ? DP_OK : DP_ERR_RESOURCES;
+	return dp_fib_set(&dp->fib, table, p, DP_FIB_ROUTE, nh) ? DP_OK : DP_ERR_RESOURCES;
 }
 
 static bool route_prefix(const struct dp_route *m, struct ip_prefix *p)
@@ -323,18 +325,21 @@ enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m)
 		return DP_ERR_UNSUPPORTED;
 	if (!route_prefix(m, &p) || !group_valid(dp, m->group))
 		return DP_ERR_MALFORMED;
-	return route_set(dp, &p, m->group);
+	return route_set(dp, 0, &p, m->group);
 }
 
 enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m)
 {
 	struct ip_prefix p;
+	bool there;
 
 	if (m->table != 0)
 		return DP_ERR_UNSUPPORTED;
 	if (!route_prefix(m, &p))
 		return DP_ERR_MALFORMED;
-	return dp_fib_clear(&dp->fib, &p, DP_FIB_ROUTE) ? DP_OK : DP_ERR_NO_SUCH;
+	if (!dp_fib_clear(&dp->fib, 0, &p, DP_FIB_ROUTE, &there))
+		return DP_ERR_RESOURCES;
+	return there ? DP_OK : DP_ERR_NO_SUCH;
 }
 
 static bool entry_valid(const struct dp *dp, const struct dp_routes_entry *e, struct ip_prefix *p)
@@ -347,12 +352,13 @@ static bool entry_valid(const struct dp *dp, const struct dp_routes_entry *e, st
 static enum dp_status entry_apply(struct dp *dp, const struct dp_routes_entry *e,
 				  const struct ip_prefix *p)
 {
+	bool there;
+
 	if (e->table != 0)
 		return DP_ERR_UNSUPPORTED;
 	if (e->group != DP_GROUP_WITHDRAW)
-		return route_set(dp, p, e->group);
-	(void)dp_fib_clear(&dp->fib, p, DP_FIB_ROUTE);
-	return DP_OK;
+		return route_set(dp, 0, p, e->group);
+	return dp_fib_clear(&dp->fib, 0, p, DP_FIB_ROUTE, &there) ? DP_OK : DP_ERR_RESOURCES;
 }
 
 enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack *ack)

@@ -126,7 +126,7 @@ static uint16_t run_ring(struct dp_worker *w)
 	struct dp_ip_burst forward;
 	const uint16_t n = (uint16_t)rte_ring_sc_dequeue_burst(w->in, (void **)m, DP_BURST, NULL);
 
-	dp_ip_burst_init(&forward);
+	dp_ip_burst_init(&forward, &w->dp->fib, 0);
 	for (uint16_t i = 0; i < n; i++) {
 		switch ((enum dp_kind)dp_meta(m[i])->kind) {
 		case DP_PKT_ENCAP: dp_encap_handed(w, m[i]); break;

@@ -32,6 +32,7 @@
 #define DP_IFNAME_SIZE     16u /* with NUL */
 #define DP_LIST_MAX        64u /* slots that answer one DP_SA_LIST */
 #define DP_ROUTES_MAX      144u
+#define DP_MAX_TABLES      256u             /* route tables; table 0 always exists */
 #define DP_GROUP_BLACKHOLE UINT32_MAX       /* a route's group: drop */
 #define DP_GROUP_WITHDRAW  (UINT32_MAX - 1) /* of DP_ROUTES: take the route away */
 /* Group numbers lie below; there are more than tunnels, since a group is an order of them. */

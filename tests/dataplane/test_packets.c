@@ -286,7 +286,7 @@ static void segments(void **state)
 
 	dp.grace.qsbr = aligned_alloc(RTE_CACHE_LINE_SIZE, rte_rcu_qsbr_get_memsize(1));
 	assert_int_equal(rte_rcu_qsbr_init(dp.grace.qsbr, 1), 0);
-	assert_true(dp_fib_init(&dp.fib, 16, dp.grace.qsbr));
+	assert_true(dp_fib_init(&dp.fib, 16, &dp.grace));
 	dp.stats = calloc(1, sizeof(*dp.stats));
 	w.dp = &dp;
 	w.stats = dp.stats->workers;
