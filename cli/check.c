@@ -123,7 +123,7 @@ static void print_failover(const struct config *c)
 			const struct config_tunnel *t = &c->connections[i].tunnels[j];
 			const struct mono_span worst = config_failover_worst(t, &by);
 
-			if (t->bgp.on || t->bfd.on)
+			if (t->bgp.on || t->bfd.on || t->probe.on)
 				printf("tunnel %s: if it goes silent, traffic leaves it within %s "
 				       "(%s)\n",
 				       t->name, config_duration_format(worst, text), by);

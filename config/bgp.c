@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bgp: what `bgp`, `bfd` and `failover_target` of a tunnel mean, together with its inside addresses. */
+/* bgp: what `bgp`, `bfd`, `probe` and `failover_target` of a tunnel mean, together with its inside addresses. */
 #include "config/check.h"
 
 #include <string.h>
@@ -199,10 +199,35 @@ static bool complete_bfd(struct config_parse *p, const struct config_node *at,
 	return false;
 }
 
+static bool complete_probe(struct config_parse *p, const struct config_node *at,
+			   const struct config_connection *c, struct config_tunnel_work *w)
+{
+	struct config_probe *b = &w->t.probe;
+	struct ip_addr neighbor;
+
+	if (w->at_probe_address) {
+		b->local = w->t.inside[b->address.family == IP_V6].addr;
+		if (b->local.family == IP_NONE) {
+			config_error(&p->diag, w->at_probe_address,
+				     "the tunnel has no inside address of that family to probe "
+				     "from; " INSIDE_HINT);
+			return false;
+		}
+	} else if (!find_ends(p, at, w, "the probe", &b->local, &neighbor)) {
+		return false;
+	} else {
+		b->address = neighbor;
+	}
+	b->on = true;
+	return check_selectors(p, at, c, "the probe", &b->local, &b->address);
+}
+
 bool config_bgp_complete(struct config_parse *p, const struct config_node *at,
 			 const struct config_connection *c, struct config_tunnel_work *w)
 {
 	if (w->at_bgp && !complete_bgp(p, at, c, w))
+		return false;
+	if (w->at_probe && !complete_probe(p, at, c, w))
 		return false;
 	return (!w->at_bfd && !w->at_failover_target) || complete_bfd(p, at, c, w);
 }
@@ -266,6 +291,11 @@ struct mono_span config_failover_worst(const struct config_tunnel *t, const char
 	if (t->bgp.on && t->bgp.hold_time.ns && t->bgp.hold_time.ns < t->dpd_timeout.ns) {
 		*by = "BGP hold time";
 		return span_ns(t->bgp.hold_time.ns + reaction.ns);
+	}
+	if (t->probe.on && t->probe.interval.ns * (t->probe.failures + 1) < t->dpd_timeout.ns) {
+		*by = "probe";
+		/* The first echo that is lost may be sent an interval after the silence began. */
+		return span_ns(t->probe.interval.ns * (t->probe.failures + 1) + reaction.ns);
 	}
 	*by = "DPD";
 	return span_ns(t->dpd_timeout.ns + reaction.ns);

@@ -138,6 +138,14 @@ struct config_bfd { /* RFC 5880 */
 	uint8_t multiplier;
 };
 
+/* ICMP echoes through a tunnel, for peers that speak neither BFD nor BGP. */
+struct config_probe {
+	bool on;
+	struct ip_addr local, address;
+	struct mono_span interval;
+	uint8_t failures;
+};
+
 #define CONFIG_MAX_FILES     32   /* of one tunnel */
 #define CONFIG_PATHS_SIZE    2048 /* of all their names together */
 #define CONFIG_ID_SIZE       256
@@ -197,6 +205,7 @@ struct config_tunnel {
 	bool copy_dscp;
 	struct config_bgp bgp;
 	struct config_bfd bfd;
+	struct config_probe probe;
 	struct mono_span failover_target; /* 0: none */
 	unsigned line;                    /* where it stands, for messages */
 };

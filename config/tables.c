@@ -276,6 +276,14 @@ static const struct config_key bfd_keys[] = {
 };
 static const struct config_map bfd_map = MAP("'bfd'", bfd_keys);
 
+static const struct config_key probe_keys[] = {
+	{"interval", CONFIG_DURATION, .min = 20, .max = 60 * MS_S, .def = "1s",
+	 TUNNEL(t.probe.interval)},
+	{"failures", CONFIG_UINT, .min = 1, .max = 50, .def = "3", TUNNEL(t.probe.failures)},
+	{"address", CONFIG_ADDRESS, TUNNEL(t.probe.address), TUNNEL_AT(at_probe_address)},
+};
+static const struct config_map probe_map = MAP("'probe'", probe_keys);
+
 /* The first rows are a tunnel's own; the others may stand in `defaults` too. */
 #define N_TUNNEL_ONLY 4
 static const struct config_key tunnel_keys[] = {
@@ -337,6 +345,7 @@ static const struct config_key tunnel_keys[] = {
 	{"childless", CONFIG_BOOL, .def = "false", TUNNEL(t.childless)},
 	{"bgp", CONFIG_MAP, .map = &tunnel_bgp_map, TUNNEL_AT(at_bgp)},
 	{"bfd", CONFIG_MAP, .map = &bfd_map, TUNNEL_AT(at_bfd)},
+	{"probe", CONFIG_MAP, .map = &probe_map, TUNNEL_AT(at_probe)},
 	{"failover_target", CONFIG_DURATION, .min = 30, .max = 60 * MS_S, TUNNEL(t.failover_target),
 	 TUNNEL_AT(at_failover_target)},
 };

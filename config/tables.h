@@ -26,6 +26,7 @@ struct config_tunnel_work {
 	const struct config_node *at_bgp, *at_remote_as, *at_neighbor, *at_families;
 	const struct config_node *at_bgp_password, *at_role_strict;
 	const struct config_node *at_bfd, *at_bfd_interval, *at_failover_target;
+	const struct config_node *at_probe, *at_probe_address;
 };
 
 struct config_connection_work {
@@ -139,7 +140,7 @@ void config_handle_esn(struct config_parse *p, const struct config_node *n, void
 bool config_auth_complete(struct config_parse *p, const struct config_node *at,
 			  struct config_tunnel_work *w, bool good);
 
-/* What a tunnel's `bgp`, `bfd` and `failover_target` do not say by themselves; false when reported. */
+/* What a tunnel's `bgp`, `bfd`, `probe` and `failover_target` do not say by themselves; false when reported. */
 bool config_bgp_complete(struct config_parse *p, const struct config_node *at,
 			 const struct config_connection *c, struct config_tunnel_work *w);
 /* What the gateway's `bgp` gives to its tunnels. */

@@ -13,6 +13,7 @@
 #include "daemon/child.h"
 #include "daemon/ring_port.h"
 #include "ipc/outq.h"
+#include "routing/probe.h"
 #include "routing/routing.h"
 
 #define ROUTE_MAX_TUNNELS (1u << 20)
@@ -29,13 +30,16 @@ struct route_tunnel {
 
 	uint32_t set_request; /* the DP_TUNNEL_SET that is not yet answered; 0: none */
 	bool has_interface;
-	int listener, bfd_in, bfd_out; /* -1: none */
-	bool listener_asked, bfd_asked;
+	int listener, bfd_in, bfd_out, echo; /* -1: none */
+	bool listener_asked, bfd_asked, echo_asked;
 	struct mono retry_at; /* what could not be opened */
 	/* What the sockets were opened with. */
 	struct config_bgp bgp;
 	struct config_bfd bfd;
+	struct config_probe probe;
 	struct secret *password;
+
+	struct probe probing;
 
 	int connecting; /* -1: none */
 	bool connect_asked;
@@ -85,6 +89,8 @@ struct route_shell {
 	struct route_password *passwords; /* that came since the last configuration */
 	size_t n_passwords, passwords_size;
 	struct mono retry_at; /* the earliest of all tunnels */
+	struct mono probe_at; /* likewise */
+	uint16_t probe_id;
 
 	int ike, control;
 	struct ipc_outq to_control;
@@ -151,6 +157,13 @@ bool route_bfd_configure(struct route_shell *s);
 void route_bfd_step(struct route_shell *s, struct bfd_event *ev);
 bool route_bfd_listen(struct route_shell *s, struct route_tunnel *t);
 void route_bfd_turn(struct route_shell *s, struct mono now);
+
+/* ------------------------------------------------------------------------ probes (route_probe.c) */
+
+bool route_probe_listen(struct route_shell *s, struct route_tunnel *t);
+/* Begins or ends, as the tunnel's state asks for. */
+void route_probe_settle(struct route_shell *s, struct route_tunnel *t);
+void route_probes_turn(struct route_shell *s, struct mono now);
 
 /* ----------------------------------------------------------------------- queries (route_query.c) */
 

@@ -196,6 +196,8 @@ static void feed_states(struct route_shell *s)
 			route_step_tunnel(s, RT_EV_TUNNEL_UP, (uint32_t)i);
 		if (t->bfd_down)
 			route_step_tunnel(s, RT_EV_BFD_DOWN, (uint32_t)i);
+		if (t->probing.state == PROBE_FAILS)
+			route_step_tunnel(s, RT_EV_PROBE_DOWN, (uint32_t)i);
 	}
 }
 
@@ -414,6 +416,7 @@ static void on_turn(void *ctx, struct mono now)
 	}
 	route_tunnels_turn(s, now);
 	route_bfd_turn(s, now);
+	route_probes_turn(s, now);
 	route_bgp_turn(s, now);
 	push_actions(s);
 	push_routes(s);
@@ -430,8 +433,9 @@ static void on_turn(void *ctx, struct mono now)
 static struct mono next_turn(void *ctx)
 {
 	const struct route_shell *s = ctx;
-	const struct mono at = mono_min(mono_min(rt_deadline(s->core), s->retry_at),
-					mono_min(bfd_deadline(s->bfd), route_bgp_deadline(s)));
+	const struct mono at =
+		mono_min(mono_min(rt_deadline(s->core), mono_min(s->retry_at, s->probe_at)),
+			 mono_min(bfd_deadline(s->bfd), route_bgp_deadline(s)));
 
 	if ((s->next < s->out.n || rt_routes_waiting(s->core)) && !s->fib.end.broken)
 		return mono_min(at, mono_add(mono_now(), span_ms(RING_RETRY_MS)));
@@ -454,6 +458,7 @@ int route_main(void)
 		.fib_events = {.shm = {.fd = -1}, .doorbell = -1},
 		.limit = {.per_s = 10},
 		.retry_at = MONO_NEVER,
+		.probe_at = MONO_NEVER,
 	};
 	struct rt_export export;
 	uint64_t seed;
@@ -464,6 +469,7 @@ int route_main(void)
 		return 1;
 	}
 	s.paths = path_store_new(seed);
+	s.probe_id = (uint16_t)route_draw(NULL);
 	export = route_bgp_export;
 	export.ctx = &s;
 	s.core = s.paths ? rt_new(s.paths, seed, &export, log_tracer()) : NULL;

@@ -52,6 +52,8 @@ struct route_tunnel *route_tunnel_get(struct route_shell *s, uint32_t tunnel)
 			.bfd_in = -1,
 			.bfd_out = -1,
 			.connecting = -1,
+			.echo = -1,
+			.probing = {.at = MONO_NEVER},
 			.retry_at = MONO_NEVER,
 		};
 	s->tunnels[tunnel] = t;
@@ -210,6 +212,14 @@ static void want_bfd(struct route_shell *s, struct route_tunnel *t)
 	route_want(s, t, IPC_SOCKET_BFD);
 }
 
+static void want_echo(struct route_shell *s, struct route_tunnel *t)
+{
+	if (!t->probe.on || t->echo >= 0 || t->echo_asked || !t->has_interface)
+		return;
+	t->echo_asked = true;
+	route_want(s, t, IPC_SOCKET_PROBE);
+}
+
 static void retry_later(struct route_shell *s, struct route_tunnel *t, const char *what, int error)
 {
 	char text[200];
@@ -249,6 +259,19 @@ static void take_bfd(struct route_shell *s, struct route_tunnel *t, struct ipc_m
 	retry_later(s, t, "BFD", error);
 }
 
+static void take_echo(struct route_shell *s, struct route_tunnel *t, struct ipc_msg *msg, int error)
+{
+	t->echo_asked = false;
+	if (!t->probe.on || t->echo >= 0)
+		return;
+	t->echo = ipc_msg_take_fd(msg, 0);
+	if (t->echo >= 0 && !route_probe_listen(s, t))
+		route_close(s, &t->echo);
+	if (t->echo < 0)
+		retry_later(s, t, "the probe", error);
+	route_probe_settle(s, t);
+}
+
 static void take_connecting(struct route_shell *s, struct route_tunnel *t, struct ipc_msg *msg,
 			    int error)
 {
@@ -278,6 +301,7 @@ void route_take_socket(struct route_shell *s, struct ipc_msg *msg)
 	case IPC_SOCKET_BGP_LISTEN: take_listener(s, t, msg, (int)head.error); break;
 	case IPC_SOCKET_BGP_CONNECT: take_connecting(s, t, msg, (int)head.error); break;
 	case IPC_SOCKET_BFD: take_bfd(s, t, msg, (int)head.error); break;
+	case IPC_SOCKET_PROBE: take_echo(s, t, msg, (int)head.error); break;
 	default: break;
 	}
 }
@@ -296,6 +320,7 @@ void route_tunnels_turn(struct route_shell *s, struct mono now)
 			t->retry_at = MONO_NEVER;
 			want_listener(s, t);
 			want_bfd(s, t);
+			want_echo(s, t);
 		}
 		s->retry_at = mono_min(s->retry_at, t->retry_at);
 	}
@@ -315,12 +340,26 @@ static void close_bfd(struct route_shell *s, struct route_tunnel *t)
 	route_close(s, &t->bfd_out);
 }
 
+static void close_echo(struct route_shell *s, struct route_tunnel *t)
+{
+	route_close(s, &t->echo);
+	route_probe_settle(s, t);
+}
+
+static bool same_probe(const struct config_probe *a, const struct config_probe *b)
+{
+	return a->on == b->on && a->interval.ns == b->interval.ns && a->failures == b->failures &&
+	       ip_equal(&a->local, &b->local) && ip_equal(&a->address, &b->address);
+}
+
 static void configure_one(struct route_shell *s, struct route_tunnel *t)
 {
 	static const struct config_bgp no_bgp;
 	static const struct config_bfd no_bfd;
+	static const struct config_probe no_probe;
 	const struct config_bgp *bgp = t->cfg ? &t->cfg->bgp : &no_bgp;
 	const struct config_bfd *bfd = t->cfg ? &t->cfg->bfd : &no_bfd;
+	const struct config_probe *probe = t->cfg ? &t->cfg->probe : &no_probe;
 	const bool new_password = take_password(s, t);
 
 	if (!same_ends(bgp, &t->bgp) || new_password)
@@ -333,8 +372,11 @@ static void configure_one(struct route_shell *s, struct route_tunnel *t)
 
 		route_bgp_step(s, &ev);
 	}
+	if (!same_probe(probe, &t->probe))
+		close_echo(s, t);
 	t->bgp = *bgp;
 	t->bfd = *bfd;
+	t->probe = *probe;
 	if (!bgp->on)
 		t->bgp_wanted = t->stopped = t->preferred = false;
 	if (!bfd->on)
@@ -396,6 +438,7 @@ void route_tunnel_state(struct route_shell *s, uint32_t tunnel, bool up)
 		return;
 	if (!up && t->bfd.on)
 		route_bfd_step(s, &lost);
+	route_probe_settle(s, t);
 	route_bgp_settle(s, t, false);
 }
 
@@ -411,6 +454,7 @@ void route_tunnel_set(struct route_shell *s, uint32_t tunnel, uint32_t request)
 	t->has_interface = false;
 	/* Addresses and the interface may be others from now on. */
 	close_bfd(s, t);
+	close_echo(s, t);
 }
 
 void route_tunnel_answer(struct route_shell *s, uint32_t request, bool ok)
@@ -423,8 +467,10 @@ void route_tunnel_answer(struct route_shell *s, uint32_t request, bool ok)
 		t->set_request = 0;
 		s->n_set_requests--;
 		t->has_interface = ok;
-		if (t->cfg)
+		if (t->cfg) {
 			want_bfd(s, t);
+			want_echo(s, t);
+		}
 		return;
 	}
 }
@@ -439,6 +485,7 @@ void route_tunnels_lost(struct route_shell *s)
 		t->has_interface = false;
 		t->set_request = 0;
 		close_bfd(s, t);
+		close_echo(s, t);
 	}
 	s->n_set_requests = 0;
 }
@@ -453,6 +500,7 @@ void route_tunnels_fini(struct route_shell *s)
 		route_close(s, &t->listener);
 		route_close(s, &t->connecting);
 		close_bfd(s, t);
+		route_close(s, &t->echo);
 		secret_free(t->password);
 		free(t);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sup_inside: sockets between the inside addresses of tunnels, for BGP and BFD.
+ * sup_inside: sockets between the inside addresses of tunnels, for BGP, BFD and probes.
  *
  * The route process parses what peers send, so it can open nothing itself: it names a tunnel and a
  * kind and gets a socket that is bound to our inside address and, where it sends, connected to the
@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <linux/tcp.h>
 #include <net/if.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,13 +23,14 @@
 #include "base/secret.h"
 #include "daemon/supervisor.h"
 
-#define BGP_PORT       179
-#define BGP_BACKLOG    8
-#define BFD_PORT       3784  /* RFC 5881 4 */
-#define BFD_FIRST_PORT 49152 /* RFC 5881 4: of what is sent */
-#define BFD_TRIES      64
-#define TTL_MAX        255
-#define CLASS_6        0xc0 /* RFC 2474 4.2.2.2: network control */
+#define BGP_PORT        179
+#define BGP_BACKLOG     8
+#define BFD_PORT        3784  /* RFC 5881 4 */
+#define BFD_FIRST_PORT  49152 /* RFC 5881 4: of what is sent */
+#define BFD_TRIES       64
+#define TTL_MAX         255
+#define RAW_ICMP_FILTER 1    /* <linux/icmp.h>, which does not go with <net/if.h> */
+#define CLASS_6         0xc0 /* RFC 2474 4.2.2.2: network control */
 
 union address {
 	struct sockaddr sa;
@@ -175,6 +178,30 @@ static int bfd_sender(const struct config_tunnel *t)
 	return give_up(fd);
 }
 
+/* Raw: Linux allows sockets for echoes alone to some groups only. What else arrives is filtered out. */
+static int probe_socket(const struct config_tunnel *t)
+{
+	const bool v6 = t->probe.local.family == IP_V6;
+	const int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			      v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	const uint32_t v4_filter = ~(1u << ICMP_ECHOREPLY);
+	struct icmp6_filter v6_filter;
+	union address local, peer;
+	const socklen_t size = address_of(&t->probe.local, 0, t->interface, &local);
+
+	if (fd < 0)
+		return -1;
+	ICMP6_FILTER_SETBLOCKALL(&v6_filter);
+	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &v6_filter);
+	(void)address_of(&t->probe.address, 0, t->interface, &peer);
+	if ((v6 ? setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &v6_filter, sizeof(v6_filter))
+		: setsockopt(fd, SOL_RAW, RAW_ICMP_FILTER, &v4_filter, sizeof(v4_filter))) == 0 &&
+	    bind_to_interface(fd, t) && bind(fd, &local.sa, size) == 0 &&
+	    connect(fd, &peer.sa, size) == 0)
+		return fd;
+	return give_up(fd);
+}
+
 static const struct config_tunnel *tunnel_numbered(const struct config *c, uint32_t index)
 {
 	for (size_t i = 0; i < c->n_connections; i++) {
@@ -190,23 +217,27 @@ static const struct config_tunnel *tunnel_numbered(const struct config *c, uint3
 static size_t open_wanted(const struct config_tunnel *t, const struct ipc_socket_want *want,
 			  int fds[2])
 {
-	const bool bgp =
-		want->kind == IPC_SOCKET_BGP_LISTEN || want->kind == IPC_SOCKET_BGP_CONNECT;
-
-	errno = ENOENT;
-	if (!t || (bgp ? !t->bgp.on : !t->bfd.on || want->kind != IPC_SOCKET_BFD))
-		return 0;
 	errno = EINVAL;
-	if (want->password_size > sizeof(want->password))
+	if (!t || want->password_size > sizeof(want->password))
 		return 0;
-	fds[0] = bgp ? bgp_open(t, want) : bfd_receiver(t);
-	if (bgp || fds[0] < 0)
+	errno = ENOENT;
+	switch ((int)want->kind) {
+	case IPC_SOCKET_BGP_LISTEN:
+	case IPC_SOCKET_BGP_CONNECT:
+		fds[0] = t->bgp.on ? bgp_open(t, want) : -1;
 		return fds[0] >= 0;
-	fds[1] = bfd_sender(t);
-	if (fds[1] >= 0)
-		return 2;
-	(void)give_up(fds[0]);
-	return 0;
+	case IPC_SOCKET_PROBE: fds[0] = t->probe.on ? probe_socket(t) : -1; return fds[0] >= 0;
+	case IPC_SOCKET_BFD:
+		fds[0] = t->bfd.on ? bfd_receiver(t) : -1;
+		if (fds[0] < 0)
+			return 0;
+		fds[1] = bfd_sender(t);
+		if (fds[1] >= 0)
+			return 2;
+		(void)give_up(fds[0]);
+		return 0;
+	default: return 0;
+	}
 }
 
 void sup_inside_answer(struct supervisor *s, struct sup_child *c)

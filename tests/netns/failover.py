@@ -74,6 +74,34 @@ def cases(tap, sites, p):
         say(report)
         assert report.lost == 0, report
 
+    with tap.case("echoes that are not answered move traffic before DPD would") as say:
+        for gw in (p.a, p.b):
+            c = gw.config["connections"][0]
+            c["static_routes"] = c["remote_networks"]
+            c["local_networks"] = c["remote_networks"] = ["0.0.0.0/0", "::/0"]
+            c["defaults"]["probe"] = {"interval": "50ms"}
+            c["defaults"]["dpd"] = {"interval": "5s", "timeout": "20s"}
+            gw.reload()
+        wait_both_up(p)
+        for gw, names in ((p.a, p.names_a), (p.b, p.names_b)):
+            until("probes are answered", lambda: {e["tunnel"] for e in gw.events("probe-up")} == set(names), 10)
+        p.a.wait_active("site-b", first, 20)
+        with Stream(a.host, a.host4, b.host, b.host4) as stream:
+            time.sleep(0.3)
+            cut(sites.wan, b.public[0])
+            p.a.wait_active("site-b", second, 6)
+            p.b.wait_active("site-a", p.names_b[1], 6)
+            time.sleep(0.3)
+            report = stream.stop()
+        say(report)
+        assert 0 < report.gap_ms <= 1500, report
+        heal(sites.wan)
+        p.a.wait_active("site-b", first, 20)
+        for gw in (p.a, p.b):
+            gw.config["connections"][0]["defaults"]["dpd"] = {"interval": "200ms",
+                                                              "timeout": f"{DPD_TIMEOUT_MS}ms", "action": "restart"}
+            gw.reload()
+
     with tap.case("both cut: nothing in clear; both return: traffic does"):
         cut(sites.wan, a.public[0])
         p.a.wait_down(first, second)
