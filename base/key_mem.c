@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <sanitizer/asan_interface.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,13 +20,15 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-#define CHUNK_SIZE ((size_t)64 << 10)
-#define SLOT_MAX   ((size_t)16 << 10) /* larger ones do not share */
-#define SIZE_LIMIT ((size_t)1 << 30)
-#define N_WORDS    (CHUNK_SIZE / KEY_MEM_ALIGN / 64)
-#define N_CLASSES  32u
-#define PAGE_SIZE  ((size_t)4096)
-#define MAGIC      0x6b65796d656d2121u
+#define CHUNK_SIZE  ((size_t)64 << 10)
+#define REGION_SIZE ((size_t)2 << 20)  /* a huge page */
+#define N_SINGLE    16u                /* chunks that are mapped one by one: few keys lock little */
+#define SLOT_MAX    ((size_t)16 << 10) /* larger ones do not share */
+#define SIZE_LIMIT  ((size_t)1 << 30)
+#define N_WORDS     (CHUNK_SIZE / KEY_MEM_ALIGN / 64)
+#define N_CLASSES   32u
+#define PAGE_SIZE   ((size_t)4096)
+#define MAGIC       0x6b65796d656d2121u
 
 struct key_class;
 
@@ -48,6 +51,8 @@ struct key_class {
 
 static struct key_class classes[N_CLASSES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint8_t *region, *region_end; /* what is left to be cut into chunks */
+static size_t n_chunks;
 
 /* For faults of this program, after which no memory can be trusted. */
 static _Noreturn void fault(const char *what)
@@ -73,20 +78,23 @@ static struct chunk *chunk_of(void *p)
 	return c;
 }
 
-/* Aligned to CHUNK_SIZE, locked and hidden; NULL with errno. */
-static void *map(size_t size)
+/* Aligned, locked and hidden; NULL with errno. */
+static void *map(size_t size, size_t align)
 {
-	const size_t whole = size + CHUNK_SIZE;
+	const size_t whole = size + align;
 	uint8_t *p = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	size_t before;
 
 	if (p == MAP_FAILED)
 		return NULL;
-	before = (CHUNK_SIZE - ((uintptr_t)p & (CHUNK_SIZE - 1))) & (CHUNK_SIZE - 1);
+	before = (align - ((uintptr_t)p & (align - 1))) & (align - 1);
 	if (before)
 		(void)munmap(p, before);
 	(void)munmap(p + before + size, whole - before - size);
 	p += before;
+	/* Before the memory is there. Best effort: a kernel may have none. */
+	if (align == REGION_SIZE)
+		(void)madvise(p, size, MADV_HUGEPAGE);
 	if (mlock(p, size) != 0 || madvise(p, size, MADV_DONTDUMP) != 0) {
 		const int e = errno;
 
@@ -96,6 +104,37 @@ static void *map(size_t size)
 	}
 	/* Best effort: kernels before 4.14 refuse. */
 	(void)madvise(p, size, MADV_WIPEONFORK);
+	return p;
+}
+
+/* In a child after a fork: what is left of the region is not locked any more. */
+static void forget_region(void)
+{
+	region = region_end = NULL;
+}
+
+/*
+ * Where there are many keys, every packet's is on another page: huge pages keep their translations
+ * within the CPU's reach.
+ */
+static void *map_chunk(void)
+{
+	static bool watched;
+	uint8_t *p;
+
+	if (n_chunks < N_SINGLE)
+		return map(CHUNK_SIZE, CHUNK_SIZE);
+	if (!watched && pthread_atfork(NULL, NULL, forget_region) == 0)
+		watched = true;
+	if (region == region_end && watched) {
+		region = map(REGION_SIZE, REGION_SIZE);
+		region_end = region ? region + REGION_SIZE : NULL;
+	}
+	/* The limit of locked memory may have room for a little more. */
+	if (!region)
+		return map(CHUNK_SIZE, CHUNK_SIZE);
+	p = region;
+	region += CHUNK_SIZE;
 	return p;
 }
 
@@ -131,10 +170,11 @@ static struct key_class *class_of(size_t slot_size)
 
 static struct chunk *chunk_new(struct key_class *class)
 {
-	struct chunk *c = map(CHUNK_SIZE);
+	struct chunk *c = map_chunk();
 
 	if (!c)
 		return NULL;
+	n_chunks++;
 	c->magic = MAGIC;
 	c->class = class;
 	c->map_size = CHUNK_SIZE;
@@ -184,7 +224,7 @@ static void *alloc_small(struct key_class *class)
 static void *alloc_large(size_t size)
 {
 	const size_t map_size = (HEAD_SIZE + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-	struct chunk *c = map(map_size);
+	struct chunk *c = map(map_size, CHUNK_SIZE);
 
 	if (!c)
 		return NULL;
@@ -231,8 +271,10 @@ static struct chunk *free_slot(struct chunk *c, void *p)
 	if (c->n_used)
 		return NULL;
 	LIST_REMOVE(c, open);
-	if (class->spare)
+	if (class->spare) {
+		n_chunks--;
 		return c;
+	}
 	class->spare = c;
 	return NULL;
 }

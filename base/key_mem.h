@@ -3,8 +3,9 @@
  * key_mem: memory for expanded keys and for what computes with them: locked, left out of core dumps,
  * wiped when freed and in a forked child.
  *
- * For keys that threads use for every packet, and for libraries that allocate by themselves; a
- * secret that is only kept belongs into secret.h, whose guard pages cost more. Thread-safe.
+ * For keys that threads use for every packet, for the state of SAs that is read beside them, and for
+ * libraries that allocate by themselves; a secret that is only kept belongs into secret.h, whose guard
+ * pages cost more. Beyond the first MiB memory comes in huge pages, where there are some. Thread-safe.
  */
 #ifndef BASE_KEY_MEM_H
 #define BASE_KEY_MEM_H

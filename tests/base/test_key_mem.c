@@ -158,6 +158,48 @@ static void test_hidden(void **state)
 	}
 }
 
+/* More than is mapped in small chunks: hidden and gone after a fork all the same. */
+static void test_many(void **state)
+{
+	static uint8_t *p[2000];
+	const size_t n = sizeof(p) / sizeof(p[0]);
+	char flags[256];
+	int status;
+	pid_t pid;
+
+	for (size_t i = 0; i < n; i++) {
+		p[i] = key_mem_alloc(1400);
+		assert_non_null(p[i]);
+		memset(p[i], 1, 1400);
+	}
+	flags_of(p[n - 1], flags, sizeof(flags));
+	assert_non_null(strstr(flags, " dd "));
+	assert_non_null(strstr(flags, " wf "));
+#if !defined(__SANITIZE_ADDRESS__)
+	assert_non_null(strstr(flags, " lo "));
+#endif
+	pid = fork();
+	if (pid == 0) {
+		bool good = all(p[0], 1400, 0) && all(p[n - 1], 1400, 0);
+		uint8_t *mine = NULL;
+
+		/* All of it is locked memory of the child's own. */
+		for (size_t i = 0; good && i < n; i++) {
+			mine = key_mem_alloc(1400);
+			good = mine && all(mine, 1400, 0);
+		}
+		flags_of(mine, flags, sizeof(flags));
+#if !defined(__SANITIZE_ADDRESS__)
+		good = good && strstr(flags, " lo ");
+#endif
+		_exit(good ? 7 : 9);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	for (size_t i = 0; i < n; i++)
+		key_mem_free(p[i]);
+}
+
 #if !defined(__SANITIZE_ADDRESS__)
 /* Wiped at once: another piece next to it keeps the chunk, so that one can look. */
 static void test_wiped(void **state)
@@ -236,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_hidden),
+		cmocka_unit_test(test_many),
 #if !defined(__SANITIZE_ADDRESS__)
 		cmocka_unit_test(test_wiped),
 		cmocka_unit_test(test_faults),
