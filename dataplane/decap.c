@@ -159,9 +159,10 @@ static void fetch_runs(struct dp_worker *w, const struct run *runs, uint16_t n)
 		esp_in_prefetch(runs[i].in->esp);
 		__builtin_prefetch(&w->tunnels[runs[i].in->tunnel], 1);
 		__builtin_prefetch(&w->sas[runs[i].in->slot].in_packets, 1);
+		__builtin_prefetch(&w->dp->tunnels.hot[runs[i].in->tunnel]);
 	}
 	for (uint16_t i = 0; i < n; i++)
-		esp_in_prefetch_key(runs[i].in->esp);
+		esp_in_prefetch_key(&w->esp, runs[i].in->esp);
 }
 
 /* Phase 3. Adds to `out` what goes on. */

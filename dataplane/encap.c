@@ -98,7 +98,7 @@ void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
 		esp_out_prefetch(outs[i]->esp);
 	}
 	for (uint16_t i = 0; i < k; i++)
-		esp_out_prefetch_key(outs[i]->esp);
+		esp_out_prefetch_key(&w->esp, outs[i]->esp);
 }
 
 static void drop_out(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/key_mem.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "dataplane/dp.h"
@@ -32,7 +33,7 @@ static void in_free(void *ctx, void *object, uint64_t arg)
 	struct dp_in *in = object;
 
 	esp_in_free(in->esp);
-	free(in);
+	key_mem_free(in);
 }
 
 static void out_free(void *ctx, void *object, uint64_t arg)
@@ -40,13 +41,13 @@ static void out_free(void *ctx, void *object, uint64_t arg)
 	struct dp_out *o = object;
 
 	esp_out_free(o->esp);
-	free(o->path);
-	free(o);
+	key_mem_free(o->path);
+	key_mem_free(o);
 }
 
 static void path_free(void *ctx, void *object, uint64_t arg)
 {
-	free(object);
+	key_mem_free(object);
 }
 
 void dp_sas_fini(struct dp_sas *s)
@@ -160,12 +161,12 @@ enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
 		return DP_ERR_MALFORMED;
 	if (dp->sas.in[m->slot])
 		return DP_ERR_EXISTS;
-	in = calloc(1, sizeof(*in));
+	in = key_mem_alloc(sizeof(*in));
 	if (!in)
 		return DP_ERR_RESOURCES;
 	in->esp = esp_in_new(&dp->esp, &cfg);
 	if (!in->esp) {
-		free(in);
+		key_mem_free(in);
 		return no_memory();
 	}
 	in->spi = m->spi;
@@ -198,14 +199,14 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 		return DP_ERR_MALFORMED;
 	if (dp->sas.out[m->slot])
 		return DP_ERR_EXISTS;
-	o = calloc(1, sizeof(*o));
+	o = key_mem_alloc(sizeof(*o));
 	if (!o)
 		return DP_ERR_RESOURCES;
-	o->path = calloc(1, sizeof(*o->path));
+	o->path = key_mem_alloc(sizeof(*o->path));
 	o->esp = o->path ? esp_out_new(&dp->esp, &cfg) : NULL;
 	if (!o->esp) {
-		free(o->path);
-		free(o);
+		key_mem_free(o->path);
+		key_mem_free(o);
 		return no_memory();
 	}
 	o->spi = m->spi;
@@ -424,7 +425,7 @@ static void path_publish(struct dp *dp, struct dp_out *o, const struct dp_path *
 	if (old->version == want->version && old->neigh == want->neigh &&
 	    old->outer_mtu == want->outer_mtu && old->mtu == want->mtu && old->port == want->port)
 		return;
-	p = malloc(sizeof(*p));
+	p = key_mem_alloc(sizeof(*p));
 	if (!p)
 		return; /* the old path stays; the tick tries again */
 	*p = *want;

@@ -10,8 +10,11 @@
 #ifndef DATAPLANE_SA_H
 #define DATAPLANE_SA_H
 
+#include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include "base/key_mem.h"
 #include "base/mono.h"
 #include "esp/esp.h"
 #include "twinbore/dp_msg.h"
@@ -25,7 +28,11 @@ enum dp_sa_event_bits {
 	DP_SA_EV_MOVED = 1 << 3,
 };
 
-/* Where an outbound half's packets go: immutable once published, replaced as a whole. */
+/*
+ * Where an outbound half's packets go: immutable once published, replaced as a whole. It and the halves
+ * are in key_mem.h's memory: for its large pages, and because each begins a cache line there, into which
+ * what a worker reads of it fits.
+ */
 struct dp_path {
 	uint32_t version; /* of the endpoints: a new one makes the owner call esp_out_set_peer() */
 	uint32_t neigh;   /* the next hop's neighbour, or DP_NEIGH_NONE */
@@ -35,6 +42,8 @@ struct dp_path {
 	bool udp;
 	struct ip_endpoint local, remote;
 };
+
+static_assert(sizeof(struct dp_path) <= KEY_MEM_ALIGN, "a path is one cache line");
 
 struct dp_in {
 	uint32_t spi, slot, tunnel, owner;
@@ -52,6 +61,7 @@ struct dp_in {
 	struct ip_endpoint moved_to;
 	struct mono moved_next;
 };
+static_assert(offsetof(struct dp_in, moved) <= KEY_MEM_ALIGN, "dp_in's first line");
 
 #define DP_NO_WORKER UINT32_MAX
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include "base/key_mem.h"
 #include "base/log.h"
 #include "dataplane/dp.h"
 #include "dataplane/manager.h"
@@ -16,7 +17,7 @@ bool dp_tunnels_init(struct dp_tunnels *t, uint32_t max_tunnels)
 	memset(t, 0, sizeof(*t));
 	t->max = max_tunnels;
 	t->max_groups = DP_MAX_GROUPS(max_tunnels);
-	t->hot = calloc(max_tunnels, sizeof(*t->hot));
+	t->hot = key_mem_alloc(max_tunnels * sizeof(*t->hot));
 	t->info = calloc(max_tunnels, sizeof(*t->info));
 	t->groups = calloc(t->max_groups, sizeof(struct dp_group_hot *));
 	if (!t->hot || !t->info || !t->groups)
@@ -32,7 +33,7 @@ void dp_tunnels_fini(struct dp_tunnels *t)
 		dp_tap_close(&t->info[i].tun);
 	for (uint32_t i = 0; t->groups && i < t->max_groups; i++)
 		free(t->groups[i]);
-	free(t->hot);
+	key_mem_free(t->hot);
 	free(t->info);
 	free(t->groups);
 	memset(t, 0, sizeof(*t));

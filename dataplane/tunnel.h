@@ -6,6 +6,7 @@
 #ifndef DATAPLANE_TUNNEL_H
 #define DATAPLANE_TUNNEL_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/addr.h"
@@ -23,7 +24,9 @@ struct dp_tunnel_hot {
 	uint32_t clamp;         /* atomic; MTU that TCP on both ways is held to, 0: none known */
 	uint32_t pad;
 	uint32_t has_tun; /* atomic */
+	uint32_t pad1[2]; /* no entry is in two cache lines */
 };
+static_assert(sizeof(struct dp_tunnel_hot) == 32, "two entries in a cache line");
 
 /* What only the manager knows. */
 struct dp_tunnel_info {

@@ -123,16 +123,11 @@ static void vaes_open(void *ctx, struct esp_job *jobs, size_t n)
 	vaes_512_open(ctx, jobs, n);
 }
 
-/* What a short packet needs: the lowest powers of both kinds, the round keys. */
+/* What of a key is not computed from the rest: see aead_vaes_keys.c. */
 static void vaes_prefetch(const struct esp_key *k)
 {
-	const uint8_t *low = k->h[VAES_POWERS - 8], *low_mid = k->mid[VAES_POWERS - 8];
-
-	__builtin_prefetch(k);
-	for (size_t i = 0; i < 2; i++)
-		__builtin_prefetch(low + i * VAES_CHUNK);
-	for (size_t i = 0; i < 2 + sizeof(k->rk) / VAES_CHUNK; i++)
-		__builtin_prefetch(low_mid + i * VAES_CHUNK);
+	__builtin_prefetch(k->h[VAES_POWERS - 4]);
+	__builtin_prefetch(k->nonce);
 }
 
 const struct esp_backend esp_backend_vaes = {

@@ -5,6 +5,7 @@
 #ifndef ESP_AEAD_VAES_H
 #define ESP_AEAD_VAES_H
 
+#include <stddef.h>
 #include "esp/aead_int.h"
 
 #define VAES_BLOCK       16u
@@ -22,21 +23,24 @@
 
 /*
  * An expanded key. Powers of H are in descending order, so that the four powers of any chunk are one
- * load, whatever its place in the packet; what is read beyond H^1 meets zeros only. Round 0 stands in
- * `nonce`, with the salt: what is left is to add the IV and the counter.
+ * load, whatever its place in the packet; what is read beyond H^1 meets zeros only. From the last chunk
+ * of powers and the line that follows it all the rest can be computed. Round 0 stands in `nonce`, with
+ * the salt: what is left is to add the IV and the counter.
  */
 struct esp_key {
-	uint8_t nonce[VAES_BLOCK];
-	uint64_t aad_bits;
-	uint8_t n_rounds;
-	uint8_t icv_words;
-	bool esn;
-	uint8_t salt[AEAD_SALT_SIZE];
 	uint8_t h[VAES_POWERS][VAES_BLOCK] __attribute__((aligned(64)));
+	uint8_t nonce[VAES_BLOCK];
+	uint8_t raw[32];
+	uint32_t used; /* atomic, written by its thread: n_jobs at the last use */
+	uint8_t salt[AEAD_SALT_SIZE];
+	uint8_t n_rounds, icv_words, aad_bits;
+	bool esn;
 	/* Both halves of a power added up, for Karatsuba's middle product: of H^n and H^(n-4). */
-	uint8_t mid[VAES_POWERS][VAES_BLOCK];
-	uint8_t rk[15][VAES_BLOCK];
+	uint8_t mid[VAES_POWERS][VAES_BLOCK] __attribute__((aligned(64)));
+	uint8_t rk[16][VAES_BLOCK]; /* 15 at most */
 };
+
+#define VAES_MID_AT (offsetof(struct esp_key, mid) - offsetof(struct esp_key, h))
 
 /* A packet on its way. */
 struct vaes_pkt {
@@ -95,6 +99,12 @@ struct vaes_quad {
 	uint32_t n_pairs, n_whole;    /* steps, and until the first packet ends */
 };
 
+/* A run of jobs whose key has to be expanded anew. */
+struct vaes_cold {
+	const struct esp_key *key;
+	uint8_t first, n, chunks;
+};
+
 struct vaes_ctx {
 	uint8_t quad_x[VAES_GROUP][VAES_CHUNK];   /* sealing: what waits to be hashed */
 	uint8_t quad_base[VAES_QUAD][VAES_CHUNK]; /* counters without their last word */
@@ -115,6 +125,8 @@ struct vaes_ctx {
 	struct esp_key one_key; /* its first power is 1, the others are zero */
 	uint8_t nothing[VAES_CHUNK] __attribute__((aligned(64))); /* zero */
 	uint8_t waste[VAES_BLOCK];                                /* written, never read */
+	uint32_t n_jobs;                                          /* done so far, modulo 2^32 */
+	struct esp_key unpacked[VAES_SLICE];
 	uint8_t swap[VAES_CHUNK], swap_first[VAES_CHUNK], swap_esn[VAES_CHUNK];
 	uint8_t ctrs[VAES_CTRS][VAES_BLOCK];
 } __attribute__((aligned(64)));
@@ -131,9 +143,16 @@ static inline uint32_t vaes_pairs(const struct esp_job *j)
 	return (VAES_BLOCK + j->payload_size + 2 * VAES_CHUNK - 1) / (2 * VAES_CHUNK);
 }
 
-/* aead_vaes_512.c: for CPUs with AVX-512, VAES and VPCLMULQDQ. Salt and sizes are in the key. */
+/* aead_vaes_keys.c: for CPUs with AVX-512, VAES and VPCLMULQDQ. Salt and sizes are in the key. */
 void vaes_512_ctx_init(struct vaes_ctx *c);
 void vaes_512_key_init(struct esp_key *k, const uint8_t *key, unsigned bits);
+/* Puts expanded copies in the place of keys that were not used lately, for VAES_SLICE jobs at most; says
+ * for how many runs of jobs. These get their own keys back before the copies are used again. */
+size_t vaes_512_keys_borrow(struct vaes_ctx *c, struct esp_job *jobs, size_t n,
+			    struct vaes_cold cold[VAES_SLICE]);
+void vaes_512_keys_return(struct esp_job *jobs, const struct vaes_cold *cold, size_t n_cold);
+
+/* aead_vaes_512.c: the jobs of a burst. */
 void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
 void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
 

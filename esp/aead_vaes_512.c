@@ -13,98 +13,6 @@
 #if defined(__x86_64__)
 #include "esp/aead_vaes_simd.h"
 
-/* The same in one lane, for keys. */
-INLINE __m128i multiply_one(__m128i a, __m128i b)
-{
-	const __m512i x = _mm512_zextsi128_si512(a), y = _mm512_zextsi128_si512(b);
-	const struct sum s = {
-		.lo = _mm512_clmulepi64_epi128(x, y, 0x00),
-		.hi = _mm512_clmulepi64_epi128(x, y, 0x11),
-		.mid = _mm512_clmulepi64_epi128(_mm512_xor_si512(x, swap_halves(x)),
-						_mm512_xor_si512(y, swap_halves(y)), 0x00),
-	};
-
-	return _mm512_castsi512_si128(reduce(&s));
-}
-
-INLINE __m128i byte_order_128(void)
-{
-	return _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-}
-
-/* FIPS 197 5.2, for any length of key; SubWord by the AES unit, which has no table. */
-INLINE uint32_t sub_word(uint32_t w)
-{
-	return (uint32_t)_mm_cvtsi128_si32(
-		_mm_aeskeygenassist_si128(_mm_shuffle_epi32(_mm_cvtsi32_si128((int)w), 0x00), 0));
-}
-
-VAES_512 static void expand(uint32_t *w, const uint8_t *key, unsigned n_key, unsigned n_words)
-{
-	uint32_t rcon = 1;
-
-	memcpy(w, key, 4 * n_key);
-	for (unsigned i = n_key; i < n_words; i++) {
-		uint32_t t = w[i - 1];
-
-		if (i % n_key == 0) {
-			/* RotWord in the order of bytes of this CPU */
-			t = sub_word(t);
-			t = (t >> 8 | t << 24) ^ rcon;
-			rcon = rcon << 1 ^ (rcon >> 7) * 0x11bu;
-		} else if (n_key == 8 && i % 8 == 4) {
-			t = sub_word(t);
-		}
-		w[i] = w[i - n_key] ^ t;
-	}
-}
-
-VAES_512 void vaes_512_ctx_init(struct vaes_ctx *c)
-{
-	/* 1 as powers are kept: times X */
-	const __m128i one = _mm_set_epi64x((long long)POLY_HIGH, 1);
-
-	_mm_storeu_si128((void *)c->one_key.h[0], one);
-	_mm_storel_epi64((void *)c->one_key.mid[0], _mm_xor_si128(one, _mm_srli_si128(one, 8)));
-}
-
-VAES_512 void vaes_512_key_init(struct esp_key *k, const uint8_t *key, unsigned bits)
-{
-	const __m128i swap = byte_order_128();
-	__m128i h = _mm_setzero_si128(), power, carry;
-	__m128i powers[VAES_POWERS + 1];
-
-	k->n_rounds = (uint8_t)(bits / 32 + 6);
-	expand((uint32_t *)(void *)k->rk, key, bits / 32, 4u * (k->n_rounds + 1u));
-	for (unsigned i = 0; i < VAES_BLOCK; i++)
-		k->nonce[i] = (uint8_t)(k->rk[0][i] ^ (i < AEAD_SALT_SIZE ? k->salt[i] : 0));
-
-	h = _mm_load_si128((const void *)k->rk[0]);
-	for (unsigned i = 1; i < k->n_rounds; i++)
-		h = _mm_aesenc_si128(h, _mm_load_si128((const void *)k->rk[i]));
-	h = _mm_aesenclast_si128(h, _mm_load_si128((const void *)k->rk[k->n_rounds]));
-	h = _mm_shuffle_epi8(h, swap);
-	/* Times X, which the reflected products lack: a shift, and the polynomial if a bit falls out. */
-	carry = _mm_srai_epi32(_mm_shuffle_epi32(h, 0xff), 31);
-	h = _mm_or_si128(_mm_slli_epi64(h, 1), _mm_srli_epi64(_mm_slli_si128(h, 8), 63));
-	h = _mm_xor_si128(h, _mm_and_si128(carry, _mm_set_epi64x((long long)POLY_HIGH, 1)));
-
-	power = h;
-	powers[0] = _mm_setzero_si128();
-	for (unsigned n = 1; n <= VAES_POWERS; n++) {
-		powers[n] = power;
-		_mm_storeu_si128((void *)k->h[VAES_POWERS - n], power);
-		power = multiply_one(power, h);
-	}
-	for (unsigned n = 1; n <= VAES_POWERS; n++) {
-		const __m128i a = powers[n], b = powers[n > 4 ? n - 4 : 0];
-
-		_mm_storeu_si128((void *)k->mid[VAES_POWERS - n],
-				 _mm_xor_si128(_mm_unpacklo_epi64(a, b), _mm_unpackhi_epi64(a, b)));
-	}
-	bytes_wipe(powers, sizeof(powers));
-}
-
 /* A chunk as GHASH reads it, the first with the high half of the number, which is not in the packet. */
 INLINE __m512i hash_order(const struct vaes_ctx *c, const struct vaes_part *p, bool first,
 			  __m512i text)
@@ -160,7 +68,7 @@ INLINE void hash_pair(const struct vaes_ctx *c, struct sum *s, const struct vaes
 				     _mm512_zextsi128_si512(_mm_loadu_si128((const void *)p->z)));
 	}
 	multiply(s, a, hash_input(c, g, kind, 2 * pair + 1, seal), load(h), load(h + VAES_CHUNK),
-		 load(h + sizeof(p->key->h)));
+		 load(h + VAES_MID_AT));
 	if (at + 2 == each && kind == VAES_ENDS)
 		store_sum(p->pkt, s);
 }
@@ -576,7 +484,8 @@ VAES_512 static void run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_t 
 	const uint32_t size = jobs[0].payload_size;
 	unsigned lengths = 0;
 	bool same = vaes_size_ok(&jobs[0]);
-	size_t done = 0;
+	struct vaes_cold cold[VAES_SLICE];
+	size_t done = 0, n_cold = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		jobs[i].ok = false;
@@ -588,6 +497,7 @@ VAES_512 static void run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_t 
 		if (done)
 			vaes_512_quads_same(c, jobs, n / VAES_QUAD, !seal);
 	} else {
+		n_cold = vaes_512_keys_borrow(c, jobs, n, cold);
 		for (size_t i = 0; i < n; i++)
 			lengths |= 1u << jobs[i].key->n_rounds;
 	}
@@ -595,6 +505,7 @@ VAES_512 static void run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_t 
 	for (unsigned n_rounds = 10; n_rounds <= 14 && done < n; n_rounds += 2)
 		if (lengths & 1u << n_rounds)
 			run_mixed(c, jobs + done, n - done, n_rounds, seal);
+	vaes_512_keys_return(jobs, cold, n_cold);
 }
 
 INLINE void run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)

@@ -125,7 +125,7 @@ INLINE void hash_powers(struct hashing *v, const uint8_t *h)
 {
 	v->h[0] = load(h);
 	v->h[1] = load(h + VAES_CHUNK);
-	v->h_mid = load(h + sizeof(((struct esp_key *)0)->h));
+	v->h_mid = load(h + VAES_MID_AT);
 }
 
 /* The four packets' twelve pieces of a pair's hash: two multiplications each. */

@@ -22,36 +22,41 @@ void esp_batch_open(struct esp_thread *t, struct esp_batch *batch)
 	}
 }
 
-#define LINE 64u
-
 static inline void fetch(const void *p, size_t size)
 {
-	for (size_t i = 0; i < size; i += LINE)
+	for (size_t i = 0; i < size; i += ESP_LINE)
 		__builtin_prefetch((const uint8_t *)p + i, 1);
 }
 
 void esp_out_prefetch(const struct esp_out *sa)
 {
-	fetch(sa, sizeof(*sa));
+	fetch(sa, ESP_OUT_COMMON);
 }
 
-void esp_out_prefetch_key(const struct esp_out *sa)
+/* `aead`: one of the thread's. */
+static void fetch_key(const struct esp_thread *t, uint8_t aead, const struct esp_key *key)
 {
-	if (sa->backend->prefetch)
-		sa->backend->prefetch(sa->key);
+	const struct esp_backend *b = t->aead[aead].backend;
+
+	if (b->prefetch)
+		b->prefetch(key);
+}
+
+void esp_out_prefetch_key(const struct esp_thread *t, const struct esp_out *sa)
+{
+	fetch_key(t, sa->aead, sa->key);
 }
 
 void esp_in_prefetch(const struct esp_in *sa)
 {
-	fetch(sa, sizeof(*sa));
+	fetch(sa, ESP_IN_COMMON);
 }
 
-void esp_in_prefetch_key(const struct esp_in *sa)
+void esp_in_prefetch_key(const struct esp_thread *t, const struct esp_in *sa)
 {
 	const struct esp_replay *r = &sa->replay;
 
 	/* The number that comes next is the likeliest. */
 	__builtin_prefetch(&r->bits[((r->top + 1) >> 6) & r->mask], 1);
-	if (sa->backend->prefetch)
-		sa->backend->prefetch(sa->key);
+	fetch_key(t, sa->aead, sa->key);
 }

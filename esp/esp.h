@@ -181,9 +181,9 @@ size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const st
  * read: first the half itself, and, when that has come, its key and the like.
  */
 void esp_out_prefetch(const struct esp_out *sa);
-void esp_out_prefetch_key(const struct esp_out *sa);
+void esp_out_prefetch_key(const struct esp_thread *t, const struct esp_out *sa);
 void esp_in_prefetch(const struct esp_in *sa);
-void esp_in_prefetch_key(const struct esp_in *sa);
+void esp_in_prefetch_key(const struct esp_thread *t, const struct esp_in *sa);
 
 /* New outer endpoints or encapsulation (RFC 7296 2.23); keys and sequence stay. */
 void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
@@ -201,10 +201,10 @@ struct esp_out_state {
 struct esp_in_state {
 	uint64_t packets, bytes;
 	uint64_t seq_high;
-	uint64_t auth_failed, replayed, late, ts_mismatch, malformed;
 	bool soft_reached, expired;
 	struct ip_endpoint last_remote,
 		last_local; /* of the last authentic packet that was also the newest */
+	uint64_t auth_failed, replayed, late, ts_mismatch, malformed;
 };
 /* The half's own record, as it is now; and a copy of it. */
 const struct esp_out_state *esp_out_state_view(const struct esp_out *sa);

@@ -44,40 +44,57 @@ static inline void *esp_thread_ctx(const struct esp_thread *t, const struct esp_
 	return a->ctx;
 }
 
+/*
+ * Where there are many SAs, each packet finds another, and each line of it in memory: what every packet
+ * reads or writes stands in as few lines as it fits into, in three for each half.
+ */
+#define ESP_LINE       64
+#define ESP_OUT_COMMON (3 * ESP_LINE)
+#define ESP_IN_COMMON  (3 * ESP_LINE)
+
 struct esp_out {
 	/* Read for each packet, written by esp_out_new and esp_out_set_peer only. */
 	struct esp_key *key;
+	uint32_t spi;
 	uint8_t aead; /* which of a thread's backends */
 	bool counter_iv, esn;
 	uint8_t icv_size, align_mask;
-	uint32_t spi;
-	struct esp_ts_set ts;
-	struct esp_outer outer;
-
 	/* Written by the thread that encapsulates. */
 	struct esp_out_state state;
 	uint64_t seq_left; /* numbers that may still be used, state.next_seq included */
 
-	uint64_t soft_seq_left; /* implicit soft limit: see out.c */
+	struct esp_ts_set ts;
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
-	struct esp_suite suite;
+
+	struct esp_outer outer; /* its last part is for IPv6 and UDP */
+
 	const struct esp_backend *backend;
-};
+	struct esp_suite suite;
+} __attribute__((aligned(ESP_LINE)));
+
+static_assert(offsetof(struct esp_out, ts) == ESP_LINE, "esp_out's first line");
+static_assert(offsetof(struct esp_out, outer) == 2 * ESP_LINE, "esp_out's second line");
+static_assert(offsetof(struct esp_out, outer.prefix) + 36 <= ESP_OUT_COMMON,
+	      "the prefix of ESP over IPv4 stands in the common lines");
 
 struct esp_in {
+	struct esp_ts_set ts;
+	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
+
 	struct esp_key *key;
 	uint8_t aead; /* which of a thread's backends */
 	uint8_t iv_size, icv_size, align_mask;
-	struct esp_replay replay;
-	struct esp_ts_set ts;
-
 	/* Written by the thread that decapsulates. */
-	struct esp_in_state state;
+	struct esp_replay replay;
+	uint64_t next_packets, next_bytes; /* the nearest of the limits */
+	struct esp_in_state state;         /* its last part is about bad packets */
 
-	uint64_t next_packets, next_bytes;                           /* the nearest of these: */
-	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
 	const struct esp_backend *backend;
 	uint64_t window_bits[];
-};
+} __attribute__((aligned(ESP_LINE)));
+
+static_assert(offsetof(struct esp_in, key) == ESP_LINE, "esp_in's first line");
+static_assert(offsetof(struct esp_in, state.auth_failed) <= ESP_IN_COMMON,
+	      "what good packets need stands in the common lines");
 
 #endif

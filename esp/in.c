@@ -6,8 +6,7 @@
  * opened; accept takes each packet in order through the replay check, again, the window's update, and
  * the checks of its content.
  */
-#include <stdlib.h>
-#include "base/secret.h"
+#include "base/key_mem.h"
 #include "esp/esp_int.h"
 
 static uint32_t window_round(uint32_t w)
@@ -36,7 +35,7 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 {
 	const uint32_t window = window_round(cfg->replay_window);
 	const struct esp_aead *aead = esp_thread_pick(t, &cfg->suite);
-	struct esp_in *sa = aead ? calloc(1, sizeof(*sa) + esp_replay_bits_size(window)) : NULL;
+	struct esp_in *sa = aead ? key_mem_alloc(sizeof(*sa) + esp_replay_bits_size(window)) : NULL;
 
 	if (!sa)
 		return NULL;
@@ -62,7 +61,7 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	return sa;
 fail:
 	esp_ts_fini(&sa->ts);
-	free(sa);
+	key_mem_free(sa);
 	return NULL;
 }
 
@@ -72,8 +71,7 @@ void esp_in_free(struct esp_in *sa)
 		return;
 	sa->backend->key_free(sa->key);
 	esp_ts_fini(&sa->ts);
-	bytes_wipe(sa, sizeof(*sa));
-	free(sa);
+	key_mem_free(sa);
 }
 
 const struct esp_in_state *esp_in_state_view(const struct esp_in *sa)

@@ -5,8 +5,7 @@
  * prepare takes each packet through inspection, reservation of its sequence number and construction
  * at once; then the batch is sealed; finish ends what depends on the ciphertext.
  */
-#include <stdlib.h>
-#include "base/secret.h"
+#include "base/key_mem.h"
 #include "esp/esp_int.h"
 
 /*
@@ -26,7 +25,7 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	const uint64_t first = cfg->first_seq ? cfg->first_seq : 1;
 	const uint64_t last = cfg->esn ? UINT64_MAX : UINT32_MAX;
 	const struct esp_aead *aead = esp_thread_pick(t, &cfg->suite);
-	struct esp_out *sa = aead ? calloc(1, sizeof(*sa)) : NULL;
+	struct esp_out *sa = aead ? key_mem_alloc(sizeof(*sa)) : NULL;
 
 	if (!sa)
 		return NULL;
@@ -41,7 +40,6 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	esp_outer_set_policy(&sa->outer, cfg->copy_dscp, cfg->df);
 	sa->state.next_seq = first;
 	sa->seq_left = first <= last ? last - first + 1 : 0;
-	sa->soft_seq_left = last / SOFT_SEQ_SHARE;
 	sa->soft_packets = esp_limit(cfg->soft_packets);
 	sa->hard_packets = esp_limit(cfg->hard_packets);
 	sa->soft_bytes = esp_limit(cfg->soft_bytes);
@@ -61,7 +59,7 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 	return sa;
 fail:
 	esp_ts_fini(&sa->ts);
-	free(sa);
+	key_mem_free(sa);
 	return NULL;
 }
 
@@ -71,8 +69,7 @@ void esp_out_free(struct esp_out *sa)
 		return;
 	sa->backend->key_free(sa->key);
 	esp_ts_fini(&sa->ts);
-	bytes_wipe(sa, sizeof(*sa));
-	free(sa);
+	key_mem_free(sa);
 }
 
 void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
@@ -175,6 +172,11 @@ static inline uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static inline uint64_t soft_seq_left(const struct esp_out *sa)
+{
+	return (sa->esn ? UINT64_MAX : UINT32_MAX) / SOFT_SEQ_SHARE;
+}
+
 /* What a burst of n packets has used up. */
 static void account(struct esp_out *sa, uint64_t packets, uint64_t bytes)
 {
@@ -183,7 +185,7 @@ static void account(struct esp_out *sa, uint64_t packets, uint64_t bytes)
 	sa->state.packets += packets;
 	sa->state.bytes += bytes;
 	if (sa->state.packets >= sa->soft_packets || sa->state.bytes >= sa->soft_bytes ||
-	    sa->seq_left <= sa->soft_seq_left)
+	    sa->seq_left <= soft_seq_left(sa))
 		sa->state.soft_reached = true;
 }
 

@@ -14,8 +14,7 @@
 
 /* Everything before the payload, precomputed. Sums are of words as the machine loads them. */
 struct esp_outer {
-	uint8_t prefix[ESP_PREFIX_MAX]; /* IP, UDP, SPI; the rest zero */
-	uint8_t prefix_size;            /* IP, UDP, ESP, IV */
+	uint8_t prefix_size; /* IP, UDP, ESP, IV */
 	uint8_t esp_offset;
 	uint8_t tos_mask; /* what of the inner TOS goes into the outer one */
 	bool v6, udp;
@@ -24,6 +23,7 @@ struct esp_outer {
 	uint32_t sum;             /* IPv4: of the header with length, TOS, id and flags zero */
 	uint32_t pseudo_sum; /* IPv6 with UDP: of the pseudo header without lengths, and the ports;
 				in network order */
+	uint8_t prefix[ESP_PREFIX_MAX]; /* IP, UDP, SPI; the rest zero */
 };
 
 void esp_outer_set_policy(struct esp_outer *o, bool copy_dscp, enum esp_df df);

@@ -28,8 +28,8 @@ size_t esp_replay_bits_size(uint32_t window)
 void esp_replay_init(struct esp_replay *r, uint32_t window, bool esn, uint64_t *bits)
 {
 	*r = (struct esp_replay){
-		.window = window,
-		.mask = replay_words(window) - 1,
+		.window = (uint16_t)window,
+		.mask = (uint16_t)(replay_words(window) - 1),
 		.esn = esn,
 		.bits = bits,
 	};

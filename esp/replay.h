@@ -9,10 +9,10 @@
 
 struct esp_replay {
 	uint64_t top;    /* highest authentic sequence number */
-	uint32_t window; /* packets; 0 = no check */
-	uint32_t mask;   /* words - 1 */
+	uint64_t *bits;  /* mask + 1 words, indexed by sequence / 64 */
+	uint16_t window; /* packets; 0 = no check */
+	uint16_t mask;   /* words - 1 */
 	bool esn;
-	uint64_t *bits; /* mask + 1 words, indexed by sequence / 64 */
 };
 
 enum esp_replay_verdict {
@@ -31,7 +31,7 @@ void esp_replay_advance(struct esp_replay *r, uint64_t seq);
 /* RFC 4303 A2.2: which 2^32 subspace does this low half lie in? Names as there. */
 static inline uint64_t esp_replay_infer_esn(const struct esp_replay *r, uint32_t seq_lo)
 {
-	const uint32_t w = r->window ? r->window : ESP_REPLAY_INFER_UNCHECKED;
+	const uint32_t w = r->window ? (uint32_t)r->window : ESP_REPLAY_INFER_UNCHECKED;
 	const uint32_t tl = (uint32_t)r->top;
 	const uint32_t bl = tl - (w - 1); /* modulo 2^32 */
 	uint32_t th = (uint32_t)(r->top >> 32);

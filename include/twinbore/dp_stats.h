@@ -73,7 +73,9 @@ struct dp_stats_tunnel {
 	uint64_t to_linux, from_linux; /* packets through the inside interface */
 	uint64_t path_mtu;             /* largest outer packet; 0: no SA yet */
 	uint64_t path_mtu_learnt;      /* 1: it is what routers outside have told, not the port's */
+	uint64_t zero[4];
 };
+static_assert(sizeof(struct dp_stats_tunnel) == 128, "dp_stats layout");
 
 struct dp_stats {
 	uint32_t magic;

@@ -616,7 +616,7 @@ class Counters(Case):
         """Whatever stands in the header, nothing outside of the map is read."""
         good = self.gw.image()
         names = ["magic", "version", "n_workers", "n_ports", "n_reasons", "max_sas", "max_tunnels"]
-        end = len(good) - 16 * 128 - 8 * 96  # where the two arrays begin
+        end = len(good) - 16 * 128 - 8 * 128  # where the two arrays begin
         offsets = [i for i in range(0, end, 8)
                    if struct.unpack_from("=Q", good, i)[0] in (end, end + 16 * 128)]
         self.assertEqual(len(offsets), 2)

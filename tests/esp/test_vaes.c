@@ -10,6 +10,7 @@
 #define HEAD       16u /* ESP header and IV */
 #define ARENA      (20u << 12)
 #define N_KEYS     12u
+#define N_MANY     900u
 #define SIZE_LIMIT 65536u
 
 static const struct esp_backend *const ours = &esp_backend_vaes;
@@ -305,12 +306,30 @@ static void test_alike(void **state)
 		keys_fini(&keys[i]);
 }
 
+/* More keys than are remembered as used lately: most are expanded anew for their packets. */
+static void test_many_keys(void **state)
+{
+	static struct keys keys[N_MANY];
+	struct rng r = {.s = 16};
+
+	for (size_t i = 0; i < N_MANY; i++)
+		keys_init(&keys[i], &rows[i % N_ROWS], i / N_ROWS % 2, &r);
+	for (int round = 0; round < 150; round++) {
+		burst(keys, N_MANY, 0, &r);
+		burst(keys, N_MANY, 1 + rng_below(&r, 1600), &r);
+		/* trains of packets of some keys */
+		burst(&keys[rng_below(&r, N_MANY - 3)], 3, 0, &r);
+	}
+	for (size_t i = 0; i < N_MANY; i++)
+		keys_fini(&keys[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths), cmocka_unit_test(test_alignments),
 		cmocka_unit_test(test_limits),  cmocka_unit_test(test_bursts),
-		cmocka_unit_test(test_alike),
+		cmocka_unit_test(test_alike),   cmocka_unit_test(test_many_keys),
 	};
 
 	if (!backend_works(ours))
