@@ -22,8 +22,9 @@
 
 static inline bool can_send(const struct dp *dp, const struct dp_worker *w, uint32_t tunnel)
 {
-	return __atomic_load_n(&dp->tunnels.hot[tunnel].current, __ATOMIC_ACQUIRE) ||
-	       (w && __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE));
+	/* What a worker sends by is read next anyway. */
+	return (w && __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE)) ||
+	       __atomic_load_n(&dp->tunnels.hot[tunnel].current, __ATOMIC_ACQUIRE);
 }
 
 uint32_t dp_group_pick(const struct dp *dp, const struct dp_worker *w, const struct dp_group_hot *g)
@@ -81,7 +82,6 @@ void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
 		if (!g || g->n == 0)
 			continue;
 		ids[k] = g->tunnels[0];
-		__builtin_prefetch(&t->hot[ids[k]]);
 		__builtin_prefetch(&w->tunnels[ids[k]], 1);
 		__builtin_prefetch(&w->out[ids[k++]]);
 	}
@@ -93,7 +93,6 @@ void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
 			__builtin_prefetch(outs[k++], 1);
 	}
 	for (uint16_t i = 0; i < k; i++) {
-		__builtin_prefetch(__atomic_load_n(&outs[i]->path, __ATOMIC_ACQUIRE));
 		__builtin_prefetch(&w->sas[outs[i]->slot], 1);
 		esp_out_prefetch(outs[i]->esp);
 	}
@@ -162,7 +161,6 @@ static void count(struct dp_worker *w, struct dp_out *o, uint64_t packets, uint6
 /* Packets of one SA that follow each other, and what phase 1 found for phase 3. */
 struct run {
 	struct dp_out *o;
-	const struct dp_path *path;
 	const struct esp_job *jobs;
 	uint16_t first, n;
 };
@@ -180,14 +178,14 @@ static void refused(struct dp_worker *w, const struct dp_out *o, struct rte_mbuf
 }
 
 /* No next hop, or it has no address yet: then the manager holds the packet and asks Linux. */
-static void unresolved(struct dp_worker *w, struct rte_mbuf *m, const struct run *r)
+static void unresolved(struct dp_worker *w, struct rte_mbuf *m, const struct dp_out *o)
 {
-	if (r->path->neigh == DP_NEIGH_NONE) {
-		drop_out(w, r->o->tunnel, m, DP_DROP_ADJACENCY);
+	if (o->view.neigh == DP_NEIGH_NONE) {
+		drop_out(w, o->tunnel, m, DP_DROP_ADJACENCY);
 		return;
 	}
-	dp_meta(m)->family = r->path->remote.addr.family;
-	dp_meta(m)->neigh = r->path->neigh;
+	dp_meta(m)->family = o->view.family;
+	dp_meta(m)->neigh = o->view.neigh;
 	dp_to_linux(w, m, DP_PKT_UNRESOLVED);
 }
 
@@ -195,28 +193,27 @@ static void unresolved(struct dp_worker *w, struct rte_mbuf *m, const struct run
  * An IPv6 packet that every link must carry, larger than the tunnel does: it is encapsulated all the same,
  * and the outer packet cut (RFC 2473 7.1 (b), RFC 8200 5). Rare, hence by itself.
  */
-static void send_cut(struct dp_worker *w, const struct run *r, struct rte_mbuf *m,
-		     struct esp_pkt *p)
+static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, struct esp_pkt *p)
 {
+	const uint32_t outer_mtu = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE)->outer_mtu;
 	const uint32_t bytes = p->size;
-	const uint8_t family = r->path->remote.addr.family;
-	const struct dp_l2 l2 = dp_l2_of(w, r->path->neigh);
+	const struct dp_l2 l2 = dp_l2_of(w, o->view.neigh);
 	struct rte_mbuf *pieces[DP_MAX_FRAGMENTS] = {m};
 	uint32_t id;
 	int n = 1;
 
-	if (esp_encap(&w->esp, r->o->esp, p, 1) != 1) {
-		refused(w, r->o, m, p->drop);
+	if (esp_encap(&w->esp, o->esp, p, 1) != 1) {
+		refused(w, o, m, p->drop);
 		return;
 	}
 	dp_esp_done(m, p);
-	count(w, r->o, 1, bytes);
-	if (m->pkt_len > r->path->outer_mtu) {
+	count(w, o, 1, bytes);
+	if (m->pkt_len > outer_mtu) {
 		/* RFC 7739: nobody shall foresee it. */
 		dp_random_fill(&w->random, (uint8_t *)&id, sizeof(id));
-		n = dp_fragment_outer(w->dp->pool, m, r->path->outer_mtu, id, pieces);
+		n = dp_fragment_outer(w->dp->pool, m, outer_mtu, id, pieces);
 		if (n <= 0) {
-			drop_out(w, r->o->tunnel, m, DP_DROP_NO_BUFFER);
+			drop_out(w, o->tunnel, m, DP_DROP_NO_BUFFER);
 			return;
 		}
 		for (int i = 0; i < n; i++)
@@ -226,9 +223,22 @@ static void send_cut(struct dp_worker *w, const struct run *r, struct rte_mbuf *
 	}
 	for (int i = 0; i < n; i++) {
 		if (l2.resolved)
-			dp_l2_send(w, pieces[i], &l2, family);
+			dp_l2_send(w, pieces[i], &l2, o->view.family);
 		else
-			unresolved(w, pieces[i], r);
+			unresolved(w, pieces[i], o);
+	}
+}
+
+/* The path or the tunnel's MTU is another one than when the half was used last. */
+static void look_at_path(const struct dp_worker *w, struct dp_out *o)
+{
+	const struct dp_path *path;
+
+	dp_out_look(w->dp, o);
+	path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
+	if (path->version != o->path_version) {
+		esp_out_set_peer(o->esp, &path->local, &path->remote, path->udp);
+		o->path_version = path->version;
 	}
 }
 
@@ -237,23 +247,18 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 {
 	struct dp_esp_vec *v = &w->encap;
 	struct dp_out *o = r->o;
-	const struct dp_path *path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
-	const uint32_t limit =
-		__atomic_load_n(&w->dp->tunnels.hot[o->tunnel].mtu, __ATOMIC_RELAXED);
-	const uint32_t mtu = limit && limit < path->mtu ? limit : path->mtu;
 	uint16_t k = r->first;
+	uint32_t mtu;
 
-	r->path = path;
-	if (path->version != o->path_version) {
-		esp_out_set_peer(o->esp, &path->local, &path->remote, path->udp);
-		o->path_version = path->version;
-	}
+	if (unlikely(__atomic_load_n(&o->published, __ATOMIC_ACQUIRE) != o->view.published))
+		look_at_path(w, o);
+	mtu = o->view.mtu;
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		struct esp_pkt *p = &v->pkts[i];
 
 		if (unlikely(p->size > mtu)) {
 			if (p->inner_family == 6 && p->size <= V6_LEAST_MTU)
-				send_cut(w, r, v->m[i], p);
+				send_cut(w, o, v->m[i], p);
 			else
 				too_big(w, v->m[i], mtu);
 			continue;
@@ -273,7 +278,7 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l2 *l2)
 {
 	struct dp_esp_vec *v = &w->encap;
-	const uint8_t family = r->path->remote.addr.family;
+	const uint8_t family = r->o->view.family;
 	uint64_t packets = 0, bytes = 0;
 
 	(void)esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs);
@@ -291,7 +296,7 @@ static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l
 		if (l2->resolved)
 			dp_l2_send(w, m, l2, family);
 		else
-			unresolved(w, m, r);
+			unresolved(w, m, r->o);
 	}
 	count(w, r->o, packets, bytes);
 }
@@ -316,8 +321,8 @@ void dp_encap(struct dp_worker *w)
 	/* What comes up from here on, such as an ICMP error, is for the next round. */
 	v->n = 0;
 	for (uint16_t i = 0; i < n_runs; i++) {
-		if (i == 0 || runs[i].path->neigh != runs[i - 1].path->neigh)
-			l2 = dp_l2_of(w, runs[i].path->neigh);
+		if (i == 0 || runs[i].o->view.neigh != runs[i - 1].o->view.neigh)
+			l2 = dp_l2_of(w, runs[i].o->view.neigh);
 		send_run(w, &runs[i], &l2);
 	}
 }

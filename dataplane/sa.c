@@ -222,6 +222,7 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 		.remote = cfg.remote,
 	};
 	dp_out_resolve(dp, o);
+	dp_out_look(dp, o);
 	stats = &dp_stats_sas(dp)[m->slot];
 	stats->out_packets = stats->out_bytes = stats->out_seq = 0;
 	o->next = dp->sas.all_out;
@@ -417,6 +418,34 @@ static void show_mtu(struct dp *dp, const struct dp_out *o)
 	__atomic_store_n(&s->out_path_mtu, o->path->outer_mtu, __ATOMIC_RELAXED);
 }
 
+static void republish(struct dp_out *o)
+{
+	__atomic_store_n(&o->published, o->published + 1, __ATOMIC_RELEASE);
+}
+
+void dp_out_look(const struct dp *dp, struct dp_out *o)
+{
+	/* First: what is published later is seen as such. */
+	const uint32_t published = __atomic_load_n(&o->published, __ATOMIC_ACQUIRE);
+	const struct dp_path *path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
+	const uint32_t limit = __atomic_load_n(&dp->tunnels.hot[o->tunnel].mtu, __ATOMIC_RELAXED);
+
+	o->view = (struct dp_out_view){
+		.published = published,
+		.neigh = path->neigh,
+		.mtu = limit && limit < path->mtu ? limit : path->mtu,
+		.family = path->remote.addr.family,
+	};
+}
+
+void dp_sas_republish(struct dp *dp, uint32_t tunnel)
+{
+	for (struct dp_out *o = dp->sas.all_out; o; o = o->next) {
+		if (o->tunnel == tunnel)
+			republish(o);
+	}
+}
+
 /* Publishes a new path if it differs; the old one is freed when nobody looks at it any more. */
 static void path_publish(struct dp *dp, struct dp_out *o, const struct dp_path *want)
 {
@@ -432,6 +461,7 @@ static void path_publish(struct dp *dp, struct dp_out *o, const struct dp_path *
 	dp_neigh_ref(dp, p->neigh);
 	dp_neigh_unref(dp, old->neigh);
 	__atomic_store_n(&o->path, p, __ATOMIC_RELEASE);
+	republish(o);
 	dp_grace_defer(&dp->grace, path_free, NULL, old, 0);
 	show_mtu(dp, o);
 	dp_tunnel_mtu_update(dp, o->tunnel);

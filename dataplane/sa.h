@@ -65,18 +65,30 @@ static_assert(offsetof(struct dp_in, moved) <= KEY_MEM_ALIGN, "dp_in's first lin
 
 #define DP_NO_WORKER UINT32_MAX
 
+/* The owner's copy of what it needs of a path for every packet. */
+struct dp_out_view {
+	uint32_t published; /* the half's, when this was copied */
+	uint32_t neigh;
+	uint32_t mtu; /* the path's, or the tunnel's configured one if that is smaller */
+	uint8_t family;
+};
+
 struct dp_out {
 	uint32_t spi, slot, tunnel;
 	uint32_t owner; /* DP_NO_WORKER before the first DP_SA_SWITCH to it */
 	struct esp_out *esp;
 	struct dp_path *path; /* atomic; never NULL */
+	uint32_t published;   /* atomic: changes with the path and with the tunnel's MTU */
 	uint32_t events;
-	uint32_t reported;     /* the owner's */
-	uint32_t path_version; /* the owner's: the version that esp knows */
+	uint32_t reported;       /* the owner's */
+	struct dp_out_view view; /* the owner's */
+	uint32_t path_version;   /* the owner's: the version that esp knows */
 	/* the manager's */
 	struct esp_suite suite;
 	struct dp_out *next, **prev; /* all of them */
 };
+
+static_assert(offsetof(struct dp_out, path_version) <= KEY_MEM_ALIGN, "dp_out's first line");
 
 struct dp_sas {
 	uint32_t max;           /* slots 0..max-1 */
@@ -102,6 +114,10 @@ void dp_sa_flush(struct dp *dp);
 /* Tells of what stands from slot m->slot on: DP_EV_SA events with `seq`. */
 enum dp_status dp_sa_list(struct dp *dp, uint32_t seq, const struct dp_sa_ref *m);
 
+/* A tunnel's configured MTU is another one: its SAs' owners look at it again. */
+void dp_sas_republish(struct dp *dp, uint32_t tunnel);
+/* For the owner: copies what is published now into o->view. */
+void dp_out_look(const struct dp *dp, struct dp_out *o);
 /* Looks up route and neighbour of an outbound half anew and publishes the result. */
 void dp_out_resolve(struct dp *dp, struct dp_out *o);
 /* The same for all: after a change of routes or addresses. */

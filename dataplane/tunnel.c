@@ -202,6 +202,16 @@ static void inside_apply(struct dp *dp, uint32_t tunnel, const struct ip_prefix 
 	}
 }
 
+static void set_mtu(struct dp *dp, uint32_t tunnel, uint32_t mtu)
+{
+	uint32_t *to = &dp->tunnels.hot[tunnel].mtu;
+
+	if (*to == mtu)
+		return;
+	__atomic_store_n(to, mtu, __ATOMIC_RELEASE);
+	dp_sas_republish(dp, tunnel);
+}
+
 enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m)
 {
 	struct ip_prefix inside[2], before[2];
@@ -230,7 +240,7 @@ enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m)
 	info->set = true;
 	info->msg = *m;
 	inside_apply(dp, m->tunnel, inside, true);
-	__atomic_store_n(&dp->tunnels.hot[m->tunnel].mtu, m->mtu, __ATOMIC_RELEASE);
+	set_mtu(dp, m->tunnel, m->mtu);
 	dp_tunnel_mtu_update(dp, m->tunnel);
 	return DP_OK;
 }
@@ -248,7 +258,7 @@ enum dp_status dp_tunnel_del(struct dp *dp, const struct dp_tunnel *m)
 	if (tunnel_valid(dp, &info->msg, inside))
 		inside_apply(dp, m->tunnel, inside, false);
 	tun_close(dp, m->tunnel);
-	__atomic_store_n(&dp->tunnels.hot[m->tunnel].mtu, 0, __ATOMIC_RELEASE);
+	set_mtu(dp, m->tunnel, 0);
 	memset(&info->msg, 0, sizeof(info->msg));
 	info->path_mtu.mtu = 0;
 	info->set = false;
