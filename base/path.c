@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path: a hash table of attribute sets, chained through the sets themselves. */
+/*
+ * path: a hash table of attribute sets, chained through the sets themselves.
+ *
+ * Linear hashing: with each set one more bucket is split, so that no insertion waits for all the others to
+ * be moved. Buckets stand in segments of 256, 256, 512, 1024 and so on, which never move.
+ */
 #include "base/path.h"
 
 #include <stdlib.h>
@@ -7,13 +12,16 @@
 #include "base/rd.h"
 #include "base/sb.h"
 
-#define BUCKETS_MIN 256u
+#define BUCKETS_MIN_BITS 8
+#define BUCKETS_MIN      (1u << BUCKETS_MIN_BITS)
+#define SEGMENTS         (32 - BUCKETS_MIN_BITS + 1)
 
 #define SEGMENT_SET 1 /* RFC 4271 4.3 b) */
 
 struct path_store {
-	struct path **buckets;
-	size_t n_buckets; /* a power of two */
+	struct path **segments[SEGMENTS];
+	uint32_t n_buckets;
+	size_t segments_bytes;
 	size_t n;
 	size_t bytes; /* of the sets */
 	uint64_t seed;
@@ -43,6 +51,47 @@ static uint64_t mix(uint64_t h, const void *data, size_t size)
 	return h ^ h >> 32;
 }
 
+static unsigned segment_of(uint32_t bucket)
+{
+	return bucket < BUCKETS_MIN ? 0 : 32u - (unsigned)__builtin_clz(bucket) - BUCKETS_MIN_BITS;
+}
+
+static uint32_t segment_size(unsigned i)
+{
+	return i == 0 ? BUCKETS_MIN : BUCKETS_MIN << (i - 1);
+}
+
+static struct path **bucket_at(const struct path_store *s, uint32_t bucket)
+{
+	const unsigned i = segment_of(bucket);
+
+	return &s->segments[i][i ? bucket - segment_size(i) : bucket];
+}
+
+static struct path **bucket_of(const struct path_store *s, uint32_t hash)
+{
+	/* `half` buckets were there when the present round of splitting began. */
+	uint32_t half = 1u << (31 - __builtin_clz(s->n_buckets)), i;
+
+	if (half == s->n_buckets)
+		half /= 2;
+	i = hash & (2 * half - 1);
+	if (i >= s->n_buckets)
+		i &= half - 1;
+	return bucket_at(s, i);
+}
+
+static bool segment_add(struct path_store *s, unsigned i)
+{
+	if (s->segments[i])
+		return true;
+	s->segments[i] = calloc(segment_size(i), sizeof(struct path *));
+	if (!s->segments[i])
+		return false;
+	s->segments_bytes += segment_size(i) * sizeof(struct path *);
+	return true;
+}
+
 struct path_store *path_store_new(uint64_t seed)
 {
 	struct path_store *s = calloc(1, sizeof(*s));
@@ -51,8 +100,7 @@ struct path_store *path_store_new(uint64_t seed)
 		return NULL;
 	s->seed = seed;
 	s->n_buckets = BUCKETS_MIN;
-	s->buckets = calloc(s->n_buckets, sizeof(struct path *));
-	if (!s->buckets) {
+	if (!segment_add(s, 0)) {
 		free(s);
 		return NULL;
 	}
@@ -63,7 +111,8 @@ void path_store_free(struct path_store *s)
 {
 	if (!s)
 		return;
-	free(s->buckets);
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		free(s->segments[i]);
 	free(s);
 }
 
@@ -74,36 +123,35 @@ size_t path_store_count(const struct path_store *s)
 
 size_t path_store_bytes(const struct path_store *s)
 {
-	return sizeof(*s) + s->n_buckets * sizeof(struct path *) + s->bytes;
+	return sizeof(*s) + s->segments_bytes + s->bytes;
 }
 
-static void grow(struct path_store *s)
+/* One more bucket takes its share of the one that it splits. */
+static void split(struct path_store *s)
 {
-	const size_t n = s->n_buckets * 2;
-	struct path **buckets = calloc(n, sizeof(*buckets));
+	const uint32_t fresh = s->n_buckets;
+	const uint32_t half = 1u << (31 - __builtin_clz(fresh));
+	struct path **from, **to, *rest;
 
-	if (!buckets)
+	if (fresh == UINT32_MAX || !segment_add(s, segment_of(fresh)))
 		return; /* longer chains, nothing worse */
-	for (size_t i = 0; i < s->n_buckets; i++) {
-		while (s->buckets[i]) {
-			struct path *p = s->buckets[i];
-			struct path **to = &buckets[p->hash & (n - 1)];
+	from = bucket_at(s, fresh - half);
+	to = bucket_at(s, fresh);
+	s->n_buckets++;
+	for (rest = *from, *from = NULL; rest;) {
+		struct path *p = rest, **into = p->hash & half ? to : from;
 
-			s->buckets[i] = p->next;
-			p->next = *to;
-			*to = p;
-		}
+		rest = p->next;
+		p->next = *into;
+		*into = p;
 	}
-	free(s->buckets);
-	s->buckets = buckets;
-	s->n_buckets = n;
 }
 
 struct path *path_intern(struct path_store *s, const struct path_facts *f, const uint8_t *bytes)
 {
 	const size_t size = parts_size(f);
 	struct path_facts facts;
-	struct path *p;
+	struct path *p, **at;
 	uint32_t hash;
 
 	if (size > PATH_BYTES_MAX)
@@ -131,7 +179,7 @@ struct path *path_intern(struct path_store *s, const struct path_facts *f, const
 	facts.unknown_size = f->unknown_size;
 
 	hash = (uint32_t)mix(mix(s->seed, &facts, sizeof(facts)), bytes, size);
-	for (p = s->buckets[hash & (s->n_buckets - 1)]; p; p = p->next) {
+	for (p = *bucket_of(s, hash); p; p = p->next) {
 		if (p->hash == hash && memcmp(&p->facts, &facts, sizeof(facts)) == 0 &&
 		    (size == 0 || memcmp(p->bytes, bytes, size) == 0))
 			return path_ref(p);
@@ -145,9 +193,10 @@ struct path *path_intern(struct path_store *s, const struct path_facts *f, const
 	if (size)
 		memcpy(p->bytes, bytes, size);
 	if (s->n >= s->n_buckets)
-		grow(s);
-	p->next = s->buckets[hash & (s->n_buckets - 1)];
-	s->buckets[hash & (s->n_buckets - 1)] = p;
+		split(s);
+	at = bucket_of(s, hash);
+	p->next = *at;
+	*at = p;
 	s->n++;
 	s->bytes += sizeof(*p) + size;
 	return p;
@@ -159,7 +208,7 @@ void path_unref(struct path_store *s, struct path *p)
 
 	if (!p || --p->refs)
 		return;
-	at = &s->buckets[p->hash & (s->n_buckets - 1)];
+	at = bucket_of(s, p->hash);
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
