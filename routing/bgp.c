@@ -10,6 +10,7 @@
 #include "routing/rt_int.h"
 
 #define BUMPS_MAX 60000u /* generations that may be told apart before a sweep has to end */
+#define FETCH     16u    /* prefixes whose memory is asked for ahead */
 
 static struct rt_tunnel *neighbor(const struct rt *rt, uint32_t tunnel)
 {
@@ -117,16 +118,34 @@ static bool withdraw_one(struct rt *rt, struct rt_tunnel *t, uint16_t table,
 	return there;
 }
 
+/* A prefix is two lines that are in no cache, when there are many: those of several come together. */
+static void fetch(const struct rt *rt, uint16_t table, const struct path_nlri *nlri, size_t n)
+{
+	uint32_t hash[FETCH];
+
+	n = n < FETCH ? n : FETCH;
+	for (size_t i = 0; i < n; i++) {
+		hash[i] = rt_index_hash(rt, table, &nlri[i].prefix);
+		rt_index_fetch(rt, hash[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		rt_index_fetch_entry(rt, hash[i]);
+}
+
 size_t rt_withdraw(struct rt *rt, uint32_t tunnel, const struct path_nlri *nlri, size_t n)
 {
 	struct rt_tunnel *t = neighbor(rt, tunnel);
 	const struct rt_connection *c = t ? rt_connection_of(rt, t) : NULL;
 	size_t there = 0;
 
-	for (size_t k = 0; c && k < c->n_propagations; k++)
-		for (size_t i = 0; i < n; i++)
+	for (size_t k = 0; c && k < c->n_propagations; k++) {
+		for (size_t i = 0; i < n; i++) {
+			if (i % FETCH == 0 && n > 1)
+				fetch(rt, c->propagations[k], &nlri[i], n - i);
 			there +=
 				withdraw_one(rt, t, c->propagations[k], &nlri[i], k == 0) && k == 0;
+		}
+	}
 	return there;
 }
 
@@ -140,6 +159,8 @@ size_t rt_announce(struct rt *rt, uint32_t tunnel, const struct path_nlri *nlri,
 	for (size_t i = 0; c && i < n; i++) {
 		bool refused = false;
 
+		if (i % FETCH == 0 && n > 1 && c->n_propagations)
+			fetch(rt, c->propagations[0], &nlri[i], n - i);
 		if (!rt_filter_permits(c->in, c->n_in, &nlri[i].prefix)) {
 			/* What it announced before it announces no more. */
 			(void)rt_withdraw(rt, tunnel, &nlri[i], 1);

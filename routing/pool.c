@@ -33,7 +33,8 @@ static bool grow(struct rt_pool *p)
 		p->slabs = grown;
 		p->slabs_size = size;
 	}
-	slab = malloc(RT_SLAB * p->item);
+	/* Items of a line's size lie in one line. */
+	slab = aligned_alloc(64, RT_SLAB * p->item);
 	if (!slab)
 		return false;
 	p->slabs[p->n_slabs++] = slab;

@@ -2,26 +2,97 @@
 /*
  * program: routes on their way to the dataplane.
  *
- * A prefix whose group has changed waits in a queue, once, however often it changes again: what is
- * sent is what is right when the ring has room. The answer to a batch marks its prefixes; what was
- * refused is tried again later. A change that was refused leaves the dataplane with a route that is
- * not known here: it is deleted first.
+ * A prefix whose group has changed waits, once, however often it changes again: what is sent is what is
+ * right when the ring has room. They go in rounds: what comes while a round is sent is of the next one. In
+ * a round routes are set before any is taken away; beyond that the order is that of addresses, since a
+ * table is changed several times faster where the last change was near by. The answer to a batch marks
+ * its prefixes; what was refused is tried again later. A change that was refused leaves the dataplane with
+ * a route that is not known here: it is deleted first.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "routing/rt_int.h"
 
-static void append(struct rt *rt, uint32_t number)
+/* ------------------------------------------------------------------ rounds */
+
+/* Where a prefix lies: the first bits of an IPv4 address, or of what providers are given of IPv6. */
+static uint32_t region_of(const struct ip_prefix *p)
+{
+	const uint8_t *b = p->addr.family == IP_V4 ? p->addr.b : p->addr.b + 2;
+
+	return (uint32_t)(b[0] << 8 | b[1]) >> (16 - RT_REGION_BITS);
+}
+
+static void push(struct rt *rt, struct rt_queue *q, uint32_t number)
 {
 	struct rt_entry *e = rt_entry(rt, number);
+	const uint32_t region = region_of(&e->prefix);
+	uint64_t *some = &q->some[region / 64];
+	const uint64_t bit = 1ull << region % 64;
 
-	e->queue_next = RT_NONE;
-	if (rt->queue_last == RT_NONE)
-		rt->queue_first = number;
-	else
-		rt_entry(rt, rt->queue_last)->queue_next = number;
-	rt->queue_last = number;
+	if (*some & bit) {
+		struct rt_entry *last = rt_entry(rt, q->last[region]);
+
+		e->queue_next = last->queue_next;
+		last->queue_next = number;
+	} else {
+		e->queue_next = number;
+	}
+	q->last[region] = number;
+	*some |= bit;
+	q->n++;
+}
+
+/* The first of the lowest region that has any; the queue is not empty. */
+static uint32_t pop(const struct rt *rt, struct rt_queue *q)
+{
+	struct rt_entry *last;
+	uint32_t region, number;
+
+	while (!q->some[q->at])
+		q->at = (q->at + 1) % (RT_REGIONS / 64);
+	region = q->at * 64 + (uint32_t)__builtin_ctzll(q->some[q->at]);
+	last = rt_entry(rt, q->last[region]);
+	number = last->queue_next;
+	last->queue_next = rt_entry(rt, number)->queue_next;
+	if (number == q->last[region])
+		q->some[q->at] &= ~(1ull << region % 64);
+	q->n--;
+	return number;
+}
+
+static bool goes(const struct rt_entry *e)
+{
+	return e->group == RT_GROUP_NONE;
+}
+
+static void append(struct rt *rt, uint32_t number)
+{
+	push(rt, &rt->rounds[rt->gathering][goes(rt_entry(rt, number))], number);
 	rt->n_waiting++;
+}
+
+/* The next of the round, or of the next round; something waits. RT_NONE: it was looked at too many. */
+static uint32_t next_entry(struct rt *rt, size_t *looks)
+{
+	while ((*looks)--) {
+		struct rt_queue *q = rt->rounds[!rt->gathering];
+		uint32_t number;
+
+		if (!q[0].n && !q[1].n) {
+			q = rt->rounds[rt->gathering];
+			q[0].at = q[1].at = 0;
+			rt->gathering = !rt->gathering;
+		}
+		if (!q[0].n)
+			return pop(rt, &q[1]);
+		number = pop(rt, &q[0]);
+		if (!goes(rt_entry(rt, number)) || rt_entry(rt, number)->told == RT_GROUP_NONE)
+			return number;
+		/* It was to be set when it came. */
+		push(rt, &q[1], number);
+	}
+	return RT_NONE;
 }
 
 void rt_program_queue(struct rt *rt, uint32_t number)
@@ -33,6 +104,8 @@ void rt_program_queue(struct rt *rt, uint32_t number)
 	e->flags |= RT_QUEUED;
 	append(rt, number);
 }
+
+/* ------------------------------------------------------------------ batches */
 
 size_t rt_routes_waiting(const struct rt *rt)
 {
@@ -64,7 +137,7 @@ static bool next_op(struct rt *rt, struct rt_entry *e, struct rt_route_op *op)
 size_t rt_next_routes(struct rt *rt, struct rt_route_op *ops, size_t max, uint32_t *request)
 {
 	uint32_t numbers[RT_BATCH_MAX], *entries;
-	size_t n = 0, room = max < RT_BATCH_MAX ? max : RT_BATCH_MAX;
+	size_t n = 0, looks = RT_WORK, room = max < RT_BATCH_MAX ? max : RT_BATCH_MAX;
 
 	/* Groups that were not told yet come first. */
 	if (rt->groups_dirty || rt->n_batches >= RT_BATCHES || !room || !rt->n_waiting)
@@ -77,14 +150,15 @@ size_t rt_next_routes(struct rt *rt, struct rt_route_op *ops, size_t max, uint32
 		free(entries);
 		return 0;
 	}
-	while (n < room && rt->queue_first != RT_NONE) {
-		const uint32_t number = rt->queue_first;
-		struct rt_entry *e = rt_entry(rt, number);
-		const bool again = e->flags & RT_CLEAR;
+	while (n < room && rt->n_waiting) {
+		const uint32_t number = next_entry(rt, &looks);
+		struct rt_entry *e;
+		bool again;
 
-		rt->queue_first = e->queue_next;
-		if (rt->queue_first == RT_NONE)
-			rt->queue_last = RT_NONE;
+		if (number == RT_NONE)
+			break;
+		e = rt_entry(rt, number);
+		again = e->flags & RT_CLEAR;
 		rt->n_waiting--;
 		if (!next_op(rt, e, &ops[n])) {
 			e->flags &= (uint8_t)~RT_QUEUED;
@@ -102,6 +176,7 @@ size_t rt_next_routes(struct rt *rt, struct rt_route_op *ops, size_t max, uint32
 		}
 		e->flags &= (uint8_t)~RT_QUEUED;
 	}
+	rt->passed = n == 0 && rt->n_waiting;
 	rt->pending[rt->pending_last - 1].number = (uint32_t)n;
 	/* Last, since a number that is free may be given to another prefix. */
 	for (size_t i = 0; i < n; i++)
@@ -156,7 +231,13 @@ void rt_program_retry(struct rt *rt)
 
 void rt_program_restart(struct rt *rt)
 {
-	rt->queue_first = rt->queue_last = rt->retry_first = RT_NONE;
+	for (size_t i = 0; i < 4; i++) {
+		struct rt_queue *q = &rt->rounds[i / 2][i % 2];
+
+		q->n = 0;
+		memset(q->some, 0, sizeof(q->some));
+	}
+	rt->retry_first = RT_NONE;
 	rt->n_waiting = 0;
 	for (uint32_t i = 0; i < rt->entries.n_used; i++) {
 		struct rt_entry *e = rt_entry(rt, i);

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rib: prefixes by hash, and their candidates.
- *
- * Linear hashing: with each prefix one more bucket is split, so that no insertion costs more than
- * another. A prefix with one candidate takes 72 bytes and a bucket of 4; each further candidate 24.
+ * rib: prefixes and their candidates. A prefix with one candidate takes a cache line, and some 16 bytes of
+ * the index; each further candidate 24.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "routing/rt_int.h"
-
-#define BUCKETS_MIN 64u
 
 int rt_prefix_cmp(const struct ip_prefix *a, const struct ip_prefix *b)
 {
@@ -18,81 +14,11 @@ int rt_prefix_cmp(const struct ip_prefix *a, const struct ip_prefix *b)
 	return c ? c : (int)a->len - (int)b->len;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	const unsigned __int128 p = (unsigned __int128)a * b;
-
-	return (uint64_t)p ^ (uint64_t)(p >> 64);
-}
-
-static uint32_t hash(const struct rt *rt, uint16_t table, const struct ip_prefix *p)
-{
-	uint64_t high, low;
-
-	memcpy(&high, p->addr.b, sizeof(high));
-	memcpy(&low, p->addr.b + 8, sizeof(low));
-	low ^= (uint64_t)p->addr.family << 56 ^ (uint64_t)p->len << 48 ^ (uint64_t)table << 32;
-	return (uint32_t)mix(mix(high ^ rt->seed[0], low ^ rt->seed[1]), rt->seed[0] | 1);
-}
-
-static uint32_t *bucket(const struct rt *rt, uint32_t h)
-{
-	/* `half` buckets were there when the present round of splitting began. */
-	uint32_t half = 1u << (31 - __builtin_clz(rt->n_buckets)), i;
-
-	if (half == rt->n_buckets)
-		half /= 2;
-	i = h & (2 * half - 1);
-	if (i >= rt->n_buckets)
-		i &= half - 1;
-	return rt_pool_at(&rt->buckets, i);
-}
-
-static bool bucket_add(struct rt *rt)
-{
-	const uint32_t i = rt_pool_take(&rt->buckets);
-
-	if (i == RT_NONE)
-		return false;
-	*(uint32_t *)rt_pool_at(&rt->buckets, i) = RT_NONE;
-	return true;
-}
-
-/* One more bucket takes its share of the one that it splits. */
-static void split(struct rt *rt)
-{
-	const uint32_t fresh = rt->n_buckets;
-	const uint32_t half = 1u << (31 - __builtin_clz(fresh));
-	uint32_t *from = rt_pool_at(&rt->buckets, fresh - half), *to;
-	uint32_t rest = *from;
-
-	if (!bucket_add(rt))
-		return; /* longer chains, nothing worse */
-	to = rt_pool_at(&rt->buckets, fresh);
-	rt->n_buckets++;
-	*from = RT_NONE;
-	while (rest != RT_NONE) {
-		struct rt_entry *e = rt_entry(rt, rest);
-		const uint32_t next = e->next;
-		uint32_t *into = hash(rt, e->table, &e->prefix) & half ? to : from;
-
-		e->next = *into;
-		*into = rest;
-		rest = next;
-	}
-}
-
 bool rt_rib_init(struct rt *rt)
 {
 	rt_pool_init(&rt->entries, sizeof(struct rt_entry));
 	rt_pool_init(&rt->more, sizeof(struct rt_candidate_slot));
-	rt_pool_init(&rt->buckets, sizeof(uint32_t));
-	while (rt->n_buckets < BUCKETS_MIN) {
-		if (!bucket_add(rt))
-			return false;
-		rt->n_buckets++;
-	}
-	return true;
+	return rt_index_init(rt);
 }
 
 void rt_rib_fini(struct rt *rt)
@@ -108,27 +34,19 @@ void rt_rib_fini(struct rt *rt)
 	}
 	rt_pool_fini(&rt->entries);
 	rt_pool_fini(&rt->more);
-	rt_pool_fini(&rt->buckets);
+	rt_index_fini(rt);
 	free(rt->choices);
 }
 
 uint32_t rt_rib_find(const struct rt *rt, uint16_t table, const struct ip_prefix *prefix)
 {
-	uint32_t i = *bucket(rt, hash(rt, table, prefix));
-
-	while (i != RT_NONE) {
-		const struct rt_entry *e = rt_entry(rt, i);
-
-		if (e->table == table && ip_prefix_equal(&e->prefix, prefix))
-			break;
-		i = e->next;
-	}
-	return i;
+	return rt_index_find(rt, rt_index_hash(rt, table, prefix), table, prefix);
 }
 
 uint32_t rt_rib_make(struct rt *rt, uint16_t table, const struct ip_prefix *prefix)
 {
-	uint32_t i = rt_rib_find(rt, table, prefix), *head;
+	const uint32_t h = rt_index_hash(rt, table, prefix);
+	uint32_t i = rt_index_find(rt, h, table, prefix);
 	struct rt_entry *e;
 
 	if (i != RT_NONE)
@@ -136,6 +54,10 @@ uint32_t rt_rib_make(struct rt *rt, uint16_t table, const struct ip_prefix *pref
 	i = rt_pool_take(&rt->entries);
 	if (i == RT_NONE)
 		return RT_NONE;
+	if (!rt_index_add(rt, h, i)) {
+		rt_pool_give(&rt->entries, i);
+		return RT_NONE;
+	}
 	e = rt_entry(rt, i);
 	e->prefix = *prefix;
 	e->table = table;
@@ -144,26 +66,17 @@ uint32_t rt_rib_make(struct rt *rt, uint16_t table, const struct ip_prefix *pref
 	e->flags = RT_LIVE;
 	e->first.source = RT_SOURCE_EMPTY;
 	e->first.next = RT_NONE;
-	head = bucket(rt, hash(rt, table, prefix));
-	e->next = *head;
-	*head = i;
-	if (rt->entries.n_live > rt->n_buckets)
-		split(rt);
 	return i;
 }
 
 void rt_rib_release(struct rt *rt, uint32_t number)
 {
-	struct rt_entry *e = rt_entry(rt, number);
-	uint32_t *at;
+	const struct rt_entry *e = rt_entry(rt, number);
 
 	if (e->first.source != RT_SOURCE_EMPTY || e->flags & RT_QUEUED ||
 	    e->told != RT_GROUP_NONE || e->group != RT_GROUP_NONE)
 		return;
-	at = bucket(rt, hash(rt, e->table, &e->prefix));
-	while (*at != number)
-		at = &rt_entry(rt, *at)->next;
-	*at = e->next;
+	rt_index_del(rt, rt_index_hash(rt, e->table, &e->prefix), number);
 	rt_pool_give(&rt->entries, number);
 }
 

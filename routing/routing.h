@@ -264,7 +264,8 @@ struct rt_route_op {
 /*
  * The next changes of routes, at most `max` and RT_BATCH_MAX, as one batch that the dataplane answers
  * with RT_EV_DP_RESULT of `*request`. To be asked after the actions of the last step were sent: routes
- * name groups that those set. 0: nothing to do, or too many batches unanswered.
+ * name groups that those set. 0: nothing to do, too many batches unanswered, or a bounded number of
+ * prefixes was looked at and none had changed: then rt_deadline() is due at once, and it is asked again.
  */
 size_t rt_next_routes(struct rt *rt, struct rt_route_op *ops, size_t max, uint32_t *request);
 /* Routes that wait for rt_next_routes(). */

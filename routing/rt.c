@@ -8,7 +8,7 @@
  * told again.
  *
  * Where what is: configure.c the configuration, bgp.c what neighbours announce, rib.c prefixes and their
- * candidates, decide.c which is best, group.c which tunnel carries, program.c routes for the dataplane,
+ * candidates, index.c how they are found, decide.c which is best, group.c which tunnel carries, program.c routes for the dataplane,
  * plan.c actions and their answers, export.c what neighbours are to hear, show.c for people.
  *
  * Invariants
@@ -17,7 +17,7 @@
  *   - Changes are made before they are broken: tunnels, groups and routes are set before any is
  *     deleted; a group goes when no route in the dataplane names it; a tunnel when no group does.
  *   - No step does unbounded work for input from a neighbour.
- * Memory: 76 bytes a prefix with one candidate, 24 each further one; 120 bytes a group, of which there
+ * Memory: 80 bytes a prefix with one candidate, 24 each further one; 120 bytes a group, of which there
  * are max_groups; 64 batches under way of 144 numbers each; the attributes are the path store's.
  * Non-goals here: liveness (IKE, BFD, BGP and probes tell), the FIB itself (the dataplane's).
  */
@@ -40,7 +40,7 @@ struct rt *rt_new(struct path_store *paths, uint64_t seed, const struct rt_expor
 	rt->seed[1] = seed * 0xd1342543de82ef95u + 0x2545f4914f6cdd1du;
 	rt->retry_at = rt->groups_at = MONO_NEVER;
 	rt->max_groups = RT_GROUPS_MAX;
-	rt->queue_first = rt->queue_last = rt->retry_first = RT_NONE;
+	rt->retry_first = RT_NONE;
 	rt->why = "";
 	memset(rt->group_heads, 0xff, sizeof(rt->group_heads));
 	if (!rt_rib_init(rt)) {
@@ -218,6 +218,7 @@ static void tick(struct rt *rt, struct mono now, struct rt_out *out)
 		reprogram(rt, true, out);
 		rt_program_retry(rt);
 	}
+	rt->passed = false;
 	rt_sweep(rt, RT_WORK);
 	rt_export_work(rt, RT_WORK);
 }
@@ -246,7 +247,7 @@ void rt_step(struct rt *rt, const struct rt_event *ev, struct rt_out *out)
 
 struct mono rt_deadline(const struct rt *rt)
 {
-	if (rt->groups_dirty || rt->sweep_left || rt->feeding || rt->warnings)
+	if (rt->groups_dirty || rt->sweep_left || rt->feeding || rt->warnings || rt->passed)
 		return (struct mono){0};
 	return mono_min(rt->retry_at, rt->groups_at);
 }

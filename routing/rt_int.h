@@ -122,7 +122,6 @@ enum rt_entry_flags {
 struct rt_entry {
 	struct ip_prefix prefix;
 	uint16_t table;
-	uint32_t next; /* of the bucket */
 	uint32_t queue_next;
 	uint32_t group;                 /* wanted; RT_GROUP_* */
 	uint32_t told;                  /* what the dataplane was told, RT_GROUP_* */
@@ -130,7 +129,17 @@ struct rt_entry {
 	uint8_t flags;                  /* enum rt_entry_flags */
 	struct rt_candidate_slot first; /* the best one */
 };
-static_assert(sizeof(struct rt_entry) <= 72, "bytes per prefix");
+static_assert(sizeof(struct rt_entry) == 64, "a cache line per prefix");
+
+#define RT_BUCKET 7u
+
+/* Of the index: entries whose hashes end alike. */
+struct rt_bucket {
+	uint32_t hash[RT_BUCKET], number[RT_BUCKET];
+	uint32_t n;
+	uint32_t next; /* chained; RT_NONE */
+};
+static_assert(sizeof(struct rt_bucket) == 64, "a cache line");
 
 /* Items of one size with numbers that stay. */
 struct rt_pool {
@@ -140,6 +149,18 @@ struct rt_pool {
 	uint32_t n_used; /* numbers below were handed out once */
 	uint32_t n_live;
 	uint32_t free; /* linked by their first four bytes */
+};
+
+#define RT_REGION_BITS 14
+#define RT_REGIONS     (1u << RT_REGION_BITS)
+
+/* Entries that wait, by region of addresses. */
+struct rt_queue {
+	uint32_t n;
+	uint32_t at; /* word of `some`: nothing of a round stands before it */
+	uint64_t some[RT_REGIONS / 64];
+	/* Rings by queue_next: the last one points at the first. Valid where `some` says so. */
+	uint32_t last[RT_REGIONS];
 };
 
 struct rt_group {
@@ -209,14 +230,19 @@ struct rt {
 
 	/* rib.c */
 	struct rt_pool entries, more; /* prefixes; candidates beyond the first */
-	struct rt_pool buckets;       /* linear hashing: one more bucket for each entry */
-	uint32_t n_buckets;
 	size_t n_candidates;
 	struct rt_choice *choices; /* scratch */
 	size_t choices_size;
 
+	/* index.c */
+	struct rt_pool buckets, chained;
+	uint32_t n_buckets;
+
 	/* program.c */
-	uint32_t queue_first, queue_last, retry_first;
+	struct rt_queue rounds[2][2]; /* [..][1]: those that are to be taken away, last */
+	uint8_t gathering;            /* the round that gathers; the other one is sent */
+	bool passed; /* nothing was found among those that could be looked at: soon again */
+	uint32_t retry_first;
 	size_t n_waiting, n_refused;
 	uint32_t n_batches;
 
@@ -265,6 +291,18 @@ static inline void *rt_pool_at(const struct rt_pool *p, uint32_t number)
 {
 	return p->slabs[number / RT_SLAB] + (size_t)(number % RT_SLAB) * p->item;
 }
+
+/* index.c */
+bool rt_index_init(struct rt *rt);
+void rt_index_fini(struct rt *rt);
+uint32_t rt_index_hash(const struct rt *rt, uint16_t table, const struct ip_prefix *prefix);
+uint32_t rt_index_find(const struct rt *rt, uint32_t hash, uint16_t table,
+		       const struct ip_prefix *prefix);
+bool rt_index_add(struct rt *rt, uint32_t hash, uint32_t number); /* false: out of memory */
+void rt_index_del(struct rt *rt, uint32_t hash, uint32_t number); /* which is there */
+/* Asks for the lines that finding it will need: first the bucket's, then the entry's. */
+void rt_index_fetch(const struct rt *rt, uint32_t hash);
+void rt_index_fetch_entry(const struct rt *rt, uint32_t hash);
 
 /* rib.c */
 bool rt_rib_init(struct rt *rt);

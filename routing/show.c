@@ -299,6 +299,6 @@ void rt_show_stats(const struct rt *rt, struct rt_show_stats *out)
 		.n_waiting = rt->n_waiting,
 		.n_refused = rt->n_refused,
 		.bytes = rt_pool_bytes(&rt->entries) + rt_pool_bytes(&rt->more) +
-			 rt_pool_bytes(&rt->buckets),
+			 rt_pool_bytes(&rt->buckets) + rt_pool_bytes(&rt->chained),
 	};
 }

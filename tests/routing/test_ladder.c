@@ -375,6 +375,11 @@ SCENARIO(reload_moves_prefix, TWO "config d 3/x 10.2.0.0/16,10.3.0.0/16\n",
 		"tunnel-del 1\n"
 		"tunnel-del 2\n")
 
+/* Whatever their addresses are: what comes is set before anything goes. */
+SCENARIO(reload_swaps_prefix, TWO "config c 1/a,2/b 172.16.0.0/12\n",
+	 TWO_IS "route-set 172.16.0.0/12 0\n"
+		"route-del 10.2.0.0/16\n")
+
 /* The active tunnel is taken out of the configuration: the traffic moves first, itself goes last. */
 SCENARIO(reload_drops_tunnel, TWO "up 1\nup 2\nconfig c 2/b 10.2.0.0/16\n",
 	 TWO_IS "# t1 tunnel: down -> up\n"
@@ -455,6 +460,7 @@ int main(void)
 		cmocka_unit_test(noise),
 		cmocka_unit_test(reload_equal),
 		cmocka_unit_test(reload_moves_prefix),
+		cmocka_unit_test(reload_swaps_prefix),
 		cmocka_unit_test(reload_drops_tunnel),
 		cmocka_unit_test(reload_interface),
 		cmocka_unit_test(shared_prefix),

@@ -215,11 +215,111 @@ static void bgp_prefixes(void **state)
 	path_store_free(paths);
 }
 
+/* While the ring takes nothing a session comes and falls: what is no news any more is passed over, a
+ * bounded part in a call. */
+static void news_that_aged(void **state)
+{
+	struct rt_route_op ops[RT_BATCH_MAX];
+	struct rt_event ev = {.type = RT_EV_TUNNEL_UP, .now = {2}, .tunnel = 1};
+	const struct rt_event tick = {.type = RT_EV_TICK, .now = {3}};
+	struct rt_show_stats stats;
+	struct rt_out out = {0};
+	struct rt *rt;
+
+	paths = path_store_new(1);
+	rt = rt_new(paths, 2, NULL, NULL);
+	assert_non_null(rt);
+	configure(rt, 0, 0, &out);
+	rt_step(rt, &ev, &out);
+	rt_session_up(rt, 1);
+	announce(rt, 1, N_STATIC);
+	rt_step(rt, &tick, &out);
+	assert_int_equal(rt_routes_waiting(rt), N_STATIC);
+	assert_int_equal(rt_purge(rt, 1, false, false), 0);
+	while (mono_reached(tick.now, rt_deadline(rt)))
+		rt_step(rt, &tick, &out);
+	for (size_t left = N_STATIC, now; left; left = now) {
+		assert_int_equal(rt_next_routes(rt, ops, RT_BATCH_MAX, &ev.request), 0);
+		now = rt_routes_waiting(rt);
+		assert_true(now < left && left - now <= N_STATIC / 10);
+		/* The caller asks again. */
+		assert_true(mono_reached(tick.now, rt_deadline(rt)) == (now != 0));
+		rt_step(rt, &tick, &out);
+	}
+	rt_show_stats(rt, &stats);
+	assert_int_equal(stats.n_prefixes, 0);
+	assert_int_equal(settle(rt, &out), 0);
+	rt_out_fini(&out);
+	rt_free(rt);
+	path_store_free(paths);
+}
+
+/* Prefixes come and go at random: those that are there are found, the others are not. */
+static void come_and_go(void **state)
+{
+	enum { N = 5000 };
+	static bool there[N];
+	struct rt_event ev = {.type = RT_EV_TUNNEL_UP, .now = {2}, .tunnel = 1};
+	const struct path_facts f = {.first_as = 65001};
+	static const uint8_t none[1];
+	struct rt_out out = {0};
+	struct rt_show_stats stats;
+	uint64_t x = 88172645463325252u;
+	size_t n = 0;
+	struct rt *rt;
+	struct path *p;
+
+	paths = path_store_new(1);
+	rt = rt_new(paths, 2, NULL, NULL);
+	assert_non_null(rt);
+	configure(rt, 0, 0, &out);
+	rt_step(rt, &ev, &out);
+	rt_session_up(rt, 1);
+	p = path_intern(paths, &f, none);
+	for (unsigned round = 0; round < 100000; round++) {
+		struct path_nlri nlri = {0};
+		uint32_t i;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		/* It grows for a while, then it shrinks, and so on. */
+		i = (uint32_t)(x % N);
+		nlri.prefix = nth(i);
+		if ((x >> 32) % 8 < (round / 20000 % 2 ? 2 : 6)) {
+			assert_int_equal(rt_announce(rt, 1, &nlri, 1, p), !there[i]);
+			n += !there[i];
+			there[i] = true;
+		} else {
+			assert_int_equal(rt_withdraw(rt, 1, &nlri, 1), there[i]);
+			n -= there[i];
+			there[i] = false;
+		}
+		if (round % 100 == 0)
+			(void)settle(rt, &out);
+	}
+	(void)settle(rt, &out);
+	rt_show_stats(rt, &stats);
+	assert_int_equal(stats.n_prefixes, n);
+	for (uint32_t i = 0; i < N; i++) {
+		const struct ip_prefix prefix = nth(i);
+		struct rt_show_route r;
+
+		assert_int_equal(rt_show_route(rt, 0, &prefix, &r), there[i]);
+	}
+	path_unref(paths, p);
+	rt_out_fini(&out);
+	rt_free(rt);
+	path_store_free(paths);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(static_prefixes),
 		cmocka_unit_test(bgp_prefixes),
+		cmocka_unit_test(news_that_aged),
+		cmocka_unit_test(come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
