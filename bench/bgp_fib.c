@@ -12,7 +12,7 @@
 #include "bench/world.h"
 #include "dataplane/manager.h"
 
-#define MEMORY_MB 10240u /* for 1.3 million prefixes in both families */
+#define MEMORY_MB 512u
 
 static struct world w;
 

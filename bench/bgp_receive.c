@@ -31,8 +31,9 @@
 #define PORT          179
 #define MAX_FDS       1024
 #define MAX_NEIGHBORS RT_MAX_TUNNELS
-#define READ_MAX      65536u /* bytes of one connection in a turn */
-#define ANSWERS_MAX   1024   /* in a turn */
+#define READ_MAX                                                                                   \
+	16384u /* bytes of one connection in a turn: a thousand prefixes, or 4,000 withdrawn */
+#define ANSWERS_MAX   1024 /* in a turn */
 #define RING_RETRY_MS 1
 #define MAX_GROUPS    256
 

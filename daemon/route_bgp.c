@@ -17,7 +17,7 @@
 #include "daemon/route_int.h"
 #include "daemon/translate.h"
 
-#define READ_SIZE        (64u * 1024) /* of one connection in one turn */
+#define READ_SIZE        (16u * 1024) /* of one connection in one turn: up to 4,000 prefixes */
 #define ACCEPTS_PER_TURN 16
 #define NO_TUNNEL        UINT32_MAX
 
