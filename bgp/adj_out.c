@@ -151,15 +151,20 @@ bool bgp_adj_out_due(const struct bgp_adj_out *a)
 	return due;
 }
 
-void bgp_show_advertised(const struct bgp *b, uint32_t neighbor,
+/* A bucket is shown whole. When there come to be twice as many, what stood in one of those that were
+ * shown may stand in one that was not; never the other way. */
+bool bgp_show_advertised(const struct bgp *b, uint32_t neighbor, size_t *next,
 			 bool (*fn)(void *ctx, const struct ip_prefix *prefix,
 				    const struct path *path),
 			 void *ctx)
 {
 	const struct bgp_neighbor *n = bgp_neighbor_of(b, neighbor);
+	bool more = n != NULL;
 
-	for (size_t i = 0; n && i < n->adj_out.n_buckets; i++)
-		for (const struct bgp_told *t = n->adj_out.buckets[i]; t; t = t->next)
-			if (t->path && t->said && !fn(ctx, &t->prefix, t->path))
-				return;
+	while (more && *next < n->adj_out.n_buckets) {
+		for (const struct bgp_told *t = n->adj_out.buckets[(*next)++]; t; t = t->next)
+			if (t->path && t->said)
+				more = fn(ctx, &t->prefix, t->path) && more;
+	}
+	return n && *next < n->adj_out.n_buckets;
 }

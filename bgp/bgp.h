@@ -285,8 +285,12 @@ struct bgp_show_neighbor {
 };
 /* False: no such neighbour. Pointers are valid until the next call. */
 bool bgp_show(const struct bgp *b, uint32_t neighbor, struct bgp_show_neighbor *out);
-/* What a neighbour has been told, in no order; ends when `fn` returns false. */
-void bgp_show_advertised(const struct bgp *b, uint32_t neighbor,
+/*
+ * What a neighbour has been told, in no order and bit by bit: from *next on, 0 at first, until `fn`
+ * returns false or a bit later. False: that was the last. What stands there all the while is shown, and
+ * twice at most, if much came to it between two calls.
+ */
+bool bgp_show_advertised(const struct bgp *b, uint32_t neighbor, size_t *next,
 			 bool (*fn)(void *ctx, const struct ip_prefix *prefix,
 				    const struct path *path),
 			 void *ctx);

@@ -169,6 +169,8 @@ const char *cli_last_error(const struct cli_client *c);
 /* --------------------------------------------------------------- parts of output (show.c) */
 
 int cli_show_routes(const struct cli_args *a);
+int cli_show_bgp(const struct cli_args *a);
+int cli_show_bfd(const struct cli_args *a);
 /* Something that comes by pages; takes `params`. `none`: said when there is nothing. */
 int cli_show_pages(const struct cli_args *a, const char *method, const char *member, json_t *params,
 		   void (*print)(const json_t *list), const char *none);

@@ -31,10 +31,11 @@ static const struct command {
 	 "the gateway's state in short; exit code 3 when it is degraded",
 	 CLI_OPT_WATCH | CLI_OPT_INTERVAL | CLI_OPT_COUNT, 0, 0, cli_status},
 	{"show",
-	 "connections|tunnels|sas|ports|counters [--all]\n"
-	 "      routes [PREFIX] [--table TABLE] [--all]",
+	 "connections|tunnels|sas|bfd|ports|counters [--all]\n"
+	 "      routes [PREFIX] [--table TABLE] [--all]\n"
+	 "      bgp [summary] | bgp neighbor|received|advertised TUNNEL [--all]",
 	 "one thing in detail; counters: without --all only those that are not 0",
-	 CLI_OPT_ALL | CLI_OPT_TABLE, 1, 2, cli_show},
+	 CLI_OPT_ALL | CLI_OPT_TABLE, 1, 3, cli_show},
 	{"explain", "TUNNEL | PREFIX|ADDRESS [--table TABLE]",
 	 "why a tunnel is not up: layer by layer, both sides, and the line that would mend it;\n"
 	 "      or how a route was chosen: every candidate, and the step that decided",

@@ -422,8 +422,8 @@ static void counters(const json_t *result, bool all)
 
 int cli_show(const struct cli_args *a)
 {
-	static const char *const things[] = {"connections", "tunnels", "sas",
-					     "routes",      "ports",   "counters"};
+	static const char *const things[] = {"connections", "tunnels", "sas",   "routes",
+					     "bgp",         "bfd",     "ports", "counters"};
 	const char *what = a->words[0], *near;
 	char method[32];
 	struct cli_client *c;
@@ -437,16 +437,20 @@ int cli_show(const struct cli_args *a)
 		if (near)
 			return cli_usage("cannot show '%s'; did you mean '%s'?", what, near);
 		return cli_usage("cannot show '%s'; there are connections, tunnels, sas, routes, "
-				 "ports and counters",
+				 "bgp, bfd, ports and counters",
 				 what);
 	}
-	if (!strcmp(what, "routes"))
+	if (!strcmp(what, "routes") && a->n_words < 3)
 		return cli_show_routes(a);
+	if (!strcmp(what, "bgp") && !(a->given & CLI_OPT_TABLE))
+		return cli_show_bgp(a);
 	if (a->n_words > 1 || a->given & CLI_OPT_TABLE)
 		return cli_usage(
 			"'show %s' takes nothing more: a prefix and --table are for routes", what);
 	if (a->given & CLI_OPT_ALL && strcmp(what, "counters") != 0)
-		return cli_usage("--all is for counters and routes");
+		return cli_usage("--all is for counters, routes and bgp");
+	if (!strcmp(what, "bfd"))
+		return cli_show_bfd(a);
 	snprintf(method, sizeof(method), "show.%s", what);
 	c = cli_connect(a);
 	if (!c)

@@ -198,6 +198,10 @@ json_t *control_show_counters(struct control_request *r);
 void control_begin_routes(struct control_request *r);
 void control_begin_explain_route(struct control_request *r);
 void control_begin_what_if(struct control_request *r);
+void control_begin_bgp(struct control_request *r);
+void control_begin_received(struct control_request *r);
+void control_begin_advertised(struct control_request *r);
+void control_begin_bfd(struct control_request *r);
 json_t *control_finish_reply(struct control_request *r);
 
 /* ----------------------------------------------------------------------- drains (control_drain.c) */

@@ -140,3 +140,62 @@ void control_begin_what_if(struct control_request *r)
 	if (t)
 		control_ask(r, 0, IPC_ROLE_ROUTE, IPC_QUERY_WHAT_IF, t->name, QUERY_TIMEOUT);
 }
+
+/* ---------------------------------------------------------------- BGP, BFD */
+
+/* The tunnel that the parameters name, and that speaks BGP; NULL after an error. */
+static const struct config_tunnel *wanted_neighbor(struct control_request *r)
+{
+	const struct config_tunnel *t = control_wanted_tunnel(r);
+
+	if (!t || t->bgp.on)
+		return t;
+	control_fail(r, "failed",
+		     "tunnel '%s' has no BGP neighbor: its configuration says nothing "
+		     "of 'bgp'",
+		     t->name);
+	return NULL;
+}
+
+void control_begin_bgp(struct control_request *r)
+{
+	const struct config_tunnel *t = NULL;
+
+	if (json_object_get(r->params, "tunnel")) {
+		t = wanted_neighbor(r);
+		if (!t)
+			return;
+	}
+	control_ask(r, 0, IPC_ROLE_ROUTE, IPC_QUERY_BGP, t ? t->name : "", QUERY_TIMEOUT);
+}
+
+static void begin_list(struct control_request *r, enum ipc_query_op op)
+{
+	const struct config_tunnel *t = wanted_neighbor(r);
+	json_t *arg;
+
+	if (!t)
+		return;
+	arg = json_pack("{s:s}", "tunnel", t->name);
+	if ((op == IPC_QUERY_BGP_ADVERTISED || take_prefix(r, arg, "within")) &&
+	    take_number(r, arg, "cursor", 0, UINT32_MAX - 1) &&
+	    take_number(r, arg, "limit", 1, PAGE_MAX))
+		ask(r, op, arg);
+	else
+		json_decref(arg);
+}
+
+void control_begin_received(struct control_request *r)
+{
+	begin_list(r, IPC_QUERY_BGP_RECEIVED);
+}
+
+void control_begin_advertised(struct control_request *r)
+{
+	begin_list(r, IPC_QUERY_BGP_ADVERTISED);
+}
+
+void control_begin_bfd(struct control_request *r)
+{
+	control_ask(r, 0, IPC_ROLE_ROUTE, IPC_QUERY_BFD, "", QUERY_TIMEOUT);
+}

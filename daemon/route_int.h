@@ -169,6 +169,11 @@ void route_probes_turn(struct route_shell *s, struct mono now);
 
 /* Answers a question of the control process. */
 void route_query(struct route_shell *s, const struct ipc_msg *msg);
+/* Those about BGP and BFD (route_query_bgp.c). */
+void route_query_bgp(struct route_shell *s, uint64_t id, const char *name);
+void route_query_received(struct route_shell *s, uint64_t id, const json_t *arg);
+void route_query_advertised(struct route_shell *s, uint64_t id, const json_t *arg);
+void route_query_bfd(struct route_shell *s, uint64_t id);
 /* The name of a tunnel that is configured, or NULL. */
 const char *route_tunnel_name(const struct route_shell *s, uint32_t tunnel);
 json_t *route_name_or_null(const char *name);
@@ -186,5 +191,7 @@ const struct config_tunnel *route_take_tunnel(struct route_shell *s, uint64_t id
 void route_put_name(struct sb *s, const char *member, const char *name);
 void route_put_path(struct sb *s, const struct path *p);
 void route_put_next(struct sb *s, const struct rt_page *page);
+/* A heap buffer as a builder; its buf is NULL without memory. */
+struct sb route_room(size_t size);
 
 #endif

@@ -60,8 +60,7 @@ void route_refuse(struct route_shell *s, uint64_t id, const char *code, const ch
 	ipc_outq_reply(&s->to_control, id, false, sb.buf, sb.n);
 }
 
-/* A heap buffer as a builder; its buf is NULL without memory. */
-static struct sb room(size_t size)
+struct sb route_room(size_t size)
 {
 	char *buf = malloc(size);
 
@@ -224,7 +223,7 @@ static void reply_routes(struct route_shell *s, uint64_t id, const json_t *arg)
 
 	if (!route_take_page(s, id, arg, &page, &l.max))
 		return;
-	l.sb = room(PAGE_SIZE);
+	l.sb = route_room(PAGE_SIZE);
 	if (l.sb.buf) {
 		sb_str(&l.sb, "{\"routes\":[");
 		rt_show_page(s->core, &page, list_route, &l);
@@ -276,7 +275,7 @@ static void list_tunnels(struct listing *l)
 
 static void reply_state(struct route_shell *s, uint64_t id)
 {
-	struct listing l = {.s = s, .sb = room(STATE_SIZE)};
+	struct listing l = {.s = s, .sb = route_room(STATE_SIZE)};
 	struct rt_show_stats stats;
 
 	if (l.sb.buf) {
@@ -429,7 +428,7 @@ static void reply_explain(struct route_shell *s, uint64_t id, const json_t *arg)
 		route_refuse(s, id, "bad-params", "a prefix or an address is wanted");
 		return;
 	}
-	l.sb = room(PAGE_SIZE);
+	l.sb = route_room(PAGE_SIZE);
 	if (!l.sb.buf) {
 		route_reply(s, id, NULL);
 		return;
@@ -544,6 +543,10 @@ void route_query(struct route_shell *s, const struct ipc_msg *msg)
 	case IPC_QUERY_ROUTE_STATE: reply_state(s, id); break;
 	case IPC_QUERY_ROUTE_EXPLAIN: reply_explain(s, id, arg); break;
 	case IPC_QUERY_WHAT_IF: reply_what_if(s, id, name); break;
+	case IPC_QUERY_BGP: route_query_bgp(s, id, name); break;
+	case IPC_QUERY_BGP_RECEIVED: route_query_received(s, id, arg); break;
+	case IPC_QUERY_BGP_ADVERTISED: route_query_advertised(s, id, arg); break;
+	case IPC_QUERY_BFD: route_query_bfd(s, id); break;
 	case IPC_QUERY_DRAIN: drain(s, id, name, true); break;
 	case IPC_QUERY_UNDRAIN: drain(s, id, name, false); break;
 	default:

@@ -279,6 +279,10 @@ enum ipc_query_op {
 	IPC_QUERY_WHAT_IF,       /* argument: tunnel name. {tunnel, usable, moved, lost, moves} */
 	IPC_QUERY_DRAIN,   /* argument: tunnel name. {moved, stays}: prefixes that it carried */
 	IPC_QUERY_UNDRAIN, /* argument: tunnel name. {moved, stays}: nothing */
+	IPC_QUERY_BGP,     /* argument: tunnel name for all of it, or "". {neighbors} */
+	IPC_QUERY_BGP_RECEIVED,   /* {tunnel, within, cursor, limit}. {routes, next} */
+	IPC_QUERY_BGP_ADVERTISED, /* {tunnel, cursor, limit}. {routes, next} */
+	IPC_QUERY_BFD,            /* {sessions, dropped} */
 	/* to the supervisor */
 	IPC_QUERY_PROCESSES, /* array of {role, pid, state, restarts, uptime_s}, itself included;
 			      * state: "running", "starting", "restarting", "stopping", "stopped" */

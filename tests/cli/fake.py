@@ -71,6 +71,41 @@ ROUTES = {"version": 1, "next": None, "routes": [
      "stale": False},
 ]}
 
+NEIGHBOR = {
+    "tunnel": "site-b-1", "connection": "site-b", "local": "169.254.10.2",
+    "neighbor": "169.254.10.1", "local_as": 65000, "remote_as": 4200000001,
+    "state": "Established", "since_s": 3600.0,
+    "ipv4": {"received": 7, "accepted": 5, "stale": 0, "advertised": 3},
+    "ipv6": {"received": 1, "accepted": 1, "stale": 1, "advertised": 0},
+    "refused": 2, "flaps": 1, "last_error": "hold timer expired", "router_id": "192.0.2.9",
+    "hold_s": 30, "keepalive_s": 10, "families": ["ipv4", "ipv6"],
+    "capabilities": ["four-octet-as", "route-refresh"], "messages_in": 100, "messages_out": 99,
+    "updates_in": 8, "updates_out": 4, "faults": {"own-as-in-path": 2}, "passive": False,
+    "password": True, "ttl_security": True, "prepend": 0, "graceful_shutdown": False,
+    "max_prefixes": 100, "med": 100,
+}
+
+BGP = {"version": 1, "neighbors": [NEIGHBOR, dict(
+    NEIGHBOR, tunnel="site-b-2", neighbor="169.254.10.5", state="Active", since_s=5.0, refused=0,
+    ipv4={}, ipv6={}, flaps=0, last_error="peer sent Cease/2: \x1b[2Jmaintenance")]}
+
+PATHS = {"version": 1, "next": None, "routes": [
+    {"prefix": "10.4.0.0/16", "as_path": "65001", "origin": "igp", "med": 5,
+     "next_hop": "169.254.10.1", "local_pref": 100, "path_id": 0, "best": True, "stale": False},
+    {"prefix": "10.3.0.0/16", "as_path": "", "origin": "igp", "med": None,
+     "next_hop": "169.254.10.1", "local_pref": 90, "path_id": 0, "best": False, "stale": True}]}
+
+BFD = {"version": 1, "dropped": {"ttl": 3, "too-short": 0}, "sessions": [
+    {"tunnel": "site-b-1", "local": "169.254.10.2", "neighbor": "169.254.10.1", "state": "Up",
+     "remote_state": "Up", "diagnostic": "none", "remote_diagnostic": "none", "since_s": 60.0,
+     "tx_s": 0.05, "detection_s": 0.15, "multiplier": 3, "local_discriminator": 1,
+     "remote_discriminator": 2, "packets_in": 1200, "packets_out": 1201, "flaps": 0},
+    {"tunnel": "site-b-2", "local": "169.254.10.6", "neighbor": "169.254.10.5", "state": "Down",
+     "remote_state": "Down", "diagnostic": "control detection time expired",
+     "remote_diagnostic": "none", "since_s": 1.0, "tx_s": 1, "detection_s": 0, "multiplier": 3,
+     "local_discriminator": 3, "remote_discriminator": 0, "packets_in": 7, "packets_out": 70,
+     "flaps": 1}]}
+
 CHOICE = {"version": 1, "tables": [
     {"route": {"prefix": "10.2.0.0/16", "table": "main", "connection": "site-b", "source": "bgp",
                "tunnel": "site-b-2", "backups": ["site-b-1"], "candidates": 2, "installed": True,
@@ -168,6 +203,10 @@ ANSWERS = {
     "events": EVENTS,
     "explain": EXPLAIN,
     "explain.route": CHOICE,
+    "show.bgp": BGP,
+    "show.bgp.received": PATHS,
+    "show.bgp.advertised": PATHS,
+    "show.bfd": BFD,
     "what-if": WHAT_IF,
     "tunnel.drain": {"version": 1, "moved": 12, "stays": 0},
     "tunnel.undrain": {"version": 1},

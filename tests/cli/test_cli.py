@@ -25,8 +25,8 @@ import threading
 import time
 import unittest
 
-from fake import (ANSWERS, CHOICE, DOCTOR, Error, EVENTS, EXPLAIN, FakeGateway, ROUTES, STATUS,
-                  TUNNELS, WHAT_IF)
+from fake import (ANSWERS, BFD, CHOICE, DOCTOR, Error, EVENTS, EXPLAIN, FakeGateway, NEIGHBOR,
+                  ROUTES, STATUS, TUNNELS, WHAT_IF)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -153,6 +153,27 @@ class Output(Case):
         self.assertEqual((code, out.startswith("there is no route for exactly 10.9.0.0/16;")),
                          (3, True))
 
+    def test_bgp(self):
+        self.shows("show-bgp", "show", "bgp")
+        self.assertEqual(self.run_cli("show", "bgp", "summary")[0], 0)
+        self.gw.answers["show.bgp"] = {"version": 1, "neighbors": [NEIGHBOR]}
+        self.shows("show-bgp-neighbor", "show", "bgp", "neighbor", "site-b-1")
+        self.shows("show-bgp-received", "show", "bgp", "received", "site-b-1")
+        self.shows("show-bgp-advertised", "show", "bgp", "advertised", "site-b-1")
+        self.assertEqual(self.gw.asked, [
+            ("show.bgp", {}), ("show.bgp", {}), ("show.bgp", {"tunnel": "site-b-1"}),
+            ("show.bgp.received", {"tunnel": "site-b-1"}),
+            ("show.bgp.advertised", {"tunnel": "site-b-1"})])
+        self.gw.answers["show.bgp"] = {"version": 1, "neighbors": []}
+        self.assertEqual(self.run_cli("show", "bgp"), (0, "no BGP neighbors\n", ""))
+        self.gw.answers["show.bgp.received"] = {"version": 1, "routes": [], "next": None}
+        self.assertEqual(self.run_cli("show", "bgp", "received", "site-b-1"),
+                         (0, "it has announced nothing that is accepted\n", ""))
+
+    def test_bfd(self):
+        self.shows("show-bfd", "show", "bfd")
+        self.assertEqual(json.loads(self.run_cli("show", "bfd", "--json")[1]), BFD)
+
     def test_what_if(self):
         self.shows("what-if", "what-if", "site-b-1", "down", code=3)
         self.assertEqual(json.loads(self.run_cli("what-if", "site-b-1", "down", "--json")[1]),
@@ -262,6 +283,8 @@ class Output(Case):
         for args in (["status"], ["show", "tunnels"], ["show", "sas"], ["show", "routes"],
                      ["show", "ports"], ["show", "connections"], ["show", "counters"], ["events"],
                      ["explain", "10.2.0.0/16"], ["what-if", "site-b-1", "down"],
+                     ["show", "bgp"], ["show", "bgp", "neighbor", "x"],
+                     ["show", "bgp", "received", "x"], ["show", "bfd"],
                      ["reload"], ["up", "site-b-1"]):
             _, out, err = self.run_cli(*args)
             self.assertNotRegex(out + err, "[\x00-\x09\x0b-\x1f\x7f-\U0010ffff]", args)
@@ -278,6 +301,8 @@ class Output(Case):
             for args in (["status"], ["show", "tunnels"], ["show", "sas"], ["show", "routes"],
                          ["show", "ports"], ["show", "connections"], ["show", "counters"],
                          ["explain", "10.2.0.0/16"], ["what-if", "site-b-1", "down"],
+                         ["show", "bgp"], ["show", "bgp", "neighbor", "x"],
+                         ["show", "bgp", "received", "x"], ["show", "bfd"],
                          ["tunnel", "drain", "x"], ["events"], ["reload"]):
                 self.assertIn(self.run_cli(*args)[0], (0, 3), (args, junk))
 
@@ -295,6 +320,11 @@ class Usage(Case):
         self.usage("show", "everything", text="there are connections, tunnels")
         self.usage("show", text="usage: twinbore show")
         self.usage("show", "tunnels", "sas", text="'show tunnels' takes nothing more")
+        self.usage("show", "bgp", "neighbour", "x", text="did you mean 'neighbor'?")
+        self.usage("show", "bgp", "received", text="wants the name of a tunnel")
+        self.usage("show", "bgp", "summary", "x", text="takes nothing more")
+        self.usage("show", "bgp", "--all", text="--all is for received and advertised")
+        self.usage("show", "routes", "10.0.0.0/8", "x", text="takes nothing more")
         self.usage("show", "sas", "--table", "x", text="'show sas' takes nothing more")
         self.usage("explain", "site-b-1", "--table", "x", text="--table goes with a prefix")
         self.usage("up", text="usage: twinbore up TUNNEL")

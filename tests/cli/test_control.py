@@ -141,6 +141,35 @@ class Shows(Case):
         self.assertEqual(c.error("what-if", tunnel="one-3")["message"],
                          "no tunnel is named 'one-3'; the nearest is 'one-1'")
 
+    def test_bgp_and_bfd(self):
+        c = self.client()
+        self.route.answers.update(bgp={"neighbors": []}, bfd={"sessions": [], "dropped": {}},
+                                  bgp_received={"routes": [], "next": None},
+                                  bgp_advertised={"routes": [], "next": 3})
+        self.assertEqual(c.result("show.bgp"), {"neighbors": []})
+        self.assertEqual(c.result("show.bfd"), {"sessions": [], "dropped": {}})
+        self.assertEqual(self.route.asked, [("bgp", ""), ("bfd", "")])
+        for method in "show.bgp", "show.bgp.received", "show.bgp.advertised":
+            self.assertEqual(c.error(method, tunnel="one-1"), {
+                "code": "failed", "message": "tunnel 'one-1' has no BGP neighbor: its "
+                "configuration says nothing of 'bgp'"})
+            self.assertEqual(c.error(method, tunnel="one-5")["code"], "no-such-tunnel")
+        self.assertEqual(c.error("show.bgp.received")["code"], "bad-params")
+        bgp = CONFIG.replace("interface: in1,", "interface: in1, bgp: {remote_as: 65001},")
+        bgp = bgp.replace("[10.1.0.0/24]", "[0.0.0.0/0]", 1)
+        bgp = bgp.replace("[10.2.0.0/24, 10.3.0.0/24]", "[0.0.0.0/0]")
+        self.gw.configure(bgp.replace("gateway: {", "bgp: {local_as: 65000}\ngateway: {"), 2)
+        self.gw.expect("IPC_RELOADED")
+        self.assertEqual(c.result("show.bgp", tunnel="one-1"), {"neighbors": []})
+        self.assertEqual(c.result("show.bgp.advertised", tunnel="one-1", cursor=2, limit=9)["next"],
+                         3)
+        self.assertEqual(c.result("show.bgp.received", tunnel="one-1", within="10.0.0.0/8"),
+                         {"routes": [], "next": None})
+        self.assertEqual(self.route.asked[2], ("bgp", "one-1"))
+        self.assertEqual([json.loads(arg) for _, arg in self.route.asked[3:]], [
+            {"tunnel": "one-1", "cursor": 2, "limit": 9},
+            {"tunnel": "one-1", "within": "10.0.0.0/8"}])
+
     def test_ports(self):
         r = self.client().result("show.ports")
         self.assertEqual(r["aead_backend"], "ipsec-mb")
