@@ -65,7 +65,7 @@ static struct control_drain *get(struct control *c, const char *tunnel)
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return NULL;
-	strncpy(d->tunnel, tunnel, sizeof(d->tunnel) - 1);
+	memcpy(d->tunnel, tunnel, strnlen(tunnel, sizeof(d->tunnel) - 1));
 	d->next = c->drains;
 	c->drains = d;
 	return d;

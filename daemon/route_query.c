@@ -418,7 +418,7 @@ static void reply_explain(struct route_shell *s, uint64_t id, const json_t *arg)
 	struct listing l = {.s = s};
 	struct ip_prefix p = {.len = 0}, at;
 	struct ip_addr a;
-	uint16_t table;
+	uint16_t table = 0;
 	bool one;
 
 	if (!take_table(s, id, arg, &one, &table))
