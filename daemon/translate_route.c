@@ -5,6 +5,7 @@
 #include "daemon/translate.h"
 
 static_assert(RT_NAME_SIZE == CONFIG_NAME_SIZE, "names are copied whole");
+static_assert(RT_MAX_TABLES <= DP_MAX_TABLES, "tables are numbered alike");
 static_assert(RT_GROUP_TUNNELS <= DP_GROUP_MAX, "a group's tunnels are copied");
 static_assert(RT_BATCH_MAX <= DP_ROUTES_MAX, "a batch is one message");
 
@@ -81,6 +82,7 @@ static void connection_of(const struct config *all, const struct config_connecti
 		to->tunnel = from->index;
 		to->inside[0] = from->inside[0];
 		to->inside[1] = from->inside[1];
+		to->table = out->association;
 	}
 }
 
@@ -178,6 +180,7 @@ static void tunnel_set(const struct rt_tunnel_cfg *t, struct dp_tunnel *out)
 {
 	out->tunnel = t->tunnel;
 	out->mtu = t->mtu;
+	out->table = t->table;
 	memcpy(out->name, t->name, sizeof(out->name));
 	memcpy(out->ifname, t->ifname, sizeof(out->ifname));
 	for (size_t i = 0; i < 2; i++) {
@@ -224,6 +227,7 @@ static uint32_t group_of(uint32_t group)
 {
 	return group == RT_GROUP_NONE        ? DP_GROUP_WITHDRAW
 	       : group == RT_GROUP_BLACKHOLE ? DP_GROUP_BLACKHOLE
+	       : group == RT_GROUP_LOCAL     ? DP_GROUP_LOCAL
 					     : group;
 }
 

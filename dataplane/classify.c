@@ -269,6 +269,7 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 		case DP_NH_GROUP: to_group(w, m, n, dp_nh_index(v->nh[i]), family); break;
 		case DP_NH_BLACKHOLE: drop_all(w, m, n, DP_DROP_BLACKHOLE); break;
 		case DP_NH_NONE:
+		case DP_NH_PORTS:
 		case DP_NH_CONNECTED:
 		case DP_NH_NEIGH: drop_all(w, m, n, DP_DROP_NOT_PROTECTED); break;
 		}

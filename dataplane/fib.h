@@ -25,6 +25,7 @@ enum dp_nh_kind {
 	DP_NH_BLACKHOLE, /* a route that drops */
 	DP_NH_CONNECTED, /* index: port; the neighbour is not known yet */
 	DP_NH_NEIGH,     /* index: neighbour */
+	DP_NH_PORTS, /* in another table than 0: what table 0 says, if that is one of our networks */
 };
 
 /* Next hops are 30-bit values: kind above index. */

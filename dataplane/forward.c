@@ -123,6 +123,18 @@ static void to_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, ui
 	}
 }
 
+/* One of our own networks, for a table that has a route to them: only what belongs to a port counts. */
+static uint32_t through_ports(const struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
+{
+	const uint8_t *ip = dp_data(m);
+	const struct ip_addr to =
+		family == 4 ? ip_from_bytes(IP_V4, ip + 16) : ip_from_bytes(IP_V6, ip + 24);
+	const uint32_t nh = dp_fib_lookup(&w->dp->fib, 0, &to);
+	const enum dp_nh_kind kind = dp_nh_kind(nh);
+
+	return kind == DP_NH_NEIGH || kind == DP_NH_CONNECTED || kind == DP_NH_LOCAL ? nh : 0;
+}
+
 static bool is_for_link(const uint8_t *ip, uint8_t family)
 {
 	if (family == 4)
@@ -138,9 +150,12 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 	for (uint16_t i = 0; i < v->n; i++) {
 		struct rte_mbuf *m = v->m[i];
 		const uint32_t from = v->from[i];
-		const uint32_t index = dp_nh_index(v->nh[i]);
+		const uint32_t nh = unlikely(dp_nh_kind(v->nh[i]) == DP_NH_PORTS)
+					    ? through_ports(w, m, family)
+					    : v->nh[i];
+		const uint32_t index = dp_nh_index(nh);
 
-		switch (dp_nh_kind(v->nh[i])) {
+		switch (dp_nh_kind(nh)) {
 		case DP_NH_NEIGH:
 			if (index != neigh) {
 				neigh = index;
@@ -156,6 +171,7 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 		case DP_NH_GROUP: to_tunnel(w, m, from, family, index); break;
 		case DP_NH_BLACKHOLE: drop(w, m, from, DP_DROP_BLACKHOLE); break;
 		case DP_NH_NONE:
+		case DP_NH_PORTS:
 			/* Multicast and link-local: for a routing protocol over the tunnel. */
 			if (is_for_link(dp_data(m), family))
 				to_inside(w, m, from, family);
@@ -168,7 +184,10 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 
 void dp_forward(struct dp_worker *w, struct dp_ip_burst *b)
 {
-	dp_lookup(b);
+	if (unlikely(__atomic_load_n(&w->dp->tunnels.n_apart, __ATOMIC_ACQUIRE)))
+		dp_lookup_each(w->dp, b);
+	else
+		dp_lookup(b);
 	dispatch(w, &b->v4, 4);
 	dispatch(w, &b->v6, 6);
 }

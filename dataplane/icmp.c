@@ -140,7 +140,15 @@ static void send_error(struct dp_worker *w, struct rte_mbuf *m, const struct err
 		build_v4(out, ip, quote, &from, e);
 	else
 		build_v6(out, ip, quote, &from, e);
-	*dp_meta(r) = (struct dp_meta){.port = DP_NO_PORT, .family = meta->family, .originated = 1};
+	*dp_meta(r) = (struct dp_meta){
+		.port = DP_NO_PORT,
+		.family = meta->family,
+		.originated = 1,
+		.table = meta->in_tunnel ? (uint16_t)__atomic_load_n(
+						   &w->dp->tunnels.hot[meta->from_tunnel].table,
+						   __ATOMIC_ACQUIRE)
+					 : 0,
+	};
 	dp_count(&w->stats->generated, 1);
 	dp_handoff(w, w->index, r, DP_PKT_FORWARD);
 }

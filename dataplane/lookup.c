@@ -13,3 +13,31 @@ void dp_lookup(struct dp_ip_burst *b)
 	if (b->v6.n)
 		dp_lpm_lookup6(b->lpm6, (const uint8_t(*)[16])b->dst6, b->v6.nh, b->v6.n);
 }
+
+/* What comes out of a tunnel that nobody has set finds nothing. */
+static void tables_of(const struct dp *dp, const struct dp_ip_vec *v, const struct dp_lpm **t)
+{
+	for (uint16_t i = 0; i < v->n; i++) {
+		const uint32_t table = v->from[i] == DP_TUNNEL_NONE
+					       ? dp_meta(v->m[i])->table
+					       : __atomic_load_n(&dp->tunnels.hot[v->from[i]].table,
+								 __ATOMIC_ACQUIRE);
+
+		t[i] = table < DP_MAX_TABLES ? dp_fib_lpm(&dp->fib, (uint16_t)table, v->family)
+					     : &dp->fib.none;
+	}
+}
+
+void dp_lookup_each(const struct dp *dp, struct dp_ip_burst *b)
+{
+	const struct dp_lpm *t[DP_VEC_SIZE];
+
+	if (b->v4.n) {
+		tables_of(dp, &b->v4, t);
+		dp_lpm_each4(t, b->dst4, b->v4.nh, b->v4.n);
+	}
+	if (b->v6.n) {
+		tables_of(dp, &b->v6, t);
+		dp_lpm_each6(t, (const uint8_t(*)[16])b->dst6, b->v6.nh, b->v6.n);
+	}
+}

@@ -46,6 +46,7 @@ struct dp_meta {
 	uint8_t in_tunnel;  /* 1: it came out of `from_tunnel` */
 	uint8_t originated; /* 1: this host made it, Linux or we */
 	uint8_t common; /* 1: for the tunnel's common SA, from a thread without one of its own */
+	uint16_t table; /* DP_PKT_FORWARD: to be looked up in */
 	uint32_t tunnel;
 	uint32_t slot;
 	uint32_t spi;

@@ -11,6 +11,7 @@
 #include "dataplane/fib.h"
 #include "dataplane/worker.h"
 
+struct dp;
 struct dp_group_hot;
 struct dp_out;
 
@@ -66,8 +67,9 @@ static inline uint16_t dp_same_nh(const struct dp_ip_vec *v, uint16_t first)
 	return (uint16_t)(end - first);
 }
 
-/* lookup.c: sets the next hops. */
+/* lookup.c: sets the next hops; all by one table, or each by that of the tunnel that it came out of. */
 void dp_lookup(struct dp_ip_burst *b);
+void dp_lookup_each(const struct dp *dp, struct dp_ip_burst *b);
 
 /* How many of a vector's packets from `first` on follow each other with one SA. */
 static inline uint16_t dp_run_size(const struct dp_esp_vec *v, uint16_t first)

@@ -22,8 +22,10 @@ bool dp_tunnels_init(struct dp_tunnels *t, uint32_t max_tunnels)
 	t->groups = calloc(t->max_groups, sizeof(struct dp_group_hot *));
 	if (!t->hot || !t->info || !t->groups)
 		return false;
-	for (uint32_t i = 0; i < max_tunnels; i++)
+	for (uint32_t i = 0; i < max_tunnels; i++) {
 		t->info[i].tun.fd = -1;
+		t->hot[i].table = DP_TABLE_NONE;
+	}
 	return true;
 }
 
@@ -93,13 +95,13 @@ static bool tunnel_valid(const struct dp *dp, const struct dp_tunnel *m, struct 
 {
 	return m->tunnel < dp->tunnels.max &&
 	       (m->mtu == 0 || (m->mtu >= DP_TUN_MTU_MIN && m->mtu <= DP_TUN_MTU_MAX)) &&
-	       m->zero == 0 && text_ok(m->name, sizeof(m->name), false) &&
+	       m->table < DP_MAX_TABLES && text_ok(m->name, sizeof(m->name), false) &&
 	       text_ok(m->ifname, sizeof(m->ifname), true) &&
 	       prefix_parse(&m->inside[0], m->inside_len[0], true, &inside[0]) &&
 	       prefix_parse(&m->inside[1], m->inside_len[1], true, &inside[1]);
 }
 
-static void inside_local(struct dp *dp, const struct ip_prefix *p, bool add)
+static void inside_local(struct dp *dp, uint16_t table, const struct ip_prefix *p, bool add)
 {
 	struct ip_prefix host;
 	bool there;
@@ -108,9 +110,9 @@ static void inside_local(struct dp *dp, const struct ip_prefix *p, bool add)
 		return;
 	host = (struct ip_prefix){.addr = p->addr, .len = (uint8_t)ip_bits(&p->addr)};
 	if (add)
-		(void)dp_fib_set(&dp->fib, 0, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, 0));
+		(void)dp_fib_set(&dp->fib, table, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, 0));
 	else
-		(void)dp_fib_clear(&dp->fib, 0, &host, DP_FIB_LOCAL, &there);
+		(void)dp_fib_clear(&dp->fib, table, &host, DP_FIB_LOCAL, &there);
 }
 
 static void tun_close(struct dp *dp, uint32_t tunnel)
@@ -192,7 +194,7 @@ static void inside_apply(struct dp *dp, uint32_t tunnel, const struct ip_prefix 
 	for (int i = 0; i < 2; i++) {
 		if (inside[i].addr.family == IP_NONE)
 			continue;
-		inside_local(dp, &inside[i], add);
+		inside_local(dp, info->msg.table, &inside[i], add);
 		if (info->tun.fd < 0)
 			continue;
 		if (add ? !dp_addr_add(&dp->netlink, info->tun.ifindex, &inside[i])
@@ -212,6 +214,18 @@ static void set_mtu(struct dp *dp, uint32_t tunnel, uint32_t mtu)
 	dp_sas_republish(dp, tunnel);
 }
 
+/* Workers look at n_apart first: a tunnel is counted before it has its table, and while it does. */
+static void table_set(struct dp_tunnels *t, uint32_t tunnel, uint32_t table)
+{
+	const uint32_t was = t->hot[tunnel].table;
+	const uint32_t apart = table && table != DP_TABLE_NONE;
+	const uint32_t was_apart = was && was != DP_TABLE_NONE;
+
+	__atomic_store_n(&t->n_apart, t->n_apart + apart, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->hot[tunnel].table, table, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->n_apart, t->n_apart - was_apart, __ATOMIC_RELEASE);
+}
+
 enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m)
 {
 	struct ip_prefix inside[2], before[2];
@@ -224,7 +238,8 @@ enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m)
 	renamed = !info->set || strcmp(info->msg.ifname, m->ifname) != 0;
 	if (info->set) {
 		(void)tunnel_valid(dp, &info->msg, before);
-		if (memcmp(before, inside, sizeof(inside)) != 0 || renamed)
+		if (memcmp(before, inside, sizeof(inside)) != 0 || renamed ||
+		    info->msg.table != m->table)
 			inside_apply(dp, m->tunnel, before, false);
 	} else {
 		memset(&dp_stats_tunnels(dp)[m->tunnel], 0, sizeof(struct dp_stats_tunnel));
@@ -239,6 +254,7 @@ enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m)
 	}
 	info->set = true;
 	info->msg = *m;
+	table_set(&dp->tunnels, m->tunnel, m->table);
 	inside_apply(dp, m->tunnel, inside, true);
 	set_mtu(dp, m->tunnel, m->mtu);
 	dp_tunnel_mtu_update(dp, m->tunnel);
@@ -258,6 +274,7 @@ enum dp_status dp_tunnel_del(struct dp *dp, const struct dp_tunnel *m)
 	if (tunnel_valid(dp, &info->msg, inside))
 		inside_apply(dp, m->tunnel, inside, false);
 	tun_close(dp, m->tunnel);
+	table_set(&dp->tunnels, m->tunnel, DP_TABLE_NONE);
 	set_mtu(dp, m->tunnel, 0);
 	memset(&info->msg, 0, sizeof(info->msg));
 	info->path_mtu.mtu = 0;
@@ -306,20 +323,27 @@ enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m)
 	return DP_OK;
 }
 
-static bool group_valid(const struct dp *dp, uint32_t group)
+/* Table 0 has the ports' networks itself. */
+static bool target_valid(const struct dp *dp, uint32_t table, uint32_t group)
 {
-	return group == DP_GROUP_BLACKHOLE || group < dp->tunnels.max_groups;
+	return group == DP_GROUP_BLACKHOLE || (group == DP_GROUP_LOCAL && table) ||
+	       group < dp->tunnels.max_groups;
+}
+
+static uint32_t next_hop(uint32_t group)
+{
+	return group == DP_GROUP_BLACKHOLE ? dp_nh(DP_NH_BLACKHOLE, 0)
+	       : group == DP_GROUP_LOCAL   ? dp_nh(DP_NH_PORTS, 0)
+					   : dp_nh(DP_NH_GROUP, group);
 }
 
 static enum dp_status route_set(struct dp *dp, uint16_t table, const struct ip_prefix *p,
 				uint32_t group)
 {
-	const uint32_t nh =
-		group == DP_GROUP_BLACKHOLE ? dp_nh(DP_NH_BLACKHOLE, 0) : dp_nh(DP_NH_GROUP, group);
-
 	if (dp->fib.n_routes >= dp->fib.max_routes && !dp_fib_has(&dp->fib, table, p, DP_FIB_ROUTE))
 		return DP_ERR_RESOURCES;
-	return dp_fib_set(&dp->fib, table, p, DP_FIB_ROUTE, nh) ? DP_OK : DP_ERR_RESOURCES;
+	return dp_fib_set(&dp->fib, table, p, DP_FIB_ROUTE, next_hop(group)) ? DP_OK
+									     : DP_ERR_RESOURCES;
 }
 
 static bool route_prefix(const struct dp_route *m, struct ip_prefix *p)
@@ -332,11 +356,10 @@ enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m)
 {
 	struct ip_prefix p;
 
-	if (m->table != 0)
-		return DP_ERR_UNSUPPORTED;
-	if (!route_prefix(m, &p) || !group_valid(dp, m->group))
+	if (m->table >= DP_MAX_TABLES || !route_prefix(m, &p) ||
+	    !target_valid(dp, m->table, m->group))
 		return DP_ERR_MALFORMED;
-	return route_set(dp, 0, &p, m->group);
+	return route_set(dp, (uint16_t)m->table, &p, m->group);
 }
 
 enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m)
@@ -344,20 +367,18 @@ enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m)
 	struct ip_prefix p;
 	bool there;
 
-	if (m->table != 0)
-		return DP_ERR_UNSUPPORTED;
-	if (!route_prefix(m, &p))
+	if (m->table >= DP_MAX_TABLES || !route_prefix(m, &p))
 		return DP_ERR_MALFORMED;
-	if (!dp_fib_clear(&dp->fib, 0, &p, DP_FIB_ROUTE, &there))
+	if (!dp_fib_clear(&dp->fib, (uint16_t)m->table, &p, DP_FIB_ROUTE, &there))
 		return DP_ERR_RESOURCES;
 	return there ? DP_OK : DP_ERR_NO_SUCH;
 }
 
 static bool entry_valid(const struct dp *dp, const struct dp_routes_entry *e, struct ip_prefix *p)
 {
-	return e->zero == 0 && prefix_parse(&e->prefix, e->len, false, p) &&
-	       ip_prefix_is_canonical(p) &&
-	       (e->group == DP_GROUP_WITHDRAW || group_valid(dp, e->group));
+	return e->zero == 0 && e->table < DP_MAX_TABLES &&
+	       prefix_parse(&e->prefix, e->len, false, p) && ip_prefix_is_canonical(p) &&
+	       (e->group == DP_GROUP_WITHDRAW || target_valid(dp, e->table, e->group));
 }
 
 static enum dp_status entry_apply(struct dp *dp, const struct dp_routes_entry *e,
@@ -365,11 +386,9 @@ static enum dp_status entry_apply(struct dp *dp, const struct dp_routes_entry *e
 {
 	bool there;
 
-	if (e->table != 0)
-		return DP_ERR_UNSUPPORTED;
 	if (e->group != DP_GROUP_WITHDRAW)
-		return route_set(dp, 0, p, e->group);
-	return dp_fib_clear(&dp->fib, 0, p, DP_FIB_ROUTE, &there) ? DP_OK : DP_ERR_RESOURCES;
+		return route_set(dp, e->table, p, e->group);
+	return dp_fib_clear(&dp->fib, e->table, p, DP_FIB_ROUTE, &there) ? DP_OK : DP_ERR_RESOURCES;
 }
 
 enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack *ack)

@@ -22,9 +22,9 @@ struct dp_tunnel_hot {
 	struct dp_out *current; /* atomic; the common SA, of its owner; NULL: none */
 	uint32_t mtu;           /* atomic; configured inside MTU, 0: as the SA allows */
 	uint32_t clamp;         /* atomic; MTU that TCP on both ways is held to, 0: none known */
-	uint32_t pad;
-	uint32_t has_tun; /* atomic */
-	uint32_t pad1[2]; /* no entry is in two cache lines */
+	uint32_t table;         /* atomic; that its packets are looked up in, or DP_TABLE_NONE */
+	uint32_t has_tun;       /* atomic */
+	uint32_t pad[2];        /* no entry is in two cache lines */
 };
 static_assert(sizeof(struct dp_tunnel_hot) == 32, "two entries in a cache line");
 
@@ -44,8 +44,13 @@ struct dp_group_hot {
 	uint32_t tunnels[DP_GROUP_MAX];
 };
 
+/* Of a tunnel that is not set: nothing is known of what comes out of it. */
+#define DP_TABLE_NONE UINT16_MAX
+
 struct dp_tunnels {
 	uint32_t max;
+	uint32_t
+		n_apart; /* atomic; that have a table, not 0: while there is none, all is looked up in 0 */
 	struct dp_tunnel_hot *hot;
 	struct dp_tunnel_info *info;
 	uint32_t max_groups;

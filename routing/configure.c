@@ -268,7 +268,8 @@ static bool tunnel_cfg_equal(const struct rt_tunnel_cfg *a, const struct rt_tunn
 {
 	return strcmp(a->name, b->name) == 0 && a->tunnel == b->tunnel &&
 	       strcmp(a->ifname, b->ifname) == 0 && ip_prefix_equal(&a->inside[0], &b->inside[0]) &&
-	       ip_prefix_equal(&a->inside[1], &b->inside[1]) && a->mtu == b->mtu;
+	       ip_prefix_equal(&a->inside[1], &b->inside[1]) && a->mtu == b->mtu &&
+	       a->table == b->table;
 }
 
 /* Room for tunnels that are new; they count for nothing until they are placed. */

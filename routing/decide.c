@@ -299,13 +299,17 @@ size_t rt_order(struct rt *rt, struct rt_entry *e, size_t *n_ecmp, enum rt_decis
 /* ------------------------------------------------------------ consequences */
 
 /* The nexthop group for the candidates in order. */
-static uint32_t group_for(struct rt *rt, const struct rt_choice *ch, size_t n, size_t n_ecmp)
+static uint32_t group_for(struct rt *rt, uint16_t table, const struct rt_choice *ch, size_t n,
+			  size_t n_ecmp)
 {
 	uint32_t members[RT_GROUP_TUNNELS];
 	size_t n_members = 0, sharing = 0;
 
-	if (n == 0 || ch[0].c->source == RT_SOURCE_LOCAL)
+	if (n == 0)
 		return RT_GROUP_NONE;
+	/* In table 0 the dataplane has them by itself. */
+	if (ch[0].c->source == RT_SOURCE_LOCAL)
+		return table ? RT_GROUP_LOCAL : RT_GROUP_NONE;
 	if (ch[0].c->source == RT_SOURCE_BLACKHOLE)
 		return RT_GROUP_BLACKHOLE;
 	for (size_t i = 0; i < n && n_members < RT_GROUP_TUNNELS; i++) {
@@ -344,7 +348,7 @@ void rt_decide(struct rt *rt, uint32_t number, bool changed)
 		}
 	}
 	n = rt_order(rt, e, &n_ecmp, &decided);
-	e->group = group_for(rt, rt->choices, n, n_ecmp);
+	e->group = group_for(rt, e->table, rt->choices, n, n_ecmp);
 	if (n)
 		rt_candidate_lead(rt, e, rt->choices[0].c);
 	if (e->group != before) {
@@ -352,7 +356,7 @@ void rt_decide(struct rt *rt, uint32_t number, bool changed)
 		rt_group_want(rt, before, false);
 		rt_program_queue(rt, number);
 	}
-	rt_aggregate_count(rt, e, e->group != RT_GROUP_NONE && e->group != RT_GROUP_BLACKHOLE);
+	rt_aggregate_count(rt, e, e->group < RT_GROUP_LOCAL);
 	changed = changed || (e->group == RT_GROUP_NONE) != (before == RT_GROUP_NONE) ||
 		  e->first.path != was.path || e->first.tunnel != was.tunnel ||
 		  e->first.source != was.source;

@@ -186,7 +186,7 @@ static struct path *may_hear(struct rt *rt, const struct rt_tunnel *t,
 {
 	const struct rt_tunnel *from;
 
-	if (!c->cloudhub || !e || e->group == RT_GROUP_NONE || e->group == RT_GROUP_BLACKHOLE ||
+	if (!c->cloudhub || !e || e->group >= RT_GROUP_LOCAL ||
 	    e->first.source == RT_SOURCE_EMPTY || !rt_candidate_alive(rt, e, &e->first))
 		return NULL;
 	from = rt_tunnel(rt, e->first.tunnel);
@@ -294,8 +294,7 @@ void rt_aggregates_recount(struct rt *rt)
 		if (!(e->flags & RT_LIVE))
 			continue;
 		e->flags &= (uint8_t)~RT_AGGREGATED;
-		rt_aggregate_count(rt, e,
-				   e->group != RT_GROUP_NONE && e->group != RT_GROUP_BLACKHOLE);
+		rt_aggregate_count(rt, e, e->group < RT_GROUP_LOCAL);
 	}
 }
 

@@ -121,7 +121,7 @@ void rt_group_want(struct rt *rt, uint32_t group, bool more)
 {
 	struct rt_group *g;
 
-	if (group >= RT_GROUP_BLACKHOLE)
+	if (group >= RT_GROUP_LOCAL)
 		return;
 	g = &rt->groups[group];
 	g->n_wanted += more ? 1 : (size_t)-1;
@@ -133,7 +133,7 @@ void rt_group_tell(struct rt *rt, uint32_t group, bool more)
 {
 	struct rt_group *g;
 
-	if (group >= RT_GROUP_BLACKHOLE)
+	if (group >= RT_GROUP_LOCAL)
 		return;
 	g = &rt->groups[group];
 	g->n_told += more ? 1 : (size_t)-1;

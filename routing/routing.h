@@ -34,7 +34,9 @@
 #define RT_BATCH_MAX       144u       /* routes of one batch */
 #define RT_GROUP_NONE      UINT32_MAX /* of a route operation: take the route away */
 #define RT_GROUP_BLACKHOLE (UINT32_MAX - 1)
-#define RT_TUNNEL_NONE     UINT32_MAX
+#define RT_GROUP_LOCAL                                                                             \
+	(UINT32_MAX - 2) /* of another table than 0, to our own networks, which 0 has */
+#define RT_TUNNEL_NONE UINT32_MAX
 
 /* ------------------------------------------------------------ configuration */
 
@@ -66,8 +68,9 @@ struct rt_tunnel_cfg {
 	uint32_t tunnel; /* its number, stable with its name; its BGP neighbour's, too */
 	char ifname[16];
 	struct ip_prefix inside[2];
-	uint32_t mtu; /* 0 = the dataplane computes it */
-	bool ibgp;    /* the neighbour is in our own AS */
+	uint32_t mtu;   /* 0 = the dataplane computes it */
+	bool ibgp;      /* the neighbour is in our own AS */
+	uint16_t table; /* that its packets are looked up in: its connection's association */
 };
 
 /* Arrays are copied. */

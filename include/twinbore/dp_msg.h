@@ -35,6 +35,8 @@
 #define DP_MAX_TABLES      256u             /* route tables; table 0 always exists */
 #define DP_GROUP_BLACKHOLE UINT32_MAX       /* a route's group: drop */
 #define DP_GROUP_WITHDRAW  (UINT32_MAX - 1) /* of DP_ROUTES: take the route away */
+/* Not in table 0, which has them: to the networks of the ports, as far as they hold the prefix. */
+#define DP_GROUP_LOCAL (UINT32_MAX - 2)
 /* Group numbers lie below; there are more than tunnels, since a group is an order of them. */
 #define DP_MAX_GROUPS(max_tunnels) (8u * (max_tunnels) + 64u)
 #define DP_SLOT_NONE               UINT32_MAX
@@ -178,7 +180,8 @@ struct dp_tunnel {
 	char ifname[DP_IFNAME_SIZE]; /* the TUN to create; "" = none */
 	struct dp_addr inside[2];    /* our inside addresses; family 0 = absent */
 	uint8_t inside_len[2];       /* prefix lengths */
-	uint16_t zero;
+	/* Of what comes out of it: looked up in this table, and no other. Its inside addresses stand there. */
+	uint16_t table;
 };
 
 /*
@@ -193,8 +196,8 @@ struct dp_group {
 };
 
 struct dp_route {
-	uint32_t table; /* route domain; 0 for now */
-	uint32_t group; /* UINT32_MAX = blackhole */
+	uint32_t table; /* below DP_MAX_TABLES; 0: that of the ports and of most tunnels */
+	uint32_t group; /* or DP_GROUP_BLACKHOLE, DP_GROUP_LOCAL */
 	struct dp_addr prefix;
 	uint8_t len;
 	uint8_t zero[3];
@@ -202,7 +205,7 @@ struct dp_route {
 
 struct dp_routes_entry {
 	struct dp_addr prefix;
-	uint32_t group; /* or DP_GROUP_BLACKHOLE, DP_GROUP_WITHDRAW */
+	uint32_t group; /* or DP_GROUP_BLACKHOLE, DP_GROUP_WITHDRAW, DP_GROUP_LOCAL */
 	uint16_t table;
 	uint8_t len;
 	uint8_t zero;

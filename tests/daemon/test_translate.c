@@ -426,7 +426,7 @@ static void routes(void **state)
 	struct translate_rt *t = translate_rt_new(c, &all);
 	struct rt_connection_cfg cfg;
 	struct rt_action a = {.type = RT_ACT_TUNNEL_SET, .request = 7};
-	struct rt_route_op ops[3];
+	struct rt_route_op ops[4];
 	struct dp_msg m;
 
 	assert_non_null(t);
@@ -447,6 +447,10 @@ static void routes(void **state)
 	assert_int_equal(m.tunnel.inside[0].family, 4);
 	assert_int_equal(m.tunnel.inside_len[0], 30);
 	assert_int_equal(m.tunnel.inside[1].family, 0);
+	assert_int_equal(m.tunnel.table, 0);
+	a.tunnel.table = 5;
+	assert_true(translate_dp_route(&a, &m));
+	assert_int_equal(m.tunnel.table, 5);
 
 	a = (struct rt_action){.type = RT_ACT_GROUP_SET, .request = 8};
 	a.group.group = 3;
@@ -471,11 +475,13 @@ static void routes(void **state)
 	ops[0] = (struct rt_route_op){.prefix = cfg.prefixes[1], .table = 2, .group = 3};
 	ops[1] = (struct rt_route_op){.prefix = cfg.prefixes[0], .group = RT_GROUP_NONE};
 	ops[2] = (struct rt_route_op){.prefix = cfg.prefixes[0], .group = RT_GROUP_BLACKHOLE};
+	ops[3] = (struct rt_route_op){
+		.prefix = cfg.prefixes[0], .table = 2, .group = RT_GROUP_LOCAL};
 	memset(&m, 0xee, sizeof(m));
-	translate_dp_routes(ops, 3, 9, &m);
+	translate_dp_routes(ops, 4, 9, &m);
 	assert_int_equal(m.type, DP_ROUTES);
 	assert_int_equal(m.seq, 9);
-	assert_int_equal(m.routes.n, 3);
+	assert_int_equal(m.routes.n, 4);
 	assert_int_equal(m.routes.zero, 0);
 	assert_int_equal(m.routes.entries[0].table, 2);
 	assert_int_equal(m.routes.entries[0].group, 3);
@@ -484,6 +490,7 @@ static void routes(void **state)
 	assert_int_equal(m.routes.entries[0].prefix.family, 6);
 	assert_int_equal(m.routes.entries[1].group, DP_GROUP_WITHDRAW);
 	assert_int_equal(m.routes.entries[2].group, DP_GROUP_BLACKHOLE);
+	assert_int_equal(m.routes.entries[3].group, DP_GROUP_LOCAL);
 
 	a.type = RT_ACT_SWITCHED;
 	assert_false(translate_dp_route(&a, &m));
@@ -549,6 +556,10 @@ static void routing(void **state)
 	assert_int_equal(cfg.aggregates[0].table, 0);
 	assert_true(cfg.aggregates[0].summary_only);
 
+	/* A connection's tunnels are in its table. */
+	assert_int_equal(b->association, 1);
+	assert_int_equal(b->tunnels[0].table, 1);
+	assert_int_equal(a->tunnels[0].table, 0);
 	/* What nobody wrote. */
 	assert_int_equal(a->association, 0);
 	assert_int_equal(a->n_propagations, 1);

@@ -34,7 +34,7 @@ NONE = 0xFFFFFFFF
 SA_ADD_IN, SA_ADD_OUT, SA_SWITCH, SA_DEL_IN, SA_DEL_OUT, SA_PEER, SA_FLUSH = range(1, 8)
 TUNNEL_SET, TUNNEL_DEL, GROUP_SET, GROUP_DEL, ROUTE_SET, ROUTE_DEL = range(8, 14)
 SA_LIST, ROUTES = 14, 15
-BLACKHOLE, WITHDRAW = 0xFFFFFFFF, 0xFFFFFFFE
+BLACKHOLE, WITHDRAW, PORTS = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 EV_ACK, EV_FIRST_IN, EV_SOFT, EV_HARD, EV_MOVED, EV_SPI, EV_LINK, EV_SA = range(64, 72)
 (OK, E_MALFORMED, E_NO_SUCH, E_EXISTS, E_UNSUPPORTED, E_RESOURCES, E_SYSTEM) = range(7)
 UDP_ENCAP, ESN, COPY_DSCP, DF_CLEAR, DF_SET = 1, 2, 4, 8, 16
@@ -113,12 +113,12 @@ def peer(slot, flags, local, remote, ports=(0, 0)):
     return struct.pack("<II", slot, flags) + endpoint(local, ports[0]) + endpoint(remote, ports[1])
 
 
-def tunnel(index, name, ifname="", inside=(), mtu=0):
+def tunnel(index, name, ifname="", inside=(), mtu=0, table=0):
     inside = [ipaddress.ip_interface(i) for i in inside]
     lens = [i.network.prefixlen for i in inside] + [0] * (2 - len(inside))
     addrs = [addr(str(i.ip)) for i in inside] + [bytes(20)] * (2 - len(inside))
     return struct.pack("<II32s16s", index, mtu, name.encode(), ifname.encode()) + b"".join(addrs) + \
-        struct.pack("<BBH", *lens, 0)
+        struct.pack("<BBH", *lens, table)
 
 
 def group(index, *tunnels, ecmp=0):

@@ -310,6 +310,30 @@ static void segments(void **state)
 	free(dp.grace.qsbr);
 }
 
+/* Of many routes those for which there is no room are named; the others are carried out. */
+static void routes(void **state)
+{
+	static struct dp dp = {.tunnels = {.max_groups = 8}};
+	struct dp_routes m = {.n = 5};
+	struct dp_ack ack = {0};
+
+	dp.grace.qsbr = aligned_alloc(RTE_CACHE_LINE_SIZE, rte_rcu_qsbr_get_memsize(1));
+	assert_int_equal(rte_rcu_qsbr_init(dp.grace.qsbr, 1), 0);
+	assert_true(dp_fib_init(&dp.fib, 3, &dp.grace));
+	for (uint8_t i = 0; i < 5; i++)
+		m.entries[i] = (struct dp_routes_entry){
+			.prefix = {.family = 4, .b = {10, i}}, .len = 16, .table = i % 2};
+	assert_int_equal(dp_routes(&dp, &m, &ack), DP_ERR_RESOURCES);
+	assert_int_equal(ack.refused[0], 0x18);
+	assert_int_equal(dp.fib.n_routes, 3);
+	m.entries[0].group = DP_GROUP_WITHDRAW;
+	ack.refused[0] = 0;
+	assert_int_equal(dp_routes(&dp, &m, &ack), DP_ERR_RESOURCES);
+	assert_int_equal(ack.refused[0], 0x10);
+	dp_fib_fini(&dp.fib);
+	free(dp.grace.qsbr);
+}
+
 int main(void)
 {
 	static char name[] = "test_packets", huge[] = "--no-huge", shconf[] = "--no-shconf",
@@ -319,9 +343,8 @@ int main(void)
 	static char *args[] = {name, huge,      shconf, size,  mb,  pci,
 			       va,   telemetry, level,  lcore, zero};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fragments),
-		cmocka_unit_test(mss),
-		cmocka_unit_test(mss_values),
+		cmocka_unit_test(fragments),  cmocka_unit_test(mss),
+		cmocka_unit_test(mss_values), cmocka_unit_test(routes),
 		cmocka_unit_test(segments),
 	};
 

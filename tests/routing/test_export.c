@@ -94,9 +94,48 @@ static void cloudhub(void **state)
 	path_store_free(paths);
 }
 
+/* Our own networks: table 0 has them by itself, another table has a route to them; a tunnel's table is told. */
+static void own_networks(void **state)
+{
+	const struct ip_prefix own[] = {nlri("10.1.0.0/16").prefix};
+	struct rt_connection_cfg c = {
+		.name = "a",
+		.tunnels = {{.name = "t1", .tunnel = 1, .table = 3}},
+		.n_tunnels = 1,
+		.association = 3,
+	};
+	const struct rt_cfg cfg = {
+		.connections = &c, .n_connections = 1, .local = own, .n_local = 1};
+	struct path_store *paths = path_store_new(1);
+	struct rt *rt = rt_new(paths, 1, NULL, NULL);
+	struct rt_route_op ops[8];
+	struct rt_out out = {0};
+	struct rt_event ev = {.type = RT_EV_TICK, .now = {2}};
+	uint32_t request;
+
+	assert_true(rt_configure(rt, &cfg, (struct mono){1}, &out));
+	assert_int_equal(out.actions[0].type, RT_ACT_TUNNEL_SET);
+	assert_int_equal(out.actions[0].tunnel.table, 3);
+	rt_step(rt, &ev, &out);
+	assert_int_equal(rt_next_routes(rt, ops, 8, &request), 1);
+	assert_int_equal(ops[0].table, 3);
+	assert_int_equal(ops[0].group, RT_GROUP_LOCAL);
+	assert_true(ip_prefix_equal(&ops[0].prefix, &own[0]));
+	/* Another table is another message. */
+	out.n = 0;
+	c.tunnels[0].table = c.association = 4;
+	assert_true(rt_configure(rt, &cfg, (struct mono){3}, &out));
+	assert_int_equal(out.actions[0].type, RT_ACT_TUNNEL_SET);
+	assert_int_equal(out.actions[0].tunnel.table, 4);
+	rt_out_fini(&out);
+	rt_free(rt);
+	path_store_free(paths);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(cloudhub)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(cloudhub),
+					   cmocka_unit_test(own_networks)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
