@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * table_bench: what the manager's side costs: programming and looking up prefixes, the switch of a
- * nexthop group with many prefixes behind it, and the rings that bring the messages.
+ * nexthop group with many prefixes behind it or among many routes, and the rings that bring the messages.
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 #include <rte_cycles.h>
 #include "base/log.h"
 #include "base/ring.h"
@@ -266,6 +268,126 @@ static void ring(void)
 		       DP_MSG_SIZE, two, one);
 }
 
+/* -------------------------------------------------------------------- feed */
+
+#define WINDOW      64u /* batches without an answer, as the route process has at most */
+#define GROUP_EVERY 50u /* batches between two changes of a group */
+
+static struct shm request, event;
+static struct ring_end to_dp, from_dp;
+
+static void make_channel(void)
+{
+	const struct {
+		struct shm *shm;
+		uint32_t kind, slot_size;
+	} rings[] = {{&request, IPC_RING_FIB, DP_MSG_SIZE},
+		     {&event, IPC_RING_FIB_EVENT, DP_EVENT_SIZE}};
+	char error[WORLD_ERROR];
+
+	for (unsigned i = 0; i < 2; i++) {
+		const size_t size = ring_size(DP_RING_SLOTS, rings[i].slot_size);
+		const struct ipc_ring m = {.kind = rings[i].kind,
+					   .n_slots = DP_RING_SLOTS,
+					   .slot_size = rings[i].slot_size};
+
+		if (!shm_create(rings[i].shm, "bench-feed", size))
+			die("no memory for a ring");
+		ring_format(rings[i].shm->map, DP_RING_SLOTS, rings[i].slot_size);
+		if (!dp_rings_attach(&w.dp, &m, dup(rings[i].shm->fd),
+				     eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), error, sizeof(error)))
+			die(error);
+	}
+	if (!ring_attach_producer(&to_dp, request.map, ring_size(DP_RING_SLOTS, DP_MSG_SIZE),
+				  DP_RING_SLOTS, DP_MSG_SIZE) ||
+	    !ring_attach_consumer(&from_dp, event.map, ring_size(DP_RING_SLOTS, DP_EVENT_SIZE),
+				  DP_RING_SLOTS, DP_EVENT_SIZE))
+		die("no ring");
+}
+
+/* The next routes as one message. */
+static uint32_t next_batch(struct dp_msg *m, uint32_t first, uint32_t n)
+{
+	const uint32_t some = RTE_MIN(n - first, DP_ROUTES_MAX);
+
+	m->type = DP_ROUTES;
+	m->routes.n = some;
+	m->routes.zero = 0;
+	for (uint32_t i = 0; i < some; i++) {
+		const struct dp_route r = route_of(first + i, false, 0);
+
+		m->routes.entries[i] =
+			(struct dp_routes_entry){.prefix = r.prefix, .len = r.len, .group = 0};
+	}
+	return first + some;
+}
+
+/*
+ * Routes as the route process sends them, with changes of a group among them: by the rings, the manager's
+ * loop and its acknowledgements, while a worker runs. Both ends are this thread, whose CPU time counts: others
+ * use the machine, too.
+ */
+static void feed(uint32_t n)
+{
+	static double waits[16384];
+	static struct dp_msg m;
+	uint32_t sent = 0, batches = 0, open = 0, seq = 0, n_waits = 0, group_seq = 0;
+	uint64_t t0;
+	struct dp_event ev;
+	double cpu, wall, group_at = 0;
+
+	stop = 0;
+	(void)rte_eal_remote_launch(spin, w.dp.workers[0], w.dp.workers[0]->lcore);
+	t0 = rte_rdtsc();
+	cpu = cpu_seconds();
+	while (sent < n || open) {
+		while (sent < n && open < WINDOW) {
+			if (!group_seq && batches % GROUP_EVERY == 0) {
+				m.type = DP_GROUP_SET;
+				m.group = (struct dp_group){.n_tunnels = 2,
+							    .tunnels = {seq & 1, !(seq & 1)}};
+				group_seq = ++seq;
+				group_at = cpu_seconds();
+			} else {
+				sent = next_batch(&m, sent, n);
+				batches++;
+				seq++;
+			}
+			m.seq = seq;
+			if (!ring_push(&to_dp, &m))
+				die("the ring is full");
+			open++;
+		}
+		dp_rings_poll(&w.dp);
+		dp_grace_run(&w.dp.grace);
+		while (ring_pop(&from_dp, &ev)) {
+			if (ev.type != DP_EV_ACK || ev.ack.status != DP_OK)
+				die("a message was refused");
+			open--;
+			if (ev.ack.seq != group_seq)
+				continue;
+			group_seq = 0;
+			if (n_waits < sizeof(waits) / sizeof(waits[0]))
+				waits[n_waits++] = (cpu_seconds() - group_at) * 1e3;
+		}
+	}
+	cpu = cpu_seconds() - cpu;
+	wall = seconds(rte_rdtsc() - t0);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	rte_eal_mp_wait_lcore();
+	(void)program(n, false, false);
+	qsort(waits, n_waits, sizeof(waits[0]), by_value);
+	if (json)
+		printf("{\"bench\": \"feed\", \"n_prefixes\": %u, \"cpu_seconds\": %.3f, "
+		       "\"seconds\": %.3f, \"group_ms_p50\": %.3f, \"group_ms_p90\": %.3f}\n",
+		       n, cpu, wall, waits[n_waits / 2], waits[n_waits * 9 / 10]);
+	else
+		printf("feed      %8u routes: %.3f s of CPU, %.3f s; a change of a group among "
+		       "them "
+		       "waits %.3f ms (p90 %.3f)\n",
+		       n, cpu, wall, waits[n_waits / 2], waits[n_waits * 9 / 10]);
+}
+
 static void start(unsigned memory_mb)
 {
 	const struct world_opts o = {.n_workers = 1,
@@ -292,12 +414,16 @@ static int measure(void *arg)
 	start(j->memory_mb);
 	if (strcmp(j->what, "ring") == 0)
 		ring();
+	if (strcmp(j->what, "feed") == 0)
+		make_channel();
 	for (uint32_t n = 1; n <= j->max; n *= 1000) {
 		if (strcmp(j->what, "fib") == 0) {
 			fib(n, false);
 			fib(RTE_MIN(n, j->max / V6_SHARE), true);
 		} else if (strcmp(j->what, "failover") == 0) {
 			failover(n);
+		} else if (strcmp(j->what, "feed") == 0) {
+			feed(n);
 		}
 		fflush(stdout);
 	}
@@ -318,8 +444,9 @@ int main(int argc, char **argv)
 	}
 	if (!j.what || j.max < V6_SHARE ||
 	    (strcmp(j.what, "fib") != 0 && strcmp(j.what, "ring") != 0 &&
-	     strcmp(j.what, "failover") != 0)) {
-		fprintf(stderr, "usage: table_bench fib|failover|ring [--json] [--max=PREFIXES]\n");
+	     strcmp(j.what, "failover") != 0 && strcmp(j.what, "feed") != 0)) {
+		fprintf(stderr,
+			"usage: table_bench fib|failover|feed|ring [--json] [--max=PREFIXES]\n");
 		return 2;
 	}
 	log_init("table_bench", LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
