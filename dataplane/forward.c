@@ -135,13 +135,6 @@ static uint32_t through_ports(const struct dp_worker *w, struct rte_mbuf *m, uin
 	return kind == DP_NH_NEIGH || kind == DP_NH_CONNECTED || kind == DP_NH_LOCAL ? nh : 0;
 }
 
-static bool is_for_link(const uint8_t *ip, uint8_t family)
-{
-	if (family == 4)
-		return ip[16] >= 224;
-	return ip[24] == 0xff || (ip[24] == 0xfe && (ip[25] & 0xc0) == 0x80);
-}
-
 static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
 {
 	uint32_t neigh = DP_NEIGH_NONE;
@@ -168,13 +161,15 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 			break;
 		case DP_NH_CONNECTED: to_unknown(w, m, from, family, index); break;
 		case DP_NH_LOCAL: to_inside(w, m, from, family); break;
-		case DP_NH_GROUP: to_tunnel(w, m, from, family, index); break;
 		case DP_NH_BLACKHOLE: drop(w, m, from, DP_DROP_BLACKHOLE); break;
+		case DP_NH_GROUP:
 		case DP_NH_NONE:
 		case DP_NH_PORTS:
-			/* Multicast and link-local: for a routing protocol over the tunnel. */
-			if (is_for_link(dp_data(m), family))
+			/* For a routing protocol over the tunnel. */
+			if (unlikely(dp_is_for_link(dp_data(m), family)))
 				to_inside(w, m, from, family);
+			else if (dp_nh_kind(nh) == DP_NH_GROUP)
+				to_tunnel(w, m, from, family, index);
 			else
 				drop(w, m, from, DP_DROP_NO_ROUTE);
 			break;

@@ -94,8 +94,9 @@ static bool mirror_ip(struct dp *dp, struct rte_mbuf *m)
 	}
 	to = destination(m);
 	nh = dp_fib_lookup(&dp->fib, 0, &to);
+	/* Neighbour discovery, above all, stays on its link. */
 	if ((dp_nh_kind(nh) != DP_NH_GROUP && dp_nh_kind(nh) != DP_NH_BLACKHOLE) ||
-	    is_own_ike(dp, m)) {
+	    dp_is_for_link(dp_data(m), dp_meta(m)->family) || is_own_ike(dp, m)) {
 		(void)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
 		return true;
 	}

@@ -64,6 +64,14 @@ static inline uint8_t *dp_data(struct rte_mbuf *m)
 	return rte_pktmbuf_mtod(m, uint8_t *);
 }
 
+/* Multicast, broadcast and link-local: of a link, never routed, whatever a default route says. */
+static inline bool dp_is_for_link(const uint8_t *ip, uint8_t family)
+{
+	if (family == 4)
+		return ip[16] >= 224;
+	return ip[24] == 0xff || (ip[24] == 0xfe && (ip[25] & 0xc0) == 0x80);
+}
+
 static inline uint16_t dp_get16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]);

@@ -386,6 +386,20 @@ class Forward(unittest.TestCase):
         p = IP(self.site.wan.recv())
         self.assertEqual((p.proto, p[ESP].spi), (50, SPI_OUT))
 
+    def test_default_route_spares_links(self):
+        """Nor does it take what belongs to a link: neighbours are found, and routing protocols heard."""
+        self.install(selectors=(("0.0.0.0/0", "0.0.0.0/0"), ("::/0", "::/0")))
+        self.dp.fib(ROUTE_SET, route("0.0.0.0/0", 0))
+        self.dp.fib(ROUTE_SET, route("::/0", 0))
+        before = self.dp.settled()["tunnels"][0]["to_linux"]
+        for q in (IP(src="169.254.10.1", dst="224.0.0.5", ttl=1, proto=89) / b"hello",
+                  IPv6(src="fe80::1", dst="ff02::5", hlim=1, nh=89) / b"hello"):
+            self.site.wan.send(self.esp_in(q))
+        self.assertEqual(self.dp.settled()["tunnels"][0]["to_linux"] - before, 2)
+        # Of the host nothing is known yet: it is asked for on the port, not in the tunnel.
+        q = IPv6(src=REMOTE6, dst=HOST6) / UDP(sport=1, dport=2) / b"x"
+        self.same(self.inward(q), q)
+
 
 if __name__ == "__main__":
     dplab.main()
