@@ -22,7 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from lab import LabError, Namespace, Tap, link, need, until  # noqa: E402
 
 import plays  # noqa: E402
-from bgp_peers import LINK, OURS, THEIRS, Bird, Frr  # noqa: E402
+from bgp_bird import Bird  # noqa: E402
+from bgp_frr import Frr  # noqa: E402
+from bgp_peer import LINK, OURS, THEIRS  # noqa: E402
 
 SPEAKER = Path(os.environ["TWINBORE_BUILD"]) / "tests" / "bfd" / "bfd_speaker"
 FAR = {4: "198.51.100.2", 6: "fd01::2"}

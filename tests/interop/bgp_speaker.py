@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import until
 
-from bgp_peers import OUR_V4, OUR_V6, OURS, RESTART, ROLES
+from bgp_peer import OUR_V4, OUR_V6, OURS, RESTART, ROLES
 
 SPEAKER = Path(os.environ["TWINBORE_BUILD"]) / "tests" / "bgp" / "bgp_speaker"
 OPPOSITE = {"provider": "customer", "customer": "provider", "rs-server": "rs-client", "rs-client": "rs-server",
