@@ -119,8 +119,7 @@ static bool within_limit(struct bgp_conn *c, enum bgp_family f, struct bgp_out *
 	if (have <= max || n->cfg.prefixes[f].warn_only)
 		return true;
 	bgp_event_add(out, n, "bgp-prefix-limit", LOG_LEVEL_ERROR,
-		      "more than %u prefixes: the session ends (prefixes.max of the configuration)",
-		      max);
+		      "more than %u prefixes: the session ends (bgp.max_prefixes)", max);
 	bgp_family_put(&w, f);
 	wr_u32(&w, max);
 	report.data_size = w.n;

@@ -327,10 +327,16 @@ static void close_wanted(struct route_shell *s, struct route_tunnel *t, uint32_t
 			stop_connecting(s, t);
 		return;
 	}
+	struct route_conn *c = conn_of(s, (int)conn);
+
+	if (!c)
+		return;
 	/* A last NOTIFICATION goes if there is room for it: who does not read does not miss it. */
-	if (conn_of(s, (int)conn))
-		(void)conn_send(s, (int)conn);
-	conn_close(s, (int)conn);
+	(void)conn_send(s, (int)conn);
+	free(c->bytes);
+	*c = (struct route_conn){.dirty = c->dirty};
+	loop_remove(&s->child.loop, (int)conn);
+	route_linger(s, (int)conn);
 }
 
 static void carry_out(struct route_shell *s, const struct bgp_action *a)
@@ -470,11 +476,14 @@ void route_bgp_turn(struct route_shell *s, struct mono now)
 		route_bgp_step(s, &ev);
 	}
 	send_dirty(s);
+	route_linger_turn(s, now);
 }
 
 struct mono route_bgp_deadline(const struct route_shell *s)
 {
-	return s->n_dirty > 0 || s->bgp_changed ? (struct mono){0} : bgp_deadline(s->bgp);
+	return s->n_dirty > 0 || s->bgp_changed
+		       ? (struct mono){0}
+		       : mono_min(bgp_deadline(s->bgp), route_linger_deadline(s));
 }
 
 bool route_bgp_init(struct route_shell *s)
@@ -497,6 +506,7 @@ void route_bgp_fini(struct route_shell *s)
 {
 	for (size_t fd = 0; fd < s->n_conns; fd++)
 		conn_close(s, (int)fd);
+	route_linger_fini(s);
 	free(s->conns);
 	free(s->dirty);
 	bgp_free(s->bgp);

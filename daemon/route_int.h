@@ -17,6 +17,7 @@
 #include "routing/routing.h"
 
 #define ROUTE_MAX_TUNNELS (1u << 20)
+#define ROUTE_LINGERING   64
 
 /* One tunnel by its number; it may be known before the configuration that names it. */
 struct route_tunnel {
@@ -84,6 +85,11 @@ struct route_shell {
 	int *dirty; /* descriptors with something to send */
 	size_t n_dirty, dirty_size;
 	bool bgp_changed; /* the neighbours are to be configured again */
+	struct {
+		int fd;
+		struct mono until;
+	} lingering[ROUTE_LINGERING]; /* connections that we have ended */
+	size_t n_lingering;
 	struct bfd *bfd;
 	struct bfd_out bfd_out;
 	struct route_password *passwords; /* that came since the last configuration */
@@ -193,5 +199,13 @@ void route_put_path(struct sb *s, const struct path *p);
 void route_put_next(struct sb *s, const struct rt_page *page);
 /* A heap buffer as a builder; its buf is NULL without memory. */
 struct sb route_room(size_t size);
+
+/* ----------------------------------------------------------------------- ended connections (route_linger.c) */
+
+/* Takes a connection over that is no longer watched, until the neighbour has closed it, too. */
+void route_linger(struct route_shell *s, int fd);
+void route_linger_turn(struct route_shell *s, struct mono now);
+struct mono route_linger_deadline(const struct route_shell *s);
+void route_linger_fini(struct route_shell *s);
 
 #endif

@@ -69,7 +69,7 @@ static void leave(struct speaker *s, int fd)
 	for (int i = 0; i < SPEAKER_FDS; i++)
 		if (s->fds[i].fd == fd)
 			s->fds[i].fd = -1;
-	s->io[fd].closing = false;
+	s->io[fd].closing = s->io[fd].ended = false;
 	s->io[fd].n = 0;
 	close(fd);
 }
@@ -85,8 +85,15 @@ static void flush(struct speaker *s, int fd)
 		ev.sent = (size_t)n;
 	}
 	if (s->io[fd].closing) {
-		if (s->io[fd].n == 0 || (n < 0 && errno != EAGAIN))
+		/* To close with something unread would reset the connection, and the peer forget
+		 * what it has not read. */
+		if (s->io[fd].n == 0) {
+			shutdown(fd, SHUT_WR);
+			s->io[fd].closing = false;
+			s->io[fd].ended = true;
+		} else if (n < 0 && errno != EAGAIN) {
 			leave(s, fd);
+		}
 	} else if (n > 0) {
 		step(s, &ev);
 	}
@@ -288,6 +295,11 @@ static void on_data(struct speaker *s, int fd)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (s->io[fd].ended) {
+		if (n <= 0)
+			leave(s, fd);
+		return;
+	}
 	if (n <= 0) {
 		ev.type = BGP_EV_CLOSED;
 		if (n < 0)

@@ -37,6 +37,7 @@ struct speaker {
 		uint8_t *bytes;
 		size_t n;
 		bool closing;
+		bool ended; /* by us: what still comes is dropped */
 		/* Of the messages that come in: how much of one is there. */
 		uint8_t header[19];
 		size_t n_header, rest;
