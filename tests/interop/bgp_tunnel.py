@@ -8,6 +8,7 @@ usage: bgp_tunnel.py [strongswan|twinbore]:[bird|frr]..."""
 
 import functools
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from lab.twinbore import Twinbore  # noqa: E402
 import plays  # noqa: E402
 from bgp_bird import Bird  # noqa: E402
 from bgp_frr import Frr  # noqa: E402
+from bgp_peer import more  # noqa: E402
 
 TUNNEL = "site-b-1"
 OUR_AS, THEIR_AS = 65001, 4200000002
@@ -30,6 +32,8 @@ OURS, THEIRS = "169.254.10.1", "169.254.10.2"
 OURS_6, THEIRS_6 = "fd00:1::1", "fd00:1::2"
 ANY = ["0.0.0.0/0", "::/0"]
 PASSWORD = "planted-secret"
+MORE = more(300)  # prefixes that lead nowhere
+LIMIT = 200
 
 
 class Inside:
@@ -46,7 +50,7 @@ class InsideBird(Inside, Bird):
 router id {THEIRS};
 log "{self.dir}/log" all;
 protocol device {{ scan time 1; }}
-protocol static s4 {{ ipv4; route {self.site.networks[0]} unreachable; }}
+protocol static s4 {{ ipv4; route {self.site.networks[0]} unreachable; {' '.join(f'route {p} unreachable;' for p in MORE)} }}
 protocol static s6 {{ ipv6; route {self.site.networks[1]} unreachable; }}
 protocol kernel k4 {{ ipv4 {{ export where source = RTS_BGP; }}; }}
 protocol kernel k6 {{ ipv6 {{ export where source = RTS_BGP; }}; }}
@@ -59,6 +63,9 @@ protocol bgp peer {{
 }}
 """)
 
+    def say_again(self):
+        self.ask("reload", "out", "peer")
+
 
 class InsideFrr(Inside, Frr):
     def start(self):
@@ -68,10 +75,14 @@ class InsideFrr(Inside, Frr):
                f"{n} advertisement-interval 0", f"{n} password {PASSWORD}", f"{n} ttl-security hops 1",
                f"{n} bfd 3 {self.bfd_ms} {self.bfd_ms}"]
         for family, network in zip("46", self.site.networks):
-            bgp += [f" address-family ipv{family} unicast", f" {n} activate", f"  network {network}", " exit-address-family"]
+            bgp += [f" address-family ipv{family} unicast", f" {n} activate", f"  network {network}",
+                    *(f"  network {p}" for p in (MORE if family == "4" else ())), " exit-address-family"]
         self.daemons({"zebra": [], "bfdd": ["bfd", f" peer {OURS} interface {self.interface}", "  detect-multiplier 3",
                                             f"  receive-interval {self.bfd_ms}", f"  transmit-interval {self.bfd_ms}", " exit", "exit"],
                       "bgpd": ["debug bgp neighbor-events"] + bgp + ["exit"]})
+
+    def say_again(self):
+        self.ask(f"clear bgp ipv4 unicast {OURS} soft out")
 
 
 class OverStrongSwan(StrongSwan):
@@ -231,6 +242,12 @@ def rows(t, a, b):
         say(str(report))
         if report.lost or len(t.tb.events("bgp-down")) != 1:
             raise LabError(f"{report}, {len(t.tb.events('bgp-down'))} sessions ended")
+    with t.row("more prefixes than we take: the peer hears why the session ends"):
+        t.tb.config["connections"][0]["defaults"]["bgp"]["max_prefixes"] = LIMIT
+        t.tb.reload()
+        t.peer.say_again()
+        until("the peer's word of it", lambda: re.search(t.kind.LIMIT_SEEN, t.peer.saw()), 10)
+        until("their prefixes gone", lambda: not t.routes(), 5)
     with t.row("we stop: the peer sees the end of the session"):
         t.tb.stop()
         until("theirs", lambda: not t.peer.up(), 10)
