@@ -347,6 +347,32 @@ static void test_readers(void **s)
 
 /* ------------------------------------------------------------------ memory */
 
+/* What was given back is used again when a reader has passed, and not before. */
+static void test_grace(void **s)
+{
+	enum { N = 600 }; /* more than are collected before a grace period is begun */
+	static uint32_t old[N];
+	struct world w;
+
+	start(&w, MEM, 1);
+	(void)rte_rcu_qsbr_thread_register(w.qsbr, 0);
+	rte_rcu_qsbr_thread_online(w.qsbr, 0);
+	for (unsigned i = 0; i < N; i++)
+		old[i] = dp_lpm_alloc(&w.mem, 1, false);
+	for (unsigned i = 0; i < N; i++)
+		dp_lpm_retire(&w.mem, old[i], 1);
+	for (unsigned i = 0; i < 3 * N; i++)
+		assert_in_range(dp_lpm_alloc(&w.mem, 1, false), old[N - 1] + 1, UINT32_MAX - 1);
+	assert_int_equal(w.mem.n_busy, 4 * N);
+	rte_rcu_qsbr_quiescent(w.qsbr, 0);
+	for (unsigned i = 0; i < N; i++)
+		dp_lpm_retire(&w.mem, dp_lpm_alloc(&w.mem, 1, false), 1);
+	assert_in_range(dp_lpm_alloc(&w.mem, 1, false), old[0], old[N - 1]);
+	rte_rcu_qsbr_thread_offline(w.qsbr, 0);
+	(void)rte_rcu_qsbr_thread_unregister(w.qsbr, 0);
+	end(&w);
+}
+
 static struct ip_prefix host(uint32_t i)
 {
 	struct ip_addr a = ip_v4((uint8_t)(1 + (i >> 16)), (uint8_t)(i >> 8), (uint8_t)i, 0);
@@ -402,7 +428,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model_v4), cmocka_unit_test(test_model_v6),
 		cmocka_unit_test(test_burst),    cmocka_unit_test(test_readers),
-		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_grace),    cmocka_unit_test(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
