@@ -255,7 +255,7 @@ def rows(t, a, b):
 
 KINDS = {"bird": InsideBird, "frr": InsideFrr}
 OVER = {"strongswan": OverStrongSwan, "twinbore": OverTwinbore}
-DEFAULT = (("strongswan", "bird"), ("strongswan", "frr"), ("twinbore", "frr"))
+DEFAULT = (("strongswan", "bird"), ("strongswan", "frr"))
 
 
 def main():
