@@ -28,7 +28,7 @@ struct opts {
 	struct list workers, sas, prefixes, sizes, ops;
 	const char *suites; /* parts of names, with commas */
 	const char *backend;
-	unsigned batch, n_batches, memory_mb;
+	unsigned batch, n_batches, memory_mb, train;
 	bool json, per_worker, aligned, hugepages;
 };
 
@@ -59,6 +59,7 @@ static void usage(FILE *f)
 		   "  --workers LIST   (1)\n"
 		   "  --per-worker     RFC 9611: one tunnel, an outbound SA for each worker\n"
 		   "  --aligned        packets come to the worker that owns their SA\n"
+		   "  --train N        packets that follow each other with one SA (1)\n"
 		   "  --backend NAME   of the AEAD (auto)\n"
 		   "  --batch N        frames at a time for each worker (256)\n"
 		   "  --rounds N       batches (1000)\n"
@@ -139,16 +140,18 @@ static void print_row(const struct place *p, const struct drive_opts *d,
 	if (p->o->json)
 		printf("{\"bench\": \"%s\", \"suite\": \"%s\", \"backend\": \"%s\", \"size\": "
 		       "\"%s\", \"n_sas\": %u, \"n_prefixes\": %u, \"n_workers\": %u, "
-		       "\"per_worker_sas\": %s, \"aligned\": %s, \"hugepages\": %s, \"mpps\": "
+		       "\"per_worker_sas\": %s, \"aligned\": %s, \"train\": %u, \"hugepages\": %s, "
+		       "\"mpps\": "
 		       "%.3f, "
 		       "\"gbps\": %.3f, \"cycles_per_packet\": %.1f, \"cycles_per_packet_p50\": "
 		       "%.1f, \"crypto_cycles_per_packet\": %.1f, \"ratio_to_crypto\": %.3f, "
 		       "\"packets\": %llu, \"checked\": %llu}\n",
 		       op_names[d->op], name, p->backend, size, p->n_sas, p->n_prefixes,
 		       p->n_workers, p->o->per_worker ? "true" : "false",
-		       p->o->aligned ? "true" : "false", p->hugepages ? "true" : "false", mpps,
-		       gbps, r->cycles, r->cycles_p50, r->crypto, r->cycles / r->crypto,
-		       (unsigned long long)r->n_packets, (unsigned long long)r->n_checked);
+		       p->o->aligned ? "true" : "false", p->o->train,
+		       p->hugepages ? "true" : "false", mpps, gbps, r->cycles, r->cycles_p50,
+		       r->crypto, r->cycles / r->crypto, (unsigned long long)r->n_packets,
+		       (unsigned long long)r->n_checked);
 	else
 		printf("%-9s %-20s %-8s %5s %7u %8u %2u %8.1f %8.1f %8.2f %8.2f %6.2f\n",
 		       op_names[d->op], name, p->backend, size, p->n_sas, p->n_prefixes,
@@ -176,6 +179,7 @@ static int measure(void *arg)
 		.n_prefixes = p->n_prefixes,
 		.per_worker = o->per_worker,
 		.aligned = o->aligned,
+		.train = o->train,
 	};
 	struct place place = *p;
 	char error[WORLD_ERROR] = "";
@@ -255,6 +259,7 @@ int main(int argc, char **argv)
 		{"workers", required_argument, NULL, 'w'},
 		{"per-worker", no_argument, NULL, 'r'},
 		{"aligned", no_argument, NULL, 'l'},
+		{"train", required_argument, NULL, 't'},
 		{"backend", required_argument, NULL, 'b'},
 		{"batch", required_argument, NULL, 'n'},
 		{"rounds", required_argument, NULL, 'c'},
@@ -267,6 +272,7 @@ int main(int argc, char **argv)
 	struct opts o = {.suites = "aes-256-gcm-16",
 			 .backend = "auto",
 			 .batch = 256,
+			 .train = 1,
 			 .n_batches = 1000,
 			 .hugepages = true};
 	bool ok = parse_list("1", &o.workers) && parse_list("1", &o.sas) &&
@@ -284,6 +290,7 @@ int main(int argc, char **argv)
 		case 'w': ok = ok && parse_list(optarg, &o.workers); break;
 		case 'r': o.per_worker = true; break;
 		case 'l': o.aligned = true; break;
+		case 't': o.train = (unsigned)atoi(optarg); break;
 		case 'b': o.backend = optarg; break;
 		case 'n': o.batch = (unsigned)atoi(optarg); break;
 		case 'c': o.n_batches = (unsigned)atoi(optarg); break;
@@ -294,8 +301,8 @@ int main(int argc, char **argv)
 		default: usage(stderr); return 2;
 		}
 	}
-	if (!ok || optind != argc || o.n_batches < 4 || o.batch < 64 || o.batch > 1024 ||
-	    o.batch % 64 != 0) {
+	if (!ok || optind != argc || o.train < 1 || o.n_batches < 4 || o.batch < 64 ||
+	    o.batch > 1024 || o.batch % 64 != 0) {
 		usage(stderr);
 		return 2;
 	}

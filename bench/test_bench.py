@@ -57,7 +57,7 @@ class Bench(unittest.TestCase):
             self.sane(r)
 
     def test_workers(self):
-        for more in (["--sas", "10"], ["--sas", "10", "--aligned"], ["--per-worker", "--op", "encap"]):
+        for more in (["--sas", "10"], ["--sas", "10", "--aligned", "--train", "8"], ["--per-worker", "--op", "encap"]):
             for r in esp("--size", "64", "--workers", "2", *more):
                 self.sane(r)
                 self.assertEqual(r["n_workers"], 2)

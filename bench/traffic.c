@@ -225,13 +225,21 @@ double traffic_mean(uint32_t size)
 static uint32_t draw_prefix(struct traffic *t, unsigned queue)
 {
 	const unsigned n = t->w->dp.n_workers;
-	uint32_t p = draw(t, t->o.n_prefixes);
+	uint32_t p;
 
+	if (t->left && queue == t->queue) {
+		t->left--;
+		return t->prefix;
+	}
+	p = draw(t, t->o.n_prefixes);
 	if (t->o.aligned && t->o.n_sas > 1) {
 		/* Owner of prefix p is p mod n_sas mod n. */
 		while (p % t->o.n_sas % n != queue)
 			p = draw(t, t->o.n_prefixes);
 	}
+	t->prefix = p;
+	t->queue = queue;
+	t->left = t->o.train - 1;
 	return p;
 }
 

@@ -2,8 +2,8 @@
 /*
  * traffic: SAs, routes and packets of a benchmark, and the peers at the other end of the tunnels.
  *
- * SA i is tunnel i's and group i's; prefix p is routed to group p mod n_sas. Packets go to prefixes
- * drawn at random, so that each is likely to be another SA's than the one before. The peers are
+ * SA i is tunnel i's and group i's; prefix p is routed to group p mod n_sas. Packets, or trains of them,
+ * go to prefixes drawn at random, so that each is likely to be another SA's than the one before. The peers are
  * esp/ halves with the same keys: they make what is to be decapsulated, and open what was sent.
  */
 #ifndef BENCH_TRAFFIC_H
@@ -22,6 +22,7 @@ struct traffic_opts {
 	uint32_t n_prefixes; /* at least n_sas */
 	bool per_worker; /* RFC 9611: one tunnel, for each worker an outbound SA; n_sas is 1 then */
 	bool aligned; /* a queue gets packets of its own worker's tunnels only, as by flow rules */
+	uint32_t train; /* so many packets follow each other to one prefix; at least 1 */
 };
 
 struct traffic {
@@ -31,6 +32,8 @@ struct traffic {
 	struct esp_thread check_thread; /* opens them, by another backend where there is one */
 	struct esp_out **peer_out;
 	uint64_t random;
+	uint32_t prefix, left; /* of the train that is on its way, for `queue` */
+	unsigned queue;
 	uint8_t pattern[2048];
 };
 
