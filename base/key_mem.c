@@ -224,7 +224,7 @@ static void *alloc_small(struct key_class *class)
 static void *alloc_large(size_t size)
 {
 	const size_t map_size = (HEAD_SIZE + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-	struct chunk *c = map(map_size, CHUNK_SIZE);
+	struct chunk *c = map(map_size, map_size < REGION_SIZE ? CHUNK_SIZE : REGION_SIZE);
 
 	if (!c)
 		return NULL;

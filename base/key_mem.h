@@ -5,7 +5,8 @@
  *
  * For keys that threads use for every packet, for the state of SAs that is read beside them, and for
  * libraries that allocate by themselves; a secret that is only kept belongs into secret.h, whose guard
- * pages cost more. Beyond the first MiB memory comes in huge pages, where there are some. Thread-safe.
+ * pages cost more. Beyond the first MiB, and in large pieces, memory comes in huge pages,
+ * where there are some. Thread-safe.
  */
 #ifndef BASE_KEY_MEM_H
 #define BASE_KEY_MEM_H

@@ -34,7 +34,7 @@ void dp_tunnels_fini(struct dp_tunnels *t)
 	for (uint32_t i = 0; t->info && i < t->max; i++)
 		dp_tap_close(&t->info[i].tun);
 	for (uint32_t i = 0; t->groups && i < t->max_groups; i++)
-		free(t->groups[i]);
+		key_mem_free(t->groups[i]);
 	key_mem_free(t->hot);
 	free(t->info);
 	free(t->groups);
@@ -59,7 +59,7 @@ bool dp_addr_parse(const struct dp_addr *a, bool any, struct ip_addr *out)
 
 static void free_later(void *ctx, void *object, uint64_t arg)
 {
-	free(object);
+	key_mem_free(object);
 }
 
 /* A string of a message: ends within its field, and all after its end is zero. */
@@ -293,7 +293,7 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 		if (m->tunnels[i] >= t->max)
 			return DP_ERR_MALFORMED;
 	}
-	g = calloc(1, sizeof(*g));
+	g = key_mem_alloc(sizeof(*g));
 	if (!g)
 		return DP_ERR_RESOURCES;
 	g->n = (uint16_t)m->n_tunnels;
