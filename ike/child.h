@@ -149,6 +149,7 @@ void ike_child_switch(struct ike_child *c, const char *reason);
  * soon as it has our Delete, so nothing should begin to be sent by it. */
 bool ike_child_goes(const struct ike_child *c);
 /* Negotiated away: switch to what replaces it, take it out of the dataplane. */
+void ike_child_hand_over(struct ike_child *c, const char *reason);
 void ike_child_retire(struct ike_child *c, const char *story, const char *reason);
 void ike_child_expire(struct ike_child *c, const char *reason);
 void ike_child_drop(struct ike_child *c, const char *reason);

@@ -282,6 +282,22 @@ static void take_out(struct ike_child *c, bool keep_in)
 		c->has_in = false;
 }
 
+/* Its worker has another or the common one; what the peer sends arrives until the IKE SA has gone. */
+void ike_child_hand_over(struct ike_child *c, const char *reason)
+{
+	struct ike_child *next = ike_best_child(c->tunnel, c);
+
+	if (next) {
+		ike_child_switch(next, reason);
+		return;
+	}
+	stop_sending(c);
+	if (c->has_out)
+		child_act(c, IKE_ACT_CHILD_DEL_OUT);
+	c->has_out = false;
+	ike_child_set_state(c, IKE_CH_DELETING, "child-delete", reason);
+}
+
 void ike_child_retire(struct ike_child *c, const char *story, const char *reason)
 {
 	struct ike_tunnel *t = c->tunnel;

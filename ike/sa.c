@@ -355,6 +355,14 @@ void ike_sa_delete(struct ike_sa *sa, const char *reason)
 		retire_children(sa, reason, false);
 	else if (t->current && t->current->sa == sa && ike_best_child(t, t->current))
 		ike_child_switch(ike_best_child(t, t->current), reason);
+	if (t->current && t->current->sa != sa) {
+		/* The answer may be lost: we send by none of them any more. */
+		TAILQ_FOREACH(c, &t->children, entry)
+		{
+			if (c->sa == sa && c->resource && c->sending)
+				ike_child_hand_over(c, reason);
+		}
+	}
 	ike_sa_run(sa);
 }
 

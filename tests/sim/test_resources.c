@@ -228,6 +228,37 @@ static void refused_and_cut(struct world *w)
 	must_have(w, 3, 60);
 }
 
+static bool a_hears_nothing(struct world *w, int from, const uint8_t *data, size_t size)
+{
+	(void)w;
+	(void)data;
+	(void)size;
+	return from == 1;
+}
+
+static bool reauthenticated(struct world *w)
+{
+	return A->n_events[IKE_HAP_IKE_UP] == 2;
+}
+
+/* A new IKE SA takes over: no worker sends by what the peer may have deleted already. */
+static void replaced_and_unanswered(struct world *w)
+{
+	use(w, 2, 2);
+	w->esp_period_us = 20000;
+	A->cfg[0].reauth = span_s(120);
+	A->cfg[0].dpd_interval = B->cfg[0].dpd_interval = span_s(100);
+	must(w, world_start(w), "no start");
+	must_have(w, 3, 10);
+	must(w, world_until(w, reauthenticated, span_s(120)), "not made anew");
+	w->filter = a_hears_nothing;
+	world_run(w, span_s(15));
+	w->filter = NULL;
+	world_run(w, span_s(60));
+	must(w, own_slots(A) == 2 && own_slots(B) == 2, "a worker has none of its own");
+	must(w, A->n_down[0] + B->n_down[0] == 0, "flapped");
+}
+
 /* It stops for this IKE SA; nothing else suffers. Requirements: RFC9611-4-enough */
 static void peer_says_enough(struct world *w)
 {
@@ -319,6 +350,7 @@ static const struct scenario scenarios[] = {
 	{"rekey collisions", rekey_collisions},
 	{"peer only receives", peer_only_receives},
 	{"refused and cut", refused_and_cut},
+	{"replaced and unanswered", replaced_and_unanswered},
 	{"peer says enough", peer_says_enough},
 	{"dataplane restarts", dataplane_restarts},
 	{"process restarts", process_restarts},
