@@ -119,7 +119,7 @@ struct ike_child {
 	bool proven;     /* the peer sends on it, so it receives as well */
 	bool want_rekey, want_delete;
 	bool redundant; /* lost a collision: never switched to while there is another */
-	bool missed_soft, missed_hard; /* resumed: limits passed meanwhile */
+	bool missed_first, missed_soft, missed_hard; /* resumed: what was told meanwhile */
 	unsigned n_rekey_failures;
 
 	struct mono created, rekey_at, expires_at, switch_at;

@@ -15,7 +15,7 @@
  *	invalid_spi, hint_at (they come again).
  *	struct ike_request: n_sent, first_sent, interval.
  *	struct ike_child: entry, next_dead, tunnel, sa, pending, has_in, has_out (the inventory has
- *	them), keys (where they are still needed the child is given up), switch_at, missed_soft,
+ *	them), keys (where they are still needed the child is given up), switch_at, missed_first, missed_soft,
  *	missed_hard.
  */
 

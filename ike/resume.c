@@ -160,6 +160,7 @@ static void note_slot(struct ike *ike, const struct ike_dp_slot *s)
 		c->has_in = s->in;
 		c->has_out = s->out;
 		/* What was said to a process that had ended. */
+		c->missed_first = s->seen && !c->proven;
 		c->proven |= s->seen;
 		c->confirmed |= s->seen;
 		c->missed_soft = s->soft;
@@ -275,6 +276,14 @@ void ike_tunnel_resume(struct ike_tunnel *t)
 		c->sending = false;
 		if (!ike_resource_sender(t, c->resource))
 			ike_child_switch(c, "resumed");
+	}
+	/* Nobody has heard that the peer sends by its successor: so do we. */
+	TAILQ_FOREACH(c, &t->children, entry)
+	{
+		if (c->missed_first && c->state == IKE_CH_INSTALLED && !c->redundant &&
+		    !ike_child_goes(c))
+			ike_child_switch(c, "the peer sends on it");
+		c->missed_first = false;
 	}
 	if (!t->changed)
 		ike_mobike_resume(t);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "ike/record.h"
+#include "ike/wire.h"
 #include "tests/sim/scenario.h"
 
 /* At rest: nobody outside notices, and the SAs are the same. */
@@ -68,6 +69,34 @@ static void with_the_dataplane(struct world *w)
 	must_settle(w, 5);
 	after = count_sas(A, 0);
 	must(w, before.spi_i == after.spi_i && before.spi_in != after.spi_in, "not a new child");
+}
+
+static bool rekeyed_by_a(struct world *w)
+{
+	return A->n_events[IKE_HAP_CHILD_REKEYED] == 1;
+}
+
+static bool no_delete(struct world *w, int from, const uint8_t *data, size_t size)
+{
+	(void)w;
+	(void)size;
+	return from == 0 && data[18] == IKE_INFORMATIONAL;
+}
+
+/* Nobody hears that the peer sends by the successor: the new process moves to it all the same. */
+static void first_packet_while_down(struct world *w)
+{
+	connect_pair(w);
+	w->filter = no_delete;
+	node_event(A, IKE_EV_REKEY_CHILD, 0);
+	must(w, world_until(w, rekeyed_by_a, span_s(5)), "not rekeyed");
+	process_end(B);
+	world_run(w, span_ms(500));
+	must(w, process_start(B), "no new process");
+	world_run(w, span_ms(50));
+	must(w, B->out_half[B->current[0]].spi == A->in[A->current[0]].spi, "sends by the old one");
+	w->filter = NULL;
+	must_settle(w, 30);
 }
 
 static void configuration_changed(struct world *w)
@@ -290,6 +319,7 @@ static const struct scenario scenarios[] = {
 	{"at rest", at_rest},
 	{"time goes on", while_down},
 	{"with the dataplane", with_the_dataplane},
+	{"a first packet while down", first_packet_while_down},
 	{"the configuration changed", configuration_changed},
 	{"before each action", at_each_action},
 	{"requests and responses are the same", bit_identical},
