@@ -126,6 +126,8 @@ void rt_group_want(struct rt *rt, uint32_t group, bool more)
 	g = &rt->groups[group];
 	g->n_wanted += more ? 1 : (size_t)-1;
 	g->dying = false;
+	if (more && !g->told)
+		group_set_dirty(rt, g);
 	unused(rt, g);
 }
 
@@ -173,6 +175,8 @@ void rt_groups_touch_all(struct rt *rt)
 
 void rt_groups_tick(struct rt *rt, struct mono now)
 {
+	/* The group that it was about may be gone: then the next time is looked for all the same. */
+	rt->groups_dirty = true;
 	for (uint32_t i = 0; i < rt->n_groups_size; i++)
 		if (rt->groups[i].used && mono_reached(now, rt->groups[i].revert_at))
 			group_set_dirty(rt, &rt->groups[i]);
@@ -326,9 +330,12 @@ void rt_groups_flush(struct rt *rt, struct mono now, struct rt_out *out)
 
 			if (!g->used || !g->dirty)
 				continue;
+			if (g->dying && !g->told) {
+				g->revert_at = MONO_NEVER;
+				continue; /* until somebody wants it again */
+			}
 			g->dirty = false;
-			if (!g->dying || g->told)
-				select_active(rt, i, now, out);
+			select_active(rt, i, now, out);
 		}
 		tell_switched(rt, out);
 		rt->groups_at = MONO_NEVER;
