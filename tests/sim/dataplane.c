@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dataplane: a node's halves of SAs, and the packets that use them. */
+#include <stdlib.h>
 #include <string.h>
 #include "tests/sim/world.h"
 
@@ -230,7 +231,7 @@ void dp_restart(struct sim_node *n)
 
 /* ------------------------------------------------------------------------- ESP */
 
-static void send_by(struct sim_node *n, uint32_t t, struct sim_half *h)
+static bool send_by(struct sim_node *n, uint32_t t, struct sim_half *h, uint8_t *inner, size_t size)
 {
 	struct sim_node *other = &n->w->node[1 - n->index];
 	struct sim_item packet = {0};
@@ -244,8 +245,27 @@ static void send_by(struct sim_node *n, uint32_t t, struct sim_half *h)
 	packet.esp.tunnel = t;
 	packet.esp.both_up = n->up[t] && other->up[t];
 	n->n_esp_sent++;
+	packet.esp.inner = inner;
+	packet.esp.inner_size = size;
 	n->traffic_out[t] = true;
-	net_send_esp(n->w, &packet, n->index);
+	return net_send_esp(n->w, &packet, n->index);
+}
+
+bool dp_send_inner(struct sim_node *n, uint32_t t, const void *inner, size_t size)
+{
+	const uint32_t slot = n->current[t];
+	uint8_t *copy;
+
+	if (slot >= SIM_SLOTS || !n->out_half[slot].on)
+		return false;
+	copy = malloc(size);
+	if (!copy)
+		abort();
+	memcpy(copy, inner, size);
+	if (send_by(n, t, &n->out_half[slot], copy, size))
+		return true;
+	free(copy);
+	return false;
 }
 
 /* Each worker by its own, or by the common one. */
@@ -266,7 +286,7 @@ void dp_send(struct sim_node *n)
 			const uint32_t mine = n->own[t][i];
 
 			n->n_own_sent += mine != SIM_NONE;
-			send_by(n, t, mine == SIM_NONE ? h : &n->out_half[mine]);
+			send_by(n, t, mine == SIM_NONE ? h : &n->out_half[mine], NULL, 0);
 		}
 	}
 }
@@ -307,6 +327,8 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 			h->remote = p->from;
 		}
 		h->seen = true;
+		if (p->esp.inner && w->inside)
+			w->inside(w, n->index, t, p->esp.inner, p->esp.inner_size);
 		return;
 	}
 	/* The one that brought the sender up may be faster than what follows at the receiver. */

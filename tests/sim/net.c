@@ -64,9 +64,10 @@ static void say(struct world *w, int sender, const uint8_t *d, size_t size, cons
 		(unsigned)d[20] << 24 | (unsigned)d[21] << 16 | (unsigned)d[22] << 8 | d[23], fate);
 }
 
-static struct sim_item *put_ike(struct world *w, int sender, const struct ike_action *a)
+static struct sim_item *put_ike(struct world *w, int sender, const struct ike_action *a,
+				uint64_t later_us)
 {
-	struct sim_item *item = queue_new(w, SIM_IKE, -1, delay(w));
+	struct sim_item *item = queue_new(w, SIM_IKE, -1, delay(w) + later_us);
 
 	item->from = a->send.local;
 	item->to = a->send.remote;
@@ -111,12 +112,14 @@ static void forge(struct world *w, struct sim_item *item)
 
 void net_send_ike(struct world *w, int sender, const struct ike_action *a)
 {
+	uint64_t later_us = 0;
 	unsigned copies = 1;
 
 	check_message(w, sender, a->send.data, a->send.size);
 	w->n_ike++;
 	if (w->n_ike == w->drop_ike || lost(w, sender) ||
 	    stranded(w, sender, &a->send.local.addr) || too_long(w, a) ||
+	    (w->path && !w->path(w, sender, &a->send.local, &a->send.remote, &later_us)) ||
 	    (w->filter && w->filter(w, sender, a->send.data, a->send.size))) {
 		say(w, sender, a->send.data, a->send.size, " (lost)");
 		return;
@@ -125,23 +128,26 @@ void net_send_ike(struct world *w, int sender, const struct ike_action *a)
 	if (rng_chance(&w->rng, w->faults.duplicate))
 		copies = 2;
 	while (copies--)
-		put_ike(w, sender, a);
+		put_ike(w, sender, a, later_us);
 	if (w->faults.forge && rng_chance(&w->rng, w->faults.forge))
-		forge(w, put_ike(w, sender, a));
+		forge(w, put_ike(w, sender, a, later_us));
 }
 
-void net_send_esp(struct world *w, const struct sim_item *packet, int sender)
+bool net_send_esp(struct world *w, const struct sim_item *packet, int sender)
 {
 	struct sim_item *item;
+	uint64_t later_us = 0;
 
-	if (lost(w, sender) || stranded(w, sender, &packet->from.addr))
-		return;
-	item = queue_new(w, SIM_ESP, -1, delay(w));
+	if (lost(w, sender) || stranded(w, sender, &packet->from.addr) ||
+	    (w->path && !w->path(w, sender, &packet->from, &packet->to, &later_us)))
+		return false;
+	item = queue_new(w, SIM_ESP, -1, delay(w) + later_us);
 	item->from = packet->from;
 	item->to = packet->to;
 	item->esp = packet->esp;
 	item->esp.sender = sender;
 	translate(w, &item->from);
+	return true;
 }
 
 bool net_deliver(struct world *w, struct sim_item *item)

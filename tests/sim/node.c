@@ -35,6 +35,8 @@ static void tunnel_up(struct sim_node *n, uint32_t t)
 	n->carried[t] = false;
 	n->up_at[t] = n->w->now;
 	n->n_up[t]++;
+	if (n->w->tunnel_state)
+		n->w->tunnel_state(n->w, n->index, t);
 }
 
 static void tunnel_down(struct sim_node *n, uint32_t t)
@@ -44,6 +46,8 @@ static void tunnel_down(struct sim_node *n, uint32_t t)
 	n->up[t] = false;
 	n->down_at[t] = n->w->now;
 	n->n_down[t]++;
+	if (n->w->tunnel_state)
+		n->w->tunnel_state(n->w, n->index, t);
 }
 
 static void note_event(struct sim_node *n, const struct ike_action *a)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ('scenarios', 'rekey', 'resume', 'input', 'limits', 'ladders', 'random')
+PROGRAMS = ('scenarios', 'rekey', 'resume', 'input', 'limits', 'ladders', 'failover', 'sites', 'random')
 
 
 class Fault(NamedTuple):
@@ -43,7 +43,8 @@ FAULTS = (
           'ike/save.c', '	if (sa->response) {\n', '	if (sa->response && sa->busy) {\n'),
     Fault('switch-too-early', 'RFC 7296 2.8: the responder sends before the peer can receive',
           'ike/child_dp.c',
-          'if ((first && (c->initiator || !c->resource)) || (c->initiator && !c->redundant)) {',
+          'if ((first && (c->initiator || !c->resource)) ||\n'
+          '	    (c->initiator && !c->redundant && !ike_child_goes(c))) {',
           'if (first || !c->redundant) {'),
     Fault('no-linger', 'RFC 7296 2.8: the old inbound SA must take what is on its way',
           'ike/child_dp.c', 'if (c->has_in && !keep_in &&', 'if (c->has_in &&'),
@@ -72,6 +73,13 @@ FAULTS = (
     Fault('outlives-its-life', 'RFC 7296 2.8: no SA lives beyond its hard lifetime', 'ike/timer.c',
           'static void ike_expired(struct ike_sa *sa)\n{\n',
           'static void ike_expired(struct ike_sa *sa)\n{\n	if (!sa->mute)\n		return;\n'),
+    Fault('time-of-the-dead', 'a timer whose owner has gone stays due, and nothing else is done',
+          'routing/group.c', 'all the same. */\n	rt->groups_dirty = true;\n', 'all the same. */\n'),
+    Fault('silence-noticed-late', 'RFC 5880 6.8.4: so many intervals without a packet, not more', 'bfd/session.c',
+          's->detect_at = mono_add(now, bfd_session_detection(s));',
+          's->detect_at = mono_add(now, span_ns(2 * bfd_session_detection(s).ns));'),
+    Fault('terminated-too-early', 'what the peer sent before it heard of the end is lost', 'ike/tunnel.c',
+          'shut(t, "terminated by command", true);', 'shut(t, "terminated by command", false);'),
     Fault('leak-per-rekey', 'VPP 7e6ffba6, f0ff20d4: memory is lost with each rekey', 'ike/child.c',
           '	ike_child_keys_free(&c->keys);\n	free(c);', '	ike_child_keys_free(&c->keys);'),
 )

@@ -76,6 +76,8 @@ void queue_free(struct sim_item *item)
 {
 	if (item->kind == SIM_IKE)
 		free(item->ike.data);
+	if (item->kind == SIM_ESP)
+		free(item->esp.inner);
 	free(item);
 }
 

@@ -168,6 +168,8 @@ struct sim_item {
 			struct mono made;
 			bool both_up;
 			int sender;
+			uint8_t *inner; /* what it carries, for `inside`; or NULL */
+			size_t inner_size;
 		} esp;
 		struct {
 			uint64_t request;
@@ -217,6 +219,14 @@ struct world {
 	/* May look at an IKE datagram and have it lost. */
 	bool (*filter)(struct world *w, int from, const uint8_t *data, size_t size);
 	void *filter_ctx;
+	/* For whoever stands around the two gateways (sites.h): */
+	void *around;
+	/* What lies between two addresses: false: it is lost, else it comes so much later. */
+	bool (*path)(struct world *w, int from, const struct ip_endpoint *local,
+		     const struct ip_endpoint *remote, uint64_t *later_us);
+	void (*inside)(struct world *w, int node, uint32_t tunnel, const uint8_t *inner,
+		       size_t size);                                      /* came out of a tunnel */
+	void (*tunnel_state)(struct world *w, int node, uint32_t tunnel); /* as in node.up[] */
 	bool takeovers; /* message id 0 is what makes ids equal, with a nonce each time (RFC 6311) */
 	bool lies;      /* somebody sends in a node's name: what leaves it is not its own */
 
@@ -273,6 +283,8 @@ void dp_request(struct sim_node *n, const struct ike_action *a);
 void dp_done(struct sim_node *n, struct sim_item *item);
 void dp_restart(struct sim_node *n);
 void dp_send(struct sim_node *n); /* one packet by each tunnel */
+/* One packet with this in it; false: no SA, or lost on its way. */
+bool dp_send_inner(struct sim_node *n, uint32_t t, const void *inner, size_t size);
 void dp_packet(struct sim_node *n, const struct sim_item *p);
 void dp_report_traffic(struct sim_node *n);
 
@@ -285,7 +297,8 @@ void queue_fini(struct world *w);
 struct sim_item *queue_take_node(struct world *w, int node, enum sim_item_kind kind);
 void queue_forget_node(struct world *w, int node);
 void net_send_ike(struct world *w, int sender, const struct ike_action *a);
-void net_send_esp(struct world *w, const struct sim_item *packet, int sender);
+/* True: it is on its way, with what it carries. */
+bool net_send_esp(struct world *w, const struct sim_item *packet, int sender);
 bool net_deliver(struct world *w, struct sim_item *item); /* false: nobody there */
 void net_use_nat(struct world *w);
 void net_rebind_nat(struct world *w);
