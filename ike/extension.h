@@ -36,6 +36,7 @@ struct ike_mobike {
 	uint8_t cookie[IKE_COOKIE2_SIZE];
 	bool has_seen;
 	uint8_t seen[IKE_NAT_HASH_SIZE]; /* as what the responder sees us (3.8) */
+	struct mono looked;              /* when it has said so for the last time */
 };
 
 /* ---- extend.c: extensions, agreed on in the first two exchanges */
@@ -58,6 +59,8 @@ void ike_mobike_build_addresses(struct ike_sa *sa, struct ike_builder *b);
 void ike_mobike_learn_addresses(struct ike_sa *sa, const struct ike_packet *p,
 				const struct ike_msg *m);
 void ike_mobike_established(struct ike_sa *sa);
+/* Behind a NAT, and for long nothing was heard of what it makes of us. */
+bool ike_mobike_look_due(const struct ike_sa *sa);
 void ike_mobike_answer(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m,
 		       struct ike_builder *b);
 void ike_mobike_response(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m);

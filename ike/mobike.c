@@ -17,6 +17,7 @@
  */
 #include "ike/ike_int.h"
 
+#define LOOK_AGAIN  span_s(180)
 #define COOKIE2_MIN 8 /* 4.2.5 */
 #define COOKIE2_MAX 64
 #define PATHS_MAX   6 /* other pairs that one repetition is sent on */
@@ -199,6 +200,7 @@ static void look_at_mapping(struct ike_sa *sa, const struct ike_msg *m, bool mov
 	const struct ike_notify_payload *n = ike_msg_notify(m, IKE_N_NAT_DETECTION_DESTINATION_IP);
 	struct ike_mobike *x = &sa->mobike;
 
+	x->looked = sa->ike->now;
 	if (!n || n->data.size != IKE_NAT_HASH_SIZE)
 		return;
 	/* Without a NAT it is known what it must be. */
@@ -249,6 +251,17 @@ static void updated(struct ike_sa *sa, const struct ike_packet *p, const struct 
 	look_at_mapping(sa, m, true);
 	move_children(sa);
 	ike_timer_sent(sa);
+}
+
+/*
+ * While ESP arrives no probe is needed to know that the peer lives; but that a NAT has gone shows in none
+ * of it, and encapsulation would stay for ever (RFC 4555 3.8: the initiator may test it at any time).
+ */
+bool ike_mobike_look_due(const struct ike_sa *sa)
+{
+	return on(sa) && sa->origin_initiator && sa->local_nat && sa->agreed.nat_traversal &&
+	       sa->state == IKE_ST_ESTABLISHED && !sa->req.data &&
+	       mono_reached(sa->ike->now, mono_add(sa->mobike.looked, LOOK_AGAIN));
 }
 
 void ike_mobike_established(struct ike_sa *sa)

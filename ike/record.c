@@ -12,7 +12,7 @@
  *	pending; n_repeats, repeated_at, rx_request, rx_response (the peer sends them again); delete_reason;
  *	probing, dpd_reported, last_life, last_tx, t_reauth, t_dpd, t_keepalive, t_retransmit (begin anew);
  *	t_half_open, t_reassembly, t_puzzle; ticket_serial (tickets end with their process); session (a section of its own); saved; follow, t_follow (the peer is told STATE_NOT_FOUND).
- *	invalid_spi, hint_at (they come again).
+ *	invalid_spi, hint_at (they come again). struct ike_mobike: looked (is looked at anew).
  *	struct ike_request: n_sent, first_sent, interval.
  *	struct ike_child: entry, next_dead, tunnel, sa, pending, has_in, has_out (the inventory has
  *	them), keys (where they are still needed the child is given up), switch_at, missed_first, missed_soft,

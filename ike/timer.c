@@ -228,6 +228,10 @@ static void dpd_due(struct ike_sa *sa)
 		return;
 	if (!mono_reached(ike->now, probe_at)) {
 		set(ike, &sa->t_dpd, probe_at);
+		if (ike_mobike_look_due(sa)) {
+			sa->want_dpd = true;
+			ike_sa_run(sa);
+		}
 		return;
 	}
 	if (sa->probing && mono_reached(ike->now, dead_at)) {

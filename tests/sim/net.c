@@ -48,7 +48,7 @@ void net_rebind_nat(struct world *w)
 /* Out through the NAT: the source becomes public. */
 static void translate(struct world *w, struct ip_endpoint *from)
 {
-	if (!w->nat || !ip_equal(&from->addr, &w->node[0].addr))
+	if (!w->nat || w->nat_ends || !ip_equal(&from->addr, &w->node[0].addr))
 		return;
 	from->addr = w->nat_public;
 	if (from->port)

@@ -155,6 +155,24 @@ static void mobike_nat(struct world *w)
 	same_sas(w);
 }
 
+/* Traffic goes on both ways, so that nothing else would ask. */
+static void mobike_nat_ends(struct world *w)
+{
+	net_use_nat(w);
+	mobike(w);
+	B->cfg[0].remote = (struct ip_addr){0};
+	w->esp_period_us = 20000;
+	connect_pair(w);
+	world_run(w, span_s(20));
+	must(w, count_sas(A, 0).natt && count_sas(B, 0).natt, "not encapsulated;");
+	w->nat_ends = true;
+	world_run(w, span_s(200));
+	must(w, !count_sas(A, 0).natt && !count_sas(B, 0).natt, "still encapsulated;");
+	must(w, peer_is_at(B, &A->addr), "not at its own address;");
+	must(w, count(A, IKE_CNT_DPD_SENT) <= 4, "more probes than needed;");
+	same_sas(w);
+}
+
 /* ------------------------------------------------------------- MOBIKE, with liars */
 
 #define MAX_RECORDED 64
@@ -316,6 +334,7 @@ static const struct scenario scenarios[] = {
 	{"MOBIKE: only one end has it", without_mobike},
 	{"MOBIKE: another path is found (3.10)", other_path},
 	{"MOBIKE: a NAT maps anew (3.8)", mobike_nat},
+	{"MOBIKE: a NAT goes (3.8)", mobike_nat_ends},
 	{"MOBIKE: a replayed update from elsewhere", replayed_update},
 	{"MOBIKE: wrong COOKIE2 (3.7)", wrong_cookie2},
 	{"MOBIKE: NO_NATS_ALLOWED (3.9)", nat_not_allowed},

@@ -209,7 +209,8 @@ struct world {
 	bool roaming; /* node 0 moves */
 	struct rng moves;
 
-	bool nat; /* in front of node 0 */
+	bool nat;      /* in front of node 0 */
+	bool nat_ends; /* it changes nothing any more that goes out; what comes in still finds its way */
 	struct ip_addr nat_public;
 	uint16_t nat_ports[2]; /* for local ports 500 and 4500 */
 
