@@ -18,6 +18,7 @@
 #define QUERY_TIMEOUT span_s(2)
 #define LOOK_EVERY    span_ms(100)
 #define QUIET         span_s(1)
+#define SETTLE        span_s(2) /* the peer may set it up, too, and one of the two SAs goes again */
 #define QUIET_MAX     span_s(30) /* by default */
 #define UP_MAX        span_s(60)
 #define JOBS_MAX      64u
@@ -42,6 +43,7 @@ struct control_drain {
 	struct mono_span patience;
 	uint64_t n_packets;
 	struct mono quiet_since;
+	struct mono up_since;           /* MONO_NEVER: it is not */
 	struct control_request request; /* its queries */
 };
 
@@ -256,11 +258,15 @@ static void watch_ike(struct control *c, struct control_drain *d, struct mono no
 	known = d->asked && is_up(d, &up);
 	if (d->step == STEP_DOWN && known && !up) {
 		enter(d, STEP_UP, now, UP_MAX);
+		d->up_since = MONO_NEVER;
 		/* A peer that we cannot reach comes by itself. */
 		ask(c, d, IPC_ROLE_IKE, IPC_QUERY_UP);
 		return;
 	}
-	if (d->step == STEP_UP && known && up) {
+	if (d->step == STEP_UP && known)
+		d->up_since = up ? mono_min(d->up_since, now) : MONO_NEVER;
+	if (d->step == STEP_UP && !mono_is_never(d->up_since) &&
+	    mono_reached(now, mono_add(d->up_since, SETTLE))) {
 		tell(c, d, "tunnel-replaced", "it was set up anew%s",
 		     d->drained ? ", and stays drained" : " and takes its traffic again");
 		end(c, d);

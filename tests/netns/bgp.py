@@ -69,6 +69,50 @@ def cases(tap, sites, p):
         until("bfd up", lambda: len({e["tunnel"] for e in p.a.events("bfd-up")}) == 2, 10)
         until("bfd up", lambda: len({e["tunnel"] for e in p.b.events("bfd-up")}) == 2, 10)
 
+    with tap.case("what operators are shown: neighbors, prefixes, BFD, how a route was chosen"):
+        neighbor = p.a.cli("show", "bgp", "neighbor", first)["neighbors"][0]
+        assert (neighbor["state"], neighbor["remote_as"], neighbor["password"]) == (
+            "Established", AS["b"], True), neighbor
+        assert {r["prefix"] for r in p.a.cli("show", "bgp", "received", first)["routes"]} == set(b.networks)
+        assert {r["prefix"] for r in p.a.cli("show", "bgp", "advertised", first)["routes"]} == set(a.networks)
+        assert [s["state"] for s in p.a.cli("show", "bfd")["sessions"]] == ["Up", "Up"]
+        table = p.a.cli("explain", b.host4)["tables"][0]
+        assert table["route"]["tunnel"] == first and table["route"]["backups"] == [second], table
+        assert [c["tunnel"] for c in table["choice"]] == [first, second], table
+        assert p.a.cli("what-if", first, "down")["moves"] == [{"to": second, "prefixes": 2}]
+        for words in (["bgp"], ["bgp", "neighbor", first], ["bfd"], ["routes"], ["tunnels"]):
+            assert p.a.cli("show", *words, as_json=False).returncode == 0, words
+
+    with tap.case("tunnel 1 drained and back: both ends move, nothing is lost") as say, \
+            Stream(a.host, a.host4, b.host, b.host4) as stream:
+        assert p.a.cli("tunnel", "drain", first) == {"version": 1, "moved": 2, "stays": 0}
+        p.a.wait_active("site-b", second)
+        until("b follows the MED", lambda: {r["tunnel"] for r in routes(p.b).values()} == {p.names_b[1]}, 10)
+        p.a.kill_role("route")
+        until("a new route process is told", lambda: [
+            t["draining"] for t in p.a.call("show.tunnels")["tunnels"]] == [True, False], 20)
+        until("a has b's prefixes", has_routes(p.a, b.networks), 20)
+        assert {r["tunnel"] for r in routes(p.a).values()} == {second}
+        p.a.cli("tunnel", "undrain", first)
+        p.a.wait_active("site-b", first)
+        time.sleep(0.3)
+        report = stream.stop()
+        say(report)
+        assert report.lost == 0, report
+
+    with tap.case("tunnel 1 replaced under traffic: nothing is lost") as say, \
+            Stream(a.host, a.host4, b.host, b.host4) as stream:
+        before = {s["spi_i"] for s in p.a.call("show.sas")["sas"] if s["kind"] == "ike"}
+        p.a.cli("tunnel", "replace", first)
+        after = {s["spi_i"] for s in p.a.call("show.sas")["sas"] if s["kind"] == "ike"}
+        assert len(before & after) == 1, (before, after)
+        p.a.wait_active("site-b", first)
+        p.b.wait_active("site-a", p.names_b[0])
+        time.sleep(0.3)
+        report = stream.stop()
+        say(report)
+        assert report.lost == 0, report
+
     with tap.case("tunnel 1 cut silently: BFD moves the traffic") as say, \
             Stream(a.host, a.host4, b.host, b.host4) as stream:
         time.sleep(0.5)
