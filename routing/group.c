@@ -29,12 +29,15 @@ static uint32_t head_of(const uint32_t *key, size_t n, size_t n_ecmp)
 }
 
 /* A candidate of BGP counts while its session stands. */
+static bool has_session(const struct rt_tunnel *t, uint32_t member)
+{
+	return !(member & RT_MEMBER_BGP) || (t->bgp_up && !t->hold_bgp);
+}
+
+/* RFC 4724 4.2: what is stale is still used while the neighbour restarts. */
 static bool has_routes(const struct rt_tunnel *t, uint32_t member)
 {
-	if (!(member & RT_MEMBER_BGP))
-		return true;
-	/* RFC 4724 4.2: what is stale is still used while the neighbour restarts. */
-	return (t->bgp_up && !t->hold_bgp) || t->family[0].kept || t->family[1].kept;
+	return has_session(t, member) || t->family[0].kept || t->family[1].kept;
 }
 
 bool rt_member_usable(const struct rt *rt, uint32_t member)
@@ -186,6 +189,7 @@ void rt_groups_tick(struct rt *rt, struct mono now)
 
 enum rank {
 	RANK_WORKS,
+	RANK_STALE, /* its neighbour is silent: it restarts, or the path is cut */
 	RANK_DRAINING,
 	RANK_SUSPECT, /* IKE has it up; BFD or a probe says that it does not work */
 	RANK_END,
@@ -196,31 +200,38 @@ static enum rank rank_of(const struct rt *rt, uint32_t member)
 	const struct rt_tunnel *t = rt_tunnel(rt, member & ~RT_MEMBER_BGP);
 
 	if (rt_member_usable(rt, member))
-		return t->draining ? RANK_DRAINING : RANK_WORKS;
+		return t->draining              ? RANK_DRAINING
+		       : has_session(t, member) ? RANK_WORKS
+						: RANK_STALE;
 	return t && t->suspect && has_routes(t, member) ? RANK_SUSPECT : RANK_END;
 }
 
 /*
- * The tunnels that work, in order; those that are being drained last. Where none works, those that are
+ * The tunnels that work, in order; those whose session is down after them (where a neighbour restarts, it
+ * does so on all of them); those that are being drained last. Where none works, those that are
  * suspect: the peer's control process may have restarted while its dataplane goes on (RFC 5882 4.3.2), and
  * what is sent in vain would have been dropped.
  */
 static size_t usable(const struct rt *rt, const struct rt_group *g, uint32_t without, uint32_t *out,
 		     size_t *n_sharing)
 {
-	size_t n = 0;
+	size_t n = 0, works = 0;
 
 	*n_sharing = 0;
 	for (int rank = RANK_WORKS; rank < RANK_END && !(rank == RANK_SUSPECT && n > 0); rank++) {
+		const bool share = rank == RANK_WORKS || (rank == RANK_STALE && works == 0);
+
 		for (size_t i = 0; i < g->n; i++) {
 			const uint32_t tunnel = g->key[i] & ~RT_MEMBER_BGP;
 
 			if (tunnel == without || (int)rank_of(rt, g->key[i]) != rank)
 				continue;
 			out[n++] = tunnel;
-			if (rank == RANK_WORKS && i < g->n_ecmp)
+			if (share && i < g->n_ecmp)
 				*n_sharing = n;
 		}
+		if (rank == RANK_WORKS)
+			works = n;
 	}
 	return n;
 }
