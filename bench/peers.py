@@ -222,13 +222,8 @@ def charon_pair(sites):
 
 def stream_rows(build, root):
     """One TCP stream between two hosts over two gateways, in namespaces: ours, theirs, and none."""
-    os.environ["TWINBORE_BUILD"] = str(build)
-    import importlib.util
-    spec = importlib.util.spec_from_file_location("tests_lab", root / "tests" / "lab" / "__init__.py",
-                                                  submodule_search_locations=[str(root / "tests" / "lab")])
-    lab = importlib.util.module_from_spec(spec)
-    sys.modules["tests_lab"] = lab
-    spec.loader.exec_module(lab)
+    from bench.failover import load_lab
+    lab = load_lab(root, build)
     from tests_lab.topology import Side, two_sites
     from tests_lab.twinbore import DRIVER, pair, wait_both_up
 

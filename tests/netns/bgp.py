@@ -152,6 +152,19 @@ def cases(tap, sites, p):
         p.b.reload()
         until("the session is up", lambda: len(p.a.events("bgp-up", first)) > n, 20)
 
+    with tap.case("a tunnel is drained: both directions leave it without loss") as say, \
+            Stream(a.host, a.host4, b.host, b.host4) as stream:
+        p.a.cli("tunnel", "drain", first)
+        for gw, peer, name in ((p.a, b, second), (p.b, a, p.names_b[1])):
+            until(f"{name} carries", lambda: routes(gw)[peer.networks[0]]["tunnel"] == name, 10)
+        time.sleep(0.3)
+        p.a.cli("tunnel", "undrain", first)
+        for gw, peer, name in ((p.a, b, first), (p.b, a, p.names_b[0])):
+            until(f"{name} carries", lambda: routes(gw)[peer.networks[0]]["tunnel"] == name, 10)
+        report = stream.stop()
+        say(report)
+        assert report.lost == 0, report
+
     for role in ("route", "ike"):
         with tap.case(f"{role} killed: nothing is lost, the sessions come back") as say, \
                 Stream(a.host, a.host4, b.host, b.host4) as stream:
