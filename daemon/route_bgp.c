@@ -62,7 +62,10 @@ static size_t on_purge(void *ctx, uint32_t neighbor, enum bgp_family f, bool onl
 static void on_end_of_rib(void *ctx, uint32_t neighbor, enum bgp_family f)
 {
 	struct route_shell *s = ctx;
+	struct route_tunnel *t = route_tunnel(s, neighbor);
 
+	if (t)
+		t->complete[f] = true;
 	rt_end_of_rib(s->core, neighbor, f == BGP_IPV6_UNICAST);
 }
 
@@ -398,7 +401,10 @@ void route_bgp_settle(struct route_shell *s, struct route_tunnel *t, bool by_bfd
 
 bool route_bgp_configure(struct route_shell *s)
 {
-	struct bgp_cfg cfg = {.id = translate_router_id(&s->config->bgp_router_id)};
+	struct bgp_cfg cfg = {
+		.id = translate_router_id(&s->config->bgp_router_id),
+		.restarting = s->resumed,
+	};
 	struct bgp_neighbor_cfg *neighbors;
 	bool ok;
 

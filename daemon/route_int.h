@@ -22,7 +22,8 @@
 /* One tunnel by its number; it may be known before the configuration that names it. */
 struct route_tunnel {
 	const struct config_tunnel *cfg; /* NULL: not configured (any more) */
-	bool up;                         /* as ike said */
+	bool complete[2]; /* BGP: everything of a family, IPv4 and IPv6, has come (End-of-RIB) */
+	bool up;          /* as ike said */
 	bool bfd_down;
 	bool stopped;   /* BGP, by an operator */
 	bool preferred; /* BGP: with a better MED, while the connection's other tunnel is drained */
@@ -84,6 +85,9 @@ struct route_shell {
 	size_t n_conns;
 	int *dirty; /* descriptors with something to send */
 	size_t n_dirty, dirty_size;
+	bool resumed; /* the dataplane forwards by what our predecessor told it */
+	bool swept;   /* it has been told to forget the rest of that */
+	struct mono sweep_at, sweep_not_before;
 	bool bgp_changed; /* the neighbours are to be configured again */
 	struct {
 		int fd;

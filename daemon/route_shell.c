@@ -26,6 +26,8 @@
 #define EVENTS_PER_WAKEUP   1024
 #define MESSAGES_PER_WAKEUP 64
 #define RING_RETRY_MS       5u
+#define SWEEP_PAUSE_S       3u /* until ike has told which tunnels are up */
+#define SWEEP_RETRY_MS      200u
 #define BOTH_RINGS          3u
 
 /* ---------------------------------------------------------------- actions */
@@ -223,7 +225,8 @@ static bool configure(struct route_shell *s, struct config *new)
 		config_free(old);
 	carry_out(s);
 	feed_states(s);
-	return route_bfd_configure(s) && route_bgp_configure(s);
+	/* At first, nobody is spoken to before everything is here. */
+	return !s->child.started || (route_bfd_configure(s) && route_bgp_configure(s));
 }
 
 static void take_config(struct route_shell *s, struct ipc_msg *msg)
@@ -351,6 +354,11 @@ static void on_doorbell(void *ctx, int fd, uint32_t events)
 
 static void take_ring(struct route_shell *s, struct ipc_msg *msg)
 {
+	struct ipc_ring head = {0};
+
+	if (msg->h.size == sizeof(head))
+		memcpy(&head, msg->body, sizeof(head));
+	s->resumed |= !s->child.started && (head.flags & IPC_RING_RESUMED);
 	switch ((int)ring_port_kind(msg)) {
 	case IPC_RING_FIB:
 		if (!ring_port_take(&s->fib, msg, DP_MSG_SIZE, true))
@@ -371,6 +379,54 @@ static void take_ring(struct route_shell *s, struct ipc_msg *msg)
 		route_tunnels_lost(s);
 		plan_anew(s);
 	}
+}
+
+/* ---------------------------------------------------- what a predecessor left */
+
+/*
+ * The dataplane has gone on forwarding by what the process before this one had told it. What neighbours
+ * announce again replaces that; the rest is forgotten when all of them have said everything, or would
+ * have, by what we asked them to wait (RFC 4724 4.1).
+ */
+static void begin_sweep(struct route_shell *s)
+{
+	struct mono_span longest = span_ns(0);
+
+	for (size_t i = 0; i < s->n_tunnels; i++) {
+		const struct route_tunnel *t = s->tunnels[i];
+
+		if (t && t->cfg && t->bgp.on && t->bgp.graceful_restart.ns > longest.ns)
+			longest = t->bgp.graceful_restart;
+	}
+	s->swept = !s->resumed;
+	s->sweep_not_before = mono_add(mono_now(), span_s(SWEEP_PAUSE_S));
+	s->sweep_at = mono_add(s->sweep_not_before, longest);
+}
+
+static bool all_complete(const struct route_shell *s)
+{
+	for (size_t i = 0; i < s->n_tunnels; i++) {
+		const struct route_tunnel *t = s->tunnels[i];
+
+		if (t && t->cfg && t->up && t->bgp.on &&
+		    ((t->bgp.ipv4 && !t->complete[BGP_IPV4_UNICAST]) ||
+		     (t->bgp.ipv6 && !t->complete[BGP_IPV6_UNICAST])))
+			return false;
+	}
+	return true;
+}
+
+static void sweep(struct route_shell *s, struct mono now)
+{
+	const struct dp_msg msg = {.type = DP_SWEEP, .seq = UINT32_MAX};
+
+	if (s->swept || !mono_reached(now, s->sweep_not_before) ||
+	    (!mono_reached(now, s->sweep_at) && !all_complete(s)) || s->next < s->out.n ||
+	    rt_routes_waiting(s->core) > 0 || !ring_port_push(&s->fib, &msg))
+		return;
+	ring_port_notify(&s->fib);
+	s->swept = true;
+	log_info("what the route process before this one left in the dataplane is forgotten");
 }
 
 /* -------------------------------------------------------------- life cycle */
@@ -396,6 +452,9 @@ static void on_start(void *ctx)
 	if (!s->config || s->fib.doorbell < 0 || s->fib_events.doorbell < 0)
 		child_fatal(&s->child, "the supervisor did not hand over everything");
 	s->new_rings = 0;
+	begin_sweep(s);
+	if (!route_bfd_configure(s) || !route_bgp_configure(s))
+		child_fatal(&s->child, "out of memory for BGP neighbors");
 }
 
 static void on_stop(void *ctx)
@@ -420,6 +479,7 @@ static void on_turn(void *ctx, struct mono now)
 	route_bgp_turn(s, now);
 	push_actions(s);
 	push_routes(s);
+	sweep(s, now);
 	if (s->control < 0)
 		return;
 	if (!ipc_outq_flush(&s->to_control)) {
@@ -433,10 +493,12 @@ static void on_turn(void *ctx, struct mono now)
 static struct mono next_turn(void *ctx)
 {
 	const struct route_shell *s = ctx;
-	const struct mono at =
+	struct mono at =
 		mono_min(mono_min(rt_deadline(s->core), mono_min(s->retry_at, s->probe_at)),
 			 mono_min(bfd_deadline(s->bfd), route_bgp_deadline(s)));
 
+	if (!s->swept)
+		at = mono_min(at, mono_add(mono_now(), span_ms(SWEEP_RETRY_MS)));
 	if ((s->next < s->out.n || rt_routes_waiting(s->core)) && !s->fib.end.broken)
 		return mono_min(at, mono_add(mono_now(), span_ms(RING_RETRY_MS)));
 	return at;

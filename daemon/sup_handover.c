@@ -157,7 +157,11 @@ static bool rings_make(struct sup_rings *r)
 
 static bool send_rings(struct supervisor *s, const struct sup_rings *r, struct sup_child *to)
 {
+	const bool resumed = to->role != IPC_ROLE_DP &&
+			     s->children[IPC_ROLE_DP].state == SUP_RUNNING && to->restarts > 0 &&
+			     to->state == SUP_STARTING;
 	const struct ipc_ring request = {
+		.flags = resumed ? IPC_RING_RESUMED : 0,
 		.kind = r->request_kind,
 		.n_slots = DP_RING_SLOTS,
 		.slot_size = DP_MSG_SIZE,

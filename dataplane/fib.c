@@ -124,6 +124,17 @@ bool dp_fib_clear(struct dp_fib *f, uint16_t table, const struct ip_prefix *p,
 	return true;
 }
 
+void dp_fib_walk(const struct dp_fib *f, uint16_t table, enum dp_fib_source source, dp_lpm_fn *fn,
+		 void *ctx)
+{
+	const struct dp_fib_table *t = f->tables[table];
+
+	if (!t)
+		return;
+	dp_lpm_walk(&t->v4, IP_V4, source, fn, ctx);
+	dp_lpm_walk(&t->v6, IP_V6, source, fn, ctx);
+}
+
 bool dp_fib_has(const struct dp_fib *f, uint16_t table, const struct ip_prefix *p,
 		enum dp_fib_source source)
 {

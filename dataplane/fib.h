@@ -84,6 +84,10 @@ bool dp_fib_clear(struct dp_fib *f, uint16_t table, const struct ip_prefix *p,
 bool dp_fib_has(const struct dp_fib *f, uint16_t table, const struct ip_prefix *p,
 		enum dp_fib_source source);
 
+/* Each claim of a source in a table, in no order. `fn` may not change it. */
+void dp_fib_walk(const struct dp_fib *f, uint16_t table, enum dp_fib_source source, dp_lpm_fn *fn,
+		 void *ctx);
+
 /* For the manager's hash tables. */
 uint32_t dp_addr_hash(const struct ip_addr *a, uint32_t seed);
 

@@ -498,6 +498,70 @@ uint32_t dp_lpm_get(const struct dp_lpm *t, const struct ip_prefix *p, unsigned 
 	return keep ? claimed(&dp_lpm_keep(t->mem, keep)->claims, at.key, source) : 0;
 }
 
+/* -------------------------------------------------------------------- walks */
+
+struct walk {
+	const struct dp_lpm *t;
+	unsigned source;
+	dp_lpm_fn *fn;
+	void *ctx;
+};
+
+/* The claims for prefixes whose first `base` bits are those of `p`. */
+static void walk_claims(const struct walk *w, const struct dp_lpm_claims *c, struct ip_prefix p,
+			unsigned base)
+{
+	for (uint32_t i = 0; i < c->n; i++) {
+		const uint64_t claim = claims_of(c)[i];
+		const uint32_t key = (uint32_t)(claim >> KEY_SHIFT);
+		const unsigned length = 31u - (unsigned)__builtin_clz(key);
+		const uint32_t bits = key ^ 1u << length;
+		const unsigned at = base / 8;
+
+		if ((claim >> SRC_SHIFT & 0xff) != w->source)
+			continue;
+		if (base == 0) {
+			p.addr.b[0] = (uint8_t)(bits << (DP_LPM_SHORT_BITS - length) >> 8);
+			p.addr.b[1] = (uint8_t)(bits << (DP_LPM_SHORT_BITS - length));
+		} else {
+			p.addr.b[at] = (uint8_t)(bits << (STEP_BITS - length));
+		}
+		p.len = (uint8_t)(base + length);
+		w->fn(w->ctx, &p, (uint32_t)claim);
+	}
+}
+
+static void walk_node(const struct walk *w, uint32_t keep, struct ip_prefix p, unsigned base)
+{
+	const struct dp_lpm_keep *k = dp_lpm_keep(w->t->mem, keep);
+
+	walk_claims(w, &k->claims, p, base);
+	for (unsigned e = 0; k->n_children && e < DP_LPM_ENTRIES; e++) {
+		const uint32_t entry = *entry_at(w->t, k, e);
+
+		if (!(entry & DP_LPM_CHILD))
+			continue;
+		p.addr.b[base / 8] = (uint8_t)e;
+		walk_node(w, node_at(w->t, entry)->keep, p, base + STEP_BITS);
+	}
+}
+
+void dp_lpm_walk(const struct dp_lpm *t, enum ip_family family, unsigned source, dp_lpm_fn *fn,
+		 void *ctx)
+{
+	const struct walk w = {.t = t, .source = source, .fn = fn, .ctx = ctx};
+	struct ip_prefix p = {.addr.family = family};
+
+	walk_claims(&w, &t->claims, p, 0);
+	for (uint32_t s = 0; t->n && s < DP_LPM_SHORT_SIZE; s++) {
+		if (!t->keeps[s])
+			continue;
+		p.addr.b[0] = (uint8_t)(s >> 8);
+		p.addr.b[1] = (uint8_t)s;
+		walk_node(&w, t->keeps[s], p, DP_LPM_SHORT_BITS);
+	}
+}
+
 /* ------------------------------------------------------------------- tables */
 
 bool dp_lpm_init(struct dp_lpm *t, struct dp_lpm_mem *mem, bool huge)

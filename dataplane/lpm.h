@@ -76,6 +76,11 @@ bool dp_lpm_clear(struct dp_lpm *t, const struct ip_prefix *p, unsigned source, 
 /* The value that a source claims for exactly this prefix, or 0. */
 uint32_t dp_lpm_get(const struct dp_lpm *t, const struct ip_prefix *p, unsigned source);
 
+/* Each claim of a source, in no order. `fn` may not change the table. */
+typedef void dp_lpm_fn(void *ctx, const struct ip_prefix *p, uint32_t value);
+void dp_lpm_walk(const struct dp_lpm *t, enum ip_family family, unsigned source, dp_lpm_fn *fn,
+		 void *ctx);
+
 /* For both sides: where an entry of a node has its value. */
 static inline uint32_t *dp_lpm_small_value(struct dp_lpm_node *node, unsigned slot)
 {

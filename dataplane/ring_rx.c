@@ -98,6 +98,8 @@ bool dp_rings_attach(struct dp *dp, const struct ipc_ring *m, int fd, int bell, 
 		/* Who sent the earlier requests is gone: nobody waits for their answers. */
 		c->generation++;
 		c->n_in_grace = 0;
+		if (!sa)
+			dp_fib_owner_new(dp);
 		return dp_watch_add(dp, bell, DP_WATCH_BELL, sa ? DP_CHANNEL_SA : DP_CHANNEL_FIB);
 	}
 	c->backlog_n = 0;
@@ -191,6 +193,7 @@ static enum dp_status carry_out_fib(struct dp *dp, const struct dp_msg *m, struc
 	case DP_ROUTE_SET: return dp_route_set(dp, &m->route);
 	case DP_ROUTE_DEL: return dp_route_del(dp, &m->route);
 	case DP_ROUTES: return dp_routes(dp, &m->routes, ack);
+	case DP_SWEEP: return dp_sweep(dp);
 	default: return DP_ERR_MALFORMED;
 	}
 }

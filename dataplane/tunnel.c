@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include "base/key_mem.h"
+#include "base/array.h"
 #include "base/log.h"
 #include "dataplane/dp.h"
 #include "dataplane/manager.h"
@@ -19,7 +20,7 @@ bool dp_tunnels_init(struct dp_tunnels *t, uint32_t max_tunnels)
 	t->max_groups = DP_MAX_GROUPS(max_tunnels);
 	t->hot = key_mem_alloc(max_tunnels * sizeof(*t->hot));
 	t->info = calloc(max_tunnels, sizeof(*t->info));
-	t->groups = calloc(t->max_groups, sizeof(struct dp_group_hot *));
+	t->groups = calloc(2 * (size_t)t->max_groups, sizeof(struct dp_group_hot *));
 	if (!t->hot || !t->info || !t->groups)
 		return false;
 	for (uint32_t i = 0; i < max_tunnels; i++) {
@@ -33,7 +34,7 @@ void dp_tunnels_fini(struct dp_tunnels *t)
 {
 	for (uint32_t i = 0; t->info && i < t->max; i++)
 		dp_tap_close(&t->info[i].tun);
-	for (uint32_t i = 0; t->groups && i < t->max_groups; i++)
+	for (uint32_t i = 0; t->groups && i < 2 * t->max_groups; i++)
 		key_mem_free(t->groups[i]);
 	key_mem_free(t->hot);
 	free(t->info);
@@ -253,6 +254,7 @@ enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m)
 		}
 	}
 	info->set = true;
+	info->epoch = dp->tunnels.epoch;
 	info->msg = *m;
 	table_set(&dp->tunnels, m->tunnel, m->table);
 	inside_apply(dp, m->tunnel, inside, true);
@@ -282,6 +284,12 @@ enum dp_status dp_tunnel_del(struct dp *dp, const struct dp_tunnel *m)
 	return DP_OK;
 }
 
+/* The place of a group of who owns the ring now. */
+static uint32_t place_of(const struct dp_tunnels *t, uint32_t group)
+{
+	return group + t->epoch * t->max_groups;
+}
+
 enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 {
 	struct dp_tunnels *t = &dp->tunnels;
@@ -299,7 +307,7 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 	g->n = (uint16_t)m->n_tunnels;
 	g->n_ecmp = m->n_ecmp > 1 ? (uint16_t)m->n_ecmp : 0;
 	memcpy(g->tunnels, m->tunnels, g->n * sizeof(g->tunnels[0]));
-	old = __atomic_exchange_n(&t->groups[m->group], g, __ATOMIC_ACQ_REL);
+	old = __atomic_exchange_n(&t->groups[place_of(t, m->group)], g, __ATOMIC_ACQ_REL);
 	if (old)
 		dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
 	else
@@ -307,20 +315,24 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 	return DP_OK;
 }
 
+/* Routes that still point here have their packets dropped and counted. */
+static bool group_drop(struct dp *dp, uint32_t place)
+{
+	struct dp_group_hot *old =
+		__atomic_exchange_n(&dp->tunnels.groups[place], NULL, __ATOMIC_ACQ_REL);
+
+	if (!old)
+		return false;
+	dp->tunnels.n_groups--;
+	dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
+	return true;
+}
+
 enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m)
 {
-	struct dp_tunnels *t = &dp->tunnels;
-	struct dp_group_hot *old;
-
-	if (m->group >= t->max_groups)
+	if (m->group >= dp->tunnels.max_groups)
 		return DP_ERR_MALFORMED;
-	/* Routes that still point here have their packets dropped and counted. */
-	old = __atomic_exchange_n(&t->groups[m->group], NULL, __ATOMIC_ACQ_REL);
-	if (!old)
-		return DP_ERR_NO_SUCH;
-	t->n_groups--;
-	dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
-	return DP_OK;
+	return group_drop(dp, place_of(&dp->tunnels, m->group)) ? DP_OK : DP_ERR_NO_SUCH;
 }
 
 /* Table 0 has the ports' networks itself. */
@@ -330,11 +342,18 @@ static bool target_valid(const struct dp *dp, uint32_t table, uint32_t group)
 	       group < dp->tunnels.max_groups;
 }
 
-static uint32_t next_hop(uint32_t group)
+static uint32_t next_hop(const struct dp_tunnels *t, uint32_t group)
 {
-	return group == DP_GROUP_BLACKHOLE ? dp_nh(DP_NH_BLACKHOLE, 0)
-	       : group == DP_GROUP_LOCAL   ? dp_nh(DP_NH_PORTS, 0)
-					   : dp_nh(DP_NH_GROUP, group);
+	return group == DP_GROUP_BLACKHOLE ? dp_nh(DP_NH_BLACKHOLE, t->epoch)
+	       : group == DP_GROUP_LOCAL   ? dp_nh(DP_NH_PORTS, t->epoch)
+					   : dp_nh(DP_NH_GROUP, place_of(t, group));
+}
+
+static uint8_t epoch_of(const struct dp_tunnels *t, uint32_t nh)
+{
+	const uint32_t index = dp_nh_index(nh);
+
+	return (uint8_t)(dp_nh_kind(nh) == DP_NH_GROUP ? index >= t->max_groups : index);
 }
 
 static enum dp_status route_set(struct dp *dp, uint16_t table, const struct ip_prefix *p,
@@ -342,8 +361,9 @@ static enum dp_status route_set(struct dp *dp, uint16_t table, const struct ip_p
 {
 	if (dp->fib.n_routes >= dp->fib.max_routes && !dp_fib_has(&dp->fib, table, p, DP_FIB_ROUTE))
 		return DP_ERR_RESOURCES;
-	return dp_fib_set(&dp->fib, table, p, DP_FIB_ROUTE, next_hop(group)) ? DP_OK
-									     : DP_ERR_RESOURCES;
+	return dp_fib_set(&dp->fib, table, p, DP_FIB_ROUTE, next_hop(&dp->tunnels, group))
+		       ? DP_OK
+		       : DP_ERR_RESOURCES;
 }
 
 static bool route_prefix(const struct dp_route *m, struct ip_prefix *p)
@@ -411,4 +431,62 @@ enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack
 		status = status == DP_OK ? s : status;
 	}
 	return status;
+}
+
+/* ------------------------------------------------------------------- owners */
+
+struct swept {
+	const struct dp_tunnels *tunnels;
+	struct ip_prefix *prefixes;
+	size_t n, size;
+};
+
+static void note_old(void *ctx, const struct ip_prefix *p, uint32_t nh)
+{
+	struct swept *s = ctx;
+	struct ip_prefix *place;
+
+	if (epoch_of(s->tunnels, nh) == s->tunnels->epoch)
+		return;
+	place = array_add(&s->prefixes, &s->n, &s->size, sizeof(*place), 64);
+	if (place)
+		*place = *p;
+}
+
+static bool sweep_table(struct dp *dp, uint16_t table)
+{
+	struct swept s = {.tunnels = &dp->tunnels};
+	bool ok = true, there;
+
+	dp_fib_walk(&dp->fib, table, DP_FIB_ROUTE, note_old, &s);
+	for (size_t i = 0; i < s.n; i++)
+		ok = dp_fib_clear(&dp->fib, table, &s.prefixes[i], DP_FIB_ROUTE, &there) && ok;
+	free(s.prefixes);
+	return ok;
+}
+
+enum dp_status dp_sweep(struct dp *dp)
+{
+	struct dp_tunnels *t = &dp->tunnels;
+	const uint32_t other = t->epoch ? 0 : t->max_groups;
+	bool ok = true;
+
+	for (uint32_t i = 0; i < DP_MAX_TABLES; i++)
+		ok = sweep_table(dp, (uint16_t)i) && ok;
+	for (uint32_t i = 0; i < t->max_groups; i++)
+		(void)group_drop(dp, other + i);
+	for (uint32_t i = 0; i < t->max; i++) {
+		const struct dp_tunnel del = {.tunnel = i};
+
+		if (t->info[i].set && t->info[i].epoch != t->epoch)
+			(void)dp_tunnel_del(dp, &del);
+	}
+	return ok ? DP_OK : DP_ERR_RESOURCES;
+}
+
+void dp_fib_owner_new(struct dp *dp)
+{
+	/* What was there before the last owner makes room for what he leaves. */
+	(void)dp_sweep(dp);
+	dp->tunnels.epoch ^= 1;
 }

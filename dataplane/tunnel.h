@@ -31,6 +31,7 @@ static_assert(sizeof(struct dp_tunnel_hot) == 32, "two entries in a cache line")
 /* What only the manager knows. */
 struct dp_tunnel_info {
 	bool set;
+	uint8_t epoch;         /* of who has set it last */
 	struct dp_out *owners; /* the SA that the tunnel's owner has as a resource of its own */
 	struct dp_tunnel msg;  /* as it was set last */
 	struct dp_tap tun;
@@ -53,8 +54,9 @@ struct dp_tunnels {
 		n_apart; /* atomic; that have a table, not 0: while there is none, all is looked up in 0 */
 	struct dp_tunnel_hot *hot;
 	struct dp_tunnel_info *info;
-	uint32_t max_groups;
-	struct dp_group_hot **groups; /* atomic pointers */
+	uint32_t max_groups; /* of each epoch */
+	uint8_t epoch;       /* 0 or 1: of who owns the fib ring; the other's is what was before */
+	struct dp_group_hot **groups; /* atomic pointers; epoch 1 behind epoch 0 */
 	uint32_t n_groups;
 };
 
@@ -79,6 +81,10 @@ enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m);
 enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m);
 /* Sets the bits of refused entries; DP_ERR_MALFORMED: nothing was changed. */
 enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack *ack);
+/* Another process owns the fib ring from now on. */
+void dp_fib_owner_new(struct dp *dp);
+/* What is of the other epoch goes. */
+enum dp_status dp_sweep(struct dp *dp);
 
 /* Gives the TUN the MTU that the SAs in use allow. */
 void dp_tunnel_mtu_update(struct dp *dp, uint32_t tunnel);

@@ -74,6 +74,12 @@ enum dp_msg_type {
 	 * first one's. To withdraw what is not there is no error.
 	 */
 	DP_ROUTES,
+	/*
+	 * On the fib ring. No body. What an earlier owner of the ring left behind, and this one has not set
+	 * again, goes: until then its tunnels, groups and routes forward as before. Numbers of groups are each
+	 * owner's own.
+	 */
+	DP_SWEEP,
 	DP_MSG_TYPE_END,
 };
 

@@ -149,11 +149,16 @@ enum ipc_ring_kind {
 	IPC_RING_FIB_EVENT, /* dp -> route, dp_event */
 };
 
+enum ipc_ring_flags {
+	/* To the owner: the dataplane has run on meanwhile, with what the owner's predecessor told it. */
+	IPC_RING_RESUMED = 1 << 0,
+};
+
 struct ipc_ring {
 	uint32_t kind;
 	uint32_t n_slots;
 	uint32_t slot_size;
-	uint32_t zero;
+	uint32_t flags; /* enum ipc_ring_flags */
 };
 
 /* What a file that keyd gets is to it. A tunnel may have several of a kind: `index` 0, 1, ... */

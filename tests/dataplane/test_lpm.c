@@ -133,6 +133,36 @@ static struct ip_prefix draw_prefix(uint8_t family)
 	return ip_prefix_network(&p);
 }
 
+struct seen {
+	struct model *m;
+	unsigned source, n;
+};
+
+static void see(void *ctx, const struct ip_prefix *p, uint32_t value)
+{
+	struct seen *s = ctx;
+	unsigned i = 0;
+
+	while (i < s->m->n && !ip_prefix_equal(&s->m->e[i].p, p))
+		i++;
+	assert_true(i < s->m->n);
+	assert_int_equal(s->m->e[i].values[s->source], value);
+	s->n++;
+}
+
+static void walk(const struct world *w, struct model *m, uint8_t family)
+{
+	for (unsigned source = 0; source < N_SOURCES; source++) {
+		struct seen s = {.m = m, .source = source};
+		unsigned n = 0;
+
+		for (unsigned i = 0; i < m->n; i++)
+			n += m->e[i].values[source] != 0;
+		dp_lpm_walk(&w->t, (enum ip_family)family, source, see, &s);
+		assert_int_equal(s.n, n);
+	}
+}
+
 /* `sparse_at`: the lines in use from which on new nodes are small. */
 static void against_model(uint8_t family, uint32_t sparse_at)
 {
@@ -175,6 +205,8 @@ static void against_model(uint8_t family, uint32_t sparse_at)
 			if (find(&w, &a) != want)
 				fail_msg("step %u: %u, not %u", step, find(&w, &a), want);
 		}
+		if (step % 500 == 0)
+			walk(&w, &m, family);
 		want = 0;
 		for (unsigned s = 0; s < N_SOURCES; s++)
 			want |= m.e[i].values[s];

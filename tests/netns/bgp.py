@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """BGP and BFD between two gateways: prefixes come and go, and traffic leaves a path that went silent."""
 
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -182,6 +184,25 @@ def cases(tap, sites, p):
         p.b.reload()
         until("a has lost it", lambda: gone not in routes(p.a), 10)
         assert b.networks[1] in routes(p.a)
+
+    with tap.case("one that goes while the route process is away is forgotten, too"):
+        p.b.config["routing"]["local_networks"].insert(0, gone)
+        p.b.reload()
+        until("a has it again", has_routes(p.a, b.networks), 10)
+        assert ping(a.host, a.host4, b.host4)
+        os.kill(p.a.restarts()["route"][0], signal.SIGSTOP)
+        p.b.config["routing"]["local_networks"].pop(0)
+        p.b.reload()
+        p.a.kill_role("route")
+        until("a has the other prefix", has_routes(p.a, b.networks[1:]), 20)
+        assert gone not in routes(p.a)
+
+        def refused():
+            before = p.a.counters()["dataplane.not-protected"]
+            return not ping(a.host, a.host4, b.host4, tries=1) and p.a.counters()["dataplane.not-protected"] > before
+
+        until("the dataplane has forgotten it", refused, 15)
+        assert ping(a.host, a.host6, b.host6)
 
 
 def main():
