@@ -304,6 +304,39 @@ static void port_rows(const json_t *list)
 	cli_table_print(t, 0);
 }
 
+/* One row for each port, one column for each thing that a device may do for the workers. */
+static void offload_rows(const json_t *ports)
+{
+	const json_t *all = json_object_get(json_array_get(ports, 0), "offloads"), *o, *f;
+	struct cli_column columns[1 + 8] = {{"OFFLOADS"}};
+	const size_t n = json_array_size(all) < 8 ? json_array_size(all) : 8;
+	struct cli_table *t;
+	char *names[8];
+	size_t i, k;
+
+	if (!n)
+		return;
+	for (k = 0; k < n; k++) {
+		names[k] = cli_safe(cli_str(json_array_get(all, k), "name"));
+		columns[k + 1] = (struct cli_column){names[k] ? names[k] : ""};
+	}
+	t = cli_table_new(columns, n + 1);
+	json_array_foreach (ports, i, o) {
+		const char *state;
+
+		cli_cell(t, CLI_BOLD, cli_str(o, "name"));
+		for (k = 0; k < n; k++) {
+			f = json_array_get(json_object_get(o, "offloads"), k);
+			state = cli_str(f, "state");
+			cli_cell(t, strcmp(state, "on") == 0 ? CLI_GREEN : CLI_PLAIN, state);
+		}
+	}
+	cli_table_print(t, 0);
+	for (k = 0; k < n; k++)
+		free(names[k]);
+	putchar('\n');
+}
+
 static void worker_rows(const json_t *list)
 {
 	static const struct cli_column columns[] = {
@@ -383,6 +416,7 @@ static void ports(const json_t *result)
 
 	port_rows(json_object_get(result, "ports"));
 	putchar('\n');
+	offload_rows(json_object_get(result, "ports"));
 	worker_rows(json_object_get(result, "workers"));
 	putchar('\n');
 	suite_rows(json_object_get(result, "suites"));

@@ -73,6 +73,12 @@ enum config_file_kind {
 	CONFIG_FILE_BGP_PASSWORD, /* to the route process */
 };
 
+enum config_offloads {
+	CONFIG_OFFLOADS_AUTO,
+	CONFIG_OFFLOADS_OFF,
+	CONFIG_OFFLOADS_INLINE_CRYPTO, /* auto, and that */
+};
+
 struct config_port {
 	char name[CONFIG_NAME_SIZE]; /* also the mirror TAP's name, hence at most 15 characters */
 	bool is_pci;
@@ -81,6 +87,7 @@ struct config_port {
 	size_t n_addresses;
 	struct ip_addr gateway[2]; /* default gateways by this port: IPv4, IPv6; IP_NONE = none */
 	uint32_t mtu;
+	enum config_offloads offloads;
 };
 
 #define CONFIG_ALGS_MAX 16

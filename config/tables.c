@@ -20,6 +20,7 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL}
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const hugepages[] = {"auto", "require", "off", NULL};
 static const char *const backends[] = {"auto", "ipsec-mb", "openssl", "vaes", "cryptodev", NULL};
+static const char *const offloads[] = {"auto", "off", "inline-crypto", NULL};
 static const char *const startups[] = {"start", "add", NULL};
 static const char *const dpd_actions[] = {"clear", "none", "restart", NULL};
 static const char *const dfs[] = {"copy", "clear", "set", NULL};
@@ -38,6 +39,7 @@ static const char *const redirects[] = {"refuse", "follow", NULL};
 /* The words stand in the order of their enums. */
 static_assert(LOG_LEVEL_ERROR == 0 && LOG_LEVEL_DEBUG == 3, "log_levels");
 static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "log_formats");
+static_assert(CONFIG_OFFLOADS_AUTO == 0 && CONFIG_OFFLOADS_INLINE_CRYPTO == 2, "offloads");
 static_assert(CONFIG_HUGEPAGES_AUTO == 0 && CONFIG_HUGEPAGES_OFF == 2, "hugepages");
 static_assert(CONFIG_STARTUP_START == 0 && CONFIG_STARTUP_ADD == 1, "startups");
 static_assert(CONFIG_DPD_CLEAR == 0 && CONFIG_DPD_RESTART == 2, "dpd_actions");
@@ -148,6 +150,7 @@ static const struct config_key port_keys[] = {
 	{"gateway", CONFIG_CUSTOM, .handle = config_handle_gateways, PORT(gateway),
 	 PORT_AT(at_gateway)},
 	{"mtu", CONFIG_UINT, .min = 576, .max = 9216, .def = "1500", PORT(mtu), PORT_AT(at_mtu)},
+	{"offloads", CONFIG_WORD, .words = offloads, .def = "auto", PORT(offloads)},
 };
 const struct config_map config_port_map = MAP("a port", port_keys);
 

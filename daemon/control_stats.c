@@ -136,6 +136,21 @@ static void put(json_t *object, const char *name, const uint64_t *counter)
 	json_object_set_new(object, name, control_count(control_load(counter)));
 }
 
+static json_t *offloads(const struct dp_stats_port *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < DP_STATS_MAX_OFFLOADS && p->offloads[i].name[0]; i++) {
+		const struct dp_stats_offload *f = &p->offloads[i];
+		json_t *o = json_object();
+
+		json_object_set_new(o, "name", control_text(f->name, sizeof(f->name)));
+		json_object_set_new(o, "state", control_text(f->state, sizeof(f->state)));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *port(const struct dp_stats_port *p)
 {
 	json_t *o = json_object();
@@ -166,6 +181,9 @@ static json_t *port(const struct dp_stats_port *p)
 	put(o, "tx_dropped", &p->tx_dropped);
 	put(o, "to_linux", &p->to_linux);
 	put(o, "from_linux", &p->from_linux);
+	json_object_set_new(o, "offloads", offloads(p));
+	put(o, "spi_rules", &p->spi_rules);
+	put(o, "spi_rules_refused", &p->spi_rules_refused);
 	return o;
 }
 

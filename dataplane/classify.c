@@ -323,8 +323,15 @@ static void take_any(struct dp_worker *w, unsigned port, struct rte_mbuf *m, str
 		dp_ip_burst_add(b, m, dp_data(m), meta->family, DP_TUNNEL_NONE);
 }
 
-/* The usual frame passes all of the above: to our MAC, good IPv4 without options or trailing bytes. */
-static inline bool is_usual(const struct rte_mbuf *m, const uint8_t *eth, uint64_t mac)
+/* The device has verified the checksum of the IPv4 header. */
+static inline bool sum_told_good(const struct rte_mbuf *m)
+{
+	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+}
+
+/* The usual frame passes all of the above: to our MAC, good IPv4 without options or trailing bytes.
+ * `told`: the port's device may know of the checksum. */
+static inline bool is_usual(const struct rte_mbuf *m, const uint8_t *eth, uint64_t mac, bool told)
 {
 	const uint8_t *ip = eth + DP_ETH_SIZE;
 	uint64_t to;
@@ -334,10 +341,12 @@ static inline bool is_usual(const struct rte_mbuf *m, const uint8_t *eth, uint64
 	memcpy(&type, eth + 2 * RTE_ETHER_ADDR_LEN, sizeof(type));
 	return m->nb_segs == 1 && m->pkt_len >= DP_ETH_SIZE + 20 && (to << 16) == (mac << 16) &&
 	       type == RTE_BE16(RTE_ETHER_TYPE_IPV4) && ip[0] == 0x45 &&
-	       dp_get16(ip + 2) == m->pkt_len - DP_ETH_SIZE && sum_ip4_good(ip);
+	       dp_get16(ip + 2) == m->pkt_len - DP_ETH_SIZE &&
+	       ((told && sum_told_good(m)) || sum_ip4_good(ip));
 }
 
-void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n)
+static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n,
+			    bool told)
 {
 	const struct dp_meta meta = {.port = (uint8_t)port, .family = 4};
 	struct dp_ip_burst b;
@@ -356,7 +365,7 @@ void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16
 	for (uint16_t i = 0; i < n; i++) {
 		const uint8_t *eth = dp_data(m[i]);
 
-		if (!is_usual(m[i], eth, mac)) {
+		if (!is_usual(m[i], eth, mac, told)) {
 			take_any(w, port, m[i], &b);
 			continue;
 		}
@@ -367,4 +376,12 @@ void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16
 	dp_lookup(&b);
 	dispatch(w, &b.v4, 4);
 	dispatch(w, &b.v6, 6);
+}
+
+void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n)
+{
+	if (dp_offload_on(&w->dp->ports[port].offloads, DP_OFFLOAD_RX_CHECKSUM))
+		classify(w, port, m, n, true);
+	else
+		classify(w, port, m, n, false);
 }

@@ -67,13 +67,23 @@ static void hide(struct rte_mempool *pool, void *failed, struct rte_mempool_memh
 		*(bool *)failed = true;
 }
 
+bool dp_cryptodev_hide(struct rte_mempool *sessions)
+{
+	bool failed = false;
+
+	rte_mempool_mem_iter(sessions, hide, &failed);
+	if (failed)
+		log_warn("the keys of %s cannot be locked in memory: %s", sessions->name,
+			 strerror(errno));
+	return !failed;
+}
+
 static bool make_pools(struct dp_cryptodev *d, unsigned n_threads, uint32_t max_sas)
 {
 	const unsigned size = rte_cryptodev_sym_get_private_session_size(d->id);
 	/* The backend's self-test and its contexts have theirs beside the SAs. */
 	const uint32_t n_sessions = DP_CRYPTODEV_SESSIONS * (max_sas + 16);
 	const uint32_t n_ops = (n_threads + 4) * ESP_BURST_MAX;
-	bool failed = false;
 
 	d->sessions = rte_cryptodev_sym_session_pool_create("dp-crypto-sessions", n_sessions, size,
 							    0, 0, SOCKET_ID_ANY);
@@ -81,10 +91,7 @@ static bool make_pools(struct dp_cryptodev *d, unsigned n_threads, uint32_t max_
 					   sizeof(struct dp_crypto_private), SOCKET_ID_ANY);
 	if (!d->sessions || !d->ops)
 		return false;
-	rte_mempool_mem_iter(d->sessions, hide, &failed);
-	if (failed)
-		log_warn("the crypto device's keys cannot be locked in memory: %s",
-			 strerror(errno));
+	(void)dp_cryptodev_hide(d->sessions);
 	return true;
 }
 

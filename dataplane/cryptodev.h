@@ -52,6 +52,9 @@ bool dp_cryptodev_open(const char *device, unsigned n_threads, uint32_t max_sas,
 		       size_t error_size);
 void dp_cryptodev_close(void);
 
+/* Keeps a pool of sessions, which hold keys, out of swap and core dumps; warns where it cannot. */
+bool dp_cryptodev_hide(struct rte_mempool *sessions);
+
 /* A session for one direction of a key, NULL: the device refuses it. */
 void *dp_cryptodev_session(const struct esp_suite *s, bool esn, bool seal, const uint8_t *encr_key,
 			   const uint8_t *integ_key);

@@ -76,8 +76,9 @@ static void count(struct dp_worker *w, struct dp_in *in, uint64_t packets, uint6
 /* Packets of one SA that follow each other. */
 struct run {
 	struct dp_in *in;
-	const struct esp_job *jobs;
+	struct esp_job *jobs;
 	uint16_t first, n;
+	bool by_nic; /* the port's device has opened them, or tried to */
 };
 
 static void unknown_spi(struct dp_worker *w, struct rte_mbuf *m)
@@ -165,6 +166,28 @@ static void fetch_runs(struct dp_worker *w, const struct run *runs, uint16_t n)
 		esp_in_prefetch_key(&w->esp, runs[i].in->esp);
 }
 
+/* The packets of a run that go on together: all by the port's device, or all by us. */
+static uint16_t split_by_nic(const struct dp_esp_vec *v, struct run *r)
+{
+	uint16_t n = 1;
+
+	r->by_nic = r->in->nic && dp_nic_saw(v->m[r->first]);
+	while (n < r->n && (r->in->nic && dp_nic_saw(v->m[r->first + n])) == r->by_nic)
+		n++;
+	r->n = n;
+	return n;
+}
+
+/* Phase 2 of what the port's device had: its verdict on each. */
+static void ask_nic(const struct dp_esp_vec *v, const struct run *r)
+{
+	struct esp_job *job = r->jobs;
+
+	for (uint16_t i = r->first; r->by_nic && i < r->first + r->n; i++)
+		if (v->pkts[i].drop == ESP_DROP_OK)
+			(job++)->ok = dp_nic_opened(v->m[i]);
+}
+
 /* Phase 3. Adds to `out` what goes on. */
 static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_burst *out)
 {
@@ -193,7 +216,7 @@ void dp_decap(struct dp_worker *w)
 {
 	struct dp_esp_vec *v = &w->decap;
 	struct run runs[DP_VEC_SIZE];
-	struct esp_batch batch;
+	struct esp_batch batch, nic;
 	struct dp_ip_burst out;
 	uint16_t n_runs = 0;
 
@@ -205,13 +228,20 @@ void dp_decap(struct dp_worker *w)
 
 		n = dp_run_size(v, i);
 		*r = (struct run){.in = v->sa[i], .first = i, .n = n};
+		if (w->dp->inline_crypto)
+			n = split_by_nic(v, r);
 	}
 	if (n_runs > 1)
 		fetch_runs(w, runs, n_runs);
+	if (w->dp->inline_crypto)
+		esp_batch_init(&nic);
 	for (uint16_t i = 0; i < n_runs; i++)
-		runs[i].jobs =
-			esp_in_prepare(runs[i].in->esp, &v->pkts[runs[i].first], runs[i].n, &batch);
+		runs[i].jobs = esp_in_prepare(runs[i].in->esp, &v->pkts[runs[i].first], runs[i].n,
+					      runs[i].by_nic ? &nic : &batch);
 	esp_batch_open(&w->esp, &batch);
+	if (w->dp->inline_crypto)
+		for (uint16_t i = 0; i < n_runs; i++)
+			ask_nic(v, &runs[i]);
 	for (uint16_t i = 0; i < n_runs; i++)
 		accept_run(w, &runs[i], &out);
 	v->n = 0;

@@ -32,6 +32,7 @@ struct dp {
 	unsigned n_ports;
 	struct dp_worker *workers[DP_STATS_MAX_WORKERS];
 	struct dp_port ports[DP_STATS_MAX_PORTS];
+	bool inline_crypto; /* some port's device seals and opens */
 	struct rte_mempool *pool;
 	struct rte_ring *to_manager; /* packets, many producers */
 	struct rte_ring *sa_events;  /* half << 32 | slot, many producers */
@@ -59,6 +60,7 @@ struct dp {
 	struct dp_stats_worker *mgr_stats;
 	struct esp_thread esp;
 	struct dp_random random;
+	struct dp_nic_session *nic_retired;
 	bool hugepages;
 	bool routes_changed;
 	bool learn_path_mtu;

@@ -14,6 +14,8 @@
  */
 #include "dataplane/pipeline.h"
 
+#include <rte_udp.h>
+
 #include "dataplane/dp.h"
 #include "dataplane/flow.h"
 #include "dataplane/l2.h"
@@ -162,6 +164,7 @@ static void count(struct dp_worker *w, struct dp_out *o, uint64_t packets, uint6
 struct run {
 	struct dp_out *o;
 	const struct esp_job *jobs;
+	const struct dp_nic_session *nic; /* the port's device seals them, or NULL */
 	uint16_t first, n;
 };
 
@@ -189,6 +192,25 @@ static void unresolved(struct dp_worker *w, struct rte_mbuf *m, const struct dp_
 	dp_to_linux(w, m, DP_PKT_UNRESOLVED);
 }
 
+/* The port's device writes the UDP checksum (RFC 768) of what leaves as it is. */
+static void leave_udp_sum(struct rte_mbuf *m)
+{
+	m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
+	m->l2_len = DP_ETH_SIZE;
+	m->l3_len = sizeof(struct rte_ipv6_hdr);
+}
+
+/* Of what is cut we do: no device sees the datagram. */
+static void write_udp_sum(struct rte_mbuf *m)
+{
+	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *);
+	struct rte_udp_hdr *udp =
+		rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, sizeof(struct rte_ipv6_hdr));
+
+	udp->dgram_cksum = 0;
+	udp->dgram_cksum = rte_ipv6_udptcp_cksum(ip, udp);
+}
+
 /*
  * An IPv6 packet that every link must carry, larger than the tunnel does: it is encapsulated all the same,
  * and the outer packet cut (RFC 2473 7.1 (b), RFC 8200 5). Rare, hence by itself.
@@ -208,7 +230,11 @@ static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, 
 	}
 	dp_esp_done(m, p);
 	count(w, o, 1, bytes);
+	if (o->view.udp_sum_left && m->pkt_len <= outer_mtu)
+		leave_udp_sum(m);
 	if (m->pkt_len > outer_mtu) {
+		if (o->view.udp_sum_left)
+			write_udp_sum(m);
 		/* RFC 7739: nobody shall foresee it. */
 		dp_random_fill(&w->random, (uint8_t *)&id, sizeof(id));
 		n = dp_fragment_outer(w->dp->pool, m, outer_mtu, id, pieces);
@@ -238,12 +264,23 @@ static void look_at_path(const struct dp_worker *w, struct dp_out *o)
 	path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
 	if (path->version != o->path_version) {
 		esp_out_set_peer(o->esp, &path->local, &path->remote, path->udp);
+		esp_out_leave_udp_sum(o->esp, path->udp_sum_left);
 		o->path_version = path->version;
 	}
 }
 
+/*
+ * Whether the port's device shall seal what goes this way. Never what has to wait for a neighbour: it would
+ * wait as plaintext.
+ */
+static bool by_nic(const struct dp_worker *w, const struct dp_out *o)
+{
+	return unlikely(o->view.nic) && dp_l2_of(w, o->view.neigh).resolved;
+}
+
 /* Phase 1. Packets that are too big leave the run; the others move up. */
-static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *batch)
+static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *batch,
+			struct esp_batch *nic)
 {
 	struct dp_esp_vec *v = &w->encap;
 	struct dp_out *o = r->o;
@@ -271,7 +308,31 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 		k++;
 	}
 	r->n = (uint16_t)(k - r->first);
+	if (by_nic(w, o)) {
+		r->nic = o->nic;
+		batch = nic;
+	}
 	r->jobs = esp_out_prepare(&w->esp, o->esp, &v->pkts[r->first], r->n, batch);
+}
+
+/* It is plaintext still: by this port, now, or not at all. */
+static void send_by_nic(struct dp_worker *w, const struct run *r, struct rte_mbuf *m,
+			const struct dp_l2 *l2)
+{
+	if (!l2->resolved || l2->port != r->nic->port)
+		drop_out(w, r->o->tunnel, m, DP_DROP_ADJACENCY);
+	else if (!dp_nic_seal(r->nic, m))
+		drop_out(w, r->o->tunnel, m, dp_drop_of_esp(ESP_DROP_OUT_CRYPTO));
+	else
+		dp_l2_send(w, m, l2, r->o->view.family);
+}
+
+/* What the devices will seal is as good as sealed. */
+static void trust_nic(struct esp_batch *nic)
+{
+	for (size_t a = 0; a < ESP_AEADS_MAX; a++)
+		for (size_t i = 0; i < nic->n[a]; i++)
+			nic->jobs[a][i].ok = true;
 }
 
 /* Phase 3. */
@@ -282,6 +343,9 @@ static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l
 	uint64_t packets = 0, bytes = 0;
 
 	(void)esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs);
+	if (unlikely(r->o->view.udp_sum_left))
+		for (uint16_t i = r->first; i < r->first + r->n; i++)
+			leave_udp_sum(v->m[i]);
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		const struct esp_pkt *p = &v->pkts[i];
 		struct rte_mbuf *m = v->m[i];
@@ -293,7 +357,9 @@ static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l
 		packets++;
 		bytes += m->pkt_len;
 		dp_esp_done(m, p);
-		if (l2->resolved)
+		if (unlikely(r->nic))
+			send_by_nic(w, r, m, l2);
+		else if (l2->resolved)
 			dp_l2_send(w, m, l2, family);
 		else
 			unresolved(w, m, r->o);
@@ -305,19 +371,23 @@ void dp_encap(struct dp_worker *w)
 {
 	struct dp_esp_vec *v = &w->encap;
 	struct run runs[DP_VEC_SIZE];
-	struct esp_batch batch;
+	struct esp_batch batch, nic;
 	struct dp_l2 l2 = {.resolved = false};
 	uint16_t n_runs = 0;
 
 	esp_batch_init(&batch);
+	if (w->dp->inline_crypto)
+		esp_batch_init(&nic);
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
 		struct run *r = &runs[n_runs++];
 
 		n = dp_run_size(v, i);
 		*r = (struct run){.o = v->sa[i], .first = i, .n = n};
-		prepare_run(w, r, &batch);
+		prepare_run(w, r, &batch, &nic);
 	}
 	esp_batch_seal(&w->esp, &batch);
+	if (w->dp->inline_crypto)
+		trust_nic(&nic);
 	/* What comes up from here on, such as an ICMP error, is for the next round. */
 	v->n = 0;
 	for (uint16_t i = 0; i < n_runs; i++) {

@@ -114,6 +114,7 @@ static void tick(struct dp *dp, struct clock *c)
 		return;
 	c->tick = mono_add(dp->now, TICK);
 	dp_stats_tick(dp);
+	dp_nic_tick(dp, false);
 	dp_neigh_tick(dp, dp->now);
 	dp_events_tick(dp);
 	if (mono_reached(dp->now, c->retry)) {

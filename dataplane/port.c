@@ -242,11 +242,8 @@ static bool configure(struct dp_port *p, unsigned n_workers, struct rte_mempool 
 		rte_spinlock_init(&p->lock[i]);
 	if (p->n_rxq == 0 || p->n_txq == 0)
 		return fail(f, "driver %s offers no queues", p->driver);
-	if (p->n_rxq > 1 && info.flow_type_rss_offloads) {
-		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf =
-			info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_ESP);
-	}
+	dp_offload_configure(&p->offloads, &info, p->cfg, p->n_rxq, &conf);
+	dp_nic_crypto_configure(p, &info, DP_NIC_SESSIONS, &conf);
 	rc = rte_eth_dev_configure(p->id, p->n_rxq, p->n_txq, &conf);
 	if (rc == 0)
 		rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &n_rxd, &n_txd);
@@ -283,6 +280,7 @@ static bool run(struct dp_port *p, const struct failure *f)
 	if (rc != 0)
 		return fail(f, "driver %s does not start: %s", p->driver, rte_strerror(-rc));
 	p->started = true;
+	dp_offload_started(p);
 	/* For multicast, which not every driver can have by itself. */
 	rc = rte_eth_promiscuous_enable(p->id);
 	if (rc != 0 && rc != -ENOTSUP)
@@ -328,6 +326,7 @@ void dp_port_fini(struct dp_port *p)
 	if (p->started)
 		(void)rte_eth_dev_stop(p->id);
 	(void)rte_eth_dev_close(p->id);
+	dp_nic_crypto_fini(p);
 	p->started = false;
 	p->id = RTE_MAX_ETHPORTS;
 }

@@ -15,6 +15,8 @@
 #include <rte_mempool.h>
 #include <rte_spinlock.h>
 #include "config/config.h"
+#include "dataplane/nic_crypto.h"
+#include "dataplane/offload.h"
 #include "dataplane/tap.h"
 #include "twinbore/dp_stats.h"
 
@@ -30,6 +32,8 @@ struct dp_port {
 	bool started;
 	struct rte_ether_addr mac;
 	rte_spinlock_t lock[DP_STATS_MAX_WORKERS];
+	struct dp_offloads offloads;
+	struct dp_nic_crypto nic_crypto;
 	const struct config_port *cfg;
 	char driver[32];
 	char vdev[DP_DEVNAME_SIZE]; /* name of a device that we attached, or "" */

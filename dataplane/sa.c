@@ -32,6 +32,8 @@ static void in_free(void *ctx, void *object, uint64_t arg)
 {
 	struct dp_in *in = object;
 
+	if (ctx)
+		dp_nic_retire(ctx, in->nic);
 	esp_in_free(in->esp);
 	key_mem_free(in);
 }
@@ -40,6 +42,8 @@ static void out_free(void *ctx, void *object, uint64_t arg)
 {
 	struct dp_out *o = object;
 
+	if (ctx)
+		dp_nic_retire(ctx, o->nic);
 	esp_out_free(o->esp);
 	key_mem_free(o->path);
 	key_mem_free(o);
@@ -50,13 +54,15 @@ static void path_free(void *ctx, void *object, uint64_t arg)
 	key_mem_free(object);
 }
 
-void dp_sas_fini(struct dp_sas *s)
+void dp_sas_fini(struct dp *dp)
 {
+	struct dp_sas *s = &dp->sas;
+
 	for (uint32_t i = 0; i < s->max; i++) {
 		if (s->in && s->in[i])
-			in_free(NULL, s->in[i], 0);
+			in_free(dp, s->in[i], 0);
 		if (s->out && s->out[i])
-			out_free(NULL, s->out[i], 0);
+			out_free(dp, s->out[i], 0);
 	}
 	free(s->in);
 	free(s->out);
@@ -176,12 +182,15 @@ enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
 	in->local = cfg.local;
 	in->remote = cfg.remote;
 	in->seen = cfg.remote;
+	if (dp->inline_crypto)
+		in->nic = dp_nic_open_new(dp, &cfg, in->owner);
 	stats = &dp_stats_sas(dp)[m->slot];
 	stats->in_packets = stats->in_bytes = stats->in_seq_high = 0;
 	stats->in_auth_failed = stats->in_replayed = stats->in_late = 0;
 	stats->in_ts_mismatch = stats->in_malformed = 0;
 	__atomic_store_n(&dp->sas.in[m->slot], in, __ATOMIC_RELEASE);
 	dp->sas.n_in++;
+	dp_offload_steer(dp, in, cfg.udp_encap);
 	return DP_OK;
 }
 
@@ -214,6 +223,10 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 	o->tunnel = m->tunnel;
 	o->owner = DP_NO_WORKER;
 	o->suite = cfg.suite;
+	if (dp->inline_crypto) {
+		o->nic = dp_nic_seal_new(dp, &cfg);
+		o->nic_remote = cfg.remote.addr;
+	}
 	*o->path = (struct dp_path){
 		.neigh = DP_NEIGH_NONE,
 		.port = DP_NO_PORT,
@@ -223,6 +236,8 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 	};
 	dp_out_resolve(dp, o);
 	dp_out_look(dp, o);
+	esp_out_leave_udp_sum(o->esp, o->path->udp_sum_left);
+	o->path_version = o->path->version;
 	stats = &dp_stats_sas(dp)[m->slot];
 	stats->out_packets = stats->out_bytes = stats->out_seq = 0;
 	o->next = dp->sas.all_out;
@@ -296,8 +311,9 @@ static void remove_in(struct dp *dp, struct dp_in *in)
 {
 	__atomic_store_n(&dp->sas.in[in->slot], NULL, __ATOMIC_RELEASE);
 	dp->sas.n_in--;
+	dp_offload_unsteer(dp, in);
 	dp_events_forget(dp, in);
-	dp_grace_defer(&dp->grace, in_free, NULL, in, 0);
+	dp_grace_defer(&dp->grace, in_free, dp, in, 0);
 }
 
 static void remove_out(struct dp *dp, struct dp_out *o)
@@ -314,7 +330,7 @@ static void remove_out(struct dp *dp, struct dp_out *o)
 	if (o->next)
 		o->next->prev = o->prev;
 	dp_neigh_unref(dp, o->path->neigh);
-	dp_grace_defer(&dp->grace, out_free, NULL, o, 0);
+	dp_grace_defer(&dp->grace, out_free, dp, o, 0);
 }
 
 enum dp_status dp_sa_del_in(struct dp *dp, const struct dp_sa_ref *m)
@@ -407,6 +423,13 @@ static void path_lookup(struct dp *dp, const struct dp_out *o, struct dp_path *p
 		}
 	}
 	p->outer_mtu = dp_path_mtu_limit(dp, o->tunnel, &p->local.addr, &p->remote.addr, outer_mtu);
+	p->udp_sum_left = p->udp && p->remote.addr.family == IP_V6 && p->port != DP_NO_PORT &&
+			  dp_offload_on(&dp->ports[p->port].offloads, DP_OFFLOAD_TX_CHECKSUM);
+	/* What another port sends, and to another peer, is sealed in software. */
+	p->nic = o->nic && p->port == o->nic->port && !p->udp &&
+		 ip_equal(&p->remote.addr, &o->nic_remote);
+	if (p->udp_sum_left != o->path->udp_sum_left)
+		p->version = o->path->version + 1;
 	p->mtu = esp_inner_mtu(&o->suite, p->remote.addr.family == IP_V6, p->udp, p->outer_mtu);
 }
 
@@ -435,6 +458,8 @@ void dp_out_look(const struct dp *dp, struct dp_out *o)
 		.neigh = path->neigh,
 		.mtu = limit && limit < path->mtu ? limit : path->mtu,
 		.family = path->remote.addr.family,
+		.udp_sum_left = path->udp_sum_left,
+		.nic = path->nic,
 	};
 }
 
@@ -452,7 +477,8 @@ static void path_publish(struct dp *dp, struct dp_out *o, const struct dp_path *
 	struct dp_path *old = o->path, *p;
 
 	if (old->version == want->version && old->neigh == want->neigh &&
-	    old->outer_mtu == want->outer_mtu && old->mtu == want->mtu && old->port == want->port)
+	    old->outer_mtu == want->outer_mtu && old->mtu == want->mtu && old->port == want->port &&
+	    old->nic == want->nic)
 		return;
 	p = key_mem_alloc(sizeof(*p));
 	if (!p)

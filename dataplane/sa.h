@@ -20,6 +20,8 @@
 #include "twinbore/dp_msg.h"
 
 struct dp;
+struct dp_nic_session;
+struct rte_flow;
 
 enum dp_sa_event_bits {
 	DP_SA_EV_FIRST = 1 << 0,
@@ -40,6 +42,8 @@ struct dp_path {
 	uint32_t outer_mtu; /* largest outer packet */
 	uint8_t port;       /* whose mirror the route leads over, or DP_NO_PORT */
 	bool udp;
+	bool nic;          /* the port's device seals, by the half's session */
+	bool udp_sum_left; /* IPv6: the port's device writes the UDP checksum */
 	struct ip_endpoint local, remote;
 };
 
@@ -60,6 +64,9 @@ struct dp_in {
 	bool in_moved;
 	struct ip_endpoint moved_to;
 	struct mono moved_next;
+	struct rte_flow *rule; /* brings its packets to its owner's queue, or NULL (offload.h) */
+	uint8_t rule_port;
+	struct dp_nic_session *nic; /* the port's device opens, or NULL; fixed */
 };
 static_assert(offsetof(struct dp_in, moved) <= KEY_MEM_ALIGN, "dp_in's first line");
 
@@ -71,6 +78,8 @@ struct dp_out_view {
 	uint32_t neigh;
 	uint32_t mtu; /* the path's, or the tunnel's configured one if that is smaller */
 	uint8_t family;
+	bool udp_sum_left;
+	bool nic; /* the port's device seals, by the half's session */
 };
 
 struct dp_out {
@@ -85,6 +94,8 @@ struct dp_out {
 	uint32_t path_version;   /* the owner's: the version that esp knows */
 	/* the manager's */
 	struct esp_suite suite;
+	struct dp_nic_session *nic;  /* of the port that has our address, or NULL */
+	struct ip_addr nic_remote;   /* for this peer */
 	struct dp_out *next, **prev; /* all of them */
 };
 
@@ -101,7 +112,7 @@ struct dp_sas {
 
 bool dp_sas_init(struct dp_sas *s, uint32_t max_sas);
 /* After the workers have ended: wipes and frees everything. */
-void dp_sas_fini(struct dp_sas *s);
+void dp_sas_fini(struct dp *dp);
 
 /* The handlers of the SA ring's messages: `m` is our own copy. Each checks every field. */
 enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m);

@@ -200,6 +200,8 @@ bool dp_start_ports(struct dp *dp, char *error)
 				  error, DP_START_ERROR_SIZE) ||
 		    !dp_start_mirror(dp, &dp->ports[i], error))
 			return false;
+		dp->inline_crypto |=
+			dp_offload_on(&dp->ports[i].offloads, DP_OFFLOAD_INLINE_CRYPTO);
 	}
 	return true;
 }
@@ -209,9 +211,10 @@ void dp_start_undo(struct dp *dp)
 {
 	dp_grace_drain(&dp->grace);
 	dp_neighs_fini(dp);
+	dp_sas_fini(dp);
+	dp_nic_tick(dp, true); /* while their devices are open */
 	for (unsigned i = 0; i < dp->n_ports; i++)
 		dp_port_fini(&dp->ports[i]);
-	dp_sas_fini(&dp->sas);
 	free(dp->peers);
 	dp->peers = NULL;
 	dp_tunnels_fini(&dp->tunnels);

@@ -101,6 +101,13 @@ void dp_stats_publish(struct dp *dp)
 		snprintf(o->mirror, sizeof(o->mirror), "%s", p->mirror.ifname);
 		memcpy(o->mac, p->mac.addr_bytes, sizeof(o->mac));
 		o->mtu = p->mtu;
+		static_assert(DP_OFFLOAD_END <= DP_STATS_MAX_OFFLOADS, "room for all");
+		for (unsigned f = 0; f < DP_OFFLOAD_END; f++) {
+			snprintf(o->offloads[f].name, sizeof(o->offloads[f].name), "%s",
+				 dp_offload_name(f));
+			snprintf(o->offloads[f].state, sizeof(o->offloads[f].state), "%s",
+				 dp_offload_state_name(p->offloads.state[f]));
+		}
 	}
 	dp_stats_tick(dp);
 	__atomic_store_n(&s->magic, DP_STATS_MAGIC, __ATOMIC_RELEASE);
@@ -132,6 +139,8 @@ static void port_tick(struct dp *dp, struct dp_port *p, struct dp_stats_port *o)
 	put(&o->tx_bytes, sum.tx_bytes);
 	put(&o->to_linux, p->to_linux);
 	put(&o->from_linux, p->from_linux);
+	put(&o->spi_rules, p->offloads.n_rules);
+	put(&o->spi_rules_refused, p->offloads.n_refused);
 	if (rte_eth_stats_get(p->id, &eth) == 0) {
 		put(&o->rx_missed, eth.imissed);
 		put(&o->rx_errors, eth.ierrors + eth.rx_nombuf);

@@ -188,6 +188,9 @@ void esp_in_prefetch_key(const struct esp_thread *t, const struct esp_in *sa);
 /* New outer endpoints or encapsulation (RFC 7296 2.23); keys and sequence stay. */
 void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
 		      const struct ip_endpoint *remote, bool udp_encap);
+/* Over IPv6 with UDP: the checksum field gets the pseudo header's sum alone; who sends the packet does
+ * the rest, as network devices can. */
+void esp_out_leave_udp_sum(struct esp_out *sa, bool left);
 
 /* Largest inner packet for an outer path MTU; 0 if none fits. */
 uint32_t esp_inner_mtu(const struct esp_suite *s, bool outer_v6, bool udp_encap,

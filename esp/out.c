@@ -81,6 +81,11 @@ void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
 		sa->outer = o;
 }
 
+void esp_out_leave_udp_sum(struct esp_out *sa, bool left)
+{
+	sa->outer.udp_sum_left = left;
+}
+
 const struct esp_out_state *esp_out_state_view(const struct esp_out *sa)
 {
 	return &sa->state;

@@ -117,6 +117,12 @@ void esp_outer_udp6_sum(const struct esp_outer *o, uint8_t *at, uint32_t size)
 	const uint32_t udp_size = size - ESP_IP6_HDR_SIZE;
 	uint16_t sum;
 
+	if (o->udp_sum_left) {
+		/* Without the ports, which belong to what the device adds. */
+		sum = (uint16_t)~sum_finish(sum_add(ESP_PROTO_UDP + udp_size, at + 8, 32));
+		esp_put16(udp + UDP_CHECKSUM, sum);
+		return;
+	}
 	/* RFC 8200 8.1: over IPv6 zero is illegal. RFC 6935 lets tunnels agree on it, but IKEv2
 	 * has no such agreement, and common receivers (Linux) drop it. */
 	sum = sum_finish(sum_add(o->pseudo_sum + 2 * udp_size, udp + ESP_UDP_HDR_SIZE,

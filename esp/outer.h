@@ -18,6 +18,7 @@ struct esp_outer {
 	uint8_t esp_offset;
 	uint8_t tos_mask; /* what of the inner TOS goes into the outer one */
 	bool v6, udp;
+	bool udp_sum_left;        /* of the UDP checksum only the pseudo header's part is written */
 	uint16_t df_mask, df_set; /* IPv4: of the inner DF bit, and besides it, as in the word */
 	uint32_t size_max;        /* of an outer packet */
 	uint32_t sum;             /* IPv4: of the header with length, TOS, id and flags zero */

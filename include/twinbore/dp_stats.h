@@ -11,13 +11,20 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define DP_STATS_MAGIC       0x54425354u /* "TBST" */
-#define DP_STATS_VERSION     3u
-#define DP_STATS_MAX_WORKERS 32u /* the manager counts as worker 0's neighbour: index n_workers */
-#define DP_STATS_MAX_PORTS   16u
-#define DP_STATS_MAX_REASONS 96u
-#define DP_STATS_NAME_SIZE   40u
-#define DP_STATS_MAX_SUITES  32u
+#define DP_STATS_MAGIC        0x54425354u /* "TBST" */
+#define DP_STATS_VERSION      4u
+#define DP_STATS_MAX_WORKERS  32u /* the manager counts as worker 0's neighbour: index n_workers */
+#define DP_STATS_MAX_PORTS    16u
+#define DP_STATS_MAX_REASONS  96u
+#define DP_STATS_NAME_SIZE    40u
+#define DP_STATS_MAX_SUITES   32u
+#define DP_STATS_MAX_OFFLOADS 8u
+
+/* What a port's device could do for the workers, and whether it does. */
+struct dp_stats_offload {
+	char name[24];  /* "" after the last one */
+	char state[16]; /* "on", "off", "not offered", "not needed" */
+};
 
 struct dp_stats_port {
 	char name[32];   /* as configured */
@@ -31,6 +38,9 @@ struct dp_stats_port {
 	uint64_t rx_packets, rx_bytes, rx_missed, rx_errors;
 	uint64_t tx_packets, tx_bytes, tx_dropped;
 	uint64_t to_linux, from_linux; /* packets through the mirror TAP */
+	struct dp_stats_offload offloads[DP_STATS_MAX_OFFLOADS];
+	/* flow rules for SPIs that are in the device, and those that it had no room for */
+	uint64_t spi_rules, spi_rules_refused;
 };
 
 /* What protects the packets of one suite. */

@@ -38,6 +38,9 @@ static void fill_ports(struct dp_stats *s)
 	s->ports[0].rx_packets = 1000;
 	s->ports[0].rx_bytes = 1000000;
 	s->ports[0].tx_dropped = 3;
+	strcpy(s->ports[0].offloads[0].name, "rss");
+	strcpy(s->ports[0].offloads[0].state, "on");
+	s->ports[0].spi_rules = 7;
 	/* Not ended, and no UTF-8. */
 	memset(s->ports[1].name, 0xff, sizeof(s->ports[1].name));
 	s->ports[1].speed_mbps = UINT32_MAX;

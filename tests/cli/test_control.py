@@ -177,6 +177,8 @@ class Shows(Case):
         wan = r["ports"][0]
         self.assertEqual((wan["name"], wan["mac"], wan["link_up"], wan["speed_mbps"]),
                          ("wan", "02:00:00:00:00:fe", True, 10000))
+        self.assertEqual(wan["offloads"], [{"name": "rss", "state": "on"}])
+        self.assertEqual(wan["spi_rules"], 7)
         self.assertEqual(r["ports"][1]["name"], "\\xff" * 32)
         self.assertEqual(r["ports"][1]["speed_mbps"], 0)
         self.assertEqual([(w["index"], w["asleep"], w["cycles_per_packet"])

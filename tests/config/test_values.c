@@ -74,6 +74,7 @@ static void defaults(void **state)
 	assert_int_equal(c->puzzle_threshold, 500);
 	assert_int_equal(c->max_half_open_source, 20);
 	assert_int_equal(c->ports[0].mtu, 1500);
+	assert_int_equal(c->ports[0].offloads, CONFIG_OFFLOADS_AUTO);
 	assert_false(c->ports[0].is_pci);
 	assert_string_equal(c->ports[0].device, "net_null");
 	assert_int_equal(c->connections[0].n_static_routes, 1);
@@ -118,6 +119,7 @@ static void overrides(void **state)
 				 "    addresses: [192.0.2.1/24, \"2001:db8::1/64\"]\n"
 				 "    gateway: [\"fe80::1\", 192.0.2.254]\n"
 				 "    mtu: 9000\n"
+				 "    offloads: off\n"
 				 "connections:\n"
 				 "  - name: a\n"
 				 "    tunnels:\n" /* before the defaults: the order is free */
@@ -168,6 +170,7 @@ static void overrides(void **state)
 	assert_false(c->path_mtu_discovery);
 	assert_string_equal(c->aead_backend, "cryptodev");
 	assert_string_equal(c->crypto_device, "crypto_aesni_mb");
+	assert_int_equal(c->ports[0].offloads, CONFIG_OFFLOADS_OFF);
 	assert_true(c->ports[0].is_pci);
 	assert_int_equal(c->ports[0].gateway[0].family, IP_V4);
 	assert_int_equal(c->ports[0].gateway[1].family, IP_V6);

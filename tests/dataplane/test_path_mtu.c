@@ -106,7 +106,7 @@ static int finish(void **state)
 {
 	dp_sa_flush(&dp);
 	dp_grace_drain(&dp.grace);
-	dp_sas_fini(&dp.sas);
+	dp_sas_fini(&dp);
 	dp_tunnels_fini(&dp.tunnels);
 	dp_netlink_fini(&dp.netlink);
 	dp_aeads_fini(&dp.esp);
