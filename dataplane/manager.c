@@ -157,7 +157,7 @@ void dp_manager_run(struct dp *dp)
 		}
 		more = dp_linux_take(dp);
 		dp_events_take(dp);
-		dp_rings_poll(dp);
+		more = dp_rings_poll(dp) || more;
 		dp_grace_run(&dp->grace);
 		tick(dp, &c);
 	}

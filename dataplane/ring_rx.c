@@ -19,6 +19,9 @@
 
 #define MAX_AT_ONCE 256 /* messages of one ring before the others have their turn */
 #define ROUTES_COST 16  /* of one message with many routes */
+/* After which the others have their turn, too: packets of BFD pass the manager, and a table whose memory
+ * is touched for the first time is slow. */
+#define SERVE_TIME span_ms(1)
 
 static const char *const channel_names[DP_N_CHANNELS] = {"sa", "fib"};
 
@@ -198,9 +201,12 @@ static enum dp_status carry_out_fib(struct dp *dp, const struct dp_msg *m, struc
 	}
 }
 
-static void serve(struct dp *dp, enum dp_channel_kind ch)
+/* True if there is more that could be carried out. */
+static bool serve(struct dp *dp, enum dp_channel_kind ch)
 {
 	struct dp_channel *c = &dp->rings.ch[ch];
+	const struct mono since = mono_now();
+	bool more = true;
 	struct dp_msg m;
 
 	for (int i = 0; i < MAX_AT_ONCE; i++) {
@@ -208,8 +214,10 @@ static void serve(struct dp *dp, enum dp_channel_kind ch)
 		enum dp_status status;
 
 		/* No more requests than answers can be kept. */
-		if (c->backlog_n + c->n_in_grace >= DP_BACKLOG || !ring_pop(&c->request.end, &m))
+		if (c->backlog_n + c->n_in_grace >= DP_BACKLOG || !ring_pop(&c->request.end, &m)) {
+			more = false;
 			break;
+		}
 		status = ch == DP_CHANNEL_SA ? carry_out_sa(dp, &m) : carry_out_fib(dp, &m, &ack);
 		i += m.type == DP_ROUTES ? ROUTES_COST - 1 : 0;
 		if (status == DP_OK) {
@@ -223,12 +231,17 @@ static void serve(struct dp *dp, enum dp_channel_kind ch)
 			ack.status = status;
 			acknowledge(dp, ch, &ack);
 		}
+		if (m.type == DP_ROUTES && mono_since(mono_now(), since).ns > SERVE_TIME.ns)
+			break;
 	}
 	bytes_wipe(&m, sizeof(m));
+	return more;
 }
 
-void dp_rings_poll(struct dp *dp)
+bool dp_rings_poll(struct dp *dp)
 {
+	bool more = false;
+
 	for (int ch = 0; ch < DP_N_CHANNELS; ch++) {
 		struct dp_channel *c = &dp->rings.ch[ch];
 
@@ -237,11 +250,12 @@ void dp_rings_poll(struct dp *dp)
 		if (c->request.bell < 0)
 			continue;
 		if (ring_count(&c->request.end) > 0)
-			serve(dp, (enum dp_channel_kind)ch);
+			more = serve(dp, (enum dp_channel_kind)ch) || more;
 		if (c->request.end.broken && !c->request.broken_told) {
 			c->request.broken_told = true;
 			log_error("the %s ring's producer broke its rules: it is not read any more",
 				  channel_names[ch]);
 		}
 	}
+	return more;
 }

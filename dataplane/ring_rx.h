@@ -52,8 +52,8 @@ void dp_rings_fini(struct dp_rings *r);
 bool dp_rings_attach(struct dp *dp, const struct ipc_ring *m, int fd, int bell, char *error,
 		     size_t error_size);
 
-/* Carries out what waits in the request rings. */
-void dp_rings_poll(struct dp *dp);
+/* Carries out what waits in the request rings, for a millisecond or so. True if there may be more. */
+bool dp_rings_poll(struct dp *dp);
 /* True if `n` events that are no acknowledgements find room. */
 bool dp_rings_room(const struct dp *dp, enum dp_channel_kind ch, uint32_t n);
 void dp_rings_event(struct dp *dp, enum dp_channel_kind ch, const struct dp_event *ev);
