@@ -538,9 +538,11 @@ def case_resume_idle():
 
 def case_resume_in_a_rekey():
     """Killed at every moment of a rekey, on each side: one pair of SAs comes out of it."""
+    # Of who dies, who begins and what is rekeyed each pair of choices, or with TWINBORE_FULL all three.
+    moments = range(8) if os.environ.get("TWINBORE_FULL") else (0, 3, 5, 6)
     with Pair() as pair:
         pair.up()
-        for n in range(8):
+        for n in moments:
             gw, by = (pair.a, pair.b)[n & 1], (pair.a, pair.b)[n >> 1 & 1]
             what = "ike" if n & 4 else "child"
             pid = gw.pids()["ike"]
