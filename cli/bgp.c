@@ -234,7 +234,6 @@ static void print_paths(const json_t *list, bool received)
 	size_t i;
 
 	json_array_foreach (list, i, o) {
-		const json_t *med = json_object_get(o, "med");
 		const bool best = cli_bool(o, "best"), stale = cli_bool(o, "stale");
 
 		if (received) {
@@ -243,13 +242,7 @@ static void print_paths(const json_t *list, bool received)
 			number(t, cli_num(o, "local_pref"), false);
 		}
 		cli_cell(t, CLI_BOLD, cli_str(o, "prefix"));
-		cli_cell(t, CLI_PLAIN, *cli_str(o, "as_path") ? cli_str(o, "as_path") : "(own AS)");
-		if (json_is_integer(med))
-			cli_cellf(t, CLI_PLAIN, "%lld", (long long)json_integer_value(med));
-		else
-			cli_cell(t, CLI_PLAIN, NULL);
-		cli_cell(t, CLI_PLAIN, cli_str(o, "origin"));
-		cli_cell(t, CLI_PLAIN, cli_str(o, "next_hop"));
+		cli_path_cells(t, o);
 	}
 	cli_table_print(t, 0);
 }

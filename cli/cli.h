@@ -169,6 +169,8 @@ const char *cli_last_error(const struct cli_client *c);
 /* --------------------------------------------------------------- parts of output (show.c) */
 
 int cli_show_routes(const struct cli_args *a);
+/* The cells AS_PATH, MED, ORIGIN and NEXT HOP of a route (routes.c). */
+void cli_path_cells(struct cli_table *t, const json_t *o);
 int cli_show_bgp(const struct cli_args *a);
 int cli_show_bfd(const struct cli_args *a);
 /* Something that comes by pages; takes `params`. `none`: said when there is nothing. */

@@ -74,7 +74,7 @@ static void tunnel_cell(struct cli_table *t, const json_t *o)
 	}
 }
 
-static void path_cells(struct cli_table *t, const json_t *o)
+void cli_path_cells(struct cli_table *t, const json_t *o)
 {
 	const json_t *med = json_object_get(o, "med");
 	const bool bgp = json_is_string(json_object_get(o, "as_path"));
@@ -120,7 +120,7 @@ static void print_routes(const json_t *list)
 			  cli_str(o, "source"), cli_bool(o, "stale") ? " (stale)" : "");
 		tunnel_cell(t, o);
 		cli_cellf(t, CLI_PLAIN, "%llu", (unsigned long long)cli_num(o, "candidates"));
-		path_cells(t, o);
+		cli_path_cells(t, o);
 		cli_cell(t, installed ? CLI_GREEN : CLI_YELLOW, installed ? "yes" : "no");
 	}
 	cli_table_print(t, 0);
@@ -315,7 +315,7 @@ static void print_choice(const json_t *list)
 			  cli_bool(o, "stale") ? " (stale)" : "");
 		cli_cell(t, CLI_PLAIN, cli_str(o, "connection"));
 		cli_cell(t, usable ? CLI_PLAIN : CLI_RED, cli_str(o, "tunnel"));
-		path_cells(t, o);
+		cli_path_cells(t, o);
 		cli_cell(t, usable ? CLI_PLAIN : CLI_YELLOW, cli_str(o, "why"));
 	}
 	cli_table_print(t, 2);
