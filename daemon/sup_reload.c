@@ -160,6 +160,23 @@ static void fixed(bool same, const char *what, char *problems, size_t size)
 			 "%s cannot change while the gateway runs: restart twinbored\n", what);
 }
 
+static bool ports_equal(const struct config *a, const struct config *b)
+{
+	if (a->n_ports != b->n_ports)
+		return false;
+	for (size_t i = 0; i < a->n_ports; i++) {
+		const struct config_port *x = &a->ports[i], *y = &b->ports[i];
+
+		if (strcmp(x->name, y->name) != 0 || x->is_pci != y->is_pci ||
+		    strcmp(x->device, y->device) != 0 || x->mtu != y->mtu ||
+		    x->offloads != y->offloads || !ip_equal(&x->gateway[0], &y->gateway[0]) ||
+		    !ip_equal(&x->gateway[1], &y->gateway[1]) ||
+		    !prefixes_equal(x->addresses, x->n_addresses, y->addresses, y->n_addresses))
+			return false;
+	}
+	return true;
+}
+
 static void check_fixed(const struct config *a, const struct config *b, char *problems, size_t size)
 {
 	bool cpus = !a->worker_cpus == !b->worker_cpus;
@@ -174,6 +191,7 @@ static void check_fixed(const struct config *a, const struct config *b, char *pr
 	      size);
 	fixed(strcmp(a->control_group, b->control_group) == 0, "gateway.control_group", problems,
 	      size);
+	fixed(ports_equal(a, b), "what stands in 'ports'", problems, size);
 	fixed(a->n_workers == b->n_workers && cpus, "dataplane.workers", problems, size);
 	fixed(a->hugepages == b->hugepages, "dataplane.hugepages", problems, size);
 	fixed(a->memory_mb == b->memory_mb, "dataplane.memory", problems, size);

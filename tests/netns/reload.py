@@ -55,6 +55,15 @@ def cases(tap, sites, p):
         assert "10.3.0.0/24" in {r["prefix"] for r in gw.call("show.routes")["routes"]}
         assert a.gw.has("tb-c-1")
 
+    with tap.case("ports cannot change: the reload says so, and nothing else of it happens") as say:
+        port = gw.config["ports"][1]
+        port["mtu"] = 1400
+        gw.write()
+        r = gw.cli("reload", check=False, as_json=False)
+        assert r.returncode != 0 and "'ports' cannot change" in r.stderr + r.stdout, r
+        del port["mtu"]
+        untouched("what was refused", lambda: None, say, [])
+
     with tap.case("it is removed: the other is untouched") as say:
         untouched("the removal", lambda: gw.config["connections"].pop(), say)
         assert {c["name"] for c in gw.call("show.connections")["connections"]} == {"site-b"}
