@@ -508,7 +508,7 @@ static void test_many_lies(void **state)
 {
 	struct world *w = world_with_script();
 
-	for (unsigned i = 0; i < WORLD_CONNS - 2; i++) {
+	for (unsigned i = 0; i < 62; i++) {
 		const unsigned c = script_connect(w, SCRIPT, US);
 
 		if (i % 3)
@@ -525,13 +525,58 @@ static void test_many_lies(void **state)
 	world_free(w);
 }
 
+#define LIARS 100
+
+/* A hundred neighbours, each of which says everything that is malformed, one after the other. */
+static void test_many_liars(void **state)
+{
+	struct world *w = world_new();
+	unsigned conn[LIARS];
+
+	world_core(w, US);
+	world_core(w, HONEST);
+	world_neighbor(w, US, HONEST);
+	world_neighbor(w, HONEST, US);
+	for (unsigned i = 0; i < LIARS; i++) {
+		struct bgp_neighbor_cfg *c = world_neighbor(w, US, SCRIPT + i);
+
+		c->passive = true;
+		c->remote_as = 65001 + SCRIPT; /* that of the OPEN */
+	}
+	world_own(w, HONEST, "10.2.0.0/16", world_path(w, HONEST, NULL, 0));
+	world_start(w);
+	world_run(w, span_s(1));
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < LIARS; i++) {
+			conn[i] = script_connect(w, SCRIPT + i, US);
+			send_message(w, conn[i], BGP_OPEN, good_open, sizeof(good_open));
+			send_message(w, conn[i], BGP_KEEPALIVE, NULL, 0);
+		}
+		for (unsigned k = 0; k < N(rows); k++) {
+			for (unsigned i = 0; i < LIARS; i++)
+				send_update(w, conn[i], &rows[(k + i) % N(rows)]);
+		}
+		for (unsigned i = 0; i < LIARS; i++)
+			script_send(w, conn[i], "garbage garbage garbage", 23);
+		honest_is_up(w);
+		/* Longer than the pauses after a failure, and than the hold time. */
+		world_run(w, span_s(100));
+	}
+	honest_is_up(w);
+	for (unsigned i = 0; i < LIARS; i++) {
+		assert_true(world_show(w, US, SCRIPT + i).flaps > 0);
+		assert_int_equal(world_count(w, US, SCRIPT + i), 0);
+	}
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_attributes), cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_headers),    cmocka_unit_test(test_opens),
 		cmocka_unit_test(test_unexpected), cmocka_unit_test(test_two_octets),
-		cmocka_unit_test(test_many_lies),
+		cmocka_unit_test(test_many_lies),  cmocka_unit_test(test_many_liars),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

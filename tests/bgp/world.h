@@ -14,8 +14,8 @@
 
 #include "bgp/bgp.h"
 
-#define WORLD_ENDS   4
-#define WORLD_CONNS  64
+#define WORLD_ENDS   104
+#define WORLD_CONNS  416
 #define WORLD_ROUTES 4096
 #define WORLD_EVENTS 256
 
