@@ -14,12 +14,11 @@
 #include "base/secret.h"
 #include "tests/sim/chaos.h"
 
-#define DEFAULT_SEEDS 300
-#define TROUBLE       120 /* seconds */
-#define PEACE         165
-#define LONG_EVERY    150
-#define DAY           86400
-#define MAX_WORKERS   64
+#define TROUBLE     120 /* seconds */
+#define PEACE       165
+#define LONG_EVERY  150
+#define DAY         86400
+#define MAX_WORKERS 64
 
 /* Seeds that have found something. */
 static const uint64_t past[] = {93,    262,   663,   1500,  4050,  377,   1659,  6575,
