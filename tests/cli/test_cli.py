@@ -538,8 +538,14 @@ class Check(unittest.TestCase):
         for name in sorted(os.listdir(folder)):
             code, out, err = run("check", os.path.join(folder, name))
             self.assertEqual((code, err), (0, ""), name)
-            self.assertEqual(len(out.splitlines()), 1, out)
-            self.assertRegex(out, r": ok: gateway \S+, 2 ports, \d connections?, \d tunnels\n$")
+            first, *more = out.splitlines()
+            self.assertRegex(first, r": ok: gateway \S+, \d ports?, \d connections?, \d+ tunnels$")
+            with open(os.path.join(folder, name)) as f:
+                watched = re.search(r"^ +(bgp|bfd|probe):", f.read(), re.M)
+            # For each tunnel that something watches: how soon that notices.
+            self.assertEqual(bool(more), bool(watched), out)
+            for line in more:
+                self.assertRegex(line, r"^tunnel \S+: if it goes silent, traffic leaves it within \S+ \(.+\)$")
 
     def test_errors(self):
         code, out, err = self.check("version: 1\ngateway: {name: g, usr: x}\n"
