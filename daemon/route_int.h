@@ -23,7 +23,7 @@
 struct route_tunnel {
 	const struct config_tunnel *cfg; /* NULL: not configured (any more) */
 	bool complete[2]; /* BGP: everything of a family, IPv4 and IPv6, has come (End-of-RIB) */
-	bool up;          /* as ike said */
+	bool heard, up;   /* as ike said */
 	bool bfd_down;
 	bool stopped;   /* BGP, by an operator */
 	bool preferred; /* BGP: with a better MED, while the connection's other tunnel is drained */
@@ -87,6 +87,8 @@ struct route_shell {
 	size_t n_dirty, dirty_size;
 	bool resumed; /* the dataplane forwards by what our predecessor told it */
 	bool swept;   /* it has been told to forget the rest of that */
+	bool waiting; /* for the states of tunnels, before the dataplane is told anything */
+	struct mono wait_until;
 	struct mono sweep_at, sweep_not_before;
 	bool bgp_changed; /* the neighbours are to be configured again */
 	struct {

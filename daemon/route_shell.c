@@ -26,7 +26,8 @@
 #define EVENTS_PER_WAKEUP   1024
 #define MESSAGES_PER_WAKEUP 64
 #define RING_RETRY_MS       5u
-#define SWEEP_PAUSE_S       3u /* until ike has told which tunnels are up */
+#define SWEEP_PAUSE_S       3u    /* until ike has told which tunnels are up */
+#define STATES_PATIENCE_MS  1000u /* until ike has told the state of every tunnel */
 #define SWEEP_RETRY_MS      200u
 #define BOTH_RINGS          3u
 
@@ -102,7 +103,7 @@ static void push_actions(struct route_shell *s)
 {
 	struct dp_msg msg;
 
-	if (!s->child.started)
+	if (!s->child.started || s->waiting)
 		return;
 	for (; s->next < s->out.n; s->next++) {
 		const struct rt_action *a = &s->out.actions[s->next];
@@ -134,7 +135,7 @@ static void push_routes(struct route_shell *s)
 	uint32_t request;
 	size_t n;
 
-	if (!s->child.started)
+	if (!s->child.started || s->waiting)
 		return;
 	while (s->next == s->out.n && ring_port_room(&s->fib)) {
 		n = rt_next_routes(s->core, ops, RT_BATCH_MAX, &request);
@@ -399,8 +400,22 @@ static void begin_sweep(struct route_shell *s)
 			longest = t->bgp.graceful_restart;
 	}
 	s->swept = !s->resumed;
+	s->waiting = s->resumed;
+	s->wait_until = mono_add(mono_now(), span_ms(STATES_PATIENCE_MS));
 	s->sweep_not_before = mono_add(mono_now(), span_s(SWEEP_PAUSE_S));
 	s->sweep_at = mono_add(s->sweep_not_before, longest);
+}
+
+/* With no tunnel known to be up, the new groups would be empty for a moment. */
+static void wait_for_states(struct route_shell *s, struct mono now)
+{
+	bool missing = false;
+
+	if (!s->waiting)
+		return;
+	for (size_t i = 0; i < s->n_tunnels; i++)
+		missing |= s->tunnels[i] && s->tunnels[i]->cfg && !s->tunnels[i]->heard;
+	s->waiting = missing && !mono_reached(now, s->wait_until);
 }
 
 static bool all_complete(const struct route_shell *s)
@@ -477,6 +492,7 @@ static void on_turn(void *ctx, struct mono now)
 	route_bfd_turn(s, now);
 	route_probes_turn(s, now);
 	route_bgp_turn(s, now);
+	wait_for_states(s, now);
 	push_actions(s);
 	push_routes(s);
 	sweep(s, now);
@@ -499,6 +515,8 @@ static struct mono next_turn(void *ctx)
 
 	if (!s->swept)
 		at = mono_min(at, mono_add(mono_now(), span_ms(SWEEP_RETRY_MS)));
+	if (s->waiting)
+		return mono_min(at, s->wait_until);
 	if ((s->next < s->out.n || rt_routes_waiting(s->core)) && !s->fib.end.broken)
 		return mono_min(at, mono_add(mono_now(), span_ms(RING_RETRY_MS)));
 	return at;

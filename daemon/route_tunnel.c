@@ -432,6 +432,7 @@ void route_tunnel_state(struct route_shell *s, uint32_t tunnel, bool up)
 		t->bfd_down = false;
 		route_step_tunnel(s, RT_EV_BFD_ADMIN, tunnel);
 	}
+	t->heard = true;
 	t->up = up;
 	route_step_tunnel(s, up ? RT_EV_TUNNEL_UP : RT_EV_TUNNEL_DOWN, tunnel);
 	if (!t->cfg)
