@@ -391,7 +391,7 @@ void route_bgp_settle(struct route_shell *s, struct route_tunnel *t, bool by_bfd
 		.by_bfd = by_bfd,
 	};
 
-	if (wanted == t->bgp_wanted)
+	if (!s->speaks || wanted == t->bgp_wanted)
 		return;
 	t->bgp_wanted = wanted;
 	route_bgp_step(s, &ev);

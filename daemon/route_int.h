@@ -85,6 +85,7 @@ struct route_shell {
 	size_t n_conns;
 	int *dirty; /* descriptors with something to send */
 	size_t n_dirty, dirty_size;
+	bool speaks;  /* the neighbours are configured: before, the core knows none of them */
 	bool resumed; /* the dataplane forwards by what our predecessor told it */
 	bool swept;   /* it has been told to forget the rest of that */
 	bool waiting; /* for the states of tunnels, before the dataplane is told anything */

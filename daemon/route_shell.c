@@ -468,6 +468,7 @@ static void on_start(void *ctx)
 		child_fatal(&s->child, "the supervisor did not hand over everything");
 	s->new_rings = 0;
 	begin_sweep(s);
+	s->speaks = true;
 	if (!route_bfd_configure(s) || !route_bgp_configure(s))
 		child_fatal(&s->child, "out of memory for BGP neighbors");
 }
