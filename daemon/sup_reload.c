@@ -160,6 +160,7 @@ static void fixed(bool same, const char *what, char *problems, size_t size)
 			 "%s cannot change while the gateway runs: restart twinbored\n", what);
 }
 
+/* Addresses may differ: Linux has changed those of its interface, and this tells of it. */
 static bool ports_equal(const struct config *a, const struct config *b)
 {
 	if (a->n_ports != b->n_ports)
@@ -169,9 +170,7 @@ static bool ports_equal(const struct config *a, const struct config *b)
 
 		if (strcmp(x->name, y->name) != 0 || x->is_pci != y->is_pci ||
 		    strcmp(x->device, y->device) != 0 || x->mtu != y->mtu ||
-		    x->offloads != y->offloads || !ip_equal(&x->gateway[0], &y->gateway[0]) ||
-		    !ip_equal(&x->gateway[1], &y->gateway[1]) ||
-		    !prefixes_equal(x->addresses, x->n_addresses, y->addresses, y->n_addresses))
+		    x->offloads != y->offloads)
 			return false;
 	}
 	return true;
@@ -191,7 +190,7 @@ static void check_fixed(const struct config *a, const struct config *b, char *pr
 	      size);
 	fixed(strcmp(a->control_group, b->control_group) == 0, "gateway.control_group", problems,
 	      size);
-	fixed(ports_equal(a, b), "what stands in 'ports'", problems, size);
+	fixed(ports_equal(a, b), "a port's device, MTU or offloads in 'ports'", problems, size);
 	fixed(a->n_workers == b->n_workers && cpus, "dataplane.workers", problems, size);
 	fixed(a->hugepages == b->hugepages, "dataplane.hugepages", problems, size);
 	fixed(a->memory_mb == b->memory_mb, "dataplane.memory", problems, size);

@@ -55,7 +55,7 @@ def cases(tap, sites, p):
         assert "10.3.0.0/24" in {r["prefix"] for r in gw.call("show.routes")["routes"]}
         assert a.gw.has("tb-c-1")
 
-    with tap.case("ports cannot change: the reload says so, and nothing else of it happens") as say:
+    with tap.case("a port cannot change: the reload says so, and nothing else of it happens") as say:
         port = gw.config["ports"][1]
         port["mtu"] = 1400
         gw.write()
