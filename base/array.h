@@ -7,6 +7,7 @@
 #ifndef BASE_ARRAY_H
 #define BASE_ARRAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,6 +35,26 @@ static inline void *array_add(void *items, size_t *n, size_t *size, size_t item,
 	array += (*n)++ * item;
 	memset(array, 0, item);
 	return array;
+}
+
+/*
+ * Sees to it that there is an item `i`: the array grows to some more, zeroed. `items` as above. False: out of memory, nothing has changed.
+ */
+static inline bool array_reach(void *items, size_t *n, size_t i, size_t item)
+{
+	const size_t more = i + 64;
+	uint8_t *array, *grown;
+
+	if (i < *n)
+		return true;
+	memcpy(&array, items, sizeof(array));
+	grown = reallocarray(array, more, item);
+	if (!grown)
+		return false;
+	memset(grown + *n * item, 0, (more - *n) * item);
+	memcpy(items, &grown, sizeof(grown));
+	*n = more;
+	return true;
 }
 
 #endif

@@ -99,16 +99,8 @@ static struct route_conn *conn_of(struct route_shell *s, int fd)
 
 static bool conn_open(struct route_shell *s, int fd, uint32_t tunnel)
 {
-	if ((size_t)fd >= s->n_conns) {
-		const size_t n = (size_t)fd + 64;
-		struct route_conn *grown = reallocarray(s->conns, n, sizeof(*grown));
-
-		if (!grown)
-			return false;
-		memset(grown + s->n_conns, 0, (n - s->n_conns) * sizeof(*grown));
-		s->conns = grown;
-		s->n_conns = n;
-	}
+	if (!array_reach(&s->conns, &s->n_conns, (size_t)fd, sizeof(*s->conns)))
+		return false;
 	if (!loop_add(&s->child.loop, fd, EPOLLIN, on_conn, s))
 		return false;
 	s->conns[fd] = (struct route_conn){.open = true, .tunnel = tunnel};

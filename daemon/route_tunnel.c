@@ -21,27 +21,12 @@ struct route_tunnel *route_tunnel(const struct route_shell *s, uint32_t tunnel)
 	return tunnel < s->n_tunnels ? s->tunnels[tunnel] : NULL;
 }
 
-static bool make_room(struct route_shell *s, uint32_t tunnel)
-{
-	const size_t n = tunnel + 64;
-	struct route_tunnel **grown;
-
-	if (tunnel < s->n_tunnels)
-		return true;
-	grown = reallocarray(s->tunnels, n, sizeof(struct route_tunnel *));
-	if (!grown)
-		return false;
-	memset(grown + s->n_tunnels, 0, (n - s->n_tunnels) * sizeof(struct route_tunnel *));
-	s->tunnels = grown;
-	s->n_tunnels = n;
-	return true;
-}
-
 struct route_tunnel *route_tunnel_get(struct route_shell *s, uint32_t tunnel)
 {
 	struct route_tunnel *t;
 
-	if (tunnel >= ROUTE_MAX_TUNNELS || !make_room(s, tunnel))
+	if (tunnel >= ROUTE_MAX_TUNNELS ||
+	    !array_reach(&s->tunnels, &s->n_tunnels, tunnel, sizeof(struct route_tunnel *)))
 		return NULL;
 	if (s->tunnels[tunnel])
 		return s->tunnels[tunnel];
@@ -63,15 +48,8 @@ struct route_tunnel *route_tunnel_get(struct route_shell *s, uint32_t tunnel)
 bool route_watch(struct route_shell *s, struct route_tunnel *t, int fd, uint32_t events,
 		 loop_fn *fn)
 {
-	if ((size_t)fd >= s->n_fd_tunnels) {
-		const size_t n = (size_t)fd + 64;
-		uint32_t *grown = reallocarray(s->fd_tunnels, n, sizeof(*grown));
-
-		if (!grown)
-			return false;
-		s->fd_tunnels = grown;
-		s->n_fd_tunnels = n;
-	}
+	if (!array_reach(&s->fd_tunnels, &s->n_fd_tunnels, (size_t)fd, sizeof(*s->fd_tunnels)))
+		return false;
 	s->fd_tunnels[fd] = t->cfg->index;
 	return loop_add(&s->child.loop, fd, events, fn, s);
 }
