@@ -52,6 +52,11 @@ def knows(gw, networks):
     return lambda: set(networks) <= prefixes(gw)
 
 
+def two_ways(gw):
+    """Each prefix came by both tunnels: what follows does not depend on which session was first."""
+    return lambda: all(r["candidates"] == 2 for r in gw.call("show.routes")["routes"] if r["source"] == "bgp")
+
+
 def reaches(x, y):
     return ping(x.host, x.host4, y.host4, tries=3) and ping(x.host, x.host6, y.host6, tries=3)
 
@@ -63,6 +68,8 @@ def cloudhub(tap, hub, b, c):
                 g.wait_up(t["name"])
         until("b hears", knows(b, hub.site.networks + c.site.networks), 20)
         until("c hears", knows(c, hub.site.networks + b.site.networks), 20)
+        for g in (hub, b, c):
+            until(f"{g.site.name} has heard it by both tunnels", two_ways(g), 20)
 
     with tap.case("all three reach each other"):
         assert reaches(b.site, hub.site)
