@@ -31,9 +31,9 @@ struct config_marks {
 	} * ports;
 	size_t n_ports;
 	struct config_table_mark {
-		const struct config_node *name, *static_routes, *blackholes;
+		const struct config_node *name, *static_routes, *blackholes, *linux_table;
 	} * tables; /* as many as p->config->routing.n_tables */
-	const struct config_node *ecmp, *routing_local;
+	const struct config_node *ecmp, *routing_local, *linux_routes, *linux_table;
 };
 
 /* One map, when it was read. */

@@ -67,6 +67,8 @@ static void read_root(struct config_parse *p, const struct config_node *root,
 	config_bgp_complete_root(p, w);
 	p->marks->ecmp = w->at_ecmp;
 	p->marks->routing_local = w->at_routing_local;
+	p->marks->linux_routes = w->at_linux_routes;
+	p->marks->linux_table = w->at_linux_table;
 	config_complete_routing(p);
 	config_check_root(p, w);
 	config_check_all(p);

@@ -249,11 +249,20 @@ struct config_aggregate {
 
 struct config_table {
 	char name[CONFIG_NAME_SIZE];
-	uint16_t index; /* stable number, set by config_assign_indexes() */
+	uint16_t index;       /* stable number, set by config_assign_indexes() */
+	uint32_t linux_table; /* of Linux, that its routes are written to; 0: none */
 	struct config_table_route *static_routes;
 	struct ip_prefix *blackholes;
 	struct config_aggregate *aggregates;
 	size_t n_static_routes, n_blackholes, n_aggregates;
+};
+
+/* Routes that are written into tables of Linux, so that other programs see them. */
+struct config_linux_routes {
+	bool on;
+	uint32_t table; /* of the main table, where that does not name it itself; 0: none */
+	uint8_t protocol;
+	uint32_t metric, max_routes;
 };
 
 struct config_routing {
@@ -263,6 +272,7 @@ struct config_routing {
 	size_t n_local_networks;
 	struct config_table *tables; /* the main one always among them */
 	size_t n_tables;
+	struct config_linux_routes linux_routes;
 };
 
 /* Of prefixes within `prefix` those whose lengths are from min_len to max_len; both 0: it alone. */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINUX_TABLE_LOCAL 255u
+
 struct route {
 	size_t table; /* its place */
 	const struct ip_prefix *prefix;
@@ -308,6 +310,41 @@ static void check_advertised(struct config_parse *p, const struct config_connect
 	}
 }
 
+/* Tables of Linux: each has the routes of one table of ours. */
+static void check_linux_tables(struct config_parse *p)
+{
+	const struct config_routing *r = &p->config->routing;
+	const struct config_marks *m = p->marks;
+	bool any = false;
+	size_t i, j;
+
+	for (i = 0; i < r->n_tables; i++) {
+		const uint32_t table = r->tables[i].linux_table;
+		const struct config_node *at = m->tables ? m->tables[i].linux_table : NULL;
+
+		at = at ? at : m->linux_table ? m->linux_table : m->linux_routes;
+		if (!table || !at)
+			continue;
+		any = true;
+		if (!r->linux_routes.on)
+			config_error(
+				&p->diag, at,
+				"'linux_table' is of no use without 'linux_routes' of 'routing'");
+		if (table == LINUX_TABLE_LOCAL)
+			config_error(&p->diag, at, "the table %u is Linux's own; choose another",
+				     table);
+		for (j = 0; j < i && r->tables[j].linux_table != table; j++)
+			;
+		if (j < i)
+			config_error(&p->diag, at,
+				     "the table %u of Linux has the routes of '%s' already", table,
+				     r->tables[j].name);
+	}
+	if (m->linux_routes && !any)
+		config_error(&p->diag, m->linux_routes,
+			     "'linux_routes' names no table of Linux; add 'table: 100'");
+}
+
 void config_check_routes(struct config_parse *p)
 {
 	struct routes l = {.r = calloc(count(p) + 1, sizeof(*l.r))};
@@ -318,6 +355,7 @@ void config_check_routes(struct config_parse *p)
 		return;
 	}
 	check_tables(p);
+	check_linux_tables(p);
 	check_references(p);
 	collect_connections(p, &l);
 	collect_tables(p, &l);

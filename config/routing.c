@@ -107,6 +107,7 @@ void config_handle_route_tables(struct config_parse *p, const struct config_node
 			.name = w.at_name,
 			.static_routes = w.at_static_routes,
 			.blackholes = w.at_blackholes,
+			.linux_table = w.at_linux_table,
 		};
 		r->tables[r->n_tables++] = w.t;
 	}
@@ -293,6 +294,19 @@ static bool default_propagation(struct config_connection *c)
 	return true;
 }
 
+static void complete_linux_routes(struct config_parse *p, struct config_routing *r)
+{
+	struct config_table *t = NULL;
+	size_t i;
+
+	r->linux_routes.on = p->marks->linux_routes != NULL;
+	for (i = 0; i < r->n_tables; i++)
+		if (!strcmp(r->tables[i].name, CONFIG_MAIN_TABLE))
+			t = &r->tables[i];
+	if (t && !t->linux_table)
+		t->linux_table = r->linux_routes.table;
+}
+
 void config_complete_routing(struct config_parse *p)
 {
 	/* Prefixes that such a gateway advertises at most: AWS's numbers. */
@@ -306,6 +320,7 @@ void config_complete_routing(struct config_parse *p)
 	bool ok = have_main_table(r);
 	size_t i;
 
+	complete_linux_routes(p, r);
 	if (!m->ecmp)
 		r->ecmp = r->role == CONFIG_ROLE_TRANSIT;
 	for (i = 0; i < m->n_connections; i++) {

@@ -107,6 +107,18 @@ static const struct config_key bgp_global_keys[] = {
 	{"router_id", CONFIG_ADDRESS, ROOT(c.bgp_router_id), ROOT_AT(at_router_id)},
 };
 static const struct config_map bgp_global_map = MAP("'bgp'", bgp_global_keys);
+static const struct config_key linux_routes_keys[] = {
+	{"table", CONFIG_UINT, .min = 1, .max = UINT32_MAX, ROOT(c.routing.linux_routes.table),
+	 ROOT_AT(at_linux_table)},
+	{"protocol", CONFIG_UINT, .min = 5, .max = 255, .def = "84",
+	 ROOT(c.routing.linux_routes.protocol)},
+	{"metric", CONFIG_UINT, .min = 1, .max = UINT32_MAX, .def = "512",
+	 ROOT(c.routing.linux_routes.metric)},
+	{"max_routes", CONFIG_UINT, .min = 1, .max = 4000000, .def = "100000",
+	 ROOT(c.routing.linux_routes.max_routes)},
+};
+static const struct config_map linux_routes_map = MAP("'linux_routes'", linux_routes_keys);
+
 static const struct config_key routing_keys[] = {
 	{"role", CONFIG_WORD, .words = roles, .def = "customer-gateway", ROOT(c.routing.role)},
 	{"ecmp", CONFIG_BOOL, ROOT(c.routing.ecmp), ROOT_AT(at_ecmp)},
@@ -114,6 +126,7 @@ static const struct config_key routing_keys[] = {
 	 ROOT_AT(at_routing_local)},
 	{"tables", CONFIG_CUSTOM, .map = &config_route_table_map,
 	 .handle = config_handle_route_tables},
+	{"linux_routes", CONFIG_MAP, .map = &linux_routes_map, ROOT_AT(at_linux_routes)},
 };
 static const struct config_map routing_map = MAP("'routing'", routing_keys);
 
@@ -393,6 +406,8 @@ static const struct config_key route_table_keys[] = {
 	{"blackholes", CONFIG_CUSTOM, .handle = config_handle_blackholes, TABLE_AT(at_blackholes)},
 	{"aggregates", CONFIG_CUSTOM, .map = &config_aggregate_map,
 	 .handle = config_handle_aggregates},
+	{"linux_table", CONFIG_UINT, .min = 1, .max = UINT32_MAX, TABLE(linux_table),
+	 TABLE_AT(at_linux_table)},
 };
 const struct config_map config_route_table_map = MAP("a route table", route_table_keys);
 

@@ -39,7 +39,7 @@ struct config_connection_work {
 
 struct config_table_work {
 	struct config_table t;
-	const struct config_node *at_name, *at_static_routes, *at_blackholes;
+	const struct config_node *at_name, *at_static_routes, *at_blackholes, *at_linux_table;
 };
 
 /* An item of `static_routes`, of `aggregates`, of a filter. */
@@ -75,7 +75,7 @@ struct config_root_work {
 	size_t n_cpus;
 	const struct config_node *at_workers, *at_cpus, *at_max_sas, *at_max_tunnels;
 	const struct config_node *at_cookie, *at_half_open_source, *at_router_id;
-	const struct config_node *at_ecmp, *at_routing_local;
+	const struct config_node *at_ecmp, *at_routing_local, *at_linux_routes, *at_linux_table;
 	const struct config_node *at_backend;
 };
 

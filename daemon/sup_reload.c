@@ -78,8 +78,8 @@ static bool routes_equal(const struct config_connection *a, const struct config_
 
 static bool tables_equal(const struct config_table *a, const struct config_table *b)
 {
-	if (strcmp(a->name, b->name) != 0 || a->n_static_routes != b->n_static_routes ||
-	    a->n_aggregates != b->n_aggregates ||
+	if (strcmp(a->name, b->name) != 0 || a->linux_table != b->linux_table ||
+	    a->n_static_routes != b->n_static_routes || a->n_aggregates != b->n_aggregates ||
 	    !prefixes_equal(a->blackholes, a->n_blackholes, b->blackholes, b->n_blackholes))
 		return false;
 	for (size_t i = 0; i < a->n_static_routes; i++)
@@ -95,6 +95,11 @@ static bool tables_equal(const struct config_table *a, const struct config_table
 
 static bool routing_equal(const struct config_routing *a, const struct config_routing *b)
 {
+	const struct config_linux_routes *x = &a->linux_routes, *y = &b->linux_routes;
+
+	if (x->on != y->on || x->table != y->table || x->protocol != y->protocol ||
+	    x->metric != y->metric || x->max_routes != y->max_routes)
+		return false;
 	if (a->role != b->role || a->ecmp != b->ecmp || a->n_tables != b->n_tables ||
 	    !prefixes_equal(a->local_networks, a->n_local_networks, b->local_networks,
 			    b->n_local_networks))

@@ -15,6 +15,7 @@
 #include "dataplane/events.h"
 #include "dataplane/fib.h"
 #include "dataplane/grace.h"
+#include "dataplane/linux_routes.h"
 #include "dataplane/neigh.h"
 #include "dataplane/netlink.h"
 #include "dataplane/peers.h"
@@ -53,6 +54,7 @@ struct dp {
 	int epoll_fd;
 	struct config *config;
 	struct dp_netlink netlink;
+	struct dp_linux_routes linux_routes;
 	struct dp_rings rings;
 	struct dp_events events;
 	struct shm stats_shm;

@@ -97,6 +97,7 @@ static bool start(char *error)
 static void run(void)
 {
 	dp_stats_publish(&dp);
+	dp_start_linux_routes(&dp);
 	for (unsigned i = 0; i < dp.n_workers; i++)
 		(void)rte_eal_remote_launch(dp_worker_main, dp.workers[i], dp.workers[i]->lcore);
 	log_info("%u port%s, %u worker%s, %s", dp.n_ports, dp.n_ports == 1 ? "" : "s", dp.n_workers,

@@ -69,6 +69,7 @@ static void routes_heard(void *ctx)
 	struct dp *dp = ctx;
 
 	dp->routes_changed = true;
+	dp_linux_routes_heard(dp);
 }
 
 static const struct dp_netlink_ops netlink_ops = {.neigh = neigh_heard, .routes = routes_heard};
@@ -158,6 +159,7 @@ void dp_manager_run(struct dp *dp)
 		more = dp_linux_take(dp);
 		dp_events_take(dp);
 		more = dp_rings_poll(dp) || more;
+		more = dp_linux_routes_run(dp) || more;
 		dp_grace_run(&dp->grace);
 		tick(dp, &c);
 	}

@@ -2,9 +2,11 @@
 /* netlink: rtnetlink requests and notices through libmnl. See netlink.h. */
 #include "dataplane/netlink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
+#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
@@ -54,6 +56,29 @@ void dp_netlink_fini(struct dp_netlink *nl)
 	if (nl->events)
 		mnl_socket_close(nl->events);
 	*nl = (struct dp_netlink){0};
+}
+
+void dp_netlink_ignore(struct dp_netlink *nl, uint8_t protocol)
+{
+	/* Loads are of big-endian numbers, what stands there is in host byte order. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 3),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS,
+			 NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_protocol)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, protocol, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog program = {
+		.len = sizeof(code) / sizeof(code[0]),
+		.filter = code,
+	};
+
+	/* Without it they cost a little more. */
+	(void)setsockopt(dp_netlink_fd(nl), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			 sizeof(program));
 }
 
 int dp_netlink_fd(const struct dp_netlink *nl)

@@ -30,6 +30,9 @@ bool dp_netlink_init(struct dp_netlink *nl);
 void dp_netlink_fini(struct dp_netlink *nl);
 int dp_netlink_fd(const struct dp_netlink *nl);
 
+/* Says nothing more of routes with this rtm_protocol, which are ours. */
+void dp_netlink_ignore(struct dp_netlink *nl, uint8_t protocol);
+
 /* False with errno. */
 bool dp_link_up(struct dp_netlink *nl, int ifindex, uint32_t mtu, const uint8_t *mac);
 bool dp_link_mtu(struct dp_netlink *nl, int ifindex, uint32_t mtu);

@@ -113,6 +113,12 @@ bool dp_start_tables(struct dp *dp, char *error)
 	return true;
 }
 
+void dp_start_linux_routes(struct dp *dp)
+{
+	dp_linux_routes_sweep(dp);
+	dp_linux_routes_configure(dp, dp->config);
+}
+
 bool dp_start_workers(struct dp *dp, char *error)
 {
 	for (unsigned i = 0; i < dp->n_workers; i++) {
@@ -217,6 +223,7 @@ void dp_start_undo(struct dp *dp)
 		dp_port_fini(&dp->ports[i]);
 	free(dp->peers);
 	dp->peers = NULL;
+	dp_linux_routes_fini(dp);
 	dp_tunnels_fini(&dp->tunnels);
 	for (unsigned i = 0; i < dp->n_workers; i++) {
 		if (!dp->workers[i])

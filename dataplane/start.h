@@ -22,6 +22,8 @@ bool dp_start_workers(struct dp *dp, char *error);
 bool dp_start_ports(struct dp *dp, char *error);
 /* The Linux side of a port that stands: link, addresses, gateways. */
 bool dp_start_mirror(struct dp *dp, const struct dp_port *p, char *error);
+/* Routes in Linux's tables: what an earlier process left there goes. */
+void dp_start_linux_routes(struct dp *dp);
 /* After the workers have ended; copes with a start that went half way. */
 void dp_start_undo(struct dp *dp);
 

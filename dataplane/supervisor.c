@@ -102,9 +102,31 @@ static void reload(struct dp *dp, struct config *fresh)
 		dp_grace_defer(&dp->grace, free_peers, NULL, old, 0);
 	}
 	dp_path_mtu_enable(dp, fresh->path_mtu_discovery);
+	dp_linux_routes_configure(dp, fresh);
 	log_set(fresh->log_level, fresh->log_format);
 	config_free(fresh);
 	(void)ipc_send(dp->channel, IPC_RELOADED, 0, msg.h.id, text, strlen(text), NULL, 0);
+}
+
+/* The numbers of route tables, which follow those of the tunnels. */
+static void take_tables(struct config *c, const struct ipc_config *body)
+{
+	const uint64_t tunnels = (uint64_t)body->n_tunnels * sizeof(struct ipc_index);
+	const uint64_t tables = (uint64_t)body->n_tables * sizeof(struct ipc_index);
+
+	(void)config_assign_indexes(c, NULL); /* where nothing is said of them */
+	if (msg.h.size != sizeof(*body) + tunnels + tables)
+		return;
+	for (uint32_t i = 0; i < body->n_tables; i++) {
+		struct ipc_index index;
+
+		memcpy(&index, msg.body + sizeof(*body) + tunnels + i * sizeof(index),
+		       sizeof(index));
+		for (size_t t = 0; t < c->routing.n_tables; t++)
+			if (index.number < DP_MAX_TABLES &&
+			    strncmp(c->routing.tables[t].name, index.name, sizeof(index.name)) == 0)
+				c->routing.tables[t].index = (uint16_t)index.number;
+	}
 }
 
 static bool take_config(struct dp *dp)
@@ -132,6 +154,7 @@ static bool take_config(struct dp *dp)
 		dp_supervisor_fatal(dp, error);
 		return false;
 	}
+	take_tables(c, &body);
 	if (dp->config) {
 		reload(dp, c);
 		return true;

@@ -121,8 +121,10 @@ static void tun_close(struct dp *dp, uint32_t tunnel)
 	struct dp_tunnel_info *info = &dp->tunnels.info[tunnel];
 
 	__atomic_store_n(&dp->tunnels.hot[tunnel].has_tun, 0, __ATOMIC_RELEASE);
-	if (info->tun.fd >= 0)
+	if (info->tun.fd >= 0) {
+		dp_linux_routes_tunnel(dp, tunnel, false);
 		dp_watch_del(dp, info->tun.fd);
+	}
 	dp_tap_close(&info->tun);
 	info->tun_mtu = 0;
 }
@@ -148,6 +150,7 @@ static bool tun_open(struct dp *dp, uint32_t tunnel, const char *ifname)
 		return false;
 	}
 	__atomic_store_n(&dp->tunnels.hot[tunnel].has_tun, 1, __ATOMIC_RELEASE);
+	dp_linux_routes_tunnel(dp, tunnel, true);
 	return true;
 }
 
@@ -312,6 +315,7 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 		dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
 	else
 		t->n_groups++;
+	dp_linux_routes_group(dp, place_of(t, m->group));
 	return DP_OK;
 }
 
@@ -325,6 +329,7 @@ static bool group_drop(struct dp *dp, uint32_t place)
 		return false;
 	dp->tunnels.n_groups--;
 	dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
+	dp_linux_routes_group(dp, place);
 	return true;
 }
 
@@ -361,9 +366,18 @@ static enum dp_status route_set(struct dp *dp, uint16_t table, const struct ip_p
 {
 	if (dp->fib.n_routes >= dp->fib.max_routes && !dp_fib_has(&dp->fib, table, p, DP_FIB_ROUTE))
 		return DP_ERR_RESOURCES;
-	return dp_fib_set(&dp->fib, table, p, DP_FIB_ROUTE, next_hop(&dp->tunnels, group))
-		       ? DP_OK
-		       : DP_ERR_RESOURCES;
+	if (!dp_fib_set(&dp->fib, table, p, DP_FIB_ROUTE, next_hop(&dp->tunnels, group)))
+		return DP_ERR_RESOURCES;
+	dp_linux_route(dp, table, p, next_hop(&dp->tunnels, group));
+	return DP_OK;
+}
+
+static bool route_clear(struct dp *dp, uint16_t table, const struct ip_prefix *p, bool *there)
+{
+	if (!dp_fib_clear(&dp->fib, table, p, DP_FIB_ROUTE, there))
+		return false;
+	dp_linux_route(dp, table, p, 0);
+	return true;
 }
 
 static bool route_prefix(const struct dp_route *m, struct ip_prefix *p)
@@ -389,7 +403,7 @@ enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m)
 
 	if (m->table >= DP_MAX_TABLES || !route_prefix(m, &p))
 		return DP_ERR_MALFORMED;
-	if (!dp_fib_clear(&dp->fib, (uint16_t)m->table, &p, DP_FIB_ROUTE, &there))
+	if (!route_clear(dp, (uint16_t)m->table, &p, &there))
 		return DP_ERR_RESOURCES;
 	return there ? DP_OK : DP_ERR_NO_SUCH;
 }
@@ -408,7 +422,7 @@ static enum dp_status entry_apply(struct dp *dp, const struct dp_routes_entry *e
 
 	if (e->group != DP_GROUP_WITHDRAW)
 		return route_set(dp, e->table, p, e->group);
-	return dp_fib_clear(&dp->fib, e->table, p, DP_FIB_ROUTE, &there) ? DP_OK : DP_ERR_RESOURCES;
+	return route_clear(dp, e->table, p, &there) ? DP_OK : DP_ERR_RESOURCES;
 }
 
 enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack *ack)
@@ -460,7 +474,7 @@ static bool sweep_table(struct dp *dp, uint16_t table)
 
 	dp_fib_walk(&dp->fib, table, DP_FIB_ROUTE, note_old, &s);
 	for (size_t i = 0; i < s.n; i++)
-		ok = dp_fib_clear(&dp->fib, table, &s.prefixes[i], DP_FIB_ROUTE, &there) && ok;
+		ok = route_clear(dp, table, &s.prefixes[i], &there) && ok;
 	free(s.prefixes);
 	return ok;
 }
