@@ -32,20 +32,6 @@ struct opts {
 	bool json, per_worker, aligned, hugepages;
 };
 
-static const struct {
-	uint16_t encr, bits, integ;
-} suites[] = {
-	{ESP_ENCR_AES_GCM_16, 256, ESP_INTEG_NONE},
-	{ESP_ENCR_AES_GCM_16, 128, ESP_INTEG_NONE},
-	{ESP_ENCR_AES_GCM_8, 256, ESP_INTEG_NONE},
-	{ESP_ENCR_NULL_AUTH_AES_GMAC, 256, ESP_INTEG_NONE},
-	{ESP_ENCR_CHACHA20_POLY1305, 256, ESP_INTEG_NONE},
-	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA1_96},
-	{ESP_ENCR_AES_CBC, 128, ESP_INTEG_HMAC_SHA2_256_128},
-	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_256_128},
-	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_384_192},
-	{ESP_ENCR_AES_CBC, 256, ESP_INTEG_HMAC_SHA2_512_256},
-};
 static const char *const op_names[] = {"esp-encap", "esp-decap", "esp-both"};
 
 static void usage(FILE *f)
@@ -172,6 +158,7 @@ static int measure(void *arg)
 		.max_tunnels = RTE_MAX(p->n_sas, 16u),
 		.memory_mb = o->memory_mb,
 		.backend = o->backend,
+		.no_hugepages = !o->hugepages,
 	};
 	const struct traffic_opts to = {
 		.suite = *p->suite,
@@ -216,10 +203,10 @@ static int run_all(struct opts *o)
 	int rc = 0;
 
 	for (unsigned w = 0; w < o->workers.n; w++)
-		for (size_t s = 0; s < sizeof(suites) / sizeof(suites[0]); s++)
+		for (size_t s = 0; s < ESP_N_SUITES; s++)
 			for (unsigned a = 0; a < o->sas.n; a++)
 				for (unsigned p = 0; p < o->prefixes.n; p++) {
-					struct esp_suite suite;
+					const struct esp_suite suite = esp_suite_at(s);
 					char name[ESP_SUITE_STRLEN];
 					struct place place = {
 						.o = o,
@@ -230,8 +217,6 @@ static int run_all(struct opts *o)
 						.n_workers = o->workers.v[w],
 					};
 
-					(void)esp_suite_init(&suite, suites[s].encr, suites[s].bits,
-							     suites[s].integ);
 					if (suite_wanted(esp_suite_format(&suite, name), o->suites))
 						rc |= hugepages_run(o->hugepages ? o->memory_mb : 0,
 								    measure, &place);

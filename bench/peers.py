@@ -157,10 +157,10 @@ def capture_esp(program, folder, plain, config):
     return esp
 
 
-def secgw_rows(build, ours, hz, quick):
+def secgw_rows(build, ours, hz, sizes, quick):
     seconds = 2 if quick else 5
     program = secgw(build)
-    for size in SIZES[:1] if quick else SIZES:
+    for size in sizes:
         with tempfile.TemporaryDirectory() as d:
             folder = Path(d)
             config, plain = folder / "gw.cfg", folder / "plain.pcap"
@@ -182,8 +182,8 @@ def secgw_rows(build, ours, hz, quick):
                 cycles = (whole - pcap) * hz / 1e9
                 mine = ours[op, size]
                 yield {"bench": f"peer-{op}", "implementation": "DPDK ipsec-secgw", "suite": "aes-256-gcm-16",
-                       "size": size, "n_workers": 1, "cycles_per_packet": round(cycles, 1), "mpps": hz / cycles / 1e6,
-                       "gbps": hz / cycles * int(size) * 8 / 1e9, "source_cycles_subtracted": round(pcap * hz / 1e9, 1),
+                       "size": size, "n_sas": 1, "n_workers": 1, "cycles_per_packet": round(cycles, 1),
+                       "mpps": round(hz / cycles / 1e6, 3), "gbps": round(hz / cycles * int(size) * 8 / 1e9, 3), "source_cycles_subtracted": round(pcap * hz / 1e9, 1),
                        "twinbore_packets_per_second_to_it": round(cycles / mine["cycles_per_packet"], 2)}
 
 
@@ -256,8 +256,7 @@ def stream_rows(build, root):
 
 # ---- all -----------------------------------------------------------------------------------------
 
-def rows(build, rows_of, quick=False):
-    root = Path(__file__).resolve().parent.parent
+def ours_and_secgw(build, rows_of, sizes, quick=False):
     ours, hz = {}, None
     for r in rows_of("dp_bench", ["--op", "encap,decap", "--size", ",".join(SIZES)] + (["--rounds", "20"] if quick else [])):
         if "error" in r:
@@ -267,12 +266,26 @@ def rows(build, rows_of, quick=False):
         ours[op, r["size"]] = r
         hz = r["mpps"] * 1e6 * r["cycles_per_packet"]
         for name, cycles in (("Twinbore", r["cycles_per_packet"]), (f"raw {r['backend']}", r["crypto_cycles_per_packet"])):
-            yield {"bench": f"peer-{op}", "implementation": name, "suite": r["suite"], "size": r["size"], "n_workers": 1,
-                   "cycles_per_packet": cycles, "mpps": hz / cycles / 1e6, "gbps": hz / cycles * int(r["size"]) * 8 / 1e9}
+            yield {"bench": f"peer-{op}", "implementation": name, "suite": r["suite"], "size": r["size"], "n_sas": 1, "n_workers": 1,
+                   "cycles_per_packet": cycles, "mpps": round(hz / cycles / 1e6, 3),
+                   "gbps": round(hz / cycles * int(r["size"]) * 8 / 1e9, 3)}
     try:
-        yield from secgw_rows(build, ours, hz, quick)
+        yield from secgw_rows(build, ours, hz, sizes, quick)
     except (Unavailable, OSError, subprocess.SubprocessError) as e:
         yield {"bench": "peer-encap", "implementation": "DPDK ipsec-secgw", "not_available": str(e)}
+
+
+def secgw_only(build, rows_of):
+    """The size that is aimed at."""
+    yield from ours_and_secgw(build, rows_of, SIZES[:1])
+
+
+def rows(build, rows_of, quick=False):
+    root = Path(__file__).resolve().parent.parent
+    for r in ours_and_secgw(build, rows_of, SIZES[:1] if quick else SIZES, quick):
+        yield r
+        if "error" in r:
+            return
     wrong = subprocess.run(["ninja", "-C", build, "twinbore-programs"], capture_output=True, text=True)
     if wrong.returncode:
         yield {"bench": "peer-tcp-stream", "implementation": "Twinbore", "error": wrong.stdout[-300:]}

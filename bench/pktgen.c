@@ -12,6 +12,8 @@
 #define IP_SIZE     20u
 #define PROTO_ESP   50
 #define PROTO_UDP   17
+#define PORT_NATT   4500
+#define PROBE_US    1000
 #define STAMP_AT    (ETH_SIZE + IP_SIZE + 8u)
 #define STAMP_MAGIC 0x54425047u /* "TBPG" */
 #define REST_MS     20 /* what is still under way after the last packet comes within this time */
@@ -90,15 +92,28 @@ static uint32_t get32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+static uint32_t size_of(uint32_t size, uint64_t number)
+{
+	const unsigned i = (unsigned)(number * 7 % 12); /* the sizes alternate */
+
+	return size != PKTGEN_IMIX ? size : i < 7 ? 64 : i < 11 ? 594 : 1518;
+}
+
+double pktgen_mean(uint32_t size)
+{
+	return size != PKTGEN_IMIX ? size : (7 * 64 + 4 * 594 + 1518) / 12.0;
+}
+
 static void build(const struct pktgen *g, struct rte_mbuf *m, uint64_t number)
 {
+	const uint32_t size = size_of(g->size, number);
 	const struct pktgen_flow *f = &g->flow;
 	const struct stamp s = {.magic = STAMP_MAGIC, .number = (uint32_t)number};
 	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
 	const uint8_t ip[IP_SIZE] = {
-		0x45, 0, (uint8_t)(g->size >> 8), (uint8_t)g->size, 0, 0, 0x40, 0, 64, PROTO_UDP};
+		0x45, 0, (uint8_t)(size >> 8), (uint8_t)size, 0, 0, 0x40, 0, 64, PROTO_UDP};
 
-	m->data_len = (uint16_t)(ETH_SIZE + g->size);
+	m->data_len = (uint16_t)(ETH_SIZE + size);
 	m->pkt_len = m->data_len;
 	memcpy(at, f->dst_mac, 6);
 	memcpy(at + 6, f->src_mac, 6);
@@ -110,27 +125,33 @@ static void build(const struct pktgen *g, struct rte_mbuf *m, uint64_t number)
 	/* The source port spreads the flows of a host over a NIC's queues. */
 	put16(at + ETH_SIZE + IP_SIZE, 1024 + (number / f->n_hosts) % 64);
 	put16(at + ETH_SIZE + IP_SIZE + 2, 4791);
-	put16(at + ETH_SIZE + IP_SIZE + 4, g->size - IP_SIZE);
+	put16(at + ETH_SIZE + IP_SIZE + 4, size - IP_SIZE);
 	put16(at + ETH_SIZE + IP_SIZE + 6, 0);
 	memcpy(at + STAMP_AT, &s, sizeof(s));
-	memset(at + STAMP_AT + sizeof(s), 0x5a, g->size - IP_SIZE - 8 - sizeof(s));
+	memset(at + STAMP_AT + sizeof(s), 0x5a, size - IP_SIZE - 8 - sizeof(s));
 }
 
 /* Which of the accepted packets this is; false: none of ours. */
-static bool number_of(const struct rte_mbuf *m, uint32_t *out)
+static bool number_of(const struct pktgen *g, const struct rte_mbuf *m, uint32_t *out)
 {
-	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
+	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *), *udp = at + ETH_SIZE + IP_SIZE;
 	struct stamp s;
 
 	if (m->data_len < STAMP_AT + sizeof(s) || at[12] != 8 || at[13] != 0)
 		return false;
 	if (at[ETH_SIZE + 9] == PROTO_ESP) {
-		*out = get32(at + ETH_SIZE + IP_SIZE + 4) - 1;
+		*out = get32(udp + 4) - g->seq_base;
 		return true;
 	}
 	memcpy(&s, at + STAMP_AT, sizeof(s));
 	*out = s.number;
-	return s.magic == STAMP_MAGIC;
+	if (s.magic == STAMP_MAGIC)
+		return true;
+	/* RFC 3948 2.1, 2.2: ESP behind a UDP header, where IKE has four zeros */
+	if (at[ETH_SIZE + 9] != PROTO_UDP || (get32(udp) & 0xffff) != PORT_NATT || !get32(udp + 8))
+		return false;
+	*out = get32(udp + 12) - g->seq_base;
+	return true;
 }
 
 static void receive(struct pktgen *g, struct pktgen_result *r, struct histogram *h)
@@ -143,7 +164,7 @@ static void receive(struct pktgen *g, struct pktgen_result *r, struct histogram 
 		uint32_t number;
 		uint64_t late;
 
-		if (!number_of(m[i], &number)) {
+		if (!number_of(g, m[i], &number)) {
 			r->unknown++;
 			continue;
 		}
@@ -175,9 +196,43 @@ static void transmit(struct pktgen *g, unsigned n, struct pktgen_result *r)
 		g->sent_at[(g->next + i) & (PKTGEN_TRACK - 1)] = now;
 	sent = rte_eth_tx_burst(g->tx_port, 0, m, (uint16_t)n);
 	g->next += sent;
-	g->accepted += sent;
 	if (sent < n)
 		rte_pktmbuf_free_bulk(m + sent, n - sent);
+}
+
+bool pktgen_probe(struct pktgen *g, double seconds)
+{
+	const uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
+
+	g->seq_base = 0;
+	while (rte_rdtsc() < end) {
+		struct rte_mbuf *m[PKTGEN_BURST];
+		struct pktgen_result r = {0};
+		const uint64_t sent = g->next;
+		bool found = false;
+
+		transmit(g, 1, &r);
+		/* Later answers to earlier packets tell of the same base. */
+		for (unsigned k = 0; k < PROBE_US / 10 && !found; k++) {
+			const uint16_t n = rte_eth_rx_burst(g->rx_port, 0, m, PKTGEN_BURST);
+			uint32_t number;
+
+			for (uint16_t i = 0; i < n; i++) {
+				if (g->next == sent || !number_of(g, m[i], &number))
+					continue;
+				/* a stamp is the number itself */
+				if (number != (uint32_t)sent)
+					g->seq_base += number - (uint32_t)sent;
+				found = true;
+			}
+			if (n)
+				rte_pktmbuf_free_bulk(m, n);
+			rte_delay_us(10);
+		}
+		if (found)
+			return true;
+	}
+	return false;
 }
 
 void pktgen_trial(struct pktgen *g, double pps, double seconds, uint64_t n, struct pktgen_result *r)

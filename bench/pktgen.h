@@ -2,9 +2,10 @@
 /*
  * pktgen: a packet generator and sink in one thread, between two DPDK ports of any kind.
  *
- * UDP packets of one size go out at a given rate; each carries a number. What comes back is
- * recognised by that number, or, if it is ESP of one SA, by its sequence number, which counts the
- * packets that the gateway took; so a gateway can be measured by itself as well as a pair of them.
+ * UDP packets of one size, or of IMIX, go out at a given rate; each carries a number. What comes back is
+ * recognised by that number, or, if it is ESP of one SA, native or in UDP 4500 over IPv4, by its sequence
+ * number, which counts the packets that the gateway took; so a gateway can be measured by itself as well
+ * as a pair of them.
  */
 #ifndef BENCH_PKTGEN_H
 #define BENCH_PKTGEN_H
@@ -16,6 +17,7 @@
 #define PKTGEN_BURST   32u
 #define PKTGEN_TRACK   (1u << 20) /* packets under way at most; a power of two */
 #define PKTGEN_BUCKETS 4096u
+#define PKTGEN_IMIX    0u /* as a size: 7:4:1 of 64, 594 and 1518 bytes */
 
 struct pktgen_flow {
 	uint8_t dst_mac[6], src_mac[6];
@@ -27,9 +29,9 @@ struct pktgen {
 	uint16_t tx_port, rx_port;
 	struct rte_mempool *pool;
 	struct pktgen_flow flow;
-	uint32_t size;     /* inner IP bytes */
+	uint32_t size;     /* inner IP bytes, or PKTGEN_IMIX */
 	uint64_t next;     /* number of the next packet */
-	uint64_t accepted; /* packets that the port took, since the start */
+	uint32_t seq_base; /* ESP: sequence number of packet 0 */
 	uint64_t *sent_at; /* PKTGEN_TRACK TSC values, by number of accepted packets */
 };
 
@@ -43,6 +45,12 @@ struct pktgen_result {
 /* False: no memory. */
 bool pktgen_init(struct pktgen *g);
 void pktgen_fini(struct pktgen *g);
+
+/* The mean inner size. */
+double pktgen_mean(uint32_t size);
+
+/* Sends single packets until one comes back, and learns by what number; false: none does in `seconds`. */
+bool pktgen_probe(struct pktgen *g, double seconds);
 
 /* Sends at `pps` for `seconds`, or `n` packets as fast as it can when pps is 0; waits for the rest. */
 void pktgen_trial(struct pktgen *g, double pps, double seconds, uint64_t n,

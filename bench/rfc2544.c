@@ -14,24 +14,26 @@
 static void row(const struct rfc2544_opts *o, const struct pktgen *g, const char *bench,
 		double load, const struct pktgen_result *r)
 {
-	const double mpps = r->offered_pps / 1e6;
+	const double mpps = r->offered_pps / 1e6, gbps = mpps * pktgen_mean(g->size) * 8 / 1e3;
+	char size[16] = "imix";
 
+	if (g->size != PKTGEN_IMIX)
+		snprintf(size, sizeof(size), "%u", g->size);
 	if (o->json)
-		printf("{\"bench\": \"%s\", \"suite\": \"%s\", \"size\": \"%u\", \"load\": %.2f, "
-		       "\"mpps\": %.3f, \"gbps\": %.3f, \"sent\": %llu, \"lost\": %llu, "
-		       "\"min_us\": "
-		       "%.2f, \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": "
-		       "%.2f}\n",
-		       bench, o->suite, g->size, load, mpps, mpps * g->size * 8 / 1e3,
+		printf("{\"bench\": \"%s\", \"suite\": \"%s\", \"ports\": \"%s\", "
+		       "\"size\": \"%s\", \"n_sas\": 1, \"n_workers\": 1, "
+		       "\"load\": %.2f, \"mpps\": %.3f, \"gbps\": %.3f, \"sent\": %llu, "
+		       "\"lost\": %llu, \"min_us\": %.2f, \"p50_us\": %.2f, \"p99_us\": %.2f, "
+		       "\"p999_us\": %.2f, \"max_us\": %.2f}\n",
+		       bench, o->suite, o->ports, size, load, mpps, gbps,
 		       (unsigned long long)r->sent, (unsigned long long)r->lost, r->min_us,
 		       r->p50_us, r->p99_us, r->p999_us, r->max_us);
 	else
-		printf("%-20s %5u B  load %4.0f %%  %7.3f Mpps %7.2f Gbit/s  lost %llu of %llu  "
-		       "us: min "
-		       "%.1f p50 %.1f p99 %.1f p99.9 %.1f max %.1f\n",
-		       bench, g->size, load * 100, mpps, mpps * g->size * 8 / 1e3,
-		       (unsigned long long)r->lost, (unsigned long long)r->sent, r->min_us,
-		       r->p50_us, r->p99_us, r->p999_us, r->max_us);
+		printf("%-20s %5s B  load %4.0f %%  %7.3f Mpps %7.2f Gbit/s  lost %llu of %llu  "
+		       "us: min %.1f p50 %.1f p99 %.1f p99.9 %.1f max %.1f\n",
+		       bench, size, load * 100, mpps, gbps, (unsigned long long)r->lost,
+		       (unsigned long long)r->sent, r->min_us, r->p50_us, r->p99_us, r->p999_us,
+		       r->max_us);
 	fflush(stdout);
 }
 

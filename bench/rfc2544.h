@@ -15,7 +15,7 @@ struct rfc2544_opts {
 	unsigned
 		repeats; /* a rate counts when one of so many trials loses nothing: 1 on a quiet machine */
 	bool throughput, latency, loss, back_to_back;
-	const char *suite;
+	const char *suite, *ports;
 };
 
 /* False: not one packet came back. */

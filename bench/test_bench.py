@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks run, their rows are complete and hang together. No speed is asserted.
 
-    test_bench.py DP_BENCH TABLE_BENCH RFC2544_BENCH
+    test_bench.py DP_BENCH TABLE_BENCH RFC2544_BENCH [AEAD_BENCH]
 """
 
 import json
@@ -15,9 +15,10 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import bgp, plot  # noqa: E402
+from bench import aims, bgp, plot  # noqa: E402
 
 DP_BENCH, TABLE_BENCH, RFC2544_BENCH = sys.argv[1:4]
+AEAD_BENCH = sys.argv[4:5]
 MEAN = {"64": 64, "1420": 1420, "imix": (7 * 64 + 4 * 594 + 1518) / 12}
 
 
@@ -81,13 +82,41 @@ class Bench(unittest.TestCase):
         self.assertEqual([r["n_prefixes"] for r in rows(TABLE_BENCH, "failover", "--max=1000")], [1, 1000])
         self.assertGreater(rows(TABLE_BENCH, "ring")[0]["messages_per_second"], 0)
 
-    def test_rfc2544(self):
-        got = rows(RFC2544_BENCH, "--size", "64", "--trial", "0.002", "--repeats", "1", "--no-realtime")
-        self.assertEqual({r["bench"] for r in got},
-                         {"rfc2544-throughput", "rfc2544-latency", "rfc2544-loss", "rfc2544-back-to-back"})
+    def rfc2544(self, *argv):
+        got = rows(RFC2544_BENCH, "--size", "64,imix", "--trial", "0.002", "--repeats", "1", "--no-realtime", *argv)
+        self.assertEqual({(r["bench"], r["size"]) for r in got},
+                         {(b, s) for b in ("rfc2544-throughput", "rfc2544-latency", "rfc2544-loss", "rfc2544-back-to-back")
+                          for s in ("64", "imix")})
         for r in got:
             self.assertLessEqual(r["lost"], r["sent"])
             self.assertLessEqual(r["p50_us"], r["p99_us"] + 0.01)
+        return {r["ports"] for r in got}
+
+    def test_rfc2544(self):
+        self.assertEqual(self.rfc2544(), {"net_ring"})
+
+    def test_rfc2544_in_two_processes(self):
+        self.assertEqual(self.rfc2544("--memif"), {"net_memif"})
+
+    def test_rfc2544_with_ports_of_its_own(self):
+        with tempfile.TemporaryDirectory() as d:
+            ends = [f"net_memif{i},role={role},socket={d}/s,socket-abstract=no" for i, role in enumerate(("server", "client"))]
+            self.assertEqual(self.rfc2544("--lan", ends[0], "--wan", ends[1]), {"own"})
+
+    @unittest.skipUnless(AEAD_BENCH, "only for x86-64")
+    def test_aead(self):
+        got = rows(*AEAD_BENCH, "--rounds", "10", "--suite", "cm-16")
+        self.assertEqual({r["suite"] for r in got}, {f"aes-{n}-gcm-16" for n in (128, 192, 256)})
+        self.assertEqual({r["n_sas"] for r in got}, {1, 10000})
+        for r in rows(*AEAD_BENCH, "--rounds", "10", "--sas", "1") + got:
+            self.assertGreater(min(r["cycles_per_packet"], r["mpps"], r["gbps"]), 0, r)
+
+    def test_aims(self):
+        few = {"bench": "esp-encap", "suite": "aes-256-gcm-16", "size": "64", "n_sas": 1, "n_prefixes": 1, "n_workers": 1,
+               "per_worker_sas": False, "aligned": False, "train": 1, "cycles_per_packet": 100.0, "mpps": 26.0}
+        got = list(aims.rows([few, {**few, "n_prefixes": 1000000, "mpps": 23.4}, {"bench": "esp-encap", "error": "x"}]))
+        self.assertEqual([(r["what"], r["figure"], r["met"]) for r in got],
+                         [("times VPP's packets per second", 1.63, False), ("1,000,000 prefixes, to one", 0.9, True)])
 
     def test_bgp(self):
         got = list(bgp.rows(Path(DP_BENCH).parent.parent, quick=True, only="Twinbore"))

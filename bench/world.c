@@ -59,22 +59,37 @@ struct ip_prefix world_far_prefix(uint32_t p)
 				  .len = p % LONG_EVERY == LONG_EVERY - 1 ? 28 : 24};
 }
 
+/* What a port is, for the configuration. */
+static const char *device_of(const struct world_opts *o, unsigned port, char *out, size_t size)
+{
+	if (o->memif)
+		snprintf(out, size,
+			 "net_memif,role=server,socket=%s/%s,socket-abstract=no,rsize=11", o->memif,
+			 port_names[port]);
+	else
+		snprintf(out, size, "net_ring%u", port);
+	return out;
+}
+
 static struct config *make_config(const struct world_opts *o, char *error)
 {
 	static struct config_errors errors;
 	struct config *c;
-	char text[1024];
+	char text[2048], lan[256], wan[256];
 	const int n = snprintf(
 		text, sizeof(text),
 		"version: 1\n"
 		"gateway: {name: bench}\n"
-		"dataplane: {workers: %u, memory: %u, max_sas: %u, aead_backend: %s}\n"
+		"dataplane: {workers: %u, memory: %u, max_sas: %u, aead_backend: %s, hugepages: "
+		"%s}\n"
 		"ports:\n"
-		"  - {name: lan, device: {vdev: net_ring0}, addresses: [10.0.0.1/16], mtu: %u}\n"
-		"  - {name: wan, device: {vdev: net_ring1}, addresses: [192.0.2.1/24], gateway: "
+		"  - {name: lan, device: {vdev: \"%s\"}, addresses: [10.0.0.1/16], mtu: %u}\n"
+		"  - {name: wan, device: {vdev: \"%s\"}, addresses: [192.0.2.1/24], gateway: "
 		"[192.0.2.254], mtu: %u}\n"
 		"connections: []\n",
-		o->n_workers, o->memory_mb, o->max_sas, o->backend, WORLD_MTU, WORLD_MTU);
+		o->n_workers, o->memory_mb, o->max_sas, o->backend,
+		o->no_hugepages ? "off" : "auto", device_of(o, WORLD_LAN, lan, sizeof(lan)),
+		WORLD_MTU, device_of(o, WORLD_WAN, wan, sizeof(wan)), WORLD_MTU);
 
 	c = config_parse(text, (size_t)n, &errors);
 	if (!c)
@@ -98,6 +113,20 @@ static bool make_rings(struct world *w, unsigned port)
 		w->tx[port][q] = rte_ring_create(name, WORLD_RING, SOCKET_ID_ANY,
 						 RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (!w->rx[port][q] || !w->tx[port][q])
+			return false;
+	}
+	return true;
+}
+
+static bool make_memifs(struct world *w, char *error)
+{
+	struct dp *dp = &w->dp;
+
+	for (unsigned i = 0; i < WORLD_PORTS; i++) {
+		dp->n_ports = i + 1;
+		if (!dp_port_init(&dp->ports[i], i, &dp->config->ports[i], dp->n_workers, dp->pool,
+				  error, WORLD_ERROR) ||
+		    !dp_start_mirror(dp, &dp->ports[i], error))
 			return false;
 	}
 	return true;
@@ -186,7 +215,8 @@ bool world_start(struct world *w, const struct world_opts *o, char error[WORLD_E
 	}
 	if (!dp_start_backend(dp, error) ||
 	    !dp_eal_init(dp->config, &dp->hugepages, error, WORLD_ERROR) ||
-	    !dp_start_tables(dp, error) || !dp_start_workers(dp, error) || !make_ports(w, error))
+	    !dp_start_tables(dp, error) || !dp_start_workers(dp, error) ||
+	    !(o->memif ? make_memifs(w, error) : make_ports(w, error)))
 		return false;
 	make_neighbours(dp);
 	return true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * world: the dataplane inside a benchmark's process: a real EAL, the product's own tables, workers
- * and handlers, and two ports ("lan", "wan") whose other ends are rings in our hands.
+ * and handlers, and two ports ("lan", "wan") whose other ends are rings in our hands, or memif sockets
+ * for another process.
  *
  * Linux's side of the ports stands in a network namespace that ends with the process. There is one
  * neighbour on each: hosts of 10.0.0.0/16 on the lan, the gateway to all peers on the wan.
@@ -28,6 +29,9 @@ struct world_opts {
 	uint32_t max_tunnels;
 	unsigned memory_mb;
 	const char *backend;
+	bool no_hugepages; /* even if some are free */
+	const char *
+		memif; /* a folder for sockets: the ports' other ends are another process; or NULL */
 };
 
 struct world {
