@@ -99,8 +99,12 @@ static void on_channel(void *ctx, int fd, uint32_t events)
 
 int child_run(struct child *c, enum ipc_role role, const struct child_ops *ops, void *ctx)
 {
+	struct loop hand_over; /* neighbours have to wait until everything is there */
+
 	*c = (struct child){.role = role, .ops = ops, .ctx = ctx};
-	if (!loop_init(&c->loop) || !loop_add(&c->loop, IPC_CHANNEL_FD, EPOLLIN, on_channel, c)) {
+	if (!loop_init(&hand_over) ||
+	    !loop_add(&hand_over, IPC_CHANNEL_FD, EPOLLIN, on_channel, c) || !loop_init(&c->loop) ||
+	    !loop_add(&c->loop, IPC_CHANNEL_FD, EPOLLIN, on_channel, c)) {
 		log_error("epoll failed: %s", strerror(errno));
 		return 1;
 	}
@@ -108,13 +112,14 @@ int child_run(struct child *c, enum ipc_role role, const struct child_ops *ops, 
 		const struct mono deadline =
 			c->started && ops->deadline ? ops->deadline(ctx) : MONO_NEVER;
 
-		if (!loop_turn(&c->loop, deadline)) {
+		if (!loop_turn(c->started ? &c->loop : &hand_over, deadline)) {
 			log_error("epoll failed: %s", strerror(errno));
 			return 1;
 		}
 		if (c->started && ops->turn && !c->quit)
 			ops->turn(ctx, mono_now());
 	}
+	loop_fini(&hand_over);
 	loop_fini(&c->loop);
 	return c->status;
 }

@@ -4,7 +4,8 @@
  * supervisor, the hand-over until IPC_START, the system call filter, and the end.
  *
  * A role gives three functions and a context, and calls child_run() from its main function. It
- * reads no other descriptor than those that it was handed and watched with child->loop.
+ * reads no other descriptor than those that it was handed and watched with child->loop; what they
+ * bring before IPC_START waits until then.
  */
 #ifndef DAEMON_CHILD_H
 #define DAEMON_CHILD_H

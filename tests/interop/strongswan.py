@@ -154,7 +154,7 @@ def cases(tap, p):
         p.talks()
 
     with tap.case("no other process was restarted"):
-        assert all(n == (4 if role == "ike" else 0) for role, (_, n) in tb.restarts().items()), tb.restarts()
+        assert all(n == (4 if role == "ike" else 0) for role, (_, n) in tb.restarts().items()), tb.exits()
 
 
 def main():

@@ -258,6 +258,11 @@ class Twinbore:
         until(f"{connection} is carried by {tunnel}", active, timeout)
         return self
 
+    def exits(self):
+        """What was said of processes that ended, and by processes that gave up."""
+        return "\n".join(line for line in self.log.splitlines()
+                         if "process-exited" in line or " error " in line)
+
     def kill_role(self, role):
         """Kills one process outright; returns when its successor runs, and no other was restarted."""
         before = self.restarts()
@@ -271,6 +276,7 @@ class Twinbore:
             return False
 
         until(f"{role} was started again", back, 20)
+        assert self.restarts()[role][1] == before[role][1] + 1, self.exits()
         others = {r: v for r, v in self.restarts().items() if r != role}
         assert others == {r: v for r, v in before.items() if r != role}, (before, others)
 
