@@ -196,16 +196,24 @@ void ike_window_free(struct ike_sa *sa)
 
 /* --------------------------------------------------------------------- queue */
 
+/*
+ * Not while one of ours is about to receive: the Delete of its predecessor would move the peer to it
+ * at once.
+ */
 static struct ike_child *child_to_delete(const struct ike_sa *sa)
 {
-	struct ike_child *c;
+	struct ike_child *c, *found = NULL;
 
 	TAILQ_FOREACH(c, &sa->tunnel->children, entry)
 	{
-		if (c->sa == sa && c->want_delete)
-			return c;
+		if (c->sa != sa)
+			continue;
+		if (c->state == IKE_CH_ADDING_IN && c->initiator && !c->want_delete)
+			return NULL;
+		if (c->want_delete && !found)
+			found = c;
 	}
-	return NULL;
+	return found;
 }
 
 static struct ike_child *child_to_rekey(const struct ike_sa *sa)

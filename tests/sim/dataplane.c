@@ -320,6 +320,7 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 		n->n_esp_received++;
 		sender->carried[t] = true;
 		n->traffic_in[t] = true;
+		n->heard_at[t] = w->now;
 		if (!h->seen)
 			tell(n, IKE_EV_CHILD_FIRST_IN, slot, p);
 		if (h->udp && !ip_endpoint_equal(&h->remote, &p->from)) {
@@ -349,9 +350,13 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 		return;
 	}
 	/* Made while we were down, and lost to us before we came up: the sender has heard of that, or
-	 * does with the first packet from here, and then its dataplane must follow. */
-	if (mono_before(p->esp.made, n->up_at[t]) &&
-	    mono_since(w->now, n->up_at[t]).ns < span_s(2).ns) {
+	 * does with the first packet from here, and then its dataplane must follow. Or made since, and
+	 * the sender has had no pair yet that both ends hold, as what it held went down with us: then it
+	 * takes an answer of IKE_AUTH, which may have to be asked for again. */
+	if ((mono_before(p->esp.made, n->up_at[t]) &&
+	     mono_since(w->now, n->up_at[t]).ns < span_s(2).ns) ||
+	    (mono_before(n->heard_at[t], n->up_at[t]) &&
+	     mono_since(w->now, n->up_at[t]).ns < span_s(5).ns)) {
 		n->n_esp_excused++;
 		return;
 	}

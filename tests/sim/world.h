@@ -128,6 +128,7 @@ struct sim_node {
 	uint64_t n_own_sent;
 	bool up[SIM_TUNNELS];
 	struct mono down_at[SIM_TUNNELS], up_at[SIM_TUNNELS];
+	struct mono heard_at[SIM_TUNNELS]; /* the last packet that was accepted */
 	unsigned n_up[SIM_TUNNELS], n_down[SIM_TUNNELS];
 	bool traffic_in[SIM_TUNNELS], traffic_out[SIM_TUNNELS];
 	bool carried[SIM_TUNNELS]; /* since it came up the peer has accepted a packet of ours */
