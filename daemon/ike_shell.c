@@ -88,6 +88,11 @@ static void on_peer(void *ctx, int fd, uint32_t events)
 	struct ike_shell *s = ctx;
 	int *sock = fd == s->keyd ? &s->keyd : fd == s->route ? &s->route : &s->control;
 
+	/* Nobody asks a process that does not know yet what it has taken over. */
+	if (sock == &s->control && ike_shell_resuming(s)) {
+		loop_remove(&s->child.loop, fd);
+		return;
+	}
 	s->now = mono_now();
 	for (int i = 0; i < MESSAGES_PER_WAKEUP; i++) {
 		const int r = ipc_recv(fd, &s->msg);
@@ -107,6 +112,15 @@ static void on_peer(void *ctx, int fd, uint32_t events)
 			ike_shell_auth_lost(s);
 		return;
 	}
+}
+
+void ike_shell_hear_control(struct ike_shell *s)
+{
+	if (s->control < 0)
+		return;
+	loop_remove(&s->child.loop, s->control);
+	if (!loop_add(&s->child.loop, s->control, EPOLLIN, on_peer, s))
+		child_fatal(&s->child, "cannot watch the control process: %s", strerror(errno));
 }
 
 static void take_peer(struct ike_shell *s, struct ipc_msg *msg)
@@ -132,7 +146,7 @@ static void take_peer(struct ike_shell *s, struct ipc_msg *msg)
 		child_fatal(&s->child, "cannot watch the %s process: %s",
 			    ipc_role_name((enum ipc_role)head.role), strerror(errno));
 	/* A new neighbour knows nothing. */
-	if (sock != &s->keyd && s->child.started && !s->resume.active && !s->resume.finishing)
+	if (sock != &s->keyd && s->child.started && !ike_shell_resuming(s))
 		ike_shell_tell_states(s);
 }
 

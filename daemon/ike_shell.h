@@ -187,6 +187,8 @@ void ike_shell_tell(struct ike_shell *s, enum log_level level, const char *kind,
 		    const char *text);
 /* Sends the states of all tunnels, or of one, to route and control. */
 void ike_shell_tell_states(struct ike_shell *s);
+/* The control process may ask again, as ike_shell_resuming() has become false. */
+void ike_shell_hear_control(struct ike_shell *s);
 void ike_shell_tell_state(struct ike_shell *s, const struct ike_tunnel_rec *t);
 
 /* ike_shell_auth.c */
@@ -226,6 +228,8 @@ void ike_shell_take_store(struct ike_shell *s, struct ipc_msg *msg);
 void ike_shell_keep(struct ike_shell *s, const struct ike_action *a);
 /* False: there is nothing to take up. Else the tunnels are to be configured, then: */
 bool ike_shell_resume_begin(struct ike_shell *s);
+/* Which SAs of the process that ended go on is not known yet. */
+bool ike_shell_resuming(const struct ike_shell *s);
 void ike_shell_resume_load(struct ike_shell *s);
 /* Asks the dataplane from its first slot on; when it has answered, ike_shell_begin() is called. */
 void ike_shell_resume_ask(struct ike_shell *s);

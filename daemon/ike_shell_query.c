@@ -295,10 +295,6 @@ static void command(struct ike_shell *s, uint64_t id, enum ipc_query_op op, cons
 			    name);
 		return;
 	}
-	if (s->resume.active) {
-		reply_error(s, id, "failed", "the ike process has just been restarted: ask again");
-		return;
-	}
 	ev.tunnel.tunnel = t->cfg.tunnel;
 	ike_shell_step(s, &ev);
 	ike_shell_reply(s, id, true, json_object());

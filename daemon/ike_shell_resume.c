@@ -163,6 +163,7 @@ static void settled(struct ike_shell *s)
 	s->resume.finishing = false;
 	s->resume.settle_at = MONO_NEVER;
 	ike_shell_tell_states(s);
+	ike_shell_hear_control(s);
 }
 
 /* A tunnel is up again when the dataplane has confirmed its SAs: the last answer to wait for is this. */
@@ -297,6 +298,11 @@ bool ike_shell_resume_begin(struct ike_shell *s)
 	ike_store_attempt(&s->store);
 	s->resume.active = ike_resume(s->core);
 	return s->resume.active;
+}
+
+bool ike_shell_resuming(const struct ike_shell *s)
+{
+	return s->resume.active || s->resume.finishing;
 }
 
 void ike_shell_resume_ask(struct ike_shell *s)
