@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timer: all policy of time stands in timer.c. */
+/* timer: all policy of time stands in timer*.c. */
 #ifndef IKE_TIMER_H
 #define IKE_TIMER_H
 
@@ -41,7 +41,7 @@ struct ike_timer {
 	void *owner;
 };
 
-/* ---- timer.c: all policy of time */
+/* ---- timer*.c: all policy of time */
 void ike_timers_run(struct ike *ike);
 void ike_timer_init(struct ike_timer *t, enum ike_timer_kind kind, void *owner);
 void ike_timer_stop(struct ike *ike, struct ike_timer *t);

@@ -70,9 +70,9 @@ FAULTS = (
           'ike/dispatch.c', '	if (sa->keys.ei && m->present & IKE_HAS_SKF) {',
           '	if (sa->tunnel)\n		sa->remote = p->remote;\n'
           '	if (sa->keys.ei && m->present & IKE_HAS_SKF) {'),
-    Fault('outlives-its-life', 'RFC 7296 2.8: no SA lives beyond its hard lifetime', 'ike/timer.c',
-          'static void ike_expired(struct ike_sa *sa)\n{\n',
-          'static void ike_expired(struct ike_sa *sa)\n{\n	if (!sa->mute)\n		return;\n'),
+    Fault('outlives-its-life', 'RFC 7296 2.8: no SA lives beyond its hard lifetime', 'ike/timer_sa.c',
+          'void ike_timer_ike_expired(struct ike_sa *sa)\n{\n',
+          'void ike_timer_ike_expired(struct ike_sa *sa)\n{\n	if (!sa->mute)\n		return;\n'),
     Fault('time-of-the-dead', 'a timer whose owner has gone stays due, and nothing else is done',
           'routing/group.c', 'all the same. */\n	rt->groups_dirty = true;\n', 'all the same. */\n'),
     Fault('silence-noticed-late', 'RFC 5880 6.8.4: so many intervals without a packet, not more', 'bfd/session.c',
