@@ -11,6 +11,7 @@
 #define OUTER_TTL    64
 #define UDP_CHECKSUM 6u /* offset in the UDP header */
 #define ECN_CE       3
+#define FLOW_FACTOR  0x9e3779b9u /* 2^32 through the golden ratio: neighbours land far apart */
 
 static_assert(ESP_IP6_HDR_SIZE + ESP_UDP_HDR_SIZE + ESP_HDR_SIZE + ESP_IV_MAX <= ESP_PREFIX_MAX,
 	      "the largest prefix fits");
@@ -29,11 +30,24 @@ static void template_v4(struct esp_outer *o, const struct ip_addr *src, const st
 		o->sum += (esp_word32(p + i) & 0xffff) + (esp_word32(p + i) >> 16);
 }
 
-static void template_v6(struct esp_outer *o, const struct ip_addr *src, const struct ip_addr *dst)
+/*
+ * RFC 6438 3: a flow label other than zero spreads tunnels over paths and receive queues; RFC 6437 3: as good
+ * as random, and the same for all packets of a flow. An SA is the flow here: a label of the inner packet's
+ * addresses and ports would tell everybody on the way which packets belong together.
+ */
+static uint32_t flow_label(uint32_t spi)
+{
+	const uint32_t label = spi * FLOW_FACTOR >> 12;
+
+	return label ? label : 1;
+}
+
+static void template_v6(struct esp_outer *o, uint32_t spi, const struct ip_addr *src,
+			const struct ip_addr *dst)
 {
 	uint8_t *p = o->prefix;
 
-	p[0] = 0x60;
+	esp_put32(p, 6u << 28 | flow_label(spi));
 	p[6] = o->udp ? ESP_PROTO_UDP : ESP_PROTO_ESP;
 	p[7] = OUTER_TTL;
 	memcpy(p + 8, src->b, 16);
@@ -63,7 +77,7 @@ bool esp_outer_init(struct esp_outer *o, uint32_t spi, uint32_t iv_size,
 	o->udp = udp_encap;
 	o->size_max = o->v6 ? UINT16_MAX + ESP_IP6_HDR_SIZE : UINT16_MAX;
 	if (o->v6)
-		template_v6(o, &local->addr, &remote->addr);
+		template_v6(o, spi, &local->addr, &remote->addr);
 	else
 		template_v4(o, &local->addr, &remote->addr);
 	at = o->v6 ? ESP_IP6_HDR_SIZE : ESP_IP4_HDR_SIZE;
@@ -98,7 +112,8 @@ void esp_outer_build_long(const struct esp_outer *o, uint8_t *at, uint32_t size,
 		/* ECN and DSCP as over IPv4. */
 		const uint8_t tos = inner->tos & o->tos_mask;
 
-		esp_put16(at, (uint16_t)(0x6000u | (unsigned)tos << 4));
+		at[0] = (uint8_t)(0x60 | tos >> 4);
+		at[1] = (uint8_t)(o->prefix[1] | tos << 4);
 		esp_put16(at + 4, (uint16_t)(size - ESP_IP6_HDR_SIZE));
 	} else {
 		esp_outer_build_v4(o, at, size, inner, id);

@@ -19,7 +19,7 @@
 #if defined(__x86_64__)
 #define HEAD       16u /* ESP header and IV */
 #define SLOT       2048u
-#define N_BURST    13u
+#define N_BURST    9u
 #define STEPS_MAX  400000u
 #define BREAKPOINT 0xccu
 
@@ -51,10 +51,11 @@ struct burst_case {
 	uint16_t sizes[N_BURST];
 };
 
+/* All alike; every shape; what neither has: each step takes microseconds of the kernel's. */
 static const struct burst_case cases[] = {
-	{{256, 256}, false, {68, 68, 68, 68, 68, 68, 68, 68, 68, 68, 68, 68, 68}},
-	{{128, 256}, true, {68, 580, 1424, 1, 15, 16, 17, 63, 64, 65, 48, 112, 500}},
-	{{192, 192}, false, {68, 900, 128, 127, 1500, 68, 68, 2, 40, 44, 52, 52, 600}},
+	{{256, 256}, false, {68, 68, 68, 68, 68, 68, 68, 68, 68}},
+	{{128, 256}, true, {68, 580, 1424, 1, 15, 16, 17, 64, 500}},
+	{{192, 192}, false, {68, 127, 68, 2, 40, 600, 52, 68, 128}},
 };
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
 

@@ -6,6 +6,8 @@
 
 static const struct suite_row *const gcm = &suite_rows[2];
 
+#define FLOW_LABEL 0xfffffu
+
 enum outer {
 	OUTER_V4,
 	OUTER_V4_UDP,
@@ -39,8 +41,9 @@ static void check_outer(const struct buf *b, const struct esp_sa_cfg *cfg, uint6
 	uint32_t spi;
 
 	if (v6) {
-		/* version, traffic class; flow label 0 */
-		assert_int_equal(esp_get32(p), 0x60000000u | (uint32_t)tos << 20);
+		/* version, traffic class; a flow label */
+		assert_int_equal(esp_get32(p) >> 20, 0x600u | tos);
+		assert_int_not_equal(esp_get32(p) & FLOW_LABEL, 0);
 		assert_int_equal(esp_get16(p + 4), b->pkt.size - 40);
 		assert_int_equal(p[6], cfg->udp_encap ? 17 : 50);
 		assert_int_equal(p[7], 64);
@@ -142,6 +145,55 @@ static void test_round_trips(void **state)
 		}
 }
 
+static void set_tos(uint8_t *p, uint8_t family, uint8_t tos)
+{
+	if (family == IP_V4) {
+		p[1] = tos;
+		inner4_checksum(p);
+	} else {
+		p[0] = (uint8_t)(0x60 | tos >> 4);
+		p[1] = (uint8_t)((p[1] & 15) | tos << 4);
+	}
+}
+
+/*
+ * RFC 6437 3, RFC 6438 3: all packets of an SA have one label, whatever is inside; SAs have different ones,
+ * in all bits.
+ */
+static void test_flow_label(void **state)
+{
+	uint32_t ones = 0, zeros = 0, last = 0;
+
+	for (uint32_t spi = 0x1000; spi < 0x1000 + 64; spi++) {
+		struct esp_sa_cfg cfg = cfg_outer(gcm, OUTER_V6);
+		struct pair p;
+		uint32_t label = 0;
+
+		cfg.spi = spi;
+		pair_init(&p, &cfg, &esp_backend_ipsec_mb, &esp_backend_openssl);
+		for (uint32_t k = 0; k < 4; k++) {
+			struct buf b;
+
+			if (k % 2)
+				buf_inner4(&b, 100 + k);
+			else
+				buf_inner6(&b, 100 + k);
+			set_tos(b.pkt.data, k % 2 ? IP_V4 : IP_V6, (uint8_t)(k << 5));
+			assert_drop(encap_one(&p, &b), ESP_DROP_OK);
+			if (k)
+				assert_int_equal(esp_get32(b.pkt.data) & FLOW_LABEL, label);
+			label = esp_get32(b.pkt.data) & FLOW_LABEL;
+			assert_int_not_equal(label, 0);
+		}
+		assert_int_not_equal(label, last);
+		last = label;
+		ones |= label;
+		zeros |= ~label;
+		pair_fini(&p);
+	}
+	assert_int_equal(ones & zeros & FLOW_LABEL, FLOW_LABEL);
+}
+
 /* A UDP checksum that comes to zero is sent as all ones, or it would mean "none" (RFC 768). */
 static void test_udp6_zero_sum(void **state)
 {
@@ -165,17 +217,6 @@ static void test_udp6_zero_sum(void **state)
 	}
 	assert_true(seen);
 	pair_fini(&p);
-}
-
-static void set_tos(uint8_t *p, uint8_t family, uint8_t tos)
-{
-	if (family == IP_V4) {
-		p[1] = tos;
-		inner4_checksum(p);
-	} else {
-		p[0] = (uint8_t)(0x60 | tos >> 4);
-		p[1] = (uint8_t)((p[1] & 15) | tos << 4);
-	}
 }
 
 static uint8_t get_tos(const uint8_t *p)
@@ -660,6 +701,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_flow_label),
 		cmocka_unit_test(test_udp6_zero_sum),
 		cmocka_unit_test(test_ecn_dscp),
 		cmocka_unit_test(test_df),
