@@ -3,7 +3,11 @@
 a latency; a row for each whose measurements are there.
 
 VPP 26.06's cycles per packet were measured on an AMD Zen 5 at 2.6 GHz, without its packet source, decapsulation
-without anti-replay; on another CPU they say little, and its rows tell only where one stands."""
+without anti-replay; on another CPU they say little, and its rows tell only where one stands.
+
+`load` is what else runs on the machine: two workers, or worker and generator, need two CPUs for themselves."""
+
+import os
 
 VPP = {"esp-encap": {"64": 163, "576": 234, "1420": 333, "imix": 208},
        "esp-decap": {"64": 174, "576": 233, "1420": 341, "imix": 207}}
@@ -15,7 +19,7 @@ P99_US = 100  # at half the throughput: far below what a WAN adds
 
 def _row(what, bench, size, figure, aim, met, **more):
     return {"bench": "aim", "what": what, "of": bench, "size": size, "figure": round(figure, 2), "aim": aim,
-            "met": met, **more}
+            "met": met, **more, "load": round(os.getloadavg()[0], 1)}
 
 
 class Rows:
