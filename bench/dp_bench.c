@@ -28,7 +28,7 @@ struct opts {
 	struct list workers, sas, prefixes, sizes, ops;
 	const char *suites; /* parts of names, with commas */
 	const char *backend;
-	unsigned batch, n_batches, memory_mb, train;
+	unsigned batch, n_batches, memory_mb, train, pieces;
 	bool json, per_worker, aligned, hugepages;
 };
 
@@ -46,6 +46,7 @@ static void usage(FILE *f)
 		   "  --per-worker     RFC 9611: one tunnel, an outbound SA for each worker\n"
 		   "  --aligned        packets come to the worker that owns their SA\n"
 		   "  --train N        packets that follow each other with one SA (1)\n"
+		   "  --pieces N       frames come in segments of N bytes (whole)\n"
 		   "  --backend NAME   of the AEAD (auto)\n"
 		   "  --batch N        frames at a time for each worker (256)\n"
 		   "  --rounds N       batches (1000)\n"
@@ -167,6 +168,7 @@ static int measure(void *arg)
 		.per_worker = o->per_worker,
 		.aligned = o->aligned,
 		.train = o->train,
+		.pieces = o->pieces,
 	};
 	struct place place = *p;
 	char error[WORLD_ERROR] = "";
@@ -245,6 +247,7 @@ int main(int argc, char **argv)
 		{"per-worker", no_argument, NULL, 'r'},
 		{"aligned", no_argument, NULL, 'l'},
 		{"train", required_argument, NULL, 't'},
+		{"pieces", required_argument, NULL, 'i'},
 		{"backend", required_argument, NULL, 'b'},
 		{"batch", required_argument, NULL, 'n'},
 		{"rounds", required_argument, NULL, 'c'},
@@ -276,6 +279,7 @@ int main(int argc, char **argv)
 		case 'r': o.per_worker = true; break;
 		case 'l': o.aligned = true; break;
 		case 't': o.train = (unsigned)atoi(optarg); break;
+		case 'i': o.pieces = (unsigned)atoi(optarg); break;
 		case 'b': o.backend = optarg; break;
 		case 'n': o.batch = (unsigned)atoi(optarg); break;
 		case 'c': o.n_batches = (unsigned)atoi(optarg); break;

@@ -74,7 +74,7 @@ static void offer(struct driver *d, unsigned port, unsigned n)
 		if (dp_port_polled_by(&d->w->dp->ports[port], q, d->w->index, d->w->dp->n_workers))
 			to = d->run->t->w->rx[port][q];
 	}
-	if (!make(d, port, m, n))
+	if (!make(d, port, m, n) || !traffic_scatter(d->run->t, m, n))
 		fail(d->run, "no packet could be made");
 	else if (!to || rte_ring_sp_enqueue_bulk(to, (void **)m, n, NULL) != n)
 		fail(d->run, "a receive ring is full");

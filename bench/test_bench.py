@@ -69,6 +69,12 @@ class Bench(unittest.TestCase):
         for r in got:
             self.sane(r)
 
+    def test_in_pieces(self):
+        """Every packet of the first batches is opened by another backend, and compared byte by byte."""
+        for pieces in ("100", "1001"):
+            for r in esp("--size", "1420,imix", "--suite", "aes-256-gcm-16,aes-256-cbc/sha2-256", "--pieces", pieces):
+                self.sane(r)
+
     def test_refused(self):
         for argv in (["--size", "none"], ["--batch", "100"], ["--op", "x"], ["more"]):
             self.assertEqual(subprocess.run([DP_BENCH, *argv], capture_output=True).returncode, 2, argv)

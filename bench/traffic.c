@@ -290,6 +290,32 @@ bool traffic_plain(struct traffic *t, struct rte_mbuf **m, unsigned n, uint32_t 
 	return true;
 }
 
+bool traffic_scatter(struct traffic *t, struct rte_mbuf **m, unsigned n)
+{
+	const uint32_t step = t->o.pieces;
+
+	for (unsigned i = 0; i < n && step; i++) {
+		const uint32_t size = m[i]->pkt_len;
+
+		for (uint32_t at = step; at < size; at += step) {
+			const uint32_t piece = RTE_MIN(step, size - at);
+			struct rte_mbuf *more = rte_pktmbuf_alloc(t->w->dp.pool);
+
+			if (!more)
+				return false;
+			memcpy(rte_pktmbuf_append(more, (uint16_t)piece), dp_data(m[i]) + at,
+			       piece);
+			if (at == step) {
+				m[i]->data_len = (uint16_t)step;
+				m[i]->pkt_len = step;
+			}
+			if (rte_pktmbuf_chain(m[i], more) != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
 /* What the peer of `sa` sends, in place of the inner packet that stands there. */
 static bool encapsulate(struct traffic *t, struct rte_mbuf *m, uint32_t slot)
 {

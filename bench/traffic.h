@@ -22,7 +22,8 @@ struct traffic_opts {
 	uint32_t n_prefixes; /* at least n_sas */
 	bool per_worker; /* RFC 9611: one tunnel, for each worker an outbound SA; n_sas is 1 then */
 	bool aligned; /* a queue gets packets of its own worker's tunnels only, as by flow rules */
-	uint32_t train; /* so many packets follow each other to one prefix; at least 1 */
+	uint32_t pieces; /* frames come in segments of at most so many bytes; 0: whole */
+	uint32_t train;  /* so many packets follow each other to one prefix; at least 1 */
 };
 
 struct traffic {
@@ -52,6 +53,9 @@ double traffic_mean(uint32_t size);
 bool traffic_plain(struct traffic *t, struct rte_mbuf **m, unsigned n, uint32_t size,
 		   unsigned queue);
 bool traffic_esp(struct traffic *t, struct rte_mbuf **m, unsigned n, uint32_t size, unsigned queue);
+
+/* As a driver scatters frames that fit none of its buffers: into `pieces`. False: no mbufs. */
+bool traffic_scatter(struct traffic *t, struct rte_mbuf **m, unsigned n);
 
 /* Whether a frame that the dataplane sent is what it should be; false with a text. */
 bool traffic_check_esp(struct traffic *t, struct rte_mbuf *m, char error[WORLD_ERROR]);
