@@ -21,11 +21,6 @@ static void drop_in(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, un
 	dp_drop(w, m, reason);
 }
 
-static inline void publish(uint64_t *to, uint64_t value)
-{
-	__atomic_store_n(to, value, __ATOMIC_RELAXED);
-}
-
 /* For every run: without a call of memcmp. */
 static inline bool same_endpoint(const struct ip_endpoint *a, const struct ip_endpoint *b)
 {
@@ -38,34 +33,19 @@ static inline bool same_endpoint(const struct ip_endpoint *a, const struct ip_en
 	       x[1] == y[1];
 }
 
-/* `all`: the SA has refused packets, too. */
-static void count(struct dp_worker *w, struct dp_in *in, uint64_t packets, uint64_t bytes, bool all)
+static void count(struct dp_worker *w, struct dp_in *in)
 {
 	const struct esp_in_state *st = esp_in_state_view(in->esp);
-	struct dp_stats_tunnel *t = &w->tunnels[in->tunnel];
-	struct dp_stats_sa *s = &w->sas[in->slot];
 	uint32_t bits = 0;
 
-	publish(&s->in_packets, st->packets);
-	publish(&s->in_bytes, st->bytes);
-	publish(&s->in_seq_high, st->seq_high);
-	if (all) {
-		publish(&s->in_auth_failed, st->auth_failed);
-		publish(&s->in_replayed, st->replayed);
-		publish(&s->in_late, st->late);
-		publish(&s->in_ts_mismatch, st->ts_mismatch);
-		publish(&s->in_malformed, st->malformed);
-	}
-	dp_count_tunnel(w, &t->in_packets, packets);
-	dp_count_tunnel(w, &t->in_bytes, bytes);
-
+	dp_counters_note_in(&w->counters, in);
 	if (st->packets)
 		bits |= DP_SA_EV_FIRST;
 	if (st->soft_reached)
 		bits |= DP_SA_EV_SOFT;
 	if (st->expired)
 		bits |= DP_SA_EV_HARD;
-	if (bits & ~in->reported)
+	if (bits & ~(uint32_t)in->reported)
 		dp_raise_in(w, in, bits);
 	if (!same_endpoint(&st->last_remote, &in->seen) && st->last_remote.addr.family != IP_NONE) {
 		in->seen = st->last_remote;
@@ -158,8 +138,6 @@ static void fetch_runs(struct dp_worker *w, const struct run *runs, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		esp_in_prefetch(runs[i].in->esp);
-		__builtin_prefetch(&w->tunnels[runs[i].in->tunnel], 1);
-		__builtin_prefetch(&w->sas[runs[i].in->slot].in_packets, 1);
 		__builtin_prefetch(&w->dp->tunnels.hot[runs[i].in->tunnel]);
 	}
 	for (uint16_t i = 0; i < n; i++)
@@ -193,7 +171,6 @@ static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_bu
 {
 	struct dp_esp_vec *v = &w->decap;
 	const struct dp_in *in = r->in;
-	uint64_t packets = 0, bytes = 0;
 
 	(void)esp_in_accept(in->esp, &v->pkts[r->first], r->n, r->jobs);
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
@@ -205,11 +182,9 @@ static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_bu
 			continue;
 		}
 		dp_esp_done(m, p);
-		packets++;
-		bytes += p->size;
 		dp_ip_burst_add(out, m, p->data, p->inner_family, in->tunnel);
 	}
-	count(w, r->in, packets, bytes, packets < r->n);
+	count(w, r->in);
 }
 
 void dp_decap(struct dp_worker *w)

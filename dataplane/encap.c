@@ -84,7 +84,6 @@ void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
 		if (!g || g->n == 0)
 			continue;
 		ids[k] = g->tunnels[0];
-		__builtin_prefetch(&w->tunnels[ids[k]], 1);
 		__builtin_prefetch(&w->out[ids[k++]]);
 	}
 	n_ids = k;
@@ -94,10 +93,8 @@ void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
 		if (outs[k])
 			__builtin_prefetch(outs[k++], 1);
 	}
-	for (uint16_t i = 0; i < k; i++) {
-		__builtin_prefetch(&w->sas[outs[i]->slot], 1);
+	for (uint16_t i = 0; i < k; i++)
 		esp_out_prefetch(outs[i]->esp);
-	}
 	for (uint16_t i = 0; i < k; i++)
 		esp_out_prefetch_key(&w->esp, outs[i]->esp);
 }
@@ -140,23 +137,17 @@ static void too_big(struct dp_worker *w, struct rte_mbuf *m, uint32_t mtu)
 	drop_out(w, dp_meta(m)->tunnel, m, DP_DROP_OUT_TOO_BIG);
 }
 
-static void count(struct dp_worker *w, struct dp_out *o, uint64_t packets, uint64_t bytes)
+static void count(struct dp_worker *w, struct dp_out *o)
 {
-	struct dp_stats_tunnel *t = &w->tunnels[o->tunnel];
-	struct dp_stats_sa *s = &w->sas[o->slot];
 	const struct esp_out_state *st = esp_out_state_view(o->esp);
 	uint32_t bits = 0;
 
-	__atomic_store_n(&s->out_packets, st->packets, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->out_bytes, st->bytes, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->out_seq, st->next_seq, __ATOMIC_RELAXED);
-	dp_count_tunnel(w, &t->out_packets, packets);
-	dp_count_tunnel(w, &t->out_bytes, bytes);
+	dp_counters_note_out(&w->counters, o);
 	if (st->soft_reached)
 		bits |= DP_SA_EV_SOFT;
 	if (st->exhausted)
 		bits |= DP_SA_EV_HARD;
-	if (bits & ~o->reported)
+	if (bits & ~(uint32_t)o->reported)
 		dp_raise_out(w, o, bits);
 }
 
@@ -169,9 +160,13 @@ struct run {
 };
 
 /* What ESP refused, still as it was. */
-static void refused(struct dp_worker *w, const struct dp_out *o, struct rte_mbuf *m,
-		    enum esp_drop reason)
+static void refused(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, enum esp_drop reason)
 {
+	/* Its SA has counted it, its tunnel shall not. */
+	if (reason == ESP_DROP_OUT_CRYPTO) {
+		o->told.packets++;
+		o->told.bytes += m->pkt_len;
+	}
 	if (reason == ESP_DROP_OUT_TTL) {
 		dp_icmp_ttl(w, m);
 		drop_out(w, o->tunnel, m, DP_DROP_TTL);
@@ -218,7 +213,6 @@ static void write_udp_sum(struct rte_mbuf *m)
 static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, struct esp_pkt *p)
 {
 	const uint32_t outer_mtu = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE)->outer_mtu;
-	const uint32_t bytes = p->size;
 	const struct dp_l2 l2 = dp_l2_of(w, o->view.neigh);
 	struct rte_mbuf *pieces[DP_MAX_FRAGMENTS] = {m};
 	uint32_t id;
@@ -229,7 +223,7 @@ static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, 
 		return;
 	}
 	dp_esp_done(m, p);
-	count(w, o, 1, bytes);
+	count(w, o);
 	if (o->view.udp_sum_left && m->pkt_len <= outer_mtu)
 		leave_udp_sum(m);
 	if (m->pkt_len > outer_mtu) {
@@ -340,7 +334,6 @@ static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l
 {
 	struct dp_esp_vec *v = &w->encap;
 	const uint8_t family = r->o->view.family;
-	uint64_t packets = 0, bytes = 0;
 
 	(void)esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs);
 	if (unlikely(r->o->view.udp_sum_left))
@@ -354,8 +347,6 @@ static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l
 			refused(w, r->o, m, p->drop);
 			continue;
 		}
-		packets++;
-		bytes += m->pkt_len;
 		dp_esp_done(m, p);
 		if (unlikely(r->nic))
 			send_by_nic(w, r, m, l2);
@@ -364,7 +355,7 @@ static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l
 		else
 			unresolved(w, m, r->o);
 	}
-	count(w, r->o, packets, bytes);
+	count(w, r->o);
 }
 
 void dp_encap(struct dp_worker *w)

@@ -25,7 +25,7 @@ void dp_raise_in(struct dp_worker *w, struct dp_in *in, uint32_t bits)
 {
 	uint32_t before = __atomic_load_n(&in->events, __ATOMIC_ACQUIRE);
 
-	bits &= ~(in->reported & ~(uint32_t)DP_SA_EV_MOVED);
+	bits &= ~((uint32_t)in->reported & ~(uint32_t)DP_SA_EV_MOVED);
 	if (bits & DP_SA_EV_MOVED) {
 		/* The manager has not taken the last one yet: it will be seen with the next burst. */
 		if (before & DP_SA_EV_MOVED) {
@@ -44,12 +44,12 @@ void dp_raise_in(struct dp_worker *w, struct dp_in *in, uint32_t bits)
 			in->seen = (struct ip_endpoint){.port = ENDPOINT_NATIVE};
 		return;
 	}
-	in->reported |= bits;
+	in->reported |= (uint16_t)bits;
 }
 
 void dp_raise_out(struct dp_worker *w, struct dp_out *o, uint32_t bits)
 {
-	bits &= ~o->reported;
+	bits &= ~(uint32_t)o->reported;
 	if (!bits)
 		return;
 	if (__atomic_fetch_or(&o->events, bits, __ATOMIC_ACQ_REL) == 0 &&
@@ -57,7 +57,7 @@ void dp_raise_out(struct dp_worker *w, struct dp_out *o, uint32_t bits)
 		(void)__atomic_fetch_and(&o->events, ~bits, __ATOMIC_ACQ_REL);
 		return;
 	}
-	o->reported |= bits;
+	o->reported |= (uint16_t)bits;
 }
 
 static struct dp_endpoint to_wire(const struct ip_endpoint *e)

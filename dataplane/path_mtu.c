@@ -164,6 +164,7 @@ static bool parse_v6(const uint8_t *ip, uint32_t size, struct too_big *t)
 
 static bool is_quoted(const struct dp *dp, const struct dp_out *o, const struct too_big *t)
 {
+	const struct esp_out_state *st;
 	const struct dp_path *p;
 	uint64_t last;
 
@@ -177,10 +178,10 @@ static bool is_quoted(const struct dp *dp, const struct dp_out *o, const struct 
 		       t->remote.port != (p->remote.port ? p->remote.port : DP_PORT_NAT_T)))
 		return false;
 	/* It stands for the next number, and says little before a packet has left. */
-	last = __atomic_load_n(&dp_stats_sas(dp)[o->slot].out_seq, __ATOMIC_RELAXED);
-	if (last == 0)
+	st = esp_out_state_view(o->esp);
+	if (__atomic_load_n(&st->packets, __ATOMIC_RELAXED) == 0)
 		return false;
-	last--;
+	last = __atomic_load_n(&st->next_seq, __ATOMIC_RELAXED) - 1;
 	return t->seq != 0 && (uint32_t)last - t->seq < RTE_MIN(last, (uint64_t)SEQ_LATELY);
 }
 

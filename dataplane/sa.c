@@ -28,6 +28,7 @@ bool dp_sas_init(struct dp_sas *s, uint32_t max_sas)
 	return s->in && s->out;
 }
 
+/* Once no worker uses a half any more. */
 static void in_free(void *ctx, void *object, uint64_t arg)
 {
 	struct dp_in *in = object;
@@ -47,6 +48,18 @@ static void out_free(void *ctx, void *object, uint64_t arg)
 	esp_out_free(o->esp);
 	key_mem_free(o->path);
 	key_mem_free(o);
+}
+
+static void in_retired(void *ctx, void *object, uint64_t arg)
+{
+	dp_counters_last_in(ctx, object);
+	in_free(ctx, object, arg);
+}
+
+static void out_retired(void *ctx, void *object, uint64_t arg)
+{
+	dp_counters_last_out(ctx, object);
+	out_free(ctx, object, arg);
 }
 
 static void path_free(void *ctx, void *object, uint64_t arg)
@@ -313,7 +326,7 @@ static void remove_in(struct dp *dp, struct dp_in *in)
 	dp->sas.n_in--;
 	dp_offload_unsteer(dp, in);
 	dp_events_forget(dp, in);
-	dp_grace_defer(&dp->grace, in_free, dp, in, 0);
+	dp_grace_defer(&dp->grace, in_retired, dp, in, 0);
 }
 
 static void remove_out(struct dp *dp, struct dp_out *o)
@@ -330,7 +343,7 @@ static void remove_out(struct dp *dp, struct dp_out *o)
 	if (o->next)
 		o->next->prev = o->prev;
 	dp_neigh_unref(dp, o->path->neigh);
-	dp_grace_defer(&dp->grace, out_free, dp, o, 0);
+	dp_grace_defer(&dp->grace, out_retired, dp, o, 0);
 }
 
 enum dp_status dp_sa_del_in(struct dp *dp, const struct dp_sa_ref *m)

@@ -49,15 +49,22 @@ struct dp_path {
 
 static_assert(sizeof(struct dp_path) <= KEY_MEM_ALIGN, "a path is one cache line");
 
+/* What a tunnel's shared counters have of a half's already. */
+struct dp_told {
+	uint64_t packets, bytes;
+};
+
 struct dp_in {
 	uint32_t spi, slot, tunnel, owner;
 	struct esp_in *esp;
 	uint32_t
 		events; /* atomic, enum dp_sa_event_bits: raised by the owner, taken by the manager */
-	uint32_t reported;       /* the owner's: what was raised already */
+	uint16_t reported;       /* the owner's: what was raised already */
+	bool has_news;           /* the owner's: see counters.h */
 	struct ip_endpoint seen; /* the owner's: where the newest authentic packet came from */
 	struct ip_endpoint
 		moved; /* the owner's while DP_SA_EV_MOVED is clear, else the manager's */
+	struct dp_told told; /* the owner's */
 	/* the manager's */
 	struct ip_endpoint local, remote;
 	struct dp_in *next_moved; /* in the list of halves whose peer was seen elsewhere */
@@ -89,9 +96,11 @@ struct dp_out {
 	struct dp_path *path; /* atomic; never NULL */
 	uint32_t published;   /* atomic: changes with the path and with the tunnel's MTU */
 	uint32_t events;
-	uint32_t reported;       /* the owner's */
+	uint16_t reported;       /* the owner's */
+	bool has_news;           /* the owner's: see counters.h */
 	struct dp_out_view view; /* the owner's */
 	uint32_t path_version;   /* the owner's: the version that esp knows */
+	struct dp_told told;     /* the owner's */
 	/* the manager's */
 	struct esp_suite suite;
 	struct dp_nic_session *nic;  /* of the port that has our address, or NULL */

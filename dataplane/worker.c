@@ -52,6 +52,8 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 	w->reassembly = calloc(1, sizeof(*w->reassembly));
 	if (!dp_gate_init(&w->gate, rte_get_tsc_hz(), dp->n_workers, &w->random))
 		return false;
+	if (!dp_counters_init(&w->counters, dp->sas.max, rte_get_tsc_hz()))
+		return false;
 	return dp_aeads_init(&w->esp, &dp->esp) && w->in && w->out && w->reassembly;
 }
 
@@ -60,6 +62,7 @@ void dp_worker_fini(struct dp_worker *w)
 	dp_aeads_fini(&w->esp);
 	dp_reassembly_fini(w);
 	dp_gate_fini(&w->gate);
+	dp_counters_fini(&w->counters);
 	rte_ring_free(w->in);
 	free(w->out);
 	dp_random_wipe(&w->random);
@@ -215,6 +218,8 @@ static uint16_t run_all(struct dp_worker *w)
 	if (n)
 		run_sas(w);
 	n = (uint16_t)(n + run_ports(w));
+	if (w->counters.n)
+		dp_counters_round(w, n);
 	if (n == 0)
 		return 0;
 	for (unsigned i = 0; i < w->dp->n_ports; i++) {
@@ -269,6 +274,7 @@ void dp_worker_enter(struct dp_worker *w)
 
 void dp_worker_leave(struct dp_worker *w)
 {
+	dp_counters_tell_all(w);
 	rte_rcu_qsbr_thread_offline(w->dp->grace.qsbr, w->index);
 	(void)rte_rcu_qsbr_thread_unregister(w->dp->grace.qsbr, w->index);
 }
@@ -286,7 +292,7 @@ int dp_worker_main(void *arg)
 	while (!__atomic_load_n(&w->dp->stop, __ATOMIC_ACQUIRE)) {
 		if (dp_worker_round(w))
 			sleep_ns = SLEEP_MIN_NS;
-		else if (rte_rdtsc() - w->last_busy > spin_tsc)
+		else if (rte_rdtsc() - w->last_busy > spin_tsc && !w->counters.n)
 			doze(w, &sleep_ns);
 		else
 			rte_pause();

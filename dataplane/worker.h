@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <rte_ring.h>
+#include "dataplane/counters.h"
 #include "dataplane/drops.h"
 #include "dataplane/gate.h"
 #include "dataplane/packet.h"
@@ -46,6 +47,7 @@ struct dp_worker {
 	struct dp_vec to_linux;          /* to be given to the manager */
 	struct dp_tx_vec tx[DP_STATS_MAX_PORTS];
 	struct dp_worker_port port[DP_STATS_MAX_PORTS];
+	struct dp_counters counters;
 	struct dp_reassembly *reassembly;
 	uint32_t spi_tokens;     /* unknown SPIs that may still be told in this interval */
 	uint32_t icmp_tokens;    /* errors that may still be sent in this interval */
