@@ -12,6 +12,7 @@
 
 #include "base/sum.h"
 #include "dataplane/dp.h"
+#include "dataplane/hop.h"
 #include "dataplane/path_mtu.h"
 
 #define FRAG_MASK     0x3fffu /* more fragments, or an offset */
@@ -235,21 +236,20 @@ static void to_shared(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n
 	}
 }
 
-static void to_group(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t group,
+static void to_group(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t place,
 		     uint8_t family)
 {
-	const struct dp_group_hot *g = dp_group_of(&w->dp->tunnels, group);
-	uint32_t tunnel;
+	const uintptr_t hop = dp_hop(w, place);
+	struct dp_out *o = (struct dp_out *)hop;
 
-	if (unlikely(g && g->n_ecmp)) {
-		to_shared(w, m, n, g, family);
-		return;
-	}
-	tunnel = dp_group_pick(w->dp, w, g);
-	if (tunnel == DP_TUNNEL_NONE)
+	if (unlikely(!hop))
 		drop_all(w, m, n, DP_DROP_NO_TUNNEL);
+	else if (unlikely(hop & DP_HOP_SHARED))
+		to_shared(w, m, n, dp_hop_group(hop), family);
+	else if (unlikely(hop & DP_HOP_HAND))
+		dp_into_tunnel(w, m, n, (uint32_t)(hop >> 2), family, false);
 	else
-		dp_into_tunnel(w, m, n, tunnel, family, false);
+		dp_into_sa(w, m, n, o, o->tunnel, family, false);
 }
 
 /* Packets that follow each other with one next hop go there together. */

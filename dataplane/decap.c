@@ -109,7 +109,8 @@ static void find_sas(struct dp_worker *w)
 	}
 	for (uint16_t i = 0; i < v->n; i++) {
 		v->sa[i] = dp_in_of(sas, v->spi[i] & DP_SLOT_MASK);
-		__builtin_prefetch(v->sa[i], 1);
+		if (v->sa[i])
+			dp_in_fetch(v->sa[i]);
 	}
 	for (uint16_t i = 0; i < v->n; i++) {
 		struct rte_mbuf *m = v->m[i];
@@ -137,7 +138,6 @@ static void find_sas(struct dp_worker *w)
 static void fetch_runs(struct dp_worker *w, const struct run *runs, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
-		esp_in_prefetch(runs[i].in->esp);
 		__builtin_prefetch(&w->dp->tunnels.hot[runs[i].in->tunnel]);
 	}
 	for (uint16_t i = 0; i < n; i++)

@@ -18,6 +18,7 @@
 
 #include "dataplane/dp.h"
 #include "dataplane/flow.h"
+#include "dataplane/hop.h"
 #include "dataplane/l2.h"
 
 #define V6_LEAST_MTU 1280u /* RFC 8200 5 */
@@ -58,43 +59,31 @@ uint32_t dp_group_share(const struct dp *dp, const struct dp_worker *w,
 }
 
 /*
- * Groups, tunnels and SAs of a burst lie apart in memory, each found by the one before: step by step,
- * for the whole burst, what the next step reads. A burst for one group has it all at hand.
+ * SAs of a burst lie apart in memory, each found by its group's hop, its key by the SA: step by step, for the
+ * whole burst, what the next step reads. A burst for one group has it all at hand.
  */
 void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
 {
-	const struct dp_tunnels *t = &w->dp->tunnels;
-	uint32_t ids[DP_VEC_SIZE]; /* of groups, then of their first tunnels */
 	const struct dp_out *outs[DP_VEC_SIZE];
-	uint16_t n_ids = 0, k = 0;
+	uint32_t places[DP_VEC_SIZE];
+	uint16_t n_places = 0, k = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		if (dp_nh_kind(nh[i]) != DP_NH_GROUP || (i && nh[i] == nh[i - 1]))
 			continue;
-		ids[n_ids] = dp_nh_index(nh[i]);
-		__builtin_prefetch(&t->groups[ids[n_ids++]]);
+		places[n_places] = dp_nh_index(nh[i]);
+		__builtin_prefetch(&w->hops[places[n_places++]]);
 	}
-	if (n_ids < 2)
+	if (n_places < 2)
 		return;
-	for (uint16_t i = 0; i < n_ids; i++)
-		__builtin_prefetch(__atomic_load_n(&t->groups[ids[i]], __ATOMIC_ACQUIRE));
-	for (uint16_t i = 0; i < n_ids; i++) {
-		const struct dp_group_hot *g = dp_group_of(t, ids[i]);
+	for (uint16_t i = 0; i < n_places; i++) {
+		const uintptr_t hop = dp_hop(w, places[i]);
 
-		if (!g || g->n == 0)
-			continue;
-		ids[k] = g->tunnels[0];
-		__builtin_prefetch(&w->out[ids[k++]]);
+		if (hop & DP_HOP_SHARED)
+			__builtin_prefetch(dp_hop_group(hop));
+		else if (hop && !(hop & DP_HOP_HAND))
+			dp_out_fetch(outs[k++] = (const struct dp_out *)hop);
 	}
-	n_ids = k;
-	k = 0;
-	for (uint16_t i = 0; i < n_ids; i++) {
-		outs[k] = __atomic_load_n(&w->out[ids[i]], __ATOMIC_ACQUIRE);
-		if (outs[k])
-			__builtin_prefetch(outs[k++], 1);
-	}
-	for (uint16_t i = 0; i < k; i++)
-		esp_out_prefetch(outs[i]->esp);
 	for (uint16_t i = 0; i < k; i++)
 		esp_out_prefetch_key(&w->esp, outs[i]->esp);
 }
@@ -404,8 +393,13 @@ static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out
 void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
 		    uint8_t family, bool originated)
 {
-	struct dp_out *o = __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
+	dp_into_sa(w, m, n, __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE), tunnel, family,
+		   originated);
+}
 
+void dp_into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, struct dp_out *o,
+		uint32_t tunnel, uint8_t family, bool originated)
+{
 	for (uint16_t i = 0; i < n; i++) {
 		dp_meta(m[i])->tunnel = tunnel;
 		dp_meta(m[i])->common = !o;

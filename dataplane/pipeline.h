@@ -112,6 +112,10 @@ void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n);
 void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
 		    uint8_t family, bool originated);
 
+/* The same; the SA by which this worker sends by the tunnel is known, or NULL: none. */
+void dp_into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, struct dp_out *o,
+		uint32_t tunnel, uint8_t family, bool originated);
+
 /* decap.c: w->decap -> dp_forward(), or the worker that owns the SA */
 void dp_decap(struct dp_worker *w);
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "dataplane/dp.h"
+#include "dataplane/hop.h"
 
 #define SPI_MIN    256u /* RFC 4303 2.1: 1 to 255 are reserved, 0 is local */
 #define SA_FLAGS   (DP_SA_UDP_ENCAP | DP_SA_ESN | DP_SA_COPY_DSCP | DP_SA_DF_CLEAR | DP_SA_DF_SET)
@@ -35,7 +36,7 @@ static void in_free(void *ctx, void *object, uint64_t arg)
 
 	if (ctx)
 		dp_nic_retire(ctx, in->nic);
-	esp_in_free(in->esp);
+	esp_in_fini(in->esp);
 	key_mem_free(in);
 }
 
@@ -45,7 +46,7 @@ static void out_free(void *ctx, void *object, uint64_t arg)
 
 	if (ctx)
 		dp_nic_retire(ctx, o->nic);
-	esp_out_free(o->esp);
+	esp_out_fini(o->esp);
 	key_mem_free(o->path);
 	key_mem_free(o);
 }
@@ -180,11 +181,11 @@ enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
 		return DP_ERR_MALFORMED;
 	if (dp->sas.in[m->slot])
 		return DP_ERR_EXISTS;
-	in = key_mem_alloc(sizeof(*in));
+	in = key_mem_alloc(sizeof(*in) + esp_in_size(&cfg));
 	if (!in)
 		return DP_ERR_RESOURCES;
-	in->esp = esp_in_new(&dp->esp, &cfg);
-	if (!in->esp) {
+	in->esp = (void *)(in + 1);
+	if (!esp_in_init(in->esp, &dp->esp, &cfg)) {
 		key_mem_free(in);
 		return no_memory();
 	}
@@ -221,12 +222,12 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 		return DP_ERR_MALFORMED;
 	if (dp->sas.out[m->slot])
 		return DP_ERR_EXISTS;
-	o = key_mem_alloc(sizeof(*o));
+	o = key_mem_alloc(sizeof(*o) + esp_out_size());
 	if (!o)
 		return DP_ERR_RESOURCES;
 	o->path = key_mem_alloc(sizeof(*o->path));
-	o->esp = o->path ? esp_out_new(&dp->esp, &cfg) : NULL;
-	if (!o->esp) {
+	o->esp = (void *)(o + 1);
+	if (!o->path || !esp_out_init(o->esp, &dp->esp, &cfg)) {
 		key_mem_free(o->path);
 		key_mem_free(o);
 		return no_memory();
@@ -271,6 +272,7 @@ static void publish_owners(struct dp *dp, uint32_t tunnel)
 
 	__atomic_store_n(&w->out[tunnel], own ? own : dp->tunnels.hot[tunnel].current,
 			 __ATOMIC_RELEASE);
+	dp_hops_tunnel(dp, tunnel);
 	dp_tunnel_mtu_update(dp, tunnel);
 }
 
@@ -291,6 +293,7 @@ static void set_own(struct dp *dp, uint32_t tunnel, unsigned worker, struct dp_o
 		return;
 	}
 	__atomic_store_n(&dp->workers[worker]->out[tunnel], o, __ATOMIC_RELEASE);
+	dp_hops_tunnel(dp, tunnel);
 	dp_tunnel_mtu_update(dp, tunnel);
 }
 

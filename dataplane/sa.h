@@ -54,17 +54,11 @@ struct dp_told {
 	uint64_t packets, bytes;
 };
 
+/*
+ * What a worker reads of a half for every packet begins with the last line of these, behind which ESP's
+ * half lies in the same piece of memory.
+ */
 struct dp_in {
-	uint32_t spi, slot, tunnel, owner;
-	struct esp_in *esp;
-	uint32_t
-		events; /* atomic, enum dp_sa_event_bits: raised by the owner, taken by the manager */
-	uint16_t reported;       /* the owner's: what was raised already */
-	bool has_news;           /* the owner's: see counters.h */
-	struct ip_endpoint seen; /* the owner's: where the newest authentic packet came from */
-	struct ip_endpoint
-		moved; /* the owner's while DP_SA_EV_MOVED is clear, else the manager's */
-	struct dp_told told; /* the owner's */
 	/* the manager's */
 	struct ip_endpoint local, remote;
 	struct dp_in *next_moved; /* in the list of halves whose peer was seen elsewhere */
@@ -74,8 +68,21 @@ struct dp_in {
 	struct rte_flow *rule; /* brings its packets to its owner's queue, or NULL (offload.h) */
 	uint8_t rule_port;
 	struct dp_nic_session *nic; /* the port's device opens, or NULL; fixed */
+	struct ip_endpoint
+		moved;       /* the owner's while DP_SA_EV_MOVED is clear, else the manager's */
+	struct dp_told told; /* the owner's */
+
+	uint32_t spi __attribute__((aligned(KEY_MEM_ALIGN)));
+	uint32_t slot, tunnel, owner;
+	struct esp_in *esp;
+	uint32_t
+		events; /* atomic, enum dp_sa_event_bits: raised by the owner, taken by the manager */
+	uint16_t reported;       /* the owner's: what was raised already */
+	bool has_news;           /* the owner's: see counters.h */
+	struct ip_endpoint seen; /* the owner's: where the newest authentic packet came from */
 };
-static_assert(offsetof(struct dp_in, moved) <= KEY_MEM_ALIGN, "dp_in's first line");
+static_assert(sizeof(struct dp_in) - offsetof(struct dp_in, spi) == KEY_MEM_ALIGN,
+	      "dp_in's last line");
 
 #define DP_NO_WORKER UINT32_MAX
 
@@ -90,7 +97,15 @@ struct dp_out_view {
 };
 
 struct dp_out {
-	uint32_t spi, slot, tunnel;
+	/* the manager's */
+	struct esp_suite suite;
+	struct dp_nic_session *nic;  /* of the port that has our address, or NULL */
+	struct ip_addr nic_remote;   /* for this peer */
+	struct dp_out *next, **prev; /* all of them */
+	struct dp_told told;         /* the owner's */
+
+	uint32_t spi __attribute__((aligned(KEY_MEM_ALIGN)));
+	uint32_t slot, tunnel;
 	uint32_t owner; /* DP_NO_WORKER before the first DP_SA_SWITCH to it */
 	struct esp_out *esp;
 	struct dp_path *path; /* atomic; never NULL */
@@ -100,15 +115,9 @@ struct dp_out {
 	bool has_news;           /* the owner's: see counters.h */
 	struct dp_out_view view; /* the owner's */
 	uint32_t path_version;   /* the owner's: the version that esp knows */
-	struct dp_told told;     /* the owner's */
-	/* the manager's */
-	struct esp_suite suite;
-	struct dp_nic_session *nic;  /* of the port that has our address, or NULL */
-	struct ip_addr nic_remote;   /* for this peer */
-	struct dp_out *next, **prev; /* all of them */
 };
-
-static_assert(offsetof(struct dp_out, path_version) <= KEY_MEM_ALIGN, "dp_out's first line");
+static_assert(sizeof(struct dp_out) - offsetof(struct dp_out, spi) == KEY_MEM_ALIGN,
+	      "dp_out's last line");
 
 struct dp_sas {
 	uint32_t max;           /* slots 0..max-1 */
@@ -142,6 +151,19 @@ void dp_out_look(const struct dp *dp, struct dp_out *o);
 void dp_out_resolve(struct dp *dp, struct dp_out *o);
 /* The same for all: after a change of routes or addresses. */
 void dp_sas_resolve(struct dp *dp, bool only_unresolved);
+
+/* Fetch what a worker needs of a half, all but its key. */
+static inline void dp_out_fetch(const struct dp_out *o)
+{
+	__builtin_prefetch(&o->spi, 1);
+	esp_out_prefetch((const struct esp_out *)(o + 1));
+}
+
+static inline void dp_in_fetch(const struct dp_in *in)
+{
+	__builtin_prefetch(&in->spi, 1);
+	esp_in_prefetch((const struct esp_in *)(in + 1));
+}
 
 static inline struct dp_in *dp_in_of(const struct dp_sas *s, uint32_t slot)
 {

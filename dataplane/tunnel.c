@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "dataplane/dp.h"
+#include "dataplane/hop.h"
 #include "dataplane/manager.h"
 
 #define V6_LEAST_MTU 1280u
@@ -293,10 +294,40 @@ static uint32_t place_of(const struct dp_tunnels *t, uint32_t group)
 	return group + t->epoch * t->max_groups;
 }
 
+static void group_link(struct dp_tunnels *t, struct dp_group_hot *g, uint32_t place)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		g->links[i].place = place;
+		LIST_INSERT_HEAD(&t->info[g->tunnels[i]].groups, &g->links[i], of_tunnel);
+	}
+}
+
+static void group_unlink(struct dp_group_hot *g)
+{
+	for (uint32_t i = 0; i < g->n; i++)
+		LIST_REMOVE(&g->links[i], of_tunnel);
+}
+
+/* Another group, or none, in a place. True: there was one before. */
+static bool group_put(struct dp *dp, uint32_t place, struct dp_group_hot *g)
+{
+	struct dp_tunnels *t = &dp->tunnels;
+	struct dp_group_hot *old = __atomic_exchange_n(&t->groups[place], g, __ATOMIC_ACQ_REL);
+
+	dp_hops_group(dp, place);
+	if (g)
+		group_link(t, g, place);
+	if (!old)
+		return false;
+	group_unlink(old);
+	dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
+	return true;
+}
+
 enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 {
 	struct dp_tunnels *t = &dp->tunnels;
-	struct dp_group_hot *g, *old;
+	struct dp_group_hot *g;
 
 	if (m->group >= t->max_groups || m->n_tunnels > DP_GROUP_MAX || m->n_ecmp > m->n_tunnels)
 		return DP_ERR_MALFORMED;
@@ -310,10 +341,7 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 	g->n = (uint16_t)m->n_tunnels;
 	g->n_ecmp = m->n_ecmp > 1 ? (uint16_t)m->n_ecmp : 0;
 	memcpy(g->tunnels, m->tunnels, g->n * sizeof(g->tunnels[0]));
-	old = __atomic_exchange_n(&t->groups[place_of(t, m->group)], g, __ATOMIC_ACQ_REL);
-	if (old)
-		dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
-	else
+	if (!group_put(dp, place_of(t, m->group), g))
 		t->n_groups++;
 	dp_linux_routes_group(dp, place_of(t, m->group));
 	return DP_OK;
@@ -322,13 +350,9 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 /* Routes that still point here have their packets dropped and counted. */
 static bool group_drop(struct dp *dp, uint32_t place)
 {
-	struct dp_group_hot *old =
-		__atomic_exchange_n(&dp->tunnels.groups[place], NULL, __ATOMIC_ACQ_REL);
-
-	if (!old)
+	if (!dp->tunnels.groups[place] || !group_put(dp, place, NULL))
 		return false;
 	dp->tunnels.n_groups--;
-	dp_grace_defer(&dp->grace, free_later, NULL, old, 0);
 	dp_linux_routes_group(dp, place);
 	return true;
 }

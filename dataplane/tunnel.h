@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include "base/addr.h"
 #include "dataplane/path_mtu.h"
 #include "dataplane/tap.h"
@@ -28,8 +29,15 @@ struct dp_tunnel_hot {
 };
 static_assert(sizeof(struct dp_tunnel_hot) == 32, "two entries in a cache line");
 
+/* A tunnel's place in a group. */
+struct dp_group_link {
+	LIST_ENTRY(dp_group_link) of_tunnel;
+	uint32_t place; /* the group's */
+};
+
 /* What only the manager knows. */
 struct dp_tunnel_info {
+	LIST_HEAD(, dp_group_link) groups; /* that it is in */
 	bool set;
 	uint8_t epoch;         /* of who has set it last */
 	struct dp_out *owners; /* the SA that the tunnel's owner has as a resource of its own */
@@ -43,6 +51,7 @@ struct dp_group_hot {
 	uint16_t n;
 	uint16_t n_ecmp; /* the first so many share the traffic; 0: no sharing */
 	uint32_t tunnels[DP_GROUP_MAX];
+	struct dp_group_link links[DP_GROUP_MAX]; /* the manager's */
 };
 
 /* Of a tunnel that is not set: nothing is known of what comes out of it. */

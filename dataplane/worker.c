@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "dataplane/aeads.h"
 #include "dataplane/dp.h"
+#include "dataplane/hop.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/privileges.h"
 
@@ -52,6 +53,8 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 	w->reassembly = calloc(1, sizeof(*w->reassembly));
 	if (!dp_gate_init(&w->gate, rte_get_tsc_hz(), dp->n_workers, &w->random))
 		return false;
+	if (!dp_hops_init(w, 2 * dp->tunnels.max_groups))
+		return false;
 	if (!dp_counters_init(&w->counters, dp->sas.max, rte_get_tsc_hz()))
 		return false;
 	return dp_aeads_init(&w->esp, &dp->esp) && w->in && w->out && w->reassembly;
@@ -65,6 +68,7 @@ void dp_worker_fini(struct dp_worker *w)
 	dp_counters_fini(&w->counters);
 	rte_ring_free(w->in);
 	free(w->out);
+	dp_hops_fini(w);
 	dp_random_wipe(&w->random);
 }
 

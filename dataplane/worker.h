@@ -36,6 +36,8 @@ struct dp_worker {
 	/* By tunnel, atomic, the manager's: the SA by which this worker sends, its own (RFC 9611) or,
 	 * for the tunnel's owner, the common one. NULL: packets are handed to the owner. */
 	struct dp_out **out;
+	uintptr_t *hops; /* by a group's place, atomic, the manager's: see hop.h */
+	size_t hops_size;
 	struct esp_thread esp;
 	struct dp_random random;
 	struct dp_gate gate;

@@ -141,6 +141,18 @@ void esp_out_free(struct esp_out *sa);                     /* wipes */
 struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg);
 void esp_in_free(struct esp_in *sa);
 
+/*
+ * The same in memory of the caller's, zeroed, aligned to a cache line and wiped by him: what is read together with a
+ * half can lie beside it. False: unsupported, no memory. What a half that is in use has of its own ends
+ * with fini.
+ */
+size_t esp_out_size(void);
+bool esp_out_init(struct esp_out *sa, struct esp_thread *t, const struct esp_sa_cfg *cfg);
+void esp_out_fini(struct esp_out *sa);
+size_t esp_in_size(const struct esp_sa_cfg *cfg);
+bool esp_in_init(struct esp_in *sa, struct esp_thread *t, const struct esp_sa_cfg *cfg);
+void esp_in_fini(struct esp_in *sa);
+
 /* Encapsulates n <= ESP_BURST_MAX packets of one SA; each gets a drop reason. Returns how many are OK. */
 size_t esp_encap(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts, size_t n);
 /* The reverse. UDP encapsulation is recognised by the packet itself, not by configuration. */

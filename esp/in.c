@@ -31,14 +31,18 @@ static void limits_update(struct esp_in *sa)
 	sa->next_bytes = soft || sa->hard_bytes < sa->soft_bytes ? sa->hard_bytes : sa->soft_bytes;
 }
 
-struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
+size_t esp_in_size(const struct esp_sa_cfg *cfg)
+{
+	return sizeof(struct esp_in) + esp_replay_bits_size(window_round(cfg->replay_window));
+}
+
+bool esp_in_init(struct esp_in *sa, struct esp_thread *t, const struct esp_sa_cfg *cfg)
 {
 	const uint32_t window = window_round(cfg->replay_window);
 	const struct esp_aead *aead = esp_thread_pick(t, &cfg->suite);
-	struct esp_in *sa = aead ? key_mem_alloc(sizeof(*sa) + esp_replay_bits_size(window)) : NULL;
 
-	if (!sa)
-		return NULL;
+	if (!aead)
+		return false;
 	sa->aead = (uint8_t)(aead - t->aead);
 	sa->backend = aead->backend;
 	sa->iv_size = cfg->suite.iv_size;
@@ -58,9 +62,24 @@ struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 					 cfg->integ_key);
 	if (!sa->key)
 		goto fail;
-	return sa;
+	return true;
 fail:
 	esp_ts_fini(&sa->ts);
+	return false;
+}
+
+void esp_in_fini(struct esp_in *sa)
+{
+	sa->backend->key_free(sa->key);
+	esp_ts_fini(&sa->ts);
+}
+
+struct esp_in *esp_in_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
+{
+	struct esp_in *sa = key_mem_alloc(esp_in_size(cfg));
+
+	if (sa && esp_in_init(sa, t, cfg))
+		return sa;
 	key_mem_free(sa);
 	return NULL;
 }
@@ -69,8 +88,7 @@ void esp_in_free(struct esp_in *sa)
 {
 	if (!sa)
 		return;
-	sa->backend->key_free(sa->key);
-	esp_ts_fini(&sa->ts);
+	esp_in_fini(sa);
 	key_mem_free(sa);
 }
 

@@ -20,15 +20,19 @@ static const uint8_t padding[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 1
 static_assert(ESP_TRAILER_SIZE + ESP_ICV_MIN >= sizeof(padding) / 2,
 	      "trailer and smallest ICV take half of the padding");
 
-struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
+size_t esp_out_size(void)
+{
+	return sizeof(struct esp_out);
+}
+
+bool esp_out_init(struct esp_out *sa, struct esp_thread *t, const struct esp_sa_cfg *cfg)
 {
 	const uint64_t first = cfg->first_seq ? cfg->first_seq : 1;
 	const uint64_t last = cfg->esn ? UINT64_MAX : UINT32_MAX;
 	const struct esp_aead *aead = esp_thread_pick(t, &cfg->suite);
-	struct esp_out *sa = aead ? key_mem_alloc(sizeof(*sa)) : NULL;
 
-	if (!sa)
-		return NULL;
+	if (!aead)
+		return false;
 	sa->aead = (uint8_t)(aead - t->aead);
 	sa->backend = aead->backend;
 	sa->suite = cfg->suite;
@@ -56,9 +60,24 @@ struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
 					 cfg->integ_key);
 	if (!sa->key)
 		goto fail;
-	return sa;
+	return true;
 fail:
 	esp_ts_fini(&sa->ts);
+	return false;
+}
+
+void esp_out_fini(struct esp_out *sa)
+{
+	sa->backend->key_free(sa->key);
+	esp_ts_fini(&sa->ts);
+}
+
+struct esp_out *esp_out_new(struct esp_thread *t, const struct esp_sa_cfg *cfg)
+{
+	struct esp_out *sa = key_mem_alloc(sizeof(*sa));
+
+	if (sa && esp_out_init(sa, t, cfg))
+		return sa;
 	key_mem_free(sa);
 	return NULL;
 }
@@ -67,8 +86,7 @@ void esp_out_free(struct esp_out *sa)
 {
 	if (!sa)
 		return;
-	sa->backend->key_free(sa->key);
-	esp_ts_fini(&sa->ts);
+	esp_out_fini(sa);
 	key_mem_free(sa);
 }
 

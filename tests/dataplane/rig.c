@@ -7,8 +7,8 @@
 #include "dataplane/aeads.h"
 #include "test_eal.h"
 
-#define MAX_SAS     8u
-#define MAX_TUNNELS 4u
+#define MAX_SAS     16u
+#define MAX_TUNNELS 6u
 
 struct rig_device rig_device;
 struct dp rig;
