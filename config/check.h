@@ -27,7 +27,7 @@ struct config_marks {
 	size_t n_connections;
 	struct config_port_mark {
 		const struct config_port *p;
-		const struct config_node *map, *name, *device, *addresses;
+		const struct config_node *map, *name, *device, *addresses, *route_table;
 	} * ports;
 	size_t n_ports;
 	struct config_table_mark {

@@ -88,6 +88,7 @@ struct config_port {
 	struct ip_addr gateway[2]; /* default gateways by this port: IPv4, IPv6; IP_NONE = none */
 	uint32_t mtu;
 	enum config_offloads offloads;
+	char route_table[CONFIG_NAME_SIZE]; /* that its packets are looked up in */
 };
 
 #define CONFIG_ALGS_MAX 16

@@ -175,6 +175,7 @@ void config_handle_ports(struct config_parse *p, const struct config_node *n, vo
 			.name = w.at_name,
 			.device = w.at_device,
 			.addresses = w.at_addresses,
+			.route_table = w.at_route_table,
 		};
 		p->config->n_ports = marks->n_ports = i + 1;
 	}

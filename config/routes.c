@@ -66,6 +66,8 @@ static void check_references(struct config_parse *p)
 	const struct config_marks *m = p->marks;
 	size_t i, j;
 
+	for (i = 0; i < m->n_ports; i++)
+		check_table_name(p, m->ports[i].route_table, m->ports[i].p->route_table);
 	for (i = 0; i < m->n_connections; i++) {
 		const struct config_connection_mark *k = &m->connections[i];
 

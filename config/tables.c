@@ -164,6 +164,8 @@ static const struct config_key port_keys[] = {
 	 PORT_AT(at_gateway)},
 	{"mtu", CONFIG_UINT, .min = 576, .max = 9216, .def = "1500", PORT(mtu), PORT_AT(at_mtu)},
 	{"offloads", CONFIG_WORD, .words = offloads, .def = "auto", PORT(offloads)},
+	{"route_table", CONFIG_NAME, .max = CONFIG_NAME_SIZE - 1, .def = CONFIG_MAIN_TABLE,
+	 PORT(route_table), PORT_AT(at_route_table)},
 };
 const struct config_map config_port_map = MAP("a port", port_keys);
 

@@ -62,6 +62,7 @@ struct config_filter_work {
 struct config_port_work {
 	struct config_port p;
 	const struct config_node *at_name, *at_device, *at_addresses, *at_gateway, *at_mtu;
+	const struct config_node *at_route_table;
 };
 
 struct config_device_work {

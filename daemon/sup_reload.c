@@ -175,7 +175,7 @@ static bool ports_equal(const struct config *a, const struct config *b)
 
 		if (strcmp(x->name, y->name) != 0 || x->is_pci != y->is_pci ||
 		    strcmp(x->device, y->device) != 0 || x->mtu != y->mtu ||
-		    x->offloads != y->offloads)
+		    x->offloads != y->offloads || strcmp(x->route_table, y->route_table) != 0)
 			return false;
 	}
 	return true;
@@ -195,7 +195,8 @@ static void check_fixed(const struct config *a, const struct config *b, char *pr
 	      size);
 	fixed(strcmp(a->control_group, b->control_group) == 0, "gateway.control_group", problems,
 	      size);
-	fixed(ports_equal(a, b), "a port's device, MTU or offloads in 'ports'", problems, size);
+	fixed(ports_equal(a, b), "a port's device, MTU, offloads or route table in 'ports'",
+	      problems, size);
 	fixed(a->n_workers == b->n_workers && cpus, "dataplane.workers", problems, size);
 	fixed(a->hugepages == b->hugepages, "dataplane.hugepages", problems, size);
 	fixed(a->memory_mb == b->memory_mb, "dataplane.memory", problems, size);

@@ -154,6 +154,8 @@ struct translate_rt *translate_rt_new(const struct config *c, struct rt_cfg *out
 		.aggregates = t->aggregates,
 		.max_groups = DP_MAX_GROUPS(c->max_tunnels),
 	};
+	for (size_t i = 0; i < c->n_ports; i++)
+		out->ports_apart |= table_of(c, c->ports[i].route_table) != 0;
 	tables = t->tables;
 	filters = t->filters;
 	for (size_t i = 0; i < c->n_connections; i++)

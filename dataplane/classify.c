@@ -252,6 +252,20 @@ static void to_group(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n,
 		dp_into_sa(w, m, n, o, o->tunnel, family, false);
 }
 
+/* One of our networks, by a route to it: an address of ours may be among them. */
+static void to_ports(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint8_t family)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		const uint32_t nh =
+			dp_through_ports(w, m[i], family, w->dp->ports[dp_meta(m[i])->port].table);
+
+		if (dp_nh_kind(nh) == DP_NH_LOCAL)
+			local_input(w, m[i], family);
+		else
+			dp_drop(w, m[i], DP_DROP_NOT_PROTECTED);
+	}
+}
+
 /* Packets that follow each other with one next hop go there together. */
 static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
 {
@@ -268,8 +282,8 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 			break;
 		case DP_NH_GROUP: to_group(w, m, n, dp_nh_index(v->nh[i]), family); break;
 		case DP_NH_BLACKHOLE: drop_all(w, m, n, DP_DROP_BLACKHOLE); break;
+		case DP_NH_PORTS: to_ports(w, m, n, family); break;
 		case DP_NH_NONE:
-		case DP_NH_PORTS:
 		case DP_NH_CONNECTED:
 		case DP_NH_NEIGH: drop_all(w, m, n, DP_DROP_NOT_PROTECTED); break;
 		}
@@ -353,7 +367,7 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 	uint64_t mac = 0;
 
 	memcpy(&mac, &w->dp->ports[port].mac, RTE_ETHER_ADDR_LEN);
-	dp_ip_burst_init(&b, &w->dp->fib, 0);
+	dp_ip_burst_init(&b, &w->dp->fib, w->dp->ports[port].table);
 	for (uint16_t i = 0; i < n; i++) {
 		const uint8_t *eth = dp_data(m[i]);
 

@@ -33,6 +33,7 @@ struct dp {
 	unsigned n_ports;
 	struct dp_worker *workers[DP_STATS_MAX_WORKERS];
 	struct dp_port ports[DP_STATS_MAX_PORTS];
+	bool ports_apart;   /* some are in another table than 0 */
 	bool inline_crypto; /* some port's device seals and opens */
 	struct rte_mempool *pool;
 	struct rte_ring *to_manager; /* packets, many producers */

@@ -70,7 +70,7 @@ bool dp_fib_init(struct dp_fib *f, uint32_t max_routes, struct dp_grace *grace)
 
 void dp_fib_fini(struct dp_fib *f)
 {
-	for (uint32_t i = 0; i < DP_MAX_TABLES; i++) {
+	for (uint32_t i = 0; i <= DP_FIB_PORTS; i++) {
 		if (f->tables[i])
 			table_free(f, f->tables[i], 0);
 	}

@@ -56,15 +56,18 @@ enum dp_fib_source {
 	DP_FIB_N_SOURCES,
 };
 
+/* The networks of all ports, where some are in another table than 0. */
+#define DP_FIB_PORTS DP_MAX_TABLES
+
 struct dp_fib_table {
 	struct dp_lpm v4, v6;
 };
 
 struct dp_fib {
 	struct dp_lpm_mem mem;
-	struct dp_fib_table *tables[DP_MAX_TABLES]; /* atomic; NULL: empty */
-	struct dp_lpm none;                         /* of an empty one */
-	struct dp_grace *grace;                     /* borrowed */
+	struct dp_fib_table *tables[DP_MAX_TABLES + 1]; /* atomic; NULL: empty; DP_FIB_PORTS last */
+	struct dp_lpm none;                             /* of an empty one */
+	struct dp_grace *grace;                         /* borrowed */
 	uint32_t n_tables;
 	uint32_t n_routes; /* of DP_FIB_ROUTE, in all tables */
 	uint32_t max_routes;
@@ -74,8 +77,8 @@ struct dp_fib {
 bool dp_fib_init(struct dp_fib *f, uint32_t max_routes, struct dp_grace *grace);
 void dp_fib_fini(struct dp_fib *f);
 
-/* Adds or changes a claim. False: there is no memory; nothing was changed. Tables are below DP_MAX_TABLES,
- * here and in what follows. */
+/* Adds or changes a claim. False: there is no memory; nothing was changed. Tables are below DP_MAX_TABLES
+ * or DP_FIB_PORTS, here and in what follows. */
 bool dp_fib_set(struct dp_fib *f, uint16_t table, const struct ip_prefix *p,
 		enum dp_fib_source source, uint32_t nh);
 /* Withdraws a claim; `there`: whether there was one. False as above. */

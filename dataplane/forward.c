@@ -123,16 +123,36 @@ static void to_tunnel(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, ui
 	}
 }
 
-/* One of our own networks, for a table that has a route to them: only what belongs to a port counts. */
-static uint32_t through_ports(const struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
+uint32_t dp_through_ports(struct dp_worker *w, struct rte_mbuf *m, uint8_t family, uint32_t table)
 {
+	const bool apart = w->dp->ports_apart;
 	const uint8_t *ip = dp_data(m);
 	const struct ip_addr to =
 		family == 4 ? ip_from_bytes(IP_V4, ip + 16) : ip_from_bytes(IP_V6, ip + 24);
-	const uint32_t nh = dp_fib_lookup(&w->dp->fib, 0, &to);
-	const enum dp_nh_kind kind = dp_nh_kind(nh);
+	const uint32_t nh = dp_fib_lookup(&w->dp->fib, apart ? DP_FIB_PORTS : 0, &to);
+	uint32_t port = dp_nh_index(nh);
 
-	return kind == DP_NH_NEIGH || kind == DP_NH_CONNECTED || kind == DP_NH_LOCAL ? nh : 0;
+	switch (dp_nh_kind(nh)) {
+	case DP_NH_NEIGH: port = dp_l2_of(w, dp_nh_index(nh)).port; break;
+	case DP_NH_CONNECTED:
+	case DP_NH_LOCAL: break;
+	case DP_NH_NONE:
+	case DP_NH_GROUP:
+	case DP_NH_BLACKHOLE:
+	case DP_NH_PORTS: return 0;
+	}
+	/* A port with a table of its own is nobody else's. */
+	if (apart && w->dp->ports[port].table && w->dp->ports[port].table != table)
+		return 0;
+	return nh;
+}
+
+/* The table that a packet was looked up in. */
+static uint32_t table_of(const struct dp_worker *w, struct rte_mbuf *m, uint32_t from)
+{
+	return from == DP_TUNNEL_NONE
+		       ? dp_meta(m)->table
+		       : __atomic_load_n(&w->dp->tunnels.hot[from].table, __ATOMIC_ACQUIRE);
 }
 
 static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
@@ -144,7 +164,7 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 		struct rte_mbuf *m = v->m[i];
 		const uint32_t from = v->from[i];
 		const uint32_t nh = unlikely(dp_nh_kind(v->nh[i]) == DP_NH_PORTS)
-					    ? through_ports(w, m, family)
+					    ? dp_through_ports(w, m, family, table_of(w, m, from))
 					    : v->nh[i];
 		const uint32_t index = dp_nh_index(nh);
 

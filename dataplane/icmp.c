@@ -147,7 +147,8 @@ static void send_error(struct dp_worker *w, struct rte_mbuf *m, const struct err
 		.table = meta->in_tunnel ? (uint16_t)__atomic_load_n(
 						   &w->dp->tunnels.hot[meta->from_tunnel].table,
 						   __ATOMIC_ACQUIRE)
-					 : 0,
+			 : meta->port < w->dp->n_ports ? w->dp->ports[meta->port].table
+						       : 0,
 	};
 	dp_count(&w->stats->generated, 1);
 	dp_handoff(w, w->index, r, DP_PKT_FORWARD);

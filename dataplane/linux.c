@@ -55,7 +55,7 @@ static struct ip_addr destination(struct rte_mbuf *m)
 }
 
 /* IKE of our own: UDP from port 500 or 4500 of one of our addresses. */
-static bool is_own_ike(struct dp *dp, struct rte_mbuf *m)
+static bool is_own_ike(struct dp *dp, struct rte_mbuf *m, uint16_t table)
 {
 	const uint8_t *ip = dp_data(m);
 	const bool v4 = dp_meta(m)->family == 4;
@@ -69,7 +69,7 @@ static bool is_own_ike(struct dp *dp, struct rte_mbuf *m)
 		return false;
 	port = dp_get16(ip + header);
 	return (port == DP_PORT_IKE || port == DP_PORT_NAT_T) &&
-	       dp_nh_kind(dp_fib_lookup(&dp->fib, 0, &from)) == DP_NH_LOCAL;
+	       dp_nh_kind(dp_fib_lookup(&dp->fib, table, &from)) == DP_NH_LOCAL;
 }
 
 static void into_tunnel(struct dp *dp, struct rte_mbuf *m, uint32_t tunnel)
@@ -81,7 +81,7 @@ static void into_tunnel(struct dp *dp, struct rte_mbuf *m, uint32_t tunnel)
 }
 
 /* An IP packet that Linux sent by a mirror: true if it is no tunnel's, and may leave as it is. */
-static bool mirror_ip(struct dp *dp, struct rte_mbuf *m)
+static bool mirror_ip(struct dp *dp, struct rte_mbuf *m, uint16_t table)
 {
 	const struct dp_group_hot *g;
 	struct ip_addr to;
@@ -93,10 +93,10 @@ static bool mirror_ip(struct dp *dp, struct rte_mbuf *m)
 		return false;
 	}
 	to = destination(m);
-	nh = dp_fib_lookup(&dp->fib, 0, &to);
+	nh = dp_fib_lookup(&dp->fib, table, &to);
 	/* Neighbour discovery, above all, stays on its link. */
 	if ((dp_nh_kind(nh) != DP_NH_GROUP && dp_nh_kind(nh) != DP_NH_BLACKHOLE) ||
-	    dp_is_for_link(dp_data(m), dp_meta(m)->family) || is_own_ike(dp, m)) {
+	    dp_is_for_link(dp_data(m), dp_meta(m)->family) || is_own_ike(dp, m, table)) {
 		(void)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
 		return true;
 	}
@@ -129,7 +129,7 @@ void dp_linux_from_mirror(struct dp *dp, uint32_t port)
 		}
 		type = dp_get16(dp_data(m) + 12);
 		if ((type == RTE_ETHER_TYPE_IPV4 || type == RTE_ETHER_TYPE_IPV6) &&
-		    !mirror_ip(dp, m))
+		    !mirror_ip(dp, m, p->table))
 			continue;
 		dp_meta(m)->kind = DP_PKT_TX;
 		dp_meta(m)->port = (uint8_t)port;

@@ -97,12 +97,11 @@ static struct ip_prefix host_prefix(const struct ip_addr *a)
 static void fib_update(struct dp *dp, struct dp_neigh *n, bool resolved)
 {
 	const struct ip_prefix p = host_prefix(&n->addr);
-	bool there;
 
 	if (resolved && !n->in_fib && is_connected(dp, n->port, &n->addr))
-		n->in_fib = dp_fib_set(&dp->fib, 0, &p, DP_FIB_NEIGH, dp_nh(DP_NH_NEIGH, n->id));
+		n->in_fib = dp_port_claim(dp, n->port, &p, DP_FIB_NEIGH, dp_nh(DP_NH_NEIGH, n->id));
 	else if (!resolved && n->in_fib)
-		n->in_fib = !dp_fib_clear(&dp->fib, 0, &p, DP_FIB_NEIGH, &there);
+		n->in_fib = !dp_port_unclaim(dp, n->port, &p, DP_FIB_NEIGH);
 }
 
 /* A worker may hold the number for the rest of a burst: it is free after a grace period. */

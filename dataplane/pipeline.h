@@ -93,6 +93,10 @@ void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m);
 /* RFC 3948: `udp` has at least its header; true if it is ESP, not IKE, a keepalive or else. */
 bool dp_udp_is_esp(const uint8_t *udp, uint32_t size);
 
+/* forward.c: what one of our own networks is to a table that has a route to them, by the packet's
+ * destination: only what belongs to a port counts. 0: nothing. */
+uint32_t dp_through_ports(struct dp_worker *w, struct rte_mbuf *m, uint8_t family, uint32_t table);
+
 /* encap.c: w->encap -> adjacency -> w->tx */
 void dp_encap(struct dp_worker *w);
 /* A packet that another thread handed to us for meta.tunnel: into w->encap. */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
+#include "dataplane/dp.h"
 #include <rte_ethdev.h>
 #include "base/log.h"
 #include "dataplane/eal.h"
@@ -312,7 +313,7 @@ bool dp_port_init(struct dp_port *p, unsigned index, const struct config_port *c
 {
 	const struct failure f = {.text = error, .size = error_size, .port = cfg->name};
 
-	*p = (struct dp_port){.index = index, .cfg = cfg, .mirror = {.fd = -1}};
+	*p = (struct dp_port){.index = index, .table = p->table, .cfg = cfg, .mirror = {.fd = -1}};
 	p->id = RTE_MAX_ETHPORTS;
 	return (cfg->is_pci ? pci_attach(p, &f) : vdev_attach(p, &f)) &&
 	       dp_port_start(p, n_workers, pool, error, error_size);
@@ -329,4 +330,27 @@ void dp_port_fini(struct dp_port *p)
 	dp_nic_crypto_fini(p);
 	p->started = false;
 	p->id = RTE_MAX_ETHPORTS;
+}
+
+bool dp_port_claim(struct dp *dp, unsigned port, const struct ip_prefix *p,
+		   enum dp_fib_source source, uint32_t nh)
+{
+	const uint16_t table = dp->ports[port].table;
+	bool there;
+
+	if (!dp_fib_set(&dp->fib, table, p, source, nh))
+		return false;
+	if (!dp->ports_apart || dp_fib_set(&dp->fib, DP_FIB_PORTS, p, source, nh))
+		return true;
+	(void)dp_fib_clear(&dp->fib, table, p, source, &there);
+	return false;
+}
+
+bool dp_port_unclaim(struct dp *dp, unsigned port, const struct ip_prefix *p,
+		     enum dp_fib_source source)
+{
+	bool there;
+
+	return (!dp->ports_apart || dp_fib_clear(&dp->fib, DP_FIB_PORTS, p, source, &there)) &&
+	       dp_fib_clear(&dp->fib, dp->ports[port].table, p, source, &there);
 }

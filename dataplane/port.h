@@ -15,6 +15,7 @@
 #include <rte_mempool.h>
 #include <rte_spinlock.h>
 #include "config/config.h"
+#include "dataplane/fib.h"
 #include "dataplane/nic_crypto.h"
 #include "dataplane/offload.h"
 #include "dataplane/tap.h"
@@ -28,6 +29,7 @@ struct dp_port {
 	uint16_t id; /* of rte_ethdev */
 	uint16_t n_rxq, n_txq;
 	uint16_t mtu;
+	uint16_t table; /* that what comes in is looked up in; its networks stand there */
 	bool tx_shared; /* fewer transmit queues than workers: lock[queue] is taken */
 	bool started;
 	struct rte_ether_addr mac;
@@ -48,7 +50,7 @@ uint16_t dp_port_data_room(const struct config *c);
 
 /*
  * Attaches the device, starts the port with its queues and creates the mirror TAP. False with a
- * text in `error` that says what was wrong and what to do.
+ * text in `error` that says what was wrong and what to do. Its table is set before.
  */
 bool dp_port_init(struct dp_port *p, unsigned index, const struct config_port *cfg,
 		  unsigned n_workers, struct rte_mempool *pool, char *error, size_t error_size);
@@ -57,6 +59,15 @@ bool dp_port_start(struct dp_port *p, unsigned n_workers, struct rte_mempool *po
 		   size_t error_size);
 /* Stops and detaches; harmless on a port that was not initialised. */
 void dp_port_fini(struct dp_port *p);
+
+struct dp;
+
+/* A prefix of the port's networks, in its table and wherever those of all ports are: claimed, or not any
+ * more. False: no memory. */
+bool dp_port_claim(struct dp *dp, unsigned port, const struct ip_prefix *p,
+		   enum dp_fib_source source, uint32_t nh);
+bool dp_port_unclaim(struct dp *dp, unsigned port, const struct ip_prefix *p,
+		     enum dp_fib_source source);
 
 /* The workers that poll and feed queue numbers of this port. */
 static inline bool dp_port_polled_by(const struct dp_port *p, unsigned queue, unsigned worker,

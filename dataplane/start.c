@@ -146,9 +146,10 @@ static bool port_addresses(struct dp *dp, const struct dp_port *p, char *error)
 				 ip_prefix_format(a, text), strerror(errno));
 			return false;
 		}
-		if (!dp_fib_set(&dp->fib, 0, &host, DP_FIB_LOCAL, dp_nh(DP_NH_LOCAL, p->index)) ||
-		    !dp_fib_set(&dp->fib, 0, &net, DP_FIB_CONNECTED,
-				dp_nh(DP_NH_CONNECTED, p->index))) {
+		if (!dp_port_claim(dp, p->index, &host, DP_FIB_LOCAL,
+				   dp_nh(DP_NH_LOCAL, p->index)) ||
+		    !dp_port_claim(dp, p->index, &net, DP_FIB_CONNECTED,
+				   dp_nh(DP_NH_CONNECTED, p->index))) {
 			snprintf(error, DP_START_ERROR_SIZE, "port '%s': no room for its networks",
 				 p->cfg->name);
 			return false;
@@ -200,6 +201,14 @@ bool dp_start_ports(struct dp *dp, char *error)
 			 DP_STATS_MAX_PORTS);
 		return false;
 	}
+	for (unsigned i = 0; i < dp->config->n_ports; i++) {
+		const struct config_table *t =
+			config_table_by_name(dp->config, dp->config->ports[i].route_table);
+
+		dp->ports[i].table = t ? t->index : 0;
+		dp->ports_apart |= dp->ports[i].table != 0;
+	}
+	dp->tunnels.n_apart += dp->ports_apart;
 	for (unsigned i = 0; i < dp->config->n_ports; i++) {
 		dp->n_ports = i + 1; /* so that a half-done one is cleaned up, too */
 		if (!dp_port_init(&dp->ports[i], i, &dp->config->ports[i], dp->n_workers, dp->pool,

@@ -61,7 +61,7 @@ static bool port_equal(const struct config_port *a, const struct config_port *b)
 {
 	if (strcmp(a->name, b->name) != 0 || a->is_pci != b->is_pci ||
 	    strcmp(a->device, b->device) != 0 || a->mtu != b->mtu ||
-	    a->n_addresses != b->n_addresses)
+	    a->n_addresses != b->n_addresses || strcmp(a->route_table, b->route_table) != 0)
 		return false;
 	for (size_t i = 0; i < a->n_addresses; i++) {
 		if (!ip_prefix_equal(&a->addresses[i], &b->addresses[i]))

@@ -364,10 +364,11 @@ enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m)
 	return group_drop(dp, place_of(&dp->tunnels, m->group)) ? DP_OK : DP_ERR_NO_SUCH;
 }
 
-/* Table 0 has the ports' networks itself. */
+/* Table 0 has the ports' networks itself, while they are all there. */
 static bool target_valid(const struct dp *dp, uint32_t table, uint32_t group)
 {
-	return group == DP_GROUP_BLACKHOLE || (group == DP_GROUP_LOCAL && table) ||
+	return group == DP_GROUP_BLACKHOLE ||
+	       (group == DP_GROUP_LOCAL && (table || dp->ports_apart)) ||
 	       group < dp->tunnels.max_groups;
 }
 

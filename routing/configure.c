@@ -497,6 +497,7 @@ bool rt_configure(struct rt *rt, const struct rt_cfg *cfg, struct mono now, stru
 	rt->aggregate_path = aggregate;
 	rt->role = cfg->role;
 	rt->ecmp = cfg->ecmp;
+	rt->ports_apart = cfg->ports_apart;
 	rt->max_groups = cfg->max_groups ? cfg->max_groups : RT_GROUPS_MAX;
 	free(rt->locals);
 	rt->locals = f.locals;

@@ -307,9 +307,9 @@ static uint32_t group_for(struct rt *rt, uint16_t table, const struct rt_choice 
 
 	if (n == 0)
 		return RT_GROUP_NONE;
-	/* In table 0 the dataplane has them by itself. */
+	/* In table 0 the dataplane has them by itself, while all ports are there. */
 	if (ch[0].c->source == RT_SOURCE_LOCAL)
-		return table ? RT_GROUP_LOCAL : RT_GROUP_NONE;
+		return table || rt->ports_apart ? RT_GROUP_LOCAL : RT_GROUP_NONE;
 	if (ch[0].c->source == RT_SOURCE_BLACKHOLE)
 		return RT_GROUP_BLACKHOLE;
 	for (size_t i = 0; i < n && n_members < RT_GROUP_TUNNELS; i++) {

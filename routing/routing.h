@@ -111,7 +111,8 @@ struct rt_aggregate_cfg {
 
 struct rt_cfg {
 	enum rt_role role;
-	bool ecmp; /* transit gateway: equal BGP paths share the traffic */
+	bool ecmp;        /* transit gateway: equal BGP paths share the traffic */
+	bool ports_apart; /* table 0 has not all of our own networks by itself */
 	const struct rt_connection_cfg *connections;
 	size_t n_connections;
 	const struct ip_prefix *local; /* networks that are ours, in every table */

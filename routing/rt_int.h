@@ -212,7 +212,7 @@ struct rt {
 
 	/* configuration */
 	enum rt_role role;
-	bool ecmp;
+	bool ecmp, ports_apart;
 	uint32_t max_groups;
 	struct rt_connection *connections;
 	size_t n_connections;

@@ -35,7 +35,8 @@
 #define DP_MAX_TABLES      256u             /* route tables; table 0 always exists */
 #define DP_GROUP_BLACKHOLE UINT32_MAX       /* a route's group: drop */
 #define DP_GROUP_WITHDRAW  (UINT32_MAX - 1) /* of DP_ROUTES: take the route away */
-/* Not in table 0, which has them: to the networks of the ports, as far as they hold the prefix. */
+/* To the networks of the ports, as far as they hold the prefix: of those in table 0 and in the route's own.
+ * Not in table 0 while no port is in another one: it has them. */
 #define DP_GROUP_LOCAL (UINT32_MAX - 2)
 /* Group numbers lie below; there are more than tunnels, since a group is an order of them. */
 #define DP_MAX_GROUPS(max_tunnels) (8u * (max_tunnels) + 64u)

@@ -26,8 +26,10 @@ def peer_of(t):
 
 
 class Tables(unittest.TestCase):
+    text = None
+
     def setUp(self):
-        self.site = Site()
+        self.site = Site(self.text)
         self.dp = self.site.dp
         self.addCleanup(self.site.close)
         self.seq = dict.fromkeys(TABLES, 0)
@@ -160,6 +162,58 @@ class Tables(unittest.TestCase):
         self.dp.sa(SA_DEL_OUT, ref(1, 1))
         self.send(0, IP(src=SITE[0], dst=SITE[1]) / UDP() / b"x")
         self.gone(no_tunnel=1)
+
+
+class Ports(Tables):
+    """The hosts' port is in a table of its own: a domain's, for both ways."""
+    text = config() + "routing: {tables: [{name: one}, {name: two}]}\n"
+    text = text.replace("addresses: [10.1.0.1/24", "route_table: one\n    addresses: [10.1.0.1/24")
+
+    test_domains = test_on_the_way = None
+
+    def test_ports(self):
+        dst = HOST
+        for again in range(2):
+            # Its own domain's tunnels reach its hosts; nobody else does.
+            self.send(0, IP(src=SITE[0], dst=dst, ttl=9) / UDP(sport=7, dport=8) / b"in")
+            p = IP(self.site.lan.recv())
+            self.assertEqual((p.src, p.dst, p.ttl, p[Raw].load), (SITE[0], dst, 8, b"in"))
+            self.send(2, IP(src=SITE[2], dst=dst) / UDP() / b"x")
+            self.gone(no_route=1)
+            # With a route to our own networks, too.
+            for table in (1, 2):
+                self.route("10.1.0.0/24", PORTS, table)
+            dst = "10.1.0.10" if again == 0 else dst
+        self.send(0, IPv6(src=SITE6[0], dst=HOST6, hlim=9) / UDP(sport=7, dport=8) / b"in")
+        self.assertEqual(IPv6(self.site.lan.recv()).dst, HOST6)
+        # Its hosts' packets take the domain's routes, and none of table 0.
+        self.route(SITE[2] + "/32", 2, 0)
+        self.site.lan.send(IP(src=HOST, dst=SITE[0]) / UDP() / b"x")
+        self.assertEqual(self.out()[0], 0)
+        self.route("10.88.0.0/16", 2, 0)
+        self.site.lan.send(IP(src=HOST, dst="10.88.0.1") / UDP() / b"x")
+        self.gone(not_protected=1)
+        # Table 0 leads nowhere near, by a route to our own networks neither.
+        self.dp.fib(TUNNEL_SET, tunnel(3, "t3", table=0))
+        self.send(3, IP(src=SITE[3], dst=HOST) / UDP() / b"x")
+        self.gone(no_route=1)
+        self.route("10.1.0.0/24", PORTS, 0)
+        self.send(3, IP(src=SITE[3], dst=HOST) / UDP() / b"x")
+        self.gone(no_route=1)
+        # Between ports nothing is forwarded; our own addresses answer.
+        self.route("192.0.2.0/24", PORTS, 1)
+        self.site.lan.send(IP(src=HOST, dst="192.0.2.77") / UDP() / b"x")
+        self.gone(not_protected=1)
+        for own in ("10.1.0.1", LOCAL):
+            self.site.lan.send(IP(src=HOST, dst=own) / ICMP(seq=5))
+            self.assertEqual(IP(self.site.lan.recv())[ICMP].type, 0)
+        # What we say of a packet finds its way back.
+        self.site.lan.send(IP(src=HOST, dst=SITE[0], flags="DF") / UDP(sport=1) / bytes(1460))
+        self.assertEqual(IP(self.site.lan.recv())[ICMP].code, 4)
+        # Linux's own packets by its mirror take its table, too.
+        sh("ip", "route", "add", SITE[0] + "/32", "dev", "lan", "via", HOST, ns="gw")
+        sh("ping", "-c1", "-W1", SITE[0], ns="gw", check=False)
+        self.assertEqual(self.out()[0], 0)
 
 
 if __name__ == "__main__":

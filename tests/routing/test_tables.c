@@ -163,6 +163,14 @@ static int way(const struct world *w, uint16_t table, const char *to)
 	return (int)r.tunnel;
 }
 
+static uint32_t group_of(const struct world *w, uint16_t table, const struct ip_prefix *p)
+{
+	struct rt_show_route r;
+
+	assert_true(rt_show_route(w->rt, table, p, &r));
+	return r.group;
+}
+
 #define CONNECTION(n, t, table)                                                                    \
 	{                                                                                          \
 		.name = n, .tunnels = {{.name = "t" n, .tunnel = t}}, .n_tunnels = 1,              \
@@ -198,6 +206,14 @@ static void isolation(void **state)
 	/* Ours is everywhere. */
 	assert_int_equal(way(&w, RED, "10.0.7.1"), -3);
 	assert_int_equal(way(&w, BLUE, "10.0.7.1"), -3);
+	/* The main table has it by itself, but not where a port is in another one. */
+	assert_int_equal(group_of(&w, 0, &own), RT_GROUP_NONE);
+	assert_int_equal(group_of(&w, RED, &own), RT_GROUP_LOCAL);
+	cfg.ports_apart = true;
+	configure(&w, &cfg);
+	settle(&w, 4);
+	assert_int_equal(group_of(&w, 0, &own), RT_GROUP_LOCAL);
+	cfg.ports_apart = false;
 	/* What neighbours hear is of their own table. */
 	assert_string_equal(strstr(w.text, "1+10.2") ? "leak" : "", "");
 	assert_string_equal(strstr(w.text, "2+10.1") ? "leak" : "", "");
