@@ -306,6 +306,11 @@ static void receive(struct bfd *b, const struct bfd_event *ev, struct bfd_out *o
 	why = bfd_packet_parse(ev->packet.data, ev->packet.size, &p);
 	if (why == BFD_DROP_END) {
 		s = session_of(b, ev, &p, &why);
+		/* RFC 5883 4: how far the peer is, only the configuration knows. */
+		if (s && ev->packet.multihop && ev->packet.ttl < s->cfg.min_ttl) {
+			s = NULL;
+			why = BFD_DROP_TTL;
+		}
 		if (s) {
 			bfd_session_receive(b, s, &p, ev->now, out);
 			return;

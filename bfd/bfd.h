@@ -41,6 +41,7 @@ struct bfd_session_cfg {
 	uint32_t session; /* the tunnel's number */
 	struct ip_addr local, remote;
 	bool multihop;
+	uint8_t min_ttl;     /* multihop: what came with less has come by a longer way; 0: any */
 	bool passive;        /* sends nothing before the peer does (6.1) */
 	struct mono_span tx; /* DesiredMinTxInterval once up, e.g. 50 ms */
 	struct mono_span rx; /* RequiredMinRxInterval */

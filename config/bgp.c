@@ -174,6 +174,40 @@ static bool complete_bgp(struct config_parse *p, const struct config_node *at,
 	return true;
 }
 
+/* RFC 5883: a neighbor beyond the peer; else, the peer's end of the inside network. */
+static bool bfd_ends(struct config_parse *p, const struct config_node *at,
+		     struct config_tunnel_work *w)
+{
+	struct config_bfd *b = &w->t.bfd;
+	const struct ip_prefix *inside;
+	char buf[IP_ADDR_STRLEN];
+
+	if (w->at_bfd_ttl && !b->multihop) {
+		config_error(&p->diag, w->at_bfd_ttl,
+			     "'min_ttl' goes with 'multihop: true'; over one hop it is 255");
+		return false;
+	}
+	if (!w->at_bfd_neighbor)
+		return find_ends(p, at, w, "BFD", &b->local, &b->neighbor);
+	inside = inside_with(&w->t, &b->neighbor);
+	if (!inside && !b->multihop) {
+		config_error(&p->diag, w->at_bfd_neighbor,
+			     "the neighbor %s is in none of the tunnel's inside networks; add "
+			     "'multihop: true' if it is a router behind the peer",
+			     ip_format(&b->neighbor, buf));
+		return false;
+	}
+	b->local = inside ? inside->addr : w->t.inside[b->neighbor.family == IP_V6].addr;
+	if (b->local.family != IP_NONE && !ip_equal(&b->local, &b->neighbor))
+		return true;
+	config_error(
+		&p->diag, w->at_bfd_neighbor,
+		b->local.family == IP_NONE
+			? "the tunnel has no inside address of that family for BFD; " INSIDE_HINT
+			: "the neighbor is our own inside address; write the peer's");
+	return false;
+}
+
 static bool complete_bfd(struct config_parse *p, const struct config_node *at,
 			 const struct config_connection *c, struct config_tunnel_work *w)
 {
@@ -181,8 +215,7 @@ static bool complete_bfd(struct config_parse *p, const struct config_node *at,
 	struct config_bfd *b = &w->t.bfd;
 	char wanted[CONFIG_DURATION_STRLEN], have[CONFIG_DURATION_STRLEN];
 
-	if (!find_ends(p, at, w, "BFD", &b->local, &b->neighbor) ||
-	    !check_selectors(p, at, c, "BFD", &b->local, &b->neighbor))
+	if (!bfd_ends(p, at, w) || !check_selectors(p, at, c, "BFD", &b->local, &b->neighbor))
 		return false;
 	b->on = true;
 	if (!target)

@@ -141,8 +141,11 @@ struct config_bgp {
 
 struct config_bfd { /* RFC 5880 */
 	bool on, passive;
-	struct ip_addr local, neighbor; /* inside addresses */
-	struct mono_span interval;      /* both of sending and of receiving */
+	bool multihop; /* RFC 5883 */
+	uint8_t min_ttl;
+	struct ip_addr local,
+		neighbor; /* inside addresses; multihop: the neighbor lies behind the peer */
+	struct mono_span interval; /* both of sending and of receiving */
 	uint8_t multiplier;
 };
 

@@ -291,6 +291,10 @@ static const struct config_key bfd_keys[] = {
 	 TUNNEL(t.bfd.interval), TUNNEL_AT(at_bfd_interval)},
 	{"multiplier", CONFIG_UINT, .min = 1, .max = 50, .def = "3", TUNNEL(t.bfd.multiplier)},
 	{"passive", CONFIG_BOOL, .def = "false", TUNNEL(t.bfd.passive)},
+	{"multihop", CONFIG_BOOL, .def = "false", TUNNEL(t.bfd.multihop)},
+	{"neighbor", CONFIG_ADDRESS, TUNNEL(t.bfd.neighbor), TUNNEL_AT(at_bfd_neighbor)},
+	{"min_ttl", CONFIG_UINT, .min = 1, .max = 255, .def = "1", TUNNEL(t.bfd.min_ttl),
+	 TUNNEL_AT(at_bfd_ttl)},
 };
 static const struct config_map bfd_map = MAP("'bfd'", bfd_keys);
 

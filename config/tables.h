@@ -26,6 +26,7 @@ struct config_tunnel_work {
 	const struct config_node *at_bgp, *at_remote_as, *at_neighbor, *at_families;
 	const struct config_node *at_bgp_password, *at_role_strict;
 	const struct config_node *at_bfd, *at_bfd_interval, *at_failover_target;
+	const struct config_node *at_bfd_neighbor, *at_bfd_ttl;
 	const struct config_node *at_probe, *at_probe_address;
 };
 

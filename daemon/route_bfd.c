@@ -129,6 +129,7 @@ static void on_packets(void *ctx, int fd, uint32_t events)
 		ev.packet.local = t->bfd.local;
 		ev.packet.remote = route_address(&from);
 		ev.packet.ttl = ttl_of(&m);
+		ev.packet.multihop = t->bfd.multihop;
 		ev.packet.data = bytes;
 		ev.packet.size = (size_t)n;
 		route_bfd_step(s, &ev);

@@ -342,8 +342,8 @@ static void configure_one(struct route_shell *s, struct route_tunnel *t)
 
 	if (!same_ends(bgp, &t->bgp) || new_password)
 		route_close(s, &t->listener);
-	if (bfd->on != t->bfd.on || !ip_equal(&bfd->local, &t->bfd.local) ||
-	    !ip_equal(&bfd->neighbor, &t->bfd.neighbor))
+	if (bfd->on != t->bfd.on || bfd->multihop != t->bfd.multihop ||
+	    !ip_equal(&bfd->local, &t->bfd.local) || !ip_equal(&bfd->neighbor, &t->bfd.neighbor))
 		close_bfd(s, t);
 	if (new_password && t->bgp_wanted && t->bgp.on && bgp->on) {
 		struct bgp_event ev = {.type = BGP_EV_RESET, .neighbor = t->cfg->index};

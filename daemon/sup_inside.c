@@ -26,6 +26,7 @@
 #define BGP_PORT        179
 #define BGP_BACKLOG     8
 #define BFD_PORT        3784  /* RFC 5881 4 */
+#define BFD_MULTIHOP    4784  /* RFC 5883 5 */
 #define BFD_FIRST_PORT  49152 /* RFC 5881 4: of what is sent */
 #define BFD_TRIES       64
 #define TTL_MAX         255
@@ -139,12 +140,17 @@ static bool bind_to_interface(int fd, const struct config_tunnel *t)
 			  (socklen_t)strnlen(t->interface, sizeof(t->interface))) == 0;
 }
 
+static uint16_t bfd_port(const struct config_tunnel *t)
+{
+	return t->bfd.multihop ? BFD_MULTIHOP : BFD_PORT;
+}
+
 static int bfd_receiver(const struct config_tunnel *t)
 {
 	const bool v6 = t->bfd.local.family == IP_V6;
 	const int fd = inside_socket(v6, SOCK_DGRAM);
 	union address local;
-	const socklen_t size = address_of(&t->bfd.local, BFD_PORT, t->interface, &local);
+	const socklen_t size = address_of(&t->bfd.local, bfd_port(t), t->interface, &local);
 
 	if (fd < 0)
 		return -1;
@@ -160,7 +166,7 @@ static int bfd_sender(const struct config_tunnel *t)
 {
 	const int fd = inside_socket(t->bfd.local.family == IP_V6, SOCK_DGRAM);
 	union address local, peer;
-	const socklen_t size = address_of(&t->bfd.neighbor, BFD_PORT, t->interface, &peer);
+	const socklen_t size = address_of(&t->bfd.neighbor, bfd_port(t), t->interface, &peer);
 	bool ok;
 
 	if (fd < 0)

@@ -68,6 +68,8 @@ void translate_bfd_session(const struct config_tunnel *t, struct bfd_session_cfg
 	out->local = t->bfd.local;
 	out->remote = t->bfd.neighbor;
 	out->passive = t->bfd.passive;
+	out->multihop = t->bfd.multihop;
+	out->min_ttl = t->bfd.min_ttl;
 	out->tx = out->rx = t->bfd.interval;
 	out->multiplier = t->bfd.multiplier;
 }

@@ -494,6 +494,61 @@ static void test_malformed(void **state)
 	world_free(w);
 }
 
+static uint32_t constant(void *ctx)
+{
+	return 0x12345678;
+}
+
+/* RFC 5883: by the multihop port alone, and from no farther away than configured. */
+static void test_multihop(void **state)
+{
+	static const struct {
+		uint8_t ttl;
+		bool multihop;
+		enum bfd_drop drop;
+	} rows[] = {
+		{254, true, BFD_DROP_END},         {255, true, BFD_DROP_END},
+		{253, true, BFD_DROP_TTL},         {254, false, BFD_DROP_TTL},
+		{255, false, BFD_DROP_NO_SESSION},
+	};
+	static const uint8_t down[BFD_PACKET_SIZE] = {
+		0x20, 0x40, 3, 24, 0, 0, 0, 0x99, 0, 0, 0, 0, 0, 0, 0xc3, 0x50, 0, 0, 0xc3, 0x50,
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		struct bfd *b = bfd_new(constant, NULL, NULL);
+		struct bfd_session_cfg cfg = {
+			.name = "t",
+			.session = 3,
+			.multihop = true,
+			.min_ttl = 254,
+			.tx = span_ms(50),
+			.rx = span_ms(50),
+			.multiplier = 3,
+		};
+		struct bfd_event ev = {.type = BFD_EV_PACKET, .now = {.ns = 10000000}};
+		struct bfd_out out = {0};
+		struct bfd_show show;
+
+		assert_true(ip_parse("169.254.10.1", &cfg.local));
+		assert_true(ip_parse("10.2.0.9", &cfg.remote));
+		assert_true(bfd_configure(b, &cfg, 1, (struct mono){.ns = 1000000}, &out));
+		ev.packet.local = cfg.local;
+		ev.packet.remote = cfg.remote;
+		ev.packet.ttl = rows[i].ttl;
+		ev.packet.multihop = rows[i].multihop;
+		ev.packet.data = down;
+		ev.packet.size = sizeof(down);
+		bfd_step(b, &ev, &out);
+		assert_true(bfd_show(b, 3, &show));
+		assert_int_equal(show.state, rows[i].drop == BFD_DROP_END ? BFD_INIT : BFD_DOWN);
+		if (rows[i].drop != BFD_DROP_END)
+			assert_int_equal(bfd_dropped(b, rows[i].drop), 1);
+		bfd_out_fini(&out);
+		bfd_free(b);
+	}
+}
+
 /* Your Discriminator zero: only a peer that has forgotten us, or from another address, nobody. */
 static void test_peer_restarts(void **state)
 {
@@ -549,7 +604,8 @@ int main(void)
 		cmocka_unit_test(test_new_timers),    cmocka_unit_test(test_admin_down),
 		cmocka_unit_test(test_removed),       cmocka_unit_test(test_path_down),
 		cmocka_unit_test(test_passive),       cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_peer_restarts), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_multihop),      cmocka_unit_test(test_peer_restarts),
+		cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

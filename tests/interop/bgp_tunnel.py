@@ -199,6 +199,40 @@ def scene(t):
             rows(t, a, b)
 
 
+class HostBird(Bird):
+    """On the host of a site: one BFD session, with our inside address."""
+
+    def __init__(self, world, site):
+        self.site = site
+        super().__init__(world, site.host, None)
+
+    def start(self):
+        self.daemon(f"""
+router id 10.0.0.9; log "{self.dir}/log" all;
+protocol device {{ scan time 1; }}
+protocol bfd {{ multihop {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }};
+    neighbor {OURS} local {self.site.host4} multihop yes; }}
+""")
+
+
+def multihop(t, b):
+    """The tunnel is watched up to a router behind the peer, and comes down with that alone."""
+    bfd = t.tb.config["connections"][0]["defaults"]["bfd"]
+    before = dict(bfd)
+    bfd.update(multihop=True, neighbor=b.host4, interval="100ms", min_ttl=63)  # of BIRD's 64 their gateway takes one
+    downs = len(t.tb.events("bfd-down"))
+    t.tb.reload()
+    far = HostBird(t.world, b)
+    until("up", lambda: [s for s in t.tb.call("show.bfd")["sessions"] if s["state"] == "Up" and s["neighbor"] == b.host4], 20)
+    far.end()
+    until("down with it", lambda: len(t.tb.events("bfd-down")) > downs, 10)
+    bfd.clear()
+    bfd.update(before)
+    n = len(t.tb.events("bgp-up"))
+    t.tb.reload()
+    wait_session(t, n + 1)
+
+
 def rows(t, a, b):
     with t.row("the tunnel is up", vital=True):
         t.tb.wait_up(TUNNEL)
@@ -244,6 +278,9 @@ def rows(t, a, b):
         ended = len(t.tb.events("bgp-down")) - ended
         if report.lost or ended:
             raise LabError(f"{report}, {ended} sessions ended")
+    if t.kind is InsideBird:
+        with t.row("BFD with a host behind the peer, over two hops (RFC 5883)"):
+            multihop(t, b)
     with t.row("more prefixes than we take: the peer hears why the session ends"):
         t.tb.config["connections"][0]["defaults"]["bgp"]["max_prefixes"] = LIMIT
         t.tb.reload()
