@@ -60,9 +60,9 @@ uint32_t dp_group_share(const struct dp *dp, const struct dp_worker *w,
 
 /*
  * SAs of a burst lie apart in memory, each found by its group's hop, its key by the SA: step by step, for the
- * whole burst, what the next step reads. A burst for one group has it all at hand.
+ * whole burst, what the next step reads. A burst for the group of the one before has it all at hand.
  */
-void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
+void dp_group_fetch(struct dp_worker *w, const uint32_t *nh, uint16_t n)
 {
 	const struct dp_out *outs[DP_VEC_SIZE];
 	uint32_t places[DP_VEC_SIZE];
@@ -74,8 +74,9 @@ void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n)
 		places[n_places] = dp_nh_index(nh[i]);
 		__builtin_prefetch(&w->hops[places[n_places++]]);
 	}
-	if (n_places < 2)
+	if (n_places == 0 || (n_places == 1 && places[0] == w->last_place))
 		return;
+	w->last_place = places[n_places - 1];
 	for (uint16_t i = 0; i < n_places; i++) {
 		const uintptr_t hop = dp_hop(w, places[i]);
 

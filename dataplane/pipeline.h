@@ -110,7 +110,7 @@ uint32_t dp_group_share(const struct dp *dp, const struct dp_worker *w,
 			const struct dp_group_hot *g, const uint8_t *ip, uint32_t size,
 			uint8_t family);
 /* Fetches what encapsulation will read for packets with these next hops, those of no group among them. */
-void dp_group_fetch(const struct dp_worker *w, const uint32_t *nh, uint16_t n);
+void dp_group_fetch(struct dp_worker *w, const uint32_t *nh, uint16_t n);
 /* Checked packets for a tunnel: into w->encap if we send by this tunnel, else to the worker that
  * owns it. `family` and `originated` are those of their meta data. */
 void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,

@@ -38,6 +38,7 @@ struct dp_worker {
 	struct dp_out **out;
 	uintptr_t *hops; /* by a group's place, atomic, the manager's: see hop.h */
 	size_t hops_size;
+	uint32_t last_place; /* of the group whose packet came last */
 	struct esp_thread esp;
 	struct dp_random random;
 	struct dp_gate gate;

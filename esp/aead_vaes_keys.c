@@ -197,7 +197,7 @@ static size_t find_cold(struct vaes_ctx *c, const struct esp_job *jobs, size_t n
 		};
 	}
 	c->n_jobs += (uint32_t)n;
-	return n_cold >= LANES && n_old * 4 >= n_runs ? n_cold : 0;
+	return n_old * 4 >= n_runs ? n_cold : 0;
 }
 
 VAES_512 size_t vaes_512_keys_borrow(struct vaes_ctx *c, struct esp_job *jobs, size_t n,
@@ -211,8 +211,8 @@ VAES_512 size_t vaes_512_keys_borrow(struct vaes_ctx *c, struct esp_job *jobs, s
 		unsigned chunks = 0;
 
 		for (size_t p = 0; p < LANES; p++) {
-			/* what is left over goes with some that are done once more */
-			const size_t at = i + LANES <= n_cold ? i + p : n_cold - LANES + p;
+			/* what is left over goes with the last one, done once more */
+			const size_t at = i + p < n_cold ? i + p : n_cold - 1;
 
 			from[p] = cold[at].key;
 			to[p] = &c->unpacked[at];
