@@ -16,6 +16,7 @@
 #define VAES_POWERS      36u /* of H that a key keeps: a group's, the length's, and some air */
 #define VAES_QUAD        4u  /* packets of one shape that go together */
 #define VAES_SLICE       64u /* jobs that are sorted by shape at once */
+#define VAES_SLICE_KEYS  32u /* the same, of more than one key */
 #define VAES_SHAPES      16u /* sizes told apart, by pairs of chunks */
 #define VAES_PKTS        16u /* on their way at once: collected, waiting, and hashed */
 #define VAES_PAYLOAD_MAX 65536u
@@ -126,7 +127,7 @@ struct vaes_ctx {
 	uint8_t nothing[VAES_CHUNK] __attribute__((aligned(64))); /* zero */
 	uint8_t waste[VAES_BLOCK];                                /* written, never read */
 	uint32_t n_jobs;                                          /* done so far, modulo 2^32 */
-	struct esp_key unpacked[VAES_SLICE];
+	struct esp_key unpacked[VAES_SLICE_KEYS];
 	uint8_t swap[VAES_CHUNK], swap_first[VAES_CHUNK], swap_esn[VAES_CHUNK];
 	uint8_t ctrs[VAES_CTRS][VAES_BLOCK];
 } __attribute__((aligned(64)));
@@ -146,10 +147,10 @@ static inline uint32_t vaes_pairs(const struct esp_job *j)
 /* aead_vaes_keys.c: for CPUs with AVX-512, VAES and VPCLMULQDQ. Salt and sizes are in the key. */
 void vaes_512_ctx_init(struct vaes_ctx *c);
 void vaes_512_key_init(struct esp_key *k, const uint8_t *key, unsigned bits);
-/* Puts expanded copies in the place of keys that were not used lately, for VAES_SLICE jobs at most; says
+/* Puts expanded copies in the place of keys that were not used lately, for VAES_SLICE_KEYS jobs at most; says
  * for how many runs of jobs. These get their own keys back before the copies are used again. */
 size_t vaes_512_keys_borrow(struct vaes_ctx *c, struct esp_job *jobs, size_t n,
-			    struct vaes_cold cold[VAES_SLICE]);
+			    struct vaes_cold cold[VAES_SLICE_KEYS]);
 void vaes_512_keys_return(struct esp_job *jobs, const struct vaes_cold *cold, size_t n_cold);
 
 /* aead_vaes_512.c: the jobs of a burst. */
@@ -163,5 +164,7 @@ void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n_quads,
 		    unsigned n_rounds, bool open);
 void vaes_512_quads_same(struct vaes_ctx *c, struct esp_job *jobs, size_t n_quads, bool open);
+void vaes_512_quads_same_of(struct vaes_ctx *c, struct esp_job *const *order, size_t n_quads,
+			    bool open);
 
 #endif

@@ -447,71 +447,102 @@ run_groups(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n, bool seal)
 	}
 }
 
-/* Jobs of one length of key: the shortest first, in fours; the longest go as well alone. */
-VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, struct esp_job *jobs,
-							 size_t n, unsigned n_rounds, bool seal)
+/* The shape of each job that has a key of this length, else 0; which there are. */
+INLINE __m512i shapes_of(const struct esp_job *jobs, size_t n, unsigned n_rounds, uint32_t *there)
 {
-	struct esp_job *order[VAES_SLICE];
-	uint8_t shape[VAES_SLICE], at[VAES_SHAPES + 1] = {0};
-	size_t n_all = 0, n_fours;
+	uint8_t shape[VAES_SLICE] __attribute__((aligned(64)));
 
 	for (size_t i = 0; i < n; i++) {
 		const uint32_t pairs = vaes_pairs(&jobs[i]);
+		const bool out = jobs[i].key->n_rounds != n_rounds || !vaes_size_ok(&jobs[i]);
 
-		shape[i] = (uint8_t)(pairs < VAES_SHAPES ? pairs : VAES_SHAPES);
-		if (jobs[i].key->n_rounds != n_rounds || !vaes_size_ok(&jobs[i]))
-			shape[i] = 0;
-		at[shape[i]]++;
+		shape[i] = (uint8_t)(out ? 0 : pairs < VAES_SHAPES ? pairs : VAES_SHAPES);
+		*there |= 1u << shape[i];
 	}
-	for (unsigned k = 1; k <= VAES_SHAPES; k++) {
-		const uint8_t n_shape = at[k];
+	*there &= ~1u;
+	return _mm512_maskz_loadu_epi8(_bzhi_u64(UINT64_MAX, (unsigned)n), shape);
+}
 
-		at[k] = (uint8_t)n_all;
-		n_all += n_shape;
+/*
+ * Jobs of one length of key: the shortest first, in fours; the longest go as well alone. Each shape's
+ * jobs are found by one comparison: to count them would be to wait for each count's last store.
+ * Those of one key that also have the size in common go together first.
+ */
+VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, struct esp_job *jobs,
+							 size_t n, unsigned n_rounds, bool one_key,
+							 bool seal)
+{
+	struct esp_job *order[VAES_SLICE];
+	uint32_t there = 0;
+	const __m512i shapes = shapes_of(jobs, n, n_rounds, &there);
+	size_t n_all = 0, n_fours;
+
+	for (; there; there = _blsr_u32(there)) {
+		const __m512i shape = _mm512_set1_epi8((char)_tzcnt_u32(there));
+		uint64_t of_shape = _mm512_cmpeq_epi8_mask(shapes, shape);
+		const uint32_t size = jobs[_tzcnt_u64(of_shape)].payload_size;
+		struct esp_job **at = &order[n_all];
+		uint32_t differ = 0;
+		size_t k = 0;
+
+		for (; of_shape; of_shape = _blsr_u64(of_shape)) {
+			struct esp_job *j = &jobs[_tzcnt_u64(of_shape)];
+
+			differ |= j->payload_size ^ size;
+			at[k++] = j;
+		}
+		if (one_key && !differ && k >= VAES_QUAD) {
+			vaes_512_quads_same_of(c, at + k % VAES_QUAD, k / VAES_QUAD, !seal);
+			k %= VAES_QUAD;
+		}
+		n_all += k;
 	}
-	for (size_t i = 0; i < n; i++)
-		if (shape[i])
-			order[at[shape[i]]++] = &jobs[i];
 	n_fours = n_all / VAES_QUAD;
 	vaes_512_quads(c, order, n_fours, n_rounds, !seal);
 	if (n_all % VAES_QUAD)
 		run_groups(c, order + n_fours * VAES_QUAD, n_all % VAES_QUAD, seal);
 }
 
-VAES_512 static void run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)
+/*
+ * The first of these jobs, as many as go together; says how many. With several keys they are fewer: what is
+ * needed of them shall fit into the nearest cache.
+ */
+VAES_512 static size_t run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)
 {
 	const struct esp_key *key = jobs[0].key;
 	const uint32_t size = jobs[0].payload_size;
-	unsigned lengths = 0;
-	bool same = vaes_size_ok(&jobs[0]);
-	struct vaes_cold cold[VAES_SLICE];
+	unsigned lengths = 1u << key->n_rounds;
+	bool same_size = vaes_size_ok(&jobs[0]), same_key = true;
+	struct vaes_cold cold[VAES_SLICE_KEYS];
 	size_t done = 0, n_cold = 0;
 
+	n = n < VAES_SLICE ? n : VAES_SLICE;
 	for (size_t i = 0; i < n; i++) {
 		jobs[i].ok = false;
-		same &= jobs[i].key == key && jobs[i].payload_size == size;
+		same_key &= jobs[i].key == key;
+		same_size &= jobs[i].payload_size == size;
 	}
-	if (same) {
-		lengths = 1u << key->n_rounds;
-		done = n / VAES_QUAD * VAES_QUAD;
-		if (done)
-			vaes_512_quads_same(c, jobs, n / VAES_QUAD, !seal);
-	} else {
+	if (!same_key) {
+		n = n < VAES_SLICE_KEYS ? n : VAES_SLICE_KEYS;
 		n_cold = vaes_512_keys_borrow(c, jobs, n, cold);
 		for (size_t i = 0; i < n; i++)
 			lengths |= 1u << jobs[i].key->n_rounds;
+	} else if (same_size && n >= VAES_QUAD) {
+		done = n / VAES_QUAD * VAES_QUAD;
+		vaes_512_quads_same(c, jobs, n / VAES_QUAD, !seal);
 	}
 	/* Keys of one length go together: usually there is but one. */
 	for (unsigned n_rounds = 10; n_rounds <= 14 && done < n; n_rounds += 2)
 		if (lengths & 1u << n_rounds)
-			run_mixed(c, jobs + done, n - done, n_rounds, seal);
+			run_mixed(c, jobs + done, n - done, n_rounds, same_key, seal);
 	vaes_512_keys_return(jobs, cold, n_cold);
+	return n;
 }
 
 INLINE void run(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)
 {
-	for (size_t i = 0; i < n; i += VAES_SLICE)
-		run_slice(c, jobs + i, n - i < VAES_SLICE ? n - i : VAES_SLICE, seal);
+	for (size_t i = 0; i < n;)
+		i += run_slice(c, jobs + i, n - i, seal);
 }
 
 VAES_512 void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n)

@@ -201,7 +201,7 @@ static size_t find_cold(struct vaes_ctx *c, const struct esp_job *jobs, size_t n
 }
 
 VAES_512 size_t vaes_512_keys_borrow(struct vaes_ctx *c, struct esp_job *jobs, size_t n,
-				     struct vaes_cold cold[VAES_SLICE])
+				     struct vaes_cold cold[VAES_SLICE_KEYS])
 {
 	const size_t n_cold = find_cold(c, jobs, n, cold);
 

@@ -575,23 +575,38 @@ VAES_512 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, si
 		quads_fns[open][false][alike](c, c->quads + n_short, n_quads - n_short, n_rounds);
 }
 
-VAES_512 void vaes_512_quads_same(struct vaes_ctx *c, struct esp_job *jobs, size_t n_quads,
-				  bool open)
+/* jobs: one behind the other; or, where order says so, anywhere. */
+INLINE void quads_same(struct vaes_ctx *c, struct esp_job *jobs, struct esp_job *const *order,
+		       size_t n_quads, bool open)
 {
 	struct vaes_quad *q = c->quads;
 
 	/* The first says all that they have in common. */
-	quad_set(q, 0, jobs);
+	quad_set(q, 0, order ? order[0] : jobs);
 	q->n_whole = q->last[0];
 	q->n_pairs = q->last[0] + 1;
 	for (size_t i = 0; i < n_quads; i++, q++) {
 #pragma GCC unroll 4
 		for (unsigned p = 0; p < LANES; p++) {
-			q->job[p] = jobs;
-			q->esp[p] = jobs++->esp;
+			struct esp_job *j = order ? *order++ : jobs++;
+
+			q->job[p] = j;
+			q->esp[p] = j->esp;
 		}
 	}
 	q = c->quads;
 	quads_fns[open][q->n_pairs == 1][ALIKE_ALL](c, q, n_quads, q->key[0]->n_rounds);
+}
+
+VAES_512 void vaes_512_quads_same(struct vaes_ctx *c, struct esp_job *jobs, size_t n_quads,
+				  bool open)
+{
+	quads_same(c, jobs, NULL, n_quads, open);
+}
+
+VAES_512 void vaes_512_quads_same_of(struct vaes_ctx *c, struct esp_job *const *order,
+				     size_t n_quads, bool open)
+{
+	quads_same(c, NULL, order, n_quads, open);
 }
 #endif
