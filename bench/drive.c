@@ -94,11 +94,11 @@ static void refill(struct driver *d)
 /* One worker alone: as many rounds as the batch needs. */
 static uint64_t rounds_alone(struct driver *d)
 {
-	const unsigned per_round = d->run->o->op == DRIVE_BOTH ? 2 * DP_BURST : DP_BURST;
 	const uint64_t start = tsc();
+	unsigned left = d->run->o->batch;
 
-	for (unsigned i = 0; i < d->run->o->batch; i += per_round)
-		(void)dp_worker_round(d->w);
+	for (unsigned n = 1; left && n; left -= n)
+		n = dp_worker_round(d->w);
 	return tsc() - start;
 }
 

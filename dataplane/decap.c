@@ -206,6 +206,7 @@ void dp_decap(struct dp_worker *w)
 		if (w->dp->inline_crypto)
 			n = split_by_nic(v, r);
 	}
+	w->n_runs = (uint16_t)(w->n_runs + n_runs);
 	if (n_runs > 1)
 		fetch_runs(w, runs, n_runs);
 	if (w->dp->inline_crypto)

@@ -366,6 +366,7 @@ void dp_encap(struct dp_worker *w)
 		*r = (struct run){.o = v->sa[i], .first = i, .n = n};
 		prepare_run(w, r, &batch, &nic);
 	}
+	w->n_runs = (uint16_t)(w->n_runs + n_runs);
 	esp_batch_seal(&w->esp, &batch);
 	if (w->dp->inline_crypto)
 		trust_nic(&nic);
