@@ -319,13 +319,41 @@ static void trust_nic(struct esp_batch *nic)
 			nic->jobs[a][i].ok = true;
 }
 
+/* Phase 3 of a run of which every packet leaves, at once, by a port that has its next hop. */
+static void send_all(struct dp_worker *w, const struct run *r, const struct dp_l2 *l2)
+{
+	struct dp_esp_vec *v = &w->encap;
+	const uint16_t type = dp_l2_type(r->o->view.family);
+
+	for (uint16_t i = r->first; i < r->first + r->n; i++) {
+		const struct esp_pkt *p = &v->pkts[i];
+		struct rte_mbuf *m = v->m[i];
+		uint8_t *eth = p->data - DP_ETH_SIZE;
+
+		if (unlikely(p->headroom < DP_ETH_SIZE)) {
+			dp_drop(w, m, DP_DROP_NO_BUFFER);
+			continue;
+		}
+		dp_l2_write(eth, l2, type);
+		m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
+		m->pkt_len = p->size + DP_ETH_SIZE;
+		m->data_len = (uint16_t)(p->size + DP_ETH_SIZE);
+		dp_tx(w, l2->port, m);
+	}
+}
+
 /* Phase 3. */
 static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l2 *l2)
 {
 	struct dp_esp_vec *v = &w->encap;
 	const uint8_t family = r->o->view.family;
 
-	(void)esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs);
+	if (esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs) == r->n && l2->resolved &&
+	    !r->nic && !r->o->view.udp_sum_left) {
+		send_all(w, r, l2);
+		count(w, r->o);
+		return;
+	}
 	if (unlikely(r->o->view.udp_sum_left))
 		for (uint16_t i = r->first; i < r->first + r->n; i++)
 			leave_udp_sum(v->m[i]);

@@ -38,21 +38,30 @@ static inline struct dp_l2 dp_l2_of(const struct dp_worker *w, uint32_t neigh)
 	return out;
 }
 
+/* The type of what follows. */
+static inline uint16_t dp_l2_type(uint8_t family)
+{
+	return family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
+}
+
+static inline void dp_l2_write(uint8_t *eth, const struct dp_l2 *l2, uint16_t type)
+{
+	memcpy(eth, &l2->to, 8);
+	memcpy(eth + 8, &l2->from, 4);
+	memcpy(eth + 12, &type, 2);
+}
+
 /* Puts the header in front (without room for it the packet is dropped) and queues. */
 static inline void dp_l2_send(struct dp_worker *w, struct rte_mbuf *m, const struct dp_l2 *l2,
 			      uint8_t family)
 {
-	const uint16_t type =
-		family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
 	uint8_t *eth = (uint8_t *)rte_pktmbuf_prepend(m, DP_ETH_SIZE);
 
 	if (!eth) {
 		dp_drop(w, m, DP_DROP_NO_BUFFER);
 		return;
 	}
-	memcpy(eth, &l2->to, 8);
-	memcpy(eth + 8, &l2->from, 4);
-	memcpy(eth + 12, &type, 2);
+	dp_l2_write(eth, l2, dp_l2_type(family));
 	dp_tx(w, l2->port, m);
 }
 

@@ -96,6 +96,16 @@ static inline uint64_t esp_word64(const uint8_t *p)
 	return v;
 }
 
+static inline void esp_put_word32(uint8_t *p, uint32_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void esp_put_word64(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
 /* RFC 1624: a 16-bit header word changes from `from` to `to`; `sum` is the checksum field. */
 static inline void esp_sum_adjust(uint8_t *sum, uint16_t from, uint16_t to)
 {

@@ -8,6 +8,7 @@
 #define N 12u
 
 static const struct suite_row gcm = {ESP_ENCR_AES_GCM_16, 256, ESP_INTEG_NONE};
+static const struct suite_row gcm_8 = {ESP_ENCR_AES_GCM_8, 128, ESP_INTEG_NONE};
 static const struct suite_row suites[] = {
 	{ESP_ENCR_AES_GCM_16, 256, ESP_INTEG_NONE},
 	{ESP_ENCR_CHACHA20_POLY1305, 256, ESP_INTEG_NONE},
@@ -249,6 +250,62 @@ static void test_promise(void **state)
 	}
 }
 
+/* Whatever the header and the room around it, the promise changes nothing but what is looked at: each
+ * value of the identification gives another checksum. */
+static void test_promise_any(void **state)
+{
+	static const enum esp_df dfs[] = {ESP_DF_COPY, ESP_DF_CLEAR, ESP_DF_SET};
+	static struct buf with, without;
+	struct rng r = {.s = 77};
+
+	for (unsigned k = 0; k < 6; k++) {
+		struct esp_sa_cfg cfg = cfg_of(k % 2 ? &gcm_8 : &gcm);
+		struct pair p, q;
+
+		cfg.df = dfs[k / 2];
+		cfg.copy_dscp = k % 2;
+		cfg.esn = k / 2 == 1;
+		pair_init(&p, &cfg, &esp_backend_openssl, &esp_backend_openssl);
+		pair_init(&q, &cfg, &esp_backend_openssl, &esp_backend_openssl);
+		for (uint32_t id = k; id < 65536; id += 6) {
+			uint8_t *ip;
+
+			buf_inner4(&with, 28 + rng_below(&r, 100));
+			ip = with.pkt.data;
+			ip[1] = (uint8_t)rng_next(&r);
+			esp_put16(ip + 4, (uint16_t)id);
+			ip[6] = (uint8_t)(rng_below(&r, 8) << 5);
+			ip[8] = (uint8_t)rng_below(&r, rng_below(&r, 4) ? 256 : 3);
+			inner4_checksum(ip);
+			/* The checksum that TTL - 1 makes all ones, or zero (RFC 1624 3). */
+			if (rng_below(&r, 8) == 0) {
+				uint32_t other = id + esp_get16(ip + 10) + (uint16_t)~0xfeffu;
+
+				other = (other & 0xffff) + (other >> 16);
+				esp_put16(ip + 4, (uint16_t)(other + (other >> 16)));
+				inner4_checksum(ip);
+			}
+			with.pkt.from_self = rng_below(&r, 8) == 0;
+			if (rng_below(&r, 8) == 0)
+				with.pkt.tailroom = rng_below(&r, 24);
+			if (rng_below(&r, 8) == 0)
+				with.pkt.headroom = 30 + rng_below(&r, 12);
+			buf_copy(&without, &with);
+			with.pkt.inner_family = IP_V4;
+			assert_drop(encap_one(&p, &with), encap_one(&q, &without));
+			assert_int_equal(with.pkt.size, without.pkt.size);
+			assert_int_equal(with.pkt.headroom, without.pkt.headroom);
+			assert_int_equal(with.pkt.tailroom, without.pkt.tailroom);
+			assert_ptr_equal(with.pkt.data - with.mem, without.pkt.data - without.mem);
+			assert_memory_equal(with.mem, without.mem, sizeof(with.mem));
+		}
+		assert_memory_equal(esp_out_state_view(p.out), esp_out_state_view(q.out),
+				    sizeof(struct esp_out_state));
+		pair_fini(&p);
+		pair_fini(&q);
+	}
+}
+
 /* Every length of padding, right, and wrong at each of its bytes. */
 static void test_padding(void **state)
 {
@@ -284,7 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many_sas), cmocka_unit_test(test_out_gaps),
 		cmocka_unit_test(test_in_gaps),  cmocka_unit_test(test_promise),
-		cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_padding),  cmocka_unit_test(test_promise_any),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
