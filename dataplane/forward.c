@@ -155,10 +155,48 @@ static uint32_t table_of(const struct dp_worker *w, struct rte_mbuf *m, uint32_t
 		       : __atomic_load_n(&w->dp->tunnels.hot[from].table, __ATOMIC_ACQUIRE);
 }
 
+/* What leave_by() reads for each packet of one tunnel that goes to one port. */
+struct way {
+	uint32_t from;
+	unsigned port;
+	uint32_t mtu;
+	bool clamped;
+};
+
+static inline struct way way_of(const struct dp_worker *w, uint32_t from, unsigned port)
+{
+	return (struct way){
+		.from = from,
+		.port = port,
+		.mtu = w->dp->ports[port].mtu,
+		.clamped = from != DP_TUNNEL_NONE &&
+			   __atomic_load_n(&w->dp->tunnels.hot[from].clamp, __ATOMIC_RELAXED),
+	};
+}
+
+/* leave_by() and dp_l2_send() for what is most frequent: out of a tunnel, small enough, no TCP whose MSS
+ * matters, with room in front. False: these have to look at it; nothing is changed. */
+static inline bool leave_plain(struct dp_worker *w, struct rte_mbuf *m, const struct way *way,
+			       const struct dp_l2 *l2, uint8_t family)
+{
+	uint8_t *ip = dp_data(m);
+
+	if (way->from == DP_TUNNEL_NONE || m->pkt_len > way->mtu || m->data_off < DP_ETH_SIZE ||
+	    (way->clamped && (family != 4 || ip[9] == IPPROTO_TCP)) || !decrement_ttl(ip, family))
+		return false;
+	dp_l2_write(ip - DP_ETH_SIZE, l2, dp_l2_type(family));
+	m->data_off = (uint16_t)(m->data_off - DP_ETH_SIZE);
+	m->data_len = (uint16_t)(m->data_len + DP_ETH_SIZE);
+	m->pkt_len += DP_ETH_SIZE;
+	dp_tx(w, l2->port, m);
+	return true;
+}
+
 static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
 {
 	uint32_t neigh = DP_NEIGH_NONE;
 	struct dp_l2 l2 = {.resolved = false};
+	struct way way = {.port = DP_NO_PORT};
 
 	for (uint16_t i = 0; i < v->n; i++) {
 		struct rte_mbuf *m = v->m[i];
@@ -174,8 +212,12 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 				neigh = index;
 				l2 = dp_l2_of(w, neigh);
 			}
+			if (way.from != from || way.port != l2.port)
+				way = way_of(w, from, l2.port);
 			if (!l2.resolved)
 				to_unknown(w, m, from, family, l2.port);
+			else if (leave_plain(w, m, &way, &l2, family))
+				break;
 			else if (leave_by(w, m, from, family, l2.port))
 				dp_l2_send(w, m, &l2, family);
 			break;

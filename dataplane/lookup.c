@@ -6,10 +6,25 @@
 
 static_assert(DP_VEC_SIZE <= DP_LPM_BURST, "a vector is looked up at once");
 
+/* Whether all IPv4 packets have one destination, as those from one peer have. */
+static bool one_dst4(const struct dp_ip_burst *b)
+{
+	uint16_t i = 1;
+
+	while (i < b->v4.n && b->dst4[i] == b->dst4[0])
+		i++;
+	return i == b->v4.n;
+}
+
 void dp_lookup(struct dp_ip_burst *b)
 {
-	if (b->v4.n)
+	if (b->v4.n && one_dst4(b)) {
+		dp_lpm_lookup4(b->lpm4, b->dst4, b->v4.nh, 1);
+		for (uint16_t i = 1; i < b->v4.n; i++)
+			b->v4.nh[i] = b->v4.nh[0];
+	} else if (b->v4.n) {
 		dp_lpm_lookup4(b->lpm4, b->dst4, b->v4.nh, b->v4.n);
+	}
 	if (b->v6.n)
 		dp_lpm_lookup6(b->lpm6, (const uint8_t(*)[16])b->dst6, b->v6.nh, b->v6.n);
 }
