@@ -97,6 +97,7 @@ struct vaes_quad {
 	const uint8_t *h[VAES_QUAD];  /* power of the first block of a packet's last segment */
 	uint64_t bytes[2][VAES_QUAD]; /* of its last pair of chunks, as masks */
 	uint32_t last[VAES_QUAD];     /* which one that is */
+	uint64_t ends;                /* a bit for each pair, modulo 64, that is a packet's last */
 	uint32_t n_pairs, n_whole;    /* steps, and until the first packet ends */
 };
 
@@ -125,8 +126,10 @@ struct vaes_ctx {
 	struct esp_key no_key;  /* zero, and so are its products */
 	struct esp_key one_key; /* its first power is 1, the others are zero */
 	uint8_t nothing[VAES_CHUNK] __attribute__((aligned(64))); /* zero */
-	uint8_t waste[VAES_BLOCK];                                /* written, never read */
-	uint32_t n_jobs;                                          /* done so far, modulo 2^32 */
+	uint8_t nobody_pair[2 * VAES_CHUNK]
+		__attribute__((aligned(64))); /* written and read for packets that have ended */
+	uint8_t waste[VAES_BLOCK];            /* written, never read */
+	uint32_t n_jobs;                      /* done so far, modulo 2^32 */
 	struct esp_key unpacked[VAES_SLICE_KEYS];
 	uint8_t swap[VAES_CHUNK], swap_first[VAES_CHUNK], swap_esn[VAES_CHUNK];
 	uint8_t ctrs[VAES_CTRS][VAES_BLOCK];

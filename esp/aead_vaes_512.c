@@ -447,20 +447,66 @@ run_groups(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n, bool seal)
 	}
 }
 
-/* The shape of each job that has a key of this length, else 0; which there are. */
-INLINE __m512i shapes_of(const struct esp_job *jobs, size_t n, unsigned n_rounds, uint32_t *there)
+/* What decides how jobs are put together, of VAES_SLICE at once. */
+struct shapes {
+	__m512i size[VAES_SLICE / 16]; /* of their payload */
+	__m512i shape;                 /* a byte for each; 0: not here */
+	uint32_t there;                /* a bit for each shape but 0 */
+};
+
+/* Which jobs have keys of this length. */
+INLINE uint64_t with_rounds(const struct esp_job *jobs, size_t n, unsigned n_rounds)
 {
-	uint8_t shape[VAES_SLICE] __attribute__((aligned(64)));
+	uint64_t v = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		const uint32_t pairs = vaes_pairs(&jobs[i]);
-		const bool out = jobs[i].key->n_rounds != n_rounds || !vaes_size_ok(&jobs[i]);
+	for (size_t i = 0; i < n; i++)
+		v |= (uint64_t)(jobs[i].key->n_rounds == n_rounds) << i;
+	return v;
+}
 
-		shape[i] = (uint8_t)(out ? 0 : pairs < VAES_SHAPES ? pairs : VAES_SHAPES);
-		*there |= 1u << shape[i];
+INLINE void shapes_of(struct shapes *v, const struct esp_job *jobs, size_t n, uint64_t which)
+{
+	__m512i there = _mm512_setzero_si512();
+	__m128i bytes[VAES_SLICE / 16];
+	uint32_t sizes[VAES_SLICE] __attribute__((aligned(64)));
+
+	for (size_t i = 0; i < n; i++)
+		sizes[i] = jobs[i].payload_size;
+#pragma GCC unroll 4
+	for (unsigned k = 0; k < VAES_SLICE / 16; k++) {
+		const __m512i size =
+			_mm512_maskz_loadu_epi32((__mmask16)(which >> 16 * k), &sizes[16 * k]);
+		/* vaes_size_ok(), vaes_pairs() */
+		const __mmask16 ok =
+			_mm512_cmplt_epu32_mask(_mm512_sub_epi32(size, _mm512_set1_epi32(1)),
+						_mm512_set1_epi32(VAES_PAYLOAD_MAX));
+		const __m512i pairs = _mm512_srli_epi32(
+			_mm512_add_epi32(size, _mm512_set1_epi32(VAES_BLOCK + 2 * VAES_CHUNK - 1)),
+			7);
+		const __m512i shape =
+			_mm512_maskz_min_epu32(ok, pairs, _mm512_set1_epi32(VAES_SHAPES));
+
+		v->size[k] = size;
+		bytes[k] = _mm512_cvtepi32_epi8(shape);
+		there = _mm512_or_si512(there, _mm512_sllv_epi32(_mm512_set1_epi32(1), shape));
 	}
-	*there &= ~1u;
-	return _mm512_maskz_loadu_epi8(_bzhi_u64(UINT64_MAX, (unsigned)n), shape);
+	v->shape = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_setr_m128i(bytes[0], bytes[1])),
+				      _mm256_setr_m128i(bytes[2], bytes[3]), 1);
+	v->there = (uint32_t)_mm512_reduce_or_epi32(there) & ~1u;
+}
+
+static_assert(2 * VAES_CHUNK == 1 << 7, "as shapes_of() says");
+
+/* Which jobs have this size. */
+INLINE uint64_t of_size(const struct shapes *v, uint32_t size)
+{
+	uint64_t m = 0;
+
+#pragma GCC unroll 4
+	for (unsigned k = 0; k < VAES_SLICE / 16; k++)
+		m |= (uint64_t)_mm512_cmpeq_epi32_mask(v->size[k], _mm512_set1_epi32((int)size))
+		     << 16 * k;
+	return m;
 }
 
 /*
@@ -473,25 +519,21 @@ VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, str
 							 bool seal)
 {
 	struct esp_job *order[VAES_SLICE];
-	uint32_t there = 0;
-	const __m512i shapes = shapes_of(jobs, n, n_rounds, &there);
 	size_t n_all = 0, n_fours;
+	struct shapes v;
 
-	for (; there; there = _blsr_u32(there)) {
-		const __m512i shape = _mm512_set1_epi8((char)_tzcnt_u32(there));
-		uint64_t of_shape = _mm512_cmpeq_epi8_mask(shapes, shape);
-		const uint32_t size = jobs[_tzcnt_u64(of_shape)].payload_size;
+	shapes_of(&v, jobs, n,
+		  one_key ? _bzhi_u64(UINT64_MAX, (unsigned)n) : with_rounds(jobs, n, n_rounds));
+	for (; v.there; v.there = _blsr_u32(v.there)) {
+		const __m512i shape = _mm512_set1_epi8((char)_tzcnt_u32(v.there));
+		const uint64_t these = _mm512_cmpeq_epi8_mask(v.shape, shape);
+		const uint32_t size = jobs[_tzcnt_u64(these)].payload_size;
 		struct esp_job **at = &order[n_all];
-		uint32_t differ = 0;
 		size_t k = 0;
 
-		for (; of_shape; of_shape = _blsr_u64(of_shape)) {
-			struct esp_job *j = &jobs[_tzcnt_u64(of_shape)];
-
-			differ |= j->payload_size ^ size;
-			at[k++] = j;
-		}
-		if (one_key && !differ && k >= VAES_QUAD) {
+		for (uint64_t m = these; m; m = _blsr_u64(m))
+			at[k++] = &jobs[_tzcnt_u64(m)];
+		if (one_key && k >= VAES_QUAD && !(these & ~of_size(&v, size))) {
 			vaes_512_quads_same_of(c, at + k % VAES_QUAD, k / VAES_QUAD, !seal);
 			k %= VAES_QUAD;
 		}

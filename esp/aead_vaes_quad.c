@@ -39,6 +39,13 @@ struct view {
 	uint32_t seq_hi[LANES];
 };
 
+/* What a pair is to its packets. */
+enum tail {
+	TAIL_NONE,  /* whole chunks of each */
+	TAIL_ENDED, /* the same, of each that has not ended: the others' go nowhere */
+	TAIL_LAST,  /* perhaps the last, or a part of nothing */
+};
+
 /* Bytes of chunk i of a packet's pair t. */
 INLINE uint64_t bytes_of(const struct vaes_quad *q, unsigned p, unsigned i, unsigned t, bool same)
 {
@@ -48,8 +55,8 @@ INLINE uint64_t bytes_of(const struct vaes_quad *q, unsigned p, unsigned i, unsi
 	return same ? at_end : t < q->last[p] ? UINT64_MAX : t == q->last[p] ? at_end : 0;
 }
 
-INLINE void view_of(struct view *v, const struct vaes_ctx *c, const struct vaes_quad *q,
-		    const struct vaes_quad *q0, unsigned t, bool one_key, bool same)
+INLINE void view_of(struct view *v, struct vaes_ctx *c, const struct vaes_quad *q,
+		    const struct vaes_quad *q0, unsigned t, enum tail tail, bool one_key, bool same)
 {
 	v->swap = c->swap;
 #pragma GCC unroll 4
@@ -57,6 +64,8 @@ INLINE void view_of(struct view *v, const struct vaes_ctx *c, const struct vaes_
 		const unsigned k = of(same, p);
 
 		v->at[p] = q->esp[p] + (size_t)t * PAIR_SIZE;
+		if (tail == TAIL_ENDED && t > q->last[p])
+			v->at[p] = c->nobody_pair;
 		v->key[p] = q0->key[of(one_key, p)];
 		v->bytes[0][p] = bytes_of(q0, k, 0, t, same);
 		v->bytes[1][p] = bytes_of(q0, k, 1, t, same);
@@ -324,16 +333,17 @@ INLINE void carry_at(struct vaes_ctx *c, unsigned t, struct sum acc[LANES], stru
 
 /* Pair t of each packet; hashes that pair or, sealing, the one that waits in c->quad_x. */
 INLINE void quad_step(struct vaes_ctx *c, const struct vaes_quad *q, unsigned t, bool first,
-		      bool last, struct sum acc[LANES], const struct place *w, struct finish *f,
-		      const struct vaes_quad *q0, unsigned n_rounds, uint8_t *y0, bool one_key,
-		      bool same, bool seal)
+		      enum tail tail, struct sum acc[LANES], const struct place *w,
+		      struct finish *f, const struct vaes_quad *q0, unsigned n_rounds, uint8_t *y0,
+		      bool one_key, bool same, bool seal)
 {
 	const uint8_t *ctr = c->ctrs[0] + (size_t)t * PAIR_SIZE;
+	const bool last = tail == TAIL_LAST;
 	__m512i s[VAES_GROUP], in[VAES_GROUP];
 	struct hashing v;
 	struct view u;
 
-	view_of(&u, c, q, q0, t, one_key, same);
+	view_of(&u, c, q, q0, t, tail, one_key, same);
 #pragma GCC unroll 4
 	for (unsigned p = 0; p < LANES; p++) {
 		__m512i base;
@@ -411,6 +421,13 @@ INLINE void quad_step(struct vaes_ctx *c, const struct vaes_quad *q, unsigned t,
 	}
 }
 
+/* Whether no packet ends with pair t, nor any that has ended meets a one: then it does not matter what is
+ * multiplied for it. */
+INLINE bool none_ends(const struct vaes_quad *q, unsigned t)
+{
+	return t < 64 && t % SEGMENT && !(q->ends >> t & 1);
+}
+
 INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, unsigned n_rounds,
 		       bool single, bool one_key, bool same)
 {
@@ -428,8 +445,8 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 		uint8_t *y0 = c->quad_y0[i % 2];
 		unsigned t;
 
-		quad_step(c, q, 0, true, single || !same, acc, &w, single ? &f : NULL, q0, n_rounds,
-			  y0, one_key, same, true);
+		quad_step(c, q, 0, true, single || !same ? TAIL_LAST : TAIL_NONE, acc, &w,
+			  single ? &f : NULL, q0, n_rounds, y0, one_key, same, true);
 		if (i)
 			quad_end(c, &f, q - 1, i - 1, acc);
 		w.z = c->nothing;
@@ -438,14 +455,18 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 			continue;
 		finish_all(&f, c, q0, same, true);
 		for (t = 1; t < q0->n_whole; t++) {
-			quad_step(c, q, t, false, false, acc, &w, NULL, q0, n_rounds, y0, one_key,
-				  same, true);
+			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0,
+				  one_key, same, true);
 			carry_at(c, t, acc, &w);
 			place_at(&w, c, q0, t, same);
 		}
 		for (; t < q0->n_pairs; t++) {
-			quad_step(c, q, t, false, true, acc, &w, NULL, q0, n_rounds, y0, one_key,
-				  same, true);
+			if (!same && none_ends(q, t))
+				quad_step(c, q, t, false, TAIL_ENDED, acc, &w, NULL, q0, n_rounds,
+					  y0, one_key, same, true);
+			else
+				quad_step(c, q, t, false, TAIL_LAST, acc, &w, NULL, q0, n_rounds,
+					  y0, one_key, same, true);
 			carry_at(c, t, acc, &w);
 			place_at(&w, c, q0, t, same);
 		}
@@ -476,19 +497,23 @@ INLINE void quads_open(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 
 		w.z = c->nothing;
 		place_at(&w, c, q0, 0, same);
-		quad_step(c, q, 0, true, single || !same, acc, &w, &f, q0, n_rounds, y0, one_key,
-			  same, false);
+		quad_step(c, q, 0, true, single || !same ? TAIL_LAST : TAIL_NONE, acc, &w, &f, q0,
+			  n_rounds, y0, one_key, same, false);
 		for (t = 1; !single && t < q0->n_whole; t++) {
 			carry_at(c, t, acc, &w);
 			place_at(&w, c, q0, t, same);
-			quad_step(c, q, t, false, false, acc, &w, NULL, q0, n_rounds, y0, one_key,
-				  same, false);
+			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0,
+				  one_key, same, false);
 		}
 		for (; !single && t < q0->n_pairs; t++) {
 			carry_at(c, t, acc, &w);
 			place_at(&w, c, q0, t, same);
-			quad_step(c, q, t, false, true, acc, &w, NULL, q0, n_rounds, y0, one_key,
-				  same, false);
+			if (!same && none_ends(q, t))
+				quad_step(c, q, t, false, TAIL_ENDED, acc, &w, NULL, q0, n_rounds,
+					  y0, one_key, same, false);
+			else
+				quad_step(c, q, t, false, TAIL_LAST, acc, &w, NULL, q0, n_rounds,
+					  y0, one_key, same, false);
 		}
 		quad_end(c, &f, q, i, acc);
 	}
@@ -555,6 +580,7 @@ VAES_512 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, si
 
 		q->n_pairs = 0;
 		q->n_whole = UINT32_MAX;
+		q->ends = 0;
 #pragma GCC unroll 4
 		for (unsigned p = 0; p < LANES; p++) {
 			struct esp_job *j = *jobs++;
@@ -563,6 +589,7 @@ VAES_512 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, si
 			q->esp[p] = j->esp;
 			quad_set(q, p, j);
 			alike = j->key == key ? alike : ALIKE_NONE;
+			q->ends |= UINT64_C(1) << q->last[p] % 64;
 			q->n_whole = q->last[p] < q->n_whole ? q->last[p] : q->n_whole;
 			q->n_pairs = q->last[p] + 1 > q->n_pairs ? q->last[p] + 1 : q->n_pairs;
 		}
