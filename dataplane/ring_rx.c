@@ -19,9 +19,9 @@
 
 #define MAX_AT_ONCE 256 /* messages of one ring before the others have their turn */
 #define ROUTES_COST 16  /* of one message with many routes */
-/* After which the others have their turn, too: packets of BFD pass the manager, and a table whose memory
- * is touched for the first time is slow. */
-#define SERVE_TIME span_ms(1)
+/* After which the others have their turn, too, be it in the middle of a batch: packets of BFD pass the
+ * manager, and where a table's memory is touched for the first time one route takes as long. */
+#define SERVE_TIMES_A_SECOND 1000
 
 static const char *const channel_names[DP_N_CHANNELS] = {"sa", "fib"};
 
@@ -101,6 +101,7 @@ bool dp_rings_attach(struct dp *dp, const struct ipc_ring *m, int fd, int bell, 
 		/* Who sent the earlier requests is gone: nobody waits for their answers. */
 		c->generation++;
 		c->n_in_grace = 0;
+		c->batch_under_way = false;
 		if (!sa)
 			dp_fib_owner_new(dp);
 		return dp_watch_add(dp, bell, DP_WATCH_BELL, sa ? DP_CHANNEL_SA : DP_CHANNEL_FIB);
@@ -186,7 +187,7 @@ static enum dp_status carry_out_sa(struct dp *dp, const struct dp_msg *m)
 	}
 }
 
-static enum dp_status carry_out_fib(struct dp *dp, const struct dp_msg *m, struct dp_ack *ack)
+static enum dp_status carry_out_fib(struct dp *dp, const struct dp_msg *m)
 {
 	switch (m->type) {
 	case DP_TUNNEL_SET: return dp_tunnel_set(dp, &m->tunnel);
@@ -195,44 +196,67 @@ static enum dp_status carry_out_fib(struct dp *dp, const struct dp_msg *m, struc
 	case DP_GROUP_DEL: return dp_group_del(dp, &m->group);
 	case DP_ROUTE_SET: return dp_route_set(dp, &m->route);
 	case DP_ROUTE_DEL: return dp_route_del(dp, &m->route);
-	case DP_ROUTES: return dp_routes(dp, &m->routes, ack);
 	case DP_SWEEP: return dp_sweep(dp);
 	default: return DP_ERR_MALFORMED;
 	}
+}
+
+static void answer(struct dp *dp, enum dp_channel_kind ch, const struct dp_msg *m,
+		   struct dp_ack *ack)
+{
+	struct dp_channel *c = &dp->rings.ch[ch];
+
+	ack->seq = m->seq;
+	if (ack->status == DP_OK) {
+		c->n_in_grace++;
+		dp_grace_defer(&dp->grace, acknowledge_later, dp, NULL,
+			       (uint64_t)c->generation << 33 | (uint64_t)ch << 32 | m->seq);
+		return;
+	}
+	log_debug("%s ring: message %u (type %u) was refused: %d", channel_names[ch], m->seq,
+		  m->type, (int)ack->status);
+	acknowledge(dp, ch, ack);
+}
+
+/* Goes on with the batch that is under way; false: the time is over before it is done. */
+static bool go_on(struct dp *dp, struct dp_channel *c, uint64_t until)
+{
+	c->batch_under_way = !dp_routes(dp, &c->batch.routes, &c->work, until);
+	if (!c->batch_under_way)
+		answer(dp, DP_CHANNEL_FIB, &c->batch, &c->work.ack);
+	return !c->batch_under_way && rte_rdtsc() < until;
 }
 
 /* True if there is more that could be carried out. */
 static bool serve(struct dp *dp, enum dp_channel_kind ch)
 {
 	struct dp_channel *c = &dp->rings.ch[ch];
-	const struct mono since = mono_now();
+	const uint64_t until = rte_rdtsc() + rte_get_tsc_hz() / SERVE_TIMES_A_SECOND;
 	bool more = true;
 	struct dp_msg m;
 
+	if (c->batch_under_way && !go_on(dp, c, until))
+		return true;
 	for (int i = 0; i < MAX_AT_ONCE; i++) {
-		struct dp_ack ack = {.status = DP_OK};
-		enum dp_status status;
-
 		/* No more requests than answers can be kept. */
 		if (c->backlog_n + c->n_in_grace >= DP_BACKLOG || !ring_pop(&c->request.end, &m)) {
 			more = false;
 			break;
 		}
-		status = ch == DP_CHANNEL_SA ? carry_out_sa(dp, &m) : carry_out_fib(dp, &m, &ack);
-		i += m.type == DP_ROUTES ? ROUTES_COST - 1 : 0;
-		if (status == DP_OK) {
-			c->n_in_grace++;
-			dp_grace_defer(&dp->grace, acknowledge_later, dp, NULL,
-				       (uint64_t)c->generation << 33 | (uint64_t)ch << 32 | m.seq);
+		if (ch == DP_CHANNEL_FIB && m.type == DP_ROUTES) {
+			i += ROUTES_COST - 1;
+			c->batch = m;
+			c->work = (struct dp_routes_work){.at = 0};
+			if (!go_on(dp, c, until))
+				break;
 		} else {
-			log_debug("%s ring: message %u (type %u) was refused: %d",
-				  channel_names[ch], m.seq, m.type, status);
-			ack.seq = m.seq;
-			ack.status = status;
-			acknowledge(dp, ch, &ack);
+			struct dp_ack ack = {
+				.status = ch == DP_CHANNEL_SA ? carry_out_sa(dp, &m)
+							      : carry_out_fib(dp, &m),
+			};
+
+			answer(dp, ch, &m, &ack);
 		}
-		if (m.type == DP_ROUTES && mono_since(mono_now(), since).ns > SERVE_TIME.ns)
-			break;
 	}
 	bytes_wipe(&m, sizeof(m));
 	return more;
@@ -249,7 +273,7 @@ bool dp_rings_poll(struct dp *dp)
 			backlog_flush(c);
 		if (c->request.bell < 0)
 			continue;
-		if (ring_count(&c->request.end) > 0)
+		if (c->batch_under_way || ring_count(&c->request.end) > 0)
 			more = serve(dp, (enum dp_channel_kind)ch) || more;
 		if (c->request.end.broken && !c->request.broken_told) {
 			c->request.broken_told = true;

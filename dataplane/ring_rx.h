@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include "base/ring.h"
 #include "base/shm.h"
+#include "dataplane/tunnel.h"
 #include "twinbore/dp_msg.h"
 #include "twinbore/ipc.h"
 
@@ -35,7 +36,10 @@ struct dp_channel {
 	struct dp_ring request, event;
 	uint32_t
 		generation; /* of the request ring: late acknowledgements of an older one are dropped */
-	uint32_t n_in_grace;      /* requests of this generation that wait for their grace period */
+	uint32_t n_in_grace;  /* requests of this generation that wait for their grace period */
+	bool batch_under_way; /* of routes: what comes after it waits */
+	struct dp_msg batch;
+	struct dp_routes_work work;
 	struct dp_event *backlog; /* a circle of DP_BACKLOG */
 	uint32_t backlog_head, backlog_n;
 	uint64_t n_lost; /* events for which there was no room at all */

@@ -450,26 +450,40 @@ static enum dp_status entry_apply(struct dp *dp, const struct dp_routes_entry *e
 	return route_clear(dp, e->table, p, &there) ? DP_OK : DP_ERR_RESOURCES;
 }
 
-enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack *ack)
+static bool batch_valid(const struct dp *dp, const struct dp_routes *m)
 {
-	struct ip_prefix p[DP_ROUTES_MAX];
-	enum dp_status status = DP_OK;
+	struct ip_prefix p;
 
 	if (m->n == 0 || m->n > DP_ROUTES_MAX || m->zero)
-		return DP_ERR_MALFORMED;
+		return false;
 	for (uint32_t i = 0; i < m->n; i++) {
-		if (!entry_valid(dp, &m->entries[i], &p[i]))
-			return DP_ERR_MALFORMED;
+		if (!entry_valid(dp, &m->entries[i], &p))
+			return false;
 	}
-	for (uint32_t i = 0; i < m->n; i++) {
-		const enum dp_status s = entry_apply(dp, &m->entries[i], &p[i]);
+	return true;
+}
+
+bool dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_routes_work *w, uint64_t until)
+{
+	struct ip_prefix p;
+
+	if (w->at == 0 && !batch_valid(dp, m)) {
+		w->ack.status = DP_ERR_MALFORMED;
+		return true;
+	}
+	do {
+		const uint32_t i = w->at++;
+		const enum dp_status s = entry_valid(dp, &m->entries[i], &p)
+						 ? entry_apply(dp, &m->entries[i], &p)
+						 : DP_ERR_MALFORMED;
 
 		if (s == DP_OK)
 			continue;
-		ack->refused[i / 32] |= 1u << i % 32;
-		status = status == DP_OK ? s : status;
-	}
-	return status;
+		w->ack.refused[i / 32] |= 1u << i % 32;
+		if (w->ack.status == DP_OK)
+			w->ack.status = s;
+	} while (w->at < m->n && rte_rdtsc() < until);
+	return w->at == m->n;
 }
 
 /* ------------------------------------------------------------------- owners */

@@ -88,8 +88,14 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m);
 enum dp_status dp_group_del(struct dp *dp, const struct dp_group *m);
 enum dp_status dp_route_set(struct dp *dp, const struct dp_route *m);
 enum dp_status dp_route_del(struct dp *dp, const struct dp_route *m);
-/* Sets the bits of refused entries; DP_ERR_MALFORMED: nothing was changed. */
-enum dp_status dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_ack *ack);
+/* A batch of routes and how far it is carried out. Its acknowledgement has the status and the bits of
+ * refused entries so far; DP_ERR_MALFORMED: nothing was changed. */
+struct dp_routes_work {
+	uint32_t at;
+	struct dp_ack ack;
+};
+/* Goes on with a batch, by one entry at least, until the TSC has reached `until`. True when it is done. */
+bool dp_routes(struct dp *dp, const struct dp_routes *m, struct dp_routes_work *w, uint64_t until);
 /* Another process owns the fib ring from now on. */
 void dp_fib_owner_new(struct dp *dp);
 /* What is of the other epoch goes. */

@@ -315,7 +315,7 @@ static void routes(void **state)
 {
 	static struct dp dp = {.tunnels = {.max_groups = 8}};
 	struct dp_routes m = {.n = 5};
-	struct dp_ack ack = {0};
+	struct dp_routes_work w = {.at = 0};
 
 	dp.grace.qsbr = aligned_alloc(RTE_CACHE_LINE_SIZE, rte_rcu_qsbr_get_memsize(1));
 	assert_int_equal(rte_rcu_qsbr_init(dp.grace.qsbr, 1), 0);
@@ -323,13 +323,28 @@ static void routes(void **state)
 	for (uint8_t i = 0; i < 5; i++)
 		m.entries[i] = (struct dp_routes_entry){
 			.prefix = {.family = 4, .b = {10, i}}, .len = 16, .table = i % 2};
-	assert_int_equal(dp_routes(&dp, &m, &ack), DP_ERR_RESOURCES);
-	assert_int_equal(ack.refused[0], 0x18);
+	assert_true(dp_routes(&dp, &m, &w, UINT64_MAX));
+	assert_int_equal(w.ack.status, DP_ERR_RESOURCES);
+	assert_int_equal(w.ack.refused[0], 0x18);
 	assert_int_equal(dp.fib.n_routes, 3);
+	/* Without time: one at a time. */
 	m.entries[0].group = DP_GROUP_WITHDRAW;
-	ack.refused[0] = 0;
-	assert_int_equal(dp_routes(&dp, &m, &ack), DP_ERR_RESOURCES);
-	assert_int_equal(ack.refused[0], 0x10);
+	w = (struct dp_routes_work){.at = 0};
+	for (uint32_t i = 1; i < 5; i++) {
+		assert_false(dp_routes(&dp, &m, &w, 0));
+		assert_int_equal(w.at, i);
+		assert_int_equal(dp.fib.n_routes, i == 4 ? 3 : 2);
+	}
+	assert_true(dp_routes(&dp, &m, &w, 0));
+	assert_int_equal(w.ack.status, DP_ERR_RESOURCES);
+	assert_int_equal(w.ack.refused[0], 0x10);
+	/* What is malformed at its end changes nothing at its beginning. */
+	m.entries[4].zero = 1;
+	m.entries[1].group = DP_GROUP_WITHDRAW;
+	w = (struct dp_routes_work){.at = 0};
+	assert_true(dp_routes(&dp, &m, &w, 0));
+	assert_int_equal(w.ack.status, DP_ERR_MALFORMED);
+	assert_int_equal(dp.fib.n_routes, 3);
 	dp_fib_fini(&dp.fib);
 	free(dp.grace.qsbr);
 }
