@@ -14,6 +14,15 @@ static void on_interrupt(int sig)
 	interrupted = 1;
 }
 
+static void print_routes(const json_t *r)
+{
+	printf("%llu prefixes", (unsigned long long)cli_num(r, "prefixes"));
+	if (cli_num(r, "waiting"))
+		printf(", %llu of them on their way to the dataplane",
+		       (unsigned long long)cli_num(r, "waiting"));
+	putchar('\n');
+}
+
 static void print_head(const json_t *s)
 {
 	char age[CLI_HUMAN_SIZE], in[CLI_HUMAN_SIZE], out[CLI_HUMAN_SIZE];
@@ -33,6 +42,8 @@ static void print_head(const json_t *s)
 	       cli_packet_rate(cli_num(rates, "in_pps"), in_p),
 	       cli_bitrate(cli_num(rates, "out_bps"), out),
 	       cli_packet_rate(cli_num(rates, "out_pps"), out_p));
+	if (json_is_object(json_object_get(s, "routes")))
+		print_routes(json_object_get(s, "routes"));
 	free(name);
 	free(state);
 	free(software);

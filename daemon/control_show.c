@@ -138,6 +138,20 @@ static json_t *uptime(const struct control *c, const json_t *processes)
 				 : control_seconds(mono_since(mono_now(), c->started));
 }
 
+/* How many routes there are, and how far the dataplane has them. */
+static json_t *route_numbers(const json_t *state)
+{
+	static const char *const names[] = {"prefixes", "candidates", "waiting", "refused"};
+	json_t *o = json_object(), *n;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		n = json_object_get(state, names[i]);
+		if (json_is_integer(n))
+			json_object_set(o, names[i], n);
+	}
+	return o;
+}
+
 /* Shows what can be shown: a status is wanted most when something does not answer. */
 json_t *control_show_status(struct control_request *r)
 {
@@ -165,6 +179,8 @@ json_t *control_show_status(struct control_request *r)
 	json_object_set_new(o, "processes",
 			    json_is_array(processes) ? json_incref(processes) : json_array());
 	json_object_set_new(o, "connections", connections(c->config, tunnels, state));
+	if (state)
+		json_object_set_new(o, "routes", route_numbers(state));
 	json_object_set_new(o, "rates", control_stats_rates(c));
 	return o;
 }

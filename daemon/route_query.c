@@ -288,8 +288,8 @@ static void reply_state(struct route_shell *s, uint64_t id)
 		sb_printf(&l.sb,
 			  "],\"prefixes\":%zu,\"candidates\":%zu,\"groups\":%zu,\"waiting\":%zu,"
 			  "\"refused\":%zu}",
-			  stats.n_prefixes, stats.n_candidates, stats.n_groups, stats.n_waiting,
-			  stats.n_refused);
+			  stats.n_prefixes, stats.n_candidates, stats.n_groups,
+			  stats.n_waiting + stats.n_unanswered, stats.n_refused);
 	}
 	route_reply(s, id, l.sb.buf ? &l.sb : NULL);
 	free(l.sb.buf);

@@ -394,8 +394,11 @@ void rt_show_connections(const struct rt *rt,
 			 bool (*fn)(void *ctx, const char *connection, uint32_t tunnel), void *ctx);
 
 struct rt_show_stats {
-	size_t n_prefixes, n_candidates, n_groups, n_waiting, n_refused;
-	size_t bytes; /* of memory for prefixes and candidates, without paths */
+	size_t n_prefixes, n_candidates, n_groups;
+	size_t n_waiting;    /* prefixes that the dataplane is to be told of */
+	size_t n_unanswered; /* prefixes that it was told of */
+	size_t n_refused;    /* how often it has refused one */
+	size_t bytes;        /* of memory for prefixes and candidates, without paths */
 };
 void rt_show_stats(const struct rt *rt, struct rt_show_stats *out);
 

@@ -301,4 +301,7 @@ void rt_show_stats(const struct rt *rt, struct rt_show_stats *out)
 		.bytes = rt_pool_bytes(&rt->entries) + rt_pool_bytes(&rt->more) +
 			 rt_pool_bytes(&rt->buckets) + rt_pool_bytes(&rt->chained),
 	};
+	for (size_t i = rt->pending_first; i < rt->pending_last; i++)
+		if (rt->pending[i].kind == RT_KIND_ROUTES && !rt->pending[i].done)
+			out->n_unanswered += rt->pending[i].number;
 }

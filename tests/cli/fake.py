@@ -17,6 +17,7 @@ STATUS = {
     "connections": [{"name": "site-b", "state": "up", "active_tunnel": "site-b-1",
                      "tunnels": ["site-b-1", "site-b-2"],
                      "routes": ["10.2.0.0/24", "2001:db8:2::/64"]}],
+    "routes": {"prefixes": 1250004, "candidates": 1250006, "waiting": 3000, "refused": 0},
     "rates": {"in_bps": 940123456, "out_bps": 999, "in_pps": 81234, "out_pps": 1},
 }
 

@@ -303,7 +303,7 @@ class Gateway:
                                 "tunnels": [{"name": "one-1", "usable": True, "draining": False,
                                              "bfd_down": False, "bgp_up": True, "accepted": 5,
                                              "stale": 0, "refused": 1}],
-                                "prefixes": 3},
+                                "prefixes": 3, "candidates": 5, "groups": 1, "waiting": 2, "refused": 0},
                 "drain": {"moved": 3, "stays": 0}, "undrain": {},
                 "what_if": {"tunnel": "one-1", "usable": True, "moved": 3, "lost": 0,
                             "moves": [{"to": "one-2", "prefixes": 3}]},

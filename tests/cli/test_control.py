@@ -54,6 +54,7 @@ class Shows(Case):
         self.assertEqual([(c["name"], c["state"], c["active_tunnel"]) for c in s["connections"]],
                          [("one", "up", "one-2"), ("two", "up", "two-1")])
         self.assertEqual(s["connections"][0]["routes"], ["10.2.0.0/24", "10.3.0.0/24"])
+        self.assertEqual(s["routes"], {"prefixes": 3, "candidates": 5, "waiting": 2, "refused": 0})
         self.assertEqual(set(s["rates"]), {"in_bps", "out_bps", "in_pps", "out_pps"})
 
     def test_degraded(self):
@@ -446,6 +447,7 @@ class Processes(Case):
         self.route.close()
         s = self.client().result("status")
         self.assertEqual((s["state"], s["processes"]), ("degraded", []))
+        self.assertNotIn("routes", s)
 
     def test_end_and_return(self):
         def die(ident, arg):

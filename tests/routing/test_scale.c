@@ -37,6 +37,7 @@ static size_t settle(struct rt *rt, struct rt_out *out)
 	struct rt_route_op ops[RT_BATCH_MAX];
 	struct rt_event ev = {.type = RT_EV_DP_RESULT, .now = {10}, .ok = true};
 	const struct rt_event tick = {.type = RT_EV_TICK, .now = {10}};
+	struct rt_show_stats stats;
 	size_t n, all = 0;
 
 	do {
@@ -47,12 +48,16 @@ static size_t settle(struct rt *rt, struct rt_out *out)
 		}
 		out->n = 0;
 		n = rt_next_routes(rt, ops, RT_BATCH_MAX, &ev.request);
+		rt_show_stats(rt, &stats);
+		assert_int_equal(stats.n_unanswered, n);
 		if (n)
 			rt_step(rt, &ev, out);
 		if (mono_reached(tick.now, rt_deadline(rt)))
 			rt_step(rt, &tick, out);
 		all += n;
 	} while (n || out->n || mono_reached(tick.now, rt_deadline(rt)));
+	rt_show_stats(rt, &stats);
+	assert_int_equal(stats.n_waiting + stats.n_unanswered, 0);
 	return all;
 }
 
