@@ -35,7 +35,7 @@
 #define DEFAULT_CONFIG     "/etc/twinbore/twinbore.yaml"
 
 static const char usage[] =
-	"usage: twinbored [--config FILE] [--dataplane PATH] [--watchdog SECONDS]\n"
+	"usage: twinbored [--config FILE] [--dataplane PATH] [--watchdog SECONDS] [--nice N]\n"
 	"\n"
 	"Runs the gateway in the foreground; logs go to standard error.\n"
 	"\n"
@@ -44,6 +44,8 @@ static const char usage[] =
 	"  --watchdog SECONDS\n"
 	"                    kill and restart a process of the gateway that is silent for so\n"
 	"                    long (default 30; 0: never)\n"
+	"  --nice N          from -20 to 19: how it stands against other programs when CPUs are\n"
+	"                    short (default -10, or what it was started with if not 0)\n"
 	"  --version         print the version\n"
 	"  --help            print this\n"
 	"\n"
@@ -61,6 +63,7 @@ enum {
 	OPT_CONFIG = 256,
 	OPT_DATAPLANE,
 	OPT_WATCHDOG,
+	OPT_NICE,
 	OPT_VERSION,
 	OPT_HELP,
 	OPT_ROLE,
@@ -74,6 +77,7 @@ static const struct option options[] = {
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"dataplane", required_argument, NULL, OPT_DATAPLANE},
 	{"watchdog", required_argument, NULL, OPT_WATCHDOG},
+	{"nice", required_argument, NULL, OPT_NICE},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
 	/* For the supervisor only. */
@@ -125,6 +129,21 @@ static bool take_seconds(unsigned *out, const char *text)
 		return false;
 	}
 	*out = (unsigned)n;
+	return true;
+}
+
+static bool take_nice(struct sup_options *o, const char *text)
+{
+	char *end;
+	const long n = strtol(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || n < -20 || n > 19) {
+		fprintf(stderr, "twinbored: --nice wants a number from -20 to 19, not '%s'\n",
+			text);
+		return false;
+	}
+	o->nice_given = true;
+	o->nice = (int)n;
 	return true;
 }
 
@@ -188,6 +207,10 @@ int main(int argc, char **argv)
 			break;
 		case OPT_WATCHDOG:
 			if (!take_seconds(&sup.watchdog_s, optarg))
+				return 2;
+			break;
+		case OPT_NICE:
+			if (!take_nice(&sup, optarg))
 				return 2;
 			break;
 		case OPT_VERSION: puts("twinbored " TWINBORE_VERSION); return 0;

@@ -112,6 +112,9 @@ static void exec_child(const struct supervisor *s, const struct sup_child *c, in
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	/* Ctrl-C on a terminal is for the supervisor, which ends the others in order. */
 	(void)setpgid(0, 0);
+	/* Who may ask it questions is not to take the time of packets. */
+	if (c->role == IPC_ROLE_CONTROL)
+		sup_nice_drop();
 
 	if (c->role == IPC_ROLE_DP) {
 		privilege_bound();

@@ -15,7 +15,7 @@
  *
  * Files: sup_config (files), sup_sockets (users), sup_udp (ports), sup_qcd (a secret of our own), sup_child (life
  * cycles), sup_watchdog (those that hang), sup_handover (who gets what), sup_store (what ike keeps),
- * sup_reload, sup_query (control process), sup_notify (service manager).
+ * sup_reload, sup_query (control process), sup_notify (service manager), sup_nice (a share of the CPUs).
  */
 #include "daemon/supervisor.h"
 
@@ -243,6 +243,7 @@ int supervisor_main(const struct sup_options *options)
 		(void)process_harden_memory();
 		if (watch_signals(&s)) {
 			log_info("gateway '%s' starts", s.config->name);
+			sup_nice_set(&s);
 			run(&s);
 			status = s.status;
 			/* After a failed start the last line says what to do. */

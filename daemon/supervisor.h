@@ -21,6 +21,8 @@ struct sup_options {
 	char config_path[SUP_PATH_SIZE];
 	char dataplane_path[SUP_PATH_SIZE];
 	unsigned watchdog_s; /* a child that is silent for so long is killed; 0: never */
+	bool nice_given;     /* else SUP_NICE, or what it was started with */
+	int nice;
 };
 
 enum sup_state {
@@ -195,6 +197,11 @@ void sup_handover_fini(struct supervisor *s);
 /* sup_store.c */
 bool sup_store_give(struct supervisor *s, struct sup_child *c);
 void sup_store_close(struct supervisor *s); /* wipes */
+
+/* sup_nice.c */
+#define SUP_NICE (-10)
+void sup_nice_set(const struct supervisor *s);
+void sup_nice_drop(void); /* for a process that nobody outside waits for */
 
 /* sup_watchdog.c */
 void sup_watchdog_turn(struct supervisor *s, struct mono now);

@@ -35,7 +35,7 @@ def expect_failure(gw, status, *texts):
 
 
 def case_command_line():
-    for words, status in ((["--nonsense"], 2), (["stray"], 2), (["--config"], 2),
+    for words, status in ((["--nonsense"], 2), (["stray"], 2), (["--config"], 2), (["--nice", "20"], 2), (["--nice", ""], 2),
                           (["--role", "nonsense"], 2), (["--help"], 0), (["--version"], 0)):
         done = subprocess.run([PROGRAM] + words, capture_output=True, check=False, timeout=10)
         assert done.returncode == status, (words, done)
@@ -210,6 +210,27 @@ def case_privileges():
             assert not int(dp["CapBnd"], 16) >> bit & 1, dp
         assert int(dp["CapEff"], 16) >> 12 & 1, dp
         assert gw.stop() == 0
+
+
+def nice_of(gw):
+    return {role: os.getpriority(os.PRIO_PROCESS, pid) for role, pid in gw.pids().items()}
+
+
+def case_nice():
+    """Before other programs, the control process not; in a session of its own, the session too."""
+    for begin, more, want in ((["setsid"], [], -10), ([], [], -10), (["nice", "-n", "3"], [], 3),
+                              (["setsid", "nice", "-n", "3"], ["--nice", "-4"], -4), ([], ["--nice", "0"], 0)):
+        with new_gateway() as gw:
+            gw.more = more
+            gw.command = lambda words=begin + gw.command(): words
+            gw.start()
+            nice = nice_of(gw)
+            assert nice.pop("control") == max(want, 0), nice
+            assert set(nice.values()) == {want} and len(nice) >= 4, (begin, more, nice)
+            if "setsid" in begin and os.path.exists("/proc/self/autogroup"):
+                with open("/proc/%d/autogroup" % gw.process.pid, encoding="ascii") as f:
+                    assert f.read().endswith("nice %d\n" % want)
+            assert gw.stop() == 0
 
 
 def case_secrets_do_not_show():
