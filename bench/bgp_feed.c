@@ -4,8 +4,8 @@
  *
  * It speaks as little BGP as a session needs (RFC 4271, both families, four-octet ASes), so that what is
  * measured is the receiver. The table is made and encoded before the session begins. On standard input:
- * "announce", "withdraw", "quit"; on standard output an object a line for what has happened, with the
- * monotonic clock's nanoseconds.
+ * "announce", "withdraw", "quit" (with --announce, the first as soon as the session stands, and nothing is
+ * read); on standard output an object a line for what has happened, with the monotonic clock's nanoseconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,6 +37,7 @@ struct feed {
 	uint8_t in[65536];
 	size_t in_n;
 	bool opened, established;
+	bool at_once;       /* --announce */
 	const uint8_t *out; /* what is being sent */
 	size_t out_size;
 	struct mono keepalive_at;
@@ -116,6 +117,13 @@ static void say_keepalive(struct feed *f)
 	f->keepalive_at = mono_add(mono_now(), span_ms(KEEPALIVE_MS));
 }
 
+static void announce(struct feed *f)
+{
+	f->out = f->table.announce;
+	f->out_size = f->table.announce_size;
+	tell("sending");
+}
+
 static void on_message(struct feed *f, uint8_t type, const uint8_t *body, size_t size)
 {
 	if (type == BGP_NOTIFICATION) {
@@ -129,6 +137,8 @@ static void on_message(struct feed *f, uint8_t type, const uint8_t *body, size_t
 	} else if (type == BGP_KEEPALIVE && f->opened && !f->established) {
 		f->established = true;
 		tell("established");
+		if (f->at_once)
+			announce(f);
 	}
 }
 
@@ -183,9 +193,12 @@ static void command(struct feed *f, const char *line)
 		exit(0);
 	if (f->out_size || !f->established)
 		die("not now");
-	f->out = strcmp(line, "withdraw") == 0 ? f->table.withdraw : f->table.announce;
-	f->out_size =
-		strcmp(line, "withdraw") == 0 ? f->table.withdraw_size : f->table.announce_size;
+	if (strcmp(line, "withdraw") != 0) {
+		announce(f);
+		return;
+	}
+	f->out = f->table.withdraw;
+	f->out_size = f->table.withdraw_size;
 	tell("sending");
 }
 
@@ -226,7 +239,7 @@ static void run(struct feed *f)
 		struct pollfd p[2] = {
 			{.fd = f->fd, .events = (short)(POLLIN | (f->out_size ? POLLOUT : 0))},
 			/* Commands wait until the session stands. */
-			{.fd = f->established ? STDIN_FILENO : -1, .events = POLLIN},
+			{.fd = f->established && !f->at_once ? STDIN_FILENO : -1, .events = POLLIN},
 		};
 
 		(void)poll(p, 2, 1000);
@@ -260,6 +273,12 @@ static bool arguments(struct feed *f, int argc, char **argv)
 			f->o.n[1] = (uint32_t)v;
 		else if (strncmp(argv[i], "--seed=", 7) == 0 && number(argv[i] + 7, &v))
 			f->o.seed = v;
+		else if (strncmp(argv[i], "--next-hop6=", 12) == 0 &&
+			 ip_parse(argv[i] + 12, &f->o.next_hop[1]) &&
+			 f->o.next_hop[1].family == IP_V6)
+			;
+		else if (strcmp(argv[i], "--announce") == 0)
+			f->at_once = true;
 		else
 			return false;
 	}
@@ -276,13 +295,15 @@ int main(int argc, char **argv)
 	    !ip_parse(argv[3], &f.remote) || f.local.family != IP_V4 || f.remote.family != IP_V4 ||
 	    !arguments(&f, argc, argv)) {
 		fprintf(stderr, "usage: bgp_feed LOCAL AS RECEIVER [--v4=PREFIXES] [--v6=PREFIXES] "
-				"[--seed=N]\n");
+				"[--seed=N] [--next-hop6=ADDRESS] [--announce]\n");
 		return 2;
 	}
 	f.o.as = (uint32_t)as;
 	f.o.next_hop[0] = f.local;
 	/* On the network that both share: fd00::1 for 192.0.2.1. */
-	f.o.next_hop[1] = (struct ip_addr){.family = IP_V6, .b = {0xfd, [15] = f.local.b[3]}};
+	if (f.o.next_hop[1].family == IP_NONE)
+		f.o.next_hop[1] =
+			(struct ip_addr){.family = IP_V6, .b = {0xfd, [15] = f.local.b[3]}};
 	if (!bgp_table_make(&f.o, &f.table))
 		die("the table cannot be made");
 	printf("{\"event\": \"table\", \"n_ipv4\": %u, \"n_ipv6\": %u, \"n_updates\": %u, "
