@@ -40,6 +40,7 @@ static void dispatch(struct child *c)
 	case IPC_STATS:
 	case IPC_STORE:
 	case IPC_SECRET:
+	case IPC_DRAINED:
 	case IPC_QCD_SECRET: c->ops->message(c->ctx, &c->msg); break;
 	case IPC_START: started(c); break;
 	case IPC_STOP: c->ops->stop(c->ctx); break;

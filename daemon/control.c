@@ -134,6 +134,8 @@ static void on_message(void *ctx, struct ipc_msg *msg)
 		take_socket(c, msg);
 	else if (msg->h.type == IPC_STATS)
 		take_stats(c, msg);
+	else if (msg->h.type == IPC_DRAINED)
+		control_drains_take(c, msg);
 	else
 		log_warn("a '%s' message is not for the control process: ignored",
 			 ipc_type_name((enum ipc_type)msg->h.type));

@@ -2,8 +2,9 @@
 /*
  * control_drain: tunnels without traffic for maintenance, and their replacement.
  *
- * A drained tunnel carries nothing as long as another one can. Who knows of it is the route process; a
- * new one is told of it again by us, and we, when we are new, ask the route process.
+ * A drained tunnel carries nothing as long as another one can. The route process sees to that; the
+ * supervisor remembers it, and tells new processes of it, them and us. Of the tunnel of a job only we know,
+ * and tell a new route process ourselves.
  *
  * A replacement is a job that outlives its client's connection: drain, wait until nothing goes by the
  * tunnel any more, delete its SAs, set it up anew, undrain. It is told of by events. What is addressed
@@ -334,21 +335,19 @@ void control_drains_attach(struct control *c)
 		control_tell(c, IPC_ROLE_ROUTE, IPC_QUERY_DRAIN, d->tunnel);
 }
 
-void control_drains_learn(struct control *c, const json_t *state)
+void control_drains_take(struct control *c, const struct ipc_msg *msg)
 {
-	const json_t *t;
-	size_t i;
+	struct control_drain *d = NULL;
+	struct ipc_drained body;
 
-	json_array_foreach (json_object_get(state, "tunnels"), i, t) {
-		const char *name = json_string_value(json_object_get(t, "name"));
-		struct control_drain *d;
-
-		if (!name || !json_is_true(json_object_get(t, "draining")) || find(c, name))
-			continue;
-		d = get(c, name);
-		if (d)
-			d->drained = true;
+	if (msg->h.size == sizeof(body)) {
+		memcpy(&body, msg->body, sizeof(body));
+		d = ipc_name_ok(body.tunnel) ? get(c, body.tunnel) : NULL;
 	}
+	if (d)
+		d->drained = true;
+	else
+		log_warn("a malformed message about a drained tunnel was dropped");
 }
 
 /* -------------------------------------------------------------------- methods */
@@ -386,8 +385,10 @@ json_t *control_finish_drain(struct control_request *r)
 		control_fail(r, "failed", "out of memory");
 		return NULL;
 	}
-	if (d)
+	if (d) {
 		d->drained = true;
+		control_tell(r->control, IPC_ROLE_SUPERVISOR, IPC_QUERY_KEEP_DRAINED, name);
+	}
 	return result;
 }
 
@@ -401,6 +402,7 @@ json_t *control_finish_undrain(struct control_request *r)
 	d = find(r->control, name);
 	if (d)
 		drop(r->control, d);
+	control_tell(r->control, IPC_ROLE_SUPERVISOR, IPC_QUERY_FORGET_DRAINED, name);
 	return json_object();
 }
 

@@ -214,9 +214,10 @@ void control_begin_replace(struct control_request *r);
 json_t *control_finish_drain(struct control_request *r);
 json_t *control_finish_undrain(struct control_request *r);
 json_t *control_finish_nothing(struct control_request *r);
-/* A new route process is told of what it cannot know; what it says teaches a new control process. */
+/* A new route process is told of the tunnels of jobs, too. */
 void control_drains_attach(struct control *c);
-void control_drains_learn(struct control *c, const json_t *state);
+/* IPC_DRAINED: what was drained before this process. */
+void control_drains_take(struct control *c, const struct ipc_msg *msg);
 /* The step that a tunnel's replacement is at, or NULL. */
 const char *control_replacing(const struct control *c, const char *tunnel);
 void control_drains_turn(struct control *c, struct mono now);

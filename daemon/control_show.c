@@ -162,7 +162,6 @@ json_t *control_show_status(struct control_request *r)
 	json_t *o = json_object();
 	bool ok;
 
-	control_drains_learn(r->control, state);
 	for (i = 0; i < c->config->n_connections; i++) {
 		for (j = 0; j < c->config->connections[i].n_tunnels; j++) {
 			n++;
@@ -260,7 +259,6 @@ json_t *control_show_tunnels(struct control_request *r)
 	if (!tunnels)
 		return NULL;
 	state = r->parts[2].reply; /* without it, `active` is a good guess */
-	control_drains_learn(r->control, state);
 	list = json_array();
 	for (i = 0; i < c->config->n_connections; i++) {
 		const struct config_connection *conn = &c->config->connections[i];

@@ -446,6 +446,21 @@ static void sweep(struct route_shell *s, struct mono now)
 
 /* -------------------------------------------------------------- life cycle */
 
+/* A predecessor of ours was told so. */
+static void take_drained(struct route_shell *s, const struct ipc_msg *msg)
+{
+	const struct config_tunnel *t = NULL;
+	struct ipc_drained body;
+
+	if (msg->h.size != sizeof(body))
+		return;
+	memcpy(&body, msg->body, sizeof(body));
+	if (s->config && ipc_name_ok(body.tunnel))
+		t = config_tunnel_by_name(s->config, body.tunnel, NULL);
+	if (t)
+		route_step_tunnel(s, RT_EV_DRAIN, t->index);
+}
+
 static void on_message(void *ctx, struct ipc_msg *msg)
 {
 	struct route_shell *s = ctx;
@@ -456,6 +471,7 @@ static void on_message(void *ctx, struct ipc_msg *msg)
 	case IPC_RING: take_ring(s, msg); break;
 	case IPC_SECRET: route_take_secret(s, msg); break;
 	case IPC_SOCKET: route_take_socket(s, msg); break;
+	case IPC_DRAINED: take_drained(s, msg); break;
 	default: break;
 	}
 }

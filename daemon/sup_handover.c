@@ -376,6 +376,8 @@ bool sup_handover(struct supervisor *s, struct sup_child *c)
 	    (!give_socket(s, c, IPC_SOCKET_CONTROL, &s->control_listen) ||
 	     !give_control_pair(s, c)))
 		return false;
+	if ((c->role == IPC_ROLE_ROUTE || c->role == IPC_ROLE_CONTROL) && !sup_drains_give(s, c))
+		return false;
 	return give_rings(s, c) && give_pairs(s, c) &&
 	       sup_child_send(s, c, IPC_START, NULL, 0, NULL, 0);
 }

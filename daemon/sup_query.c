@@ -45,15 +45,34 @@ static void reply_processes(struct supervisor *s, uint64_t id)
 	sup_reply(s, id, true, a);
 }
 
+static void keep_drained(struct supervisor *s, uint32_t arg_size, bool on)
+{
+	const uint8_t *arg = s->msg.body + sizeof(struct ipc_query);
+	struct ipc_drained which = {.tunnel = ""};
+
+	if (arg_size < sizeof(which.tunnel))
+		memcpy(which.tunnel, arg, arg_size);
+	if (ipc_name_ok(which.tunnel) && sup_drain_keep(s, &which, on))
+		sup_reply(s, s->msg.h.id, true, json_object());
+	else
+		sup_reply(s, s->msg.h.id, false,
+			  json_pack("{ssss}", "code", "no-such-tunnel", "message",
+				    "the supervisor knows no such tunnel"));
+}
+
 static void on_query(struct supervisor *s)
 {
 	struct ipc_query head = {0};
 
 	if (s->msg.h.type == IPC_QUERY && s->msg.h.size >= sizeof(head))
 		memcpy(&head, s->msg.body, sizeof(head));
+	if (head.arg_size != s->msg.h.size - sizeof(head))
+		head.op = IPC_QUERY_NONE;
 	switch (head.op) {
 	case IPC_QUERY_PROCESSES: reply_processes(s, s->msg.h.id); break;
 	case IPC_QUERY_RELOAD: sup_reload_begin(s, true, s->msg.h.id); break;
+	case IPC_QUERY_KEEP_DRAINED: keep_drained(s, head.arg_size, true); break;
+	case IPC_QUERY_FORGET_DRAINED: keep_drained(s, head.arg_size, false); break;
 	default:
 		sup_reply(s, s->msg.h.id, false,
 			  json_pack("{ssss}", "code", "bad-params", "message",

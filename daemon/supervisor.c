@@ -15,6 +15,7 @@
  *
  * Files: sup_config (files), sup_sockets (users), sup_udp (ports), sup_qcd (a secret of our own), sup_child (life
  * cycles), sup_watchdog (those that hang), sup_handover (who gets what), sup_store (what ike keeps),
+ * sup_drain (what is drained),
  * sup_reload, sup_query (control process), sup_notify (service manager), sup_nice (a share of the CPUs).
  */
 #include "daemon/supervisor.h"
@@ -190,6 +191,7 @@ static void fini(struct supervisor *s)
 	sup_store_close(s);
 	sup_secrets_close(&s->secrets);
 	secret_free(s->qcd);
+	free(s->drained);
 	sup_udp_close(s);
 	if (s->config) {
 		sup_control_remove(s);

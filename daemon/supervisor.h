@@ -104,6 +104,8 @@ struct supervisor {
 	uint64_t generation;
 	struct sup_secrets secrets;
 	struct secret *qcd; /* RFC 6290 */
+	struct ipc_drained *drained;
+	size_t n_drained, drained_size;
 	uid_t uid;
 	gid_t gid;
 
@@ -197,6 +199,11 @@ void sup_handover_fini(struct supervisor *s);
 /* sup_store.c */
 bool sup_store_give(struct supervisor *s, struct sup_child *c);
 void sup_store_close(struct supervisor *s); /* wipes */
+
+/* sup_drain.c */
+/* False: it is not configured, or no memory. */
+bool sup_drain_keep(struct supervisor *s, const struct ipc_drained *which, bool on);
+bool sup_drains_give(struct supervisor *s, struct sup_child *c);
 
 /* sup_nice.c */
 #define SUP_NICE (-10)

@@ -216,6 +216,7 @@ const char *ipc_type_name(enum ipc_type type)
 		[IPC_STATS] = "stats",
 		[IPC_SECRET] = "secret",
 		[IPC_QCD_SECRET] = "qcd-secret",
+		[IPC_DRAINED] = "drained",
 		[IPC_START] = "start",
 		[IPC_STOP] = "stop",
 		[IPC_STORE] = "store",

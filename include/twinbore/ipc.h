@@ -46,6 +46,7 @@ enum ipc_type {
 	IPC_STORE, /* fd: where the records of IKE SAs stand; body: u64 size of the map. ike only */
 	IPC_PING,  /* answer with IPC_PONG and the same id: a child that does not is killed */
 	IPC_QCD_SECRET, /* body: IPC_QCD_SECRET_SIZE bytes (RFC 6290 5.1). ike only */
+	IPC_DRAINED, /* body: ipc_drained: it was before this process. After CONFIG; route and control */
 
 	/* child -> supervisor */
 	IPC_READY,    /* START was carried out */
@@ -131,6 +132,10 @@ struct ipc_socket {
 	uint32_t tunnel; /* of those that were asked for */
 	uint32_t error;  /* errno: there is no descriptor */
 	uint32_t zero;
+};
+
+struct ipc_drained {
+	char tunnel[DP_NAME_SIZE];
 };
 
 #define IPC_PASSWORD_MAX 80u /* TCP_MD5SIG_MAXKEYLEN */
@@ -289,9 +294,11 @@ enum ipc_query_op {
 	IPC_QUERY_BGP_ADVERTISED, /* {tunnel, cursor, limit}. {routes, next} */
 	IPC_QUERY_BFD,            /* {sessions, dropped} */
 	/* to the supervisor */
-	IPC_QUERY_PROCESSES, /* array of {role, pid, state, restarts, uptime_s}, itself included;
+	IPC_QUERY_PROCESSES,    /* array of {role, pid, state, restarts, uptime_s}, itself included;
 			      * state: "running", "starting", "restarting", "stopping", "stopped" */
-	IPC_QUERY_RELOAD,    /* {changed, unchanged}, or an error with one mistake a line */
+	IPC_QUERY_RELOAD,       /* {changed, unchanged}, or an error with one mistake a line */
+	IPC_QUERY_KEEP_DRAINED, /* argument: tunnel name: IPC_DRAINED is to tell of it. {} */
+	IPC_QUERY_FORGET_DRAINED, /* argument: tunnel name. {} */
 	IPC_QUERY_END,
 };
 

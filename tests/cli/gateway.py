@@ -264,6 +264,9 @@ class Gateway:
         send(self.channel, "IPC_SOCKET", struct.pack("=IIII", KIND["IPC_SOCKET_CONTROL"], 0, 0, 0),
              [self.listener.fileno()])
 
+    def drained(self, tunnel):
+        send(self.channel, "IPC_DRAINED", tunnel.encode().ljust(32, b"\0"))
+
     def image(self):
         return subprocess.run([self.harness, "--stats"], stdout=subprocess.PIPE, check=True).stdout
 
@@ -313,6 +316,7 @@ class Gateway:
             self.peers["SUPERVISOR"].answers = {
                 "processes": [process("supervisor"), process("ike")],
                 "reload": {"changed": ["one-1"], "unchanged": 2},
+                "keep_drained": {}, "forget_drained": {},
             }
 
     def client(self):

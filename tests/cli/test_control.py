@@ -535,6 +535,8 @@ class Drains(Case):
         self.assertEqual(c.result("tunnel.drain", tunnel="one-1"), {"moved": 3, "stays": 0})
         self.assertEqual(c.result("tunnel.undrain", tunnel="one-1"), {})
         self.assertEqual(self.route.asked, [("drain", "one-1"), ("undrain", "one-1")])
+        self.assertTrue(until(lambda: len(self.supervisor.asked) == 2))
+        self.assertEqual(self.supervisor.asked, [("keep_drained", "one-1"), ("forget_drained", "one-1")])
         self.assertEqual(c.error("tunnel.drain", tunnel="one-9")["code"], "no-such-tunnel")
 
     def test_a_new_route_process_is_told(self):
@@ -547,13 +549,17 @@ class Drains(Case):
         self.assertTrue(until(lambda: new.asked))
         self.assertEqual(new.asked, [("drain", "one-1")])
 
-    def test_a_new_control_process_learns(self):
-        self.route.answers["route_state"]["tunnels"][0]["draining"] = True
-        self.assertTrue(self.client().result("show.tunnels")["tunnels"][0]["draining"])
-        self.route.close()
-        new = self.gw.attach(Peer("ROUTE"))
-        self.assertTrue(until(lambda: new.asked))
-        self.assertEqual(new.asked, [("drain", "one-1")])
+    def test_a_new_control_process_is_told(self):
+        """It keeps a tunnel drained that was so before, when it has replaced it."""
+        self.gw.drained("one-1")
+        c, events = self.client(), self.follow()
+        c.result("tunnel.replace", tunnel="one-1")
+        self.assertEqual(self.event(events)[0], "tunnel-drained")
+        self.assertEqual(self.event(events),
+                         ("tunnel-replaced", "it was set up anew, and stays drained"))
+        self.assertEqual(self.said(self.route), ["drain"])
+        c.result("tunnel.undrain", tunnel="one-1")
+        self.assertTrue(until(lambda: self.supervisor.asked[-1:] == [("forget_drained", "one-1")]))
 
     def test_replace(self):
         c, events = self.client(), self.follow()

@@ -263,22 +263,25 @@ class Twinbore:
         return "\n".join(line for line in self.log.splitlines()
                          if "process-exited" in line or " error " in line)
 
-    def kill_role(self, role):
-        """Kills one process outright; returns when its successor runs, and no other was restarted."""
+    def kill_role(self, *roles):
+        """Kills processes outright; returns when their successors run, and no other was restarted."""
         before = self.restarts()
-        os.kill(before[role][0], signal.SIGKILL)
+        for r in roles:
+            os.kill(before[r][0], signal.SIGKILL)
 
         def back():
-            for p in self.status()["processes"]:
-                if p["role"] == role:
-                    return (p["state"] == "running" and p["pid"] != before[role][0] and
-                            p["restarts"] > before[role][1])
-            return False
+            try:
+                now = {p["role"]: p for p in self.status()["processes"]}
+            except (OSError, LabError):
+                return False  # that was the control process
+            return all(now[r]["state"] == "running" and now[r]["pid"] != before[r][0] and
+                       now[r]["restarts"] > before[r][1] for r in roles)
 
-        until(f"{role} was started again", back, 20)
-        assert self.restarts()[role][1] == before[role][1] + 1, self.exits()
-        others = {r: v for r, v in self.restarts().items() if r != role}
-        assert others == {r: v for r, v in before.items() if r != role}, (before, others)
+        until(f"{' and '.join(roles)} started again", back, 20)
+        now = self.restarts()
+        assert all(now[r][1] == before[r][1] + 1 for r in roles), self.exits()
+        others = {r: v for r, v in now.items() if r not in roles}
+        assert others == {r: v for r, v in before.items() if r not in roles}, (before, others)
 
     def rekey(self, tunnel, what="child", timeout=10):
         """Rekeys from this side; returns when the successor serves alone."""
