@@ -9,6 +9,9 @@
  * 3. An active tunnel that went down, or is being drained, is replaced at once by the first that is up.
  * 4. A tunnel that is being drained comes after all others.
  *
+ * What people are told of is one tunnel of each connection: the one that carries its prefixes, or most of
+ * them, or would carry one where there are none.
+ *
  * The dataplane is told of every tunnel that is up, the active one first: it falls back to the next by
  * itself when the first loses its outbound SA. A change of a tunnel costs a look at each group, of which
  * there are few (max_groups), and at no prefix.
@@ -143,6 +146,7 @@ void rt_group_tell(struct rt *rt, uint32_t group, bool more)
 	g = &rt->groups[group];
 	g->n_told += more ? 1 : (size_t)-1;
 	g->dying = false;
+	rt->told_changed = true;
 	unused(rt, g);
 }
 
@@ -298,14 +302,46 @@ static const char *tunnel_name(const struct rt *rt, uint32_t tunnel)
 	return t ? t->cfg.name : "none";
 }
 
-/* What people are told of: the connections' own groups. */
+static void count_carried(struct rt *rt)
+{
+	for (uint32_t i = 0; i < rt->n_tunnels; i++)
+		if (rt->tunnels[i])
+			rt->tunnels[i]->n_carried = 0;
+	for (uint32_t i = 0; i < rt->n_groups_size; i++) {
+		const struct rt_group *g = &rt->groups[i];
+		struct rt_tunnel *t = g->used ? rt_tunnel(rt, g->active) : NULL;
+
+		if (t)
+			t->n_carried += g->n_told;
+	}
+}
+
+/* It stays the same one until another carries twice as much: who follows it is not told of every prefix. */
+static uint32_t carrier_of(const struct rt *rt, const struct rt_connection *c)
+{
+	const struct rt_tunnel *t, *best = NULL, *now = NULL;
+
+	for (size_t i = 0; i < c->n_tunnels; i++) {
+		t = rt_tunnel(rt, c->tunnels[i]);
+		if (!t)
+			continue;
+		if (!best || t->n_carried > best->n_carried)
+			best = t;
+		if (c->tunnels[i] == c->active)
+			now = t;
+	}
+	if (!best || best->n_carried == 0)
+		return c->group < rt->n_groups_size ? rt->groups[c->group].active : RT_NONE;
+	return now && 2 * now->n_carried > best->n_carried ? c->active : best->cfg.tunnel;
+}
+
 static void tell_switched(struct rt *rt, struct rt_out *out)
 {
+	rt->told_changed = false;
+	count_carried(rt);
 	for (size_t i = 0; i < rt->n_connections; i++) {
 		struct rt_connection *c = &rt->connections[i];
-		const uint32_t from = c->active, to = c->group < rt->n_groups_size
-							      ? rt->groups[c->group].active
-							      : RT_NONE;
+		const uint32_t from = c->active, to = carrier_of(rt, c);
 
 		if (from == to)
 			continue;
@@ -353,6 +389,10 @@ void rt_groups_flush(struct rt *rt, struct mono now, struct rt_out *out)
 		for (uint32_t i = 0; i < rt->n_groups_size; i++)
 			if (rt->groups[i].used)
 				rt->groups_at = mono_min(rt->groups_at, rt->groups[i].revert_at);
+	} else if (rt->told_changed && !rt->n_waiting) {
+		/* At the end of many changes, not at each of them. */
+		rt->why = "prefixes moved";
+		tell_switched(rt, out);
 	}
 	if (!rt->groups_dying)
 		return;

@@ -52,6 +52,7 @@ struct rt_tunnel {
 	struct rt_programmed dp;
 	struct rt_family family[2];
 	uint32_t n_refused;
+	size_t n_carried; /* prefixes whose traffic goes by it; see rt_groups_flush() */
 
 	/* export */
 	bool session;    /* the neighbour hears */
@@ -66,11 +67,11 @@ struct rt_tunnel {
 
 struct rt_connection {
 	char name[RT_NAME_SIZE];
-	uint32_t group; /* its tunnels in order: what people look at */
+	uint32_t group; /* its tunnels in order: what would carry a prefix of it */
 	struct mono_span revert_hold;
 	uint32_t tunnels[RT_MAX_TUNNELS];
 	size_t n_tunnels;
-	uint32_t active; /* tunnel number, RT_NONE */
+	uint32_t active; /* what people look at: the tunnel that carries most of it, or RT_NONE */
 	enum rt_attachment attachment;
 	uint16_t association;
 	uint16_t *propagations;
@@ -253,6 +254,7 @@ struct rt {
 	struct rt_group *groups;
 	uint32_t n_groups_size, n_groups;
 	uint32_t group_heads[RT_GROUP_HEADS];
+	bool told_changed; /* how many prefixes point at groups: what carries may be another tunnel */
 	bool groups_dirty, groups_dying, group_limit_warned, warn_group_limit;
 	struct mono groups_at;
 	const char *why;

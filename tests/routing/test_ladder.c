@@ -174,6 +174,25 @@ static bool show_one(void *ctx, const struct rt_show_route *r)
 	return true;
 }
 
+/* "TUNNEL PREFIX MED" */
+static void announce(struct world *w, char *arg)
+{
+	static const uint8_t none[1];
+	char *save;
+	const uint32_t tunnel = (uint32_t)atoi(strtok_r(arg, " ", &save));
+	const struct path_nlri nlri = {.prefix = prefix(strtok_r(NULL, " ", &save))};
+	const struct path_facts f = {
+		.first_as = 65001,
+		.flags = PATH_HAS_MED,
+		.med = (uint32_t)atoi(strtok_r(NULL, " ", &save)),
+	};
+	struct path *p = path_intern(w->paths, &f, none);
+
+	assert_non_null(p);
+	(void)rt_announce(w->rt, tunnel, &nlri, 1, p);
+	path_unref(w->paths, p);
+}
+
 static void command(struct world *w, char *text)
 {
 	struct rt_event ev = {0};
@@ -193,6 +212,10 @@ static void command(struct world *w, char *text)
 		ev = (struct rt_event){.type = RT_EV_BFD_DOWN, .tunnel = (uint32_t)atoi(arg)};
 	} else if (strcmp(text, "heard") == 0) {
 		ev = (struct rt_event){.type = RT_EV_BFD_UP, .tunnel = (uint32_t)atoi(arg)};
+	} else if (strcmp(text, "session") == 0) {
+		rt_session_up(w->rt, (uint32_t)atoi(arg));
+	} else if (strcmp(text, "announce") == 0) {
+		announce(w, arg);
 	} else if (strcmp(text, "restarted") == 0) {
 		ev.type = RT_EV_DP_RESTARTED;
 	} else if (strcmp(text, "wait") == 0) {
@@ -316,6 +339,44 @@ SCENARIO(held_but_needed, TWO "up 2\nup 1\nwait 10\ndown 2\nwait 5000\n",
 		"# c switch: t2 -> t1 (tunnel down)\n"
 		"group-set 0: 1\n"
 		"switched c 2 1\n")
+
+/* The connection's traffic goes where its prefixes go, whatever the order of its tunnels; of some that go
+ * elsewhere nobody is told until they are twice as many. */
+SCENARIO(prefixes_by_bgp,
+	 "config c 1/a,2/b\nup 1\nup 2\nsession 1\nsession 2\n"
+	 "announce 1 10.2.0.0/16 200\nwait 0\nannounce 2 10.2.0.0/16 100\nwait 0\n"
+	 "announce 1 10.3.0.0/16 100\nwait 0\nannounce 1 10.4.0.0/16 100\nwait 0\n"
+	 "down 1\ndown 2\n",
+	 "tunnel-set 1 t1 a\ntunnel-set 2 t2 b\ngroup-set 0:\n"
+	 "# t1 tunnel: down -> up\n"
+	 "# c switch: none -> t1 (tunnel up)\n"
+	 "group-set 0: 1\n"
+	 "switched c -1 1\n"
+	 "# t2 tunnel: down -> up\n"
+	 "group-set 0: 1 2\n"
+	 "group-set 1: 1\n"
+	 "route-set 10.2.0.0/16 1\n"
+	 "group-set 2: 2 1\n"
+	 "route-set 10.2.0.0/16 2\n"
+	 "# c switch: t1 -> t2 (prefixes moved)\n"
+	 "switched c 1 2\n"
+	 "group-del 1\n"
+	 "group-set 1: 1\n"
+	 "route-set 10.3.0.0/16 1\n"
+	 "route-set 10.4.0.0/16 1\n"
+	 "# c switch: t2 -> t1 (prefixes moved)\n"
+	 "switched c 2 1\n"
+	 "# t1 tunnel: up -> down\n"
+	 "# c switch: t1 -> t2 (tunnel down)\n"
+	 "group-set 0: 2\n"
+	 "group-set 1:\n"
+	 "group-set 2: 2\n"
+	 "switched c 1 2\n"
+	 "# t2 tunnel: up -> down\n"
+	 "# c switch: t2 -> none (tunnel down)\n"
+	 "group-set 0:\n"
+	 "group-set 2:\n"
+	 "switched c 2 -1\n")
 
 SCENARIO(nothing_left, TWO "up 1\ndown 1\nshow\n",
 	 TWO_IS "# t1 tunnel: down -> up\n"
@@ -455,6 +516,7 @@ int main(void)
 		cmocka_unit_test(failover),
 		cmocka_unit_test(flap),
 		cmocka_unit_test(held_but_needed),
+		cmocka_unit_test(prefixes_by_bgp),
 		cmocka_unit_test(nothing_left),
 		cmocka_unit_test(silence),
 		cmocka_unit_test(noise),
