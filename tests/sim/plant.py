@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Checks the simulator: plants known faults in a copy of the sources, one at a time, and shows which
-of its programs finds each. A fault that none finds is a hole in the checks.
+of its programs finds each, or, of faults of BGP, BFD and routing, which of those of their unit tests. A fault
+that none finds is a hole in the checks.
 
     tests/sim/plant.py [--seeds N] [FAULT...]      a few minutes for all; --list names them
 
@@ -21,7 +22,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ('scenarios', 'rekey', 'resume', 'input', 'limits', 'ladders', 'failover', 'sites', 'random')
+PROGRAMS = ('sim_scenarios', 'sim_rekey', 'sim_resume', 'sim_input', 'sim_limits', 'sim_ladders', 'sim_failover',
+            'sim_sites', 'sim_random')
+# What takes the longest comes last.
+SITES = ('test_routing_decide', 'test_routing_ladder', 'test_routing_export', 'test_routing_tables', 'test_bgp_session',
+         'test_bgp_input', 'test_bgp_refresh', 'test_bfd_session', 'sim_failover', 'sim_sites')
 
 
 class Fault(NamedTuple):
@@ -78,6 +83,28 @@ FAULTS = (
     Fault('silence-noticed-late', 'RFC 5880 6.8.4: so many intervals without a packet, not more', 'bfd/session.c',
           's->detect_at = mono_add(now, bfd_session_detection(s));',
           's->detect_at = mono_add(now, span_ns(2 * bfd_session_detection(s).ns));'),
+    Fault('bfd-unheard', 'RFC 5882 3.2: BFD takes its path out of use, whatever IKE says', 'routing/rt.c',
+          't->ike_up && !t->bfd_down && !t->probe_down;', 't->ike_up && !t->probe_down;'),
+    Fault('group-not-told', 'a tunnel goes, and no group hears of it', 'routing/rt.c',
+          '	rt_groups_touch(rt, t->cfg.tunnel);\n	rt->why = up ?', '	rt->why = up ?'),
+    Fault('drained-is-down', 'a drained tunnel is not used although it is the only one', 'routing/group.c',
+          'return t->draining              ? RANK_DRAINING', 'return t->draining              ? RANK_END'),
+    Fault('returns-unproven', 'a tunnel that comes and goes takes the traffic with it', 'routing/group.c',
+          'if (tunnels[i] == active || mono_reached(now, proven_at(rt, tunnels[i])))', 'if (tunnels[i] != RT_NONE)'),
+    Fault('told-back', 'what a connection has announced is announced to itself', 'routing/export.c',
+          'if (!from || from->connection == t->connection)', 'if (!from)'),
+    Fault('missing-med-is-best', 'RFC 4271 9.1.2.2: a missing MED counts as the configured one', 'routing/decide.c',
+          '#define MED_DEFAULT        100u', '#define MED_DEFAULT        0u'),
+    Fault('longer-path-wins', 'RFC 4271 9.1.2.2: the shorter AS_PATH', 'routing/decide.c',
+          'return c->path ? c->path->facts.as_path_length : 0;', 'return c->path ? 255u - c->path->facts.as_path_length : 0;'),
+    Fault('no-sign-of-life', 'RFC 4271 8.2.2: KEEPALIVE restarts the hold timer', 'bgp/fsm.c',
+          'if (c->hold.ns && (type == BGP_KEEPALIVE || type == BGP_UPDATE))', 'if (c->hold.ns && type == BGP_UPDATE)'),
+    Fault('detects-by-own-multiplier', "RFC 5880 6.8.4: the peer's multiplier counts", 'bfd/session.c',
+          'return span_us((uint64_t)us * s->remote_mult);', 'return span_us((uint64_t)us * s->cfg.multiplier);'),
+    Fault('poll-not-answered', 'RFC 5880 6.5: a poll is answered at once, or the intervals stay slow', 'bfd/session.c',
+          '	if (p->flags & BFD_FLAG_POLL)\n		send_now(s, BFD_FLAG_FINAL, out);\n', ''),
+    Fault('met-as-before', 'RFC 5880 6.8.1: a peer that has restarted is met anew', 'bfd/session.c',
+          '	s->remote_discr = 0;\n	/* 6.8.4 */', '	/* 6.8.4 */'),
     Fault('terminated-too-early', 'what the peer sent before it heard of the end is lost', 'ike/tunnel.c',
           'shut(t, "terminated by command", true);', 'shut(t, "terminated by command", false);'),
     Fault('leak-per-rekey', 'VPP 7e6ffba6, f0ff20d4: memory is lost with each rekey', 'ike/child.c',
@@ -107,18 +134,24 @@ class Copy:
         """Builds are not sources."""
         return [n for n in names if n == '.git' or (Path(folder) / n / 'build.ninja').exists()]
 
-    def programs(self):
-        return [name for name in PROGRAMS if (self.source / f'tests/sim/test_{name}.c').exists()]
+    @staticmethod
+    def programs(fault):
+        """Those that may find it."""
+        return SITES if fault.path.startswith(('bfd/', 'bgp/', 'routing/')) else PROGRAMS
 
-    def make(self):
-        done = run(['ninja', '-j', str(os.cpu_count()), '-C', self.build, *[f'tests/sim/sim_{n}' for n in self.programs()]])
+    @staticmethod
+    def target(name):
+        return f'tests/{name.split("_")[name.startswith("test_")]}/{name}'
+
+    def make(self, names):
+        done = run(['ninja', '-j', str(os.cpu_count()), '-C', self.build, *map(self.target, names)])
         if done.returncode:
             sys.exit(done.stdout[-4000:])
 
     def complaint(self, name: str):
         """What the program says, or None if it is content."""
-        command = [self.build / f'tests/sim/sim_{name}']
-        if name == 'ladders':
+        command = [self.build / self.target(name)]
+        if name == 'sim_ladders':
             command.append(self.source / 'tests/sim/ladders')
         env = dict(os.environ, TWINBORE_SEEDS=str(self.seeds))
         try:
@@ -141,8 +174,8 @@ class Copy:
             sys.exit(f'{fault.name}: its text is not (once) in {fault.path}: write it anew')
         path.write_text(text.replace(fault.text, fault.fault))
         try:
-            self.make()
-            for name in self.programs():
+            self.make(self.programs(fault))
+            for name in self.programs(fault):
                 words = self.complaint(name)
                 if words:
                     return name, words
@@ -168,17 +201,18 @@ def main():
     missed = 0
     with tempfile.TemporaryDirectory(prefix='twinbore-plant-') as folder:
         copy = Copy(Path(folder), args.seeds)
-        copy.make()
-        for name in copy.programs():
+        names = list(dict.fromkeys(name for fault in chosen for name in copy.programs(fault)))
+        copy.make(names)
+        for name in names:
             words = copy.complaint(name)
             if words:
-                sys.exit(f'without any fault, sim_{name} says: {words}')
+                sys.exit(f'without any fault, {name} says: {words}')
         for fault in chosen:
             start = time.monotonic()
             found = copy.try_fault(fault)
             missed += not found
             where, words = found or ('-', 'NOT FOUND')
-            print(f'{fault.name:24} {where:10} {time.monotonic() - start:5.0f} s  {words}',
+            print(f'{fault.name:24} {where:20} {time.monotonic() - start:5.0f} s  {words}',
                   flush=True)
     print(f'{len(chosen) - missed} of {len(chosen)} faults found')
     return 1 if missed else 0
