@@ -6,7 +6,8 @@
  *   0. all packets: their SAs, found together; another worker's are handed over
  *   1. each run: what ESP refuses without cryptography (esp_in_prepare)
  *   2. all packets at once: decryption
- *   3. each run: what is authentic, fresh and within the SA's selectors (esp_in_accept); counters
+ *   3. each run: what is authentic, fresh and within the SA's selectors (esp_in_accept); counters; the
+ *      names that our side has for its addresses, if the tunnel translates (translate.h)
  *   4. all of that goes on to dp_forward()
  *
  * What the peer's packets tell (first one, limits, another address) is raised to the manager.
@@ -14,6 +15,7 @@
 #include "dataplane/pipeline.h"
 
 #include "dataplane/dp.h"
+#include "dataplane/translate.h"
 
 static void drop_in(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)
 {
@@ -171,6 +173,7 @@ static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_bu
 {
 	struct dp_esp_vec *v = &w->decap;
 	const struct dp_in *in = r->in;
+	const struct netmap *map = dp_translate_of(&w->dp->tunnels, in->tunnel);
 
 	(void)esp_in_accept(in->esp, &v->pkts[r->first], r->n, r->jobs);
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
@@ -182,6 +185,9 @@ static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_bu
 			continue;
 		}
 		dp_esp_done(m, p);
+		if (unlikely(map != NULL) &&
+		    dp_translate_in(w, in->tunnel, map, m, p->inner_family) < 0)
+			continue;
 		dp_ip_burst_add(out, m, p->data, p->inner_family, in->tunnel);
 	}
 	count(w, r->in);

@@ -30,9 +30,12 @@
 	X(BLACKHOLE, "blackhole")                                                                  \
 	X(NO_TUNNEL, "no-tunnel")                                                                  \
 	X(HAIRPIN, "hairpin")                                                                      \
+	/* its name is taken at the other end, or a checksum over it is not in the packet */       \
+	X(UNTRANSLATED_OUT, "not-translatable-out")                                                \
 	X(OUT_TOO_BIG, "too-big-for-tunnel")                                                       \
 	X(ADJACENCY, "adjacency-unresolved")                                                       \
 	/* on the way out of a tunnel */                                                           \
+	X(UNTRANSLATED_IN, "not-translatable-in")                                                  \
 	X(NO_ROUTE, "no-route")                                                                    \
 	X(TTL, "ttl-expired")                                                                      \
 	X(TOO_BIG, "too-big-for-port")                                                             \

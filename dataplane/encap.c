@@ -3,7 +3,8 @@
  * encap: inner packets into their tunnels. They stay in the order of their arrival; those that follow
  * each other with one SA are a run, and are treated alike:
  *
- *   1. each run: what the tunnel's MTU and ESP have against a packet; ESP's headers (esp_out_prepare)
+ *   1. each run: what the tunnel's MTU has against a packet; the peer's names for its addresses, if the
+ *      tunnel translates (translate.h); what ESP has against it; ESP's headers (esp_out_prepare)
  *   2. all packets at once: encryption
  *   3. each run: counters, the next hop's Ethernet header, and out
  *
@@ -20,6 +21,7 @@
 #include "dataplane/flow.h"
 #include "dataplane/hop.h"
 #include "dataplane/l2.h"
+#include "dataplane/translate.h"
 
 #define V6_LEAST_MTU 1280u /* RFC 8200 5 */
 
@@ -158,6 +160,8 @@ static void refused(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, e
 		o->told.bytes += m->pkt_len;
 	}
 	if (reason == ESP_DROP_OUT_TTL) {
+		if (o->view.translates)
+			dp_translate_undo(w, o->tunnel, m);
 		dp_icmp_ttl(w, m);
 		drop_out(w, o->tunnel, m, DP_DROP_TTL);
 	} else {
@@ -208,6 +212,8 @@ static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, 
 	uint32_t id;
 	int n = 1;
 
+	if (o->view.translates && !dp_translate_out_one(w, o->tunnel, m, p))
+		return;
 	if (esp_encap(&w->esp, o->esp, p, 1) != 1) {
 		refused(w, o, m, p->drop);
 		return;
@@ -292,6 +298,8 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 		k++;
 	}
 	r->n = (uint16_t)(k - r->first);
+	if (unlikely(o->view.translates))
+		r->n = dp_translate_out(w, o->tunnel, r->first, r->n);
 	if (by_nic(w, o)) {
 		r->nic = o->nic;
 		batch = nic;

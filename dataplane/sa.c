@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "dataplane/dp.h"
 #include "dataplane/hop.h"
+#include "dataplane/translate.h"
 
 #define SPI_MIN    256u /* RFC 4303 2.1: 1 to 255 are reserved, 0 is local */
 #define SA_FLAGS   (DP_SA_UDP_ENCAP | DP_SA_ESN | DP_SA_COPY_DSCP | DP_SA_DF_CLEAR | DP_SA_DF_SET)
@@ -476,6 +477,7 @@ void dp_out_look(const struct dp *dp, struct dp_out *o)
 		.family = path->remote.addr.family,
 		.udp_sum_left = path->udp_sum_left,
 		.nic = path->nic,
+		.translates = dp_translate_has(dp, o->tunnel),
 	};
 }
 

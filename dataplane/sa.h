@@ -93,7 +93,8 @@ struct dp_out_view {
 	uint32_t mtu; /* the path's, or the tunnel's configured one if that is smaller */
 	uint8_t family;
 	bool udp_sum_left;
-	bool nic; /* the port's device seals, by the half's session */
+	bool nic;        /* the port's device seals, by the half's session */
+	bool translates; /* the tunnel has rules (translate.h) */
 };
 
 struct dp_out {

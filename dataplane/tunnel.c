@@ -11,6 +11,7 @@
 #include "dataplane/dp.h"
 #include "dataplane/hop.h"
 #include "dataplane/manager.h"
+#include "dataplane/translate.h"
 
 #define V6_LEAST_MTU 1280u
 
@@ -37,6 +38,8 @@ void dp_tunnels_fini(struct dp_tunnels *t)
 		dp_tap_close(&t->info[i].tun);
 	for (uint32_t i = 0; t->groups && i < 2 * t->max_groups; i++)
 		key_mem_free(t->groups[i]);
+	for (uint32_t i = 0; t->hot && i < t->max; i++)
+		free(t->hot[i].netmap);
 	key_mem_free(t->hot);
 	free(t->info);
 	free(t->groups);
@@ -100,7 +103,8 @@ static bool tunnel_valid(const struct dp *dp, const struct dp_tunnel *m, struct 
 	       m->table < DP_MAX_TABLES && text_ok(m->name, sizeof(m->name), false) &&
 	       text_ok(m->ifname, sizeof(m->ifname), true) &&
 	       prefix_parse(&m->inside[0], m->inside_len[0], true, &inside[0]) &&
-	       prefix_parse(&m->inside[1], m->inside_len[1], true, &inside[1]);
+	       prefix_parse(&m->inside[1], m->inside_len[1], true, &inside[1]) &&
+	       dp_translate_valid(m);
 }
 
 static void inside_local(struct dp *dp, uint16_t table, const struct ip_prefix *p, bool add)
@@ -239,6 +243,9 @@ enum dp_status dp_tunnel_set(struct dp *dp, const struct dp_tunnel *m)
 
 	if (!tunnel_valid(dp, m, inside))
 		return DP_ERR_MALFORMED;
+	/* Before the tunnel is in a table: nothing comes out of it by another name. */
+	if (!dp_translate_set(dp, m))
+		return DP_ERR_RESOURCES;
 	info = &dp->tunnels.info[m->tunnel];
 	renamed = !info->set || strcmp(info->msg.ifname, m->ifname) != 0;
 	if (info->set) {
@@ -281,6 +288,7 @@ enum dp_status dp_tunnel_del(struct dp *dp, const struct dp_tunnel *m)
 		inside_apply(dp, m->tunnel, inside, false);
 	tun_close(dp, m->tunnel);
 	table_set(&dp->tunnels, m->tunnel, DP_TABLE_NONE);
+	dp_translate_clear(dp, m->tunnel);
 	set_mtu(dp, m->tunnel, 0);
 	memset(&info->msg, 0, sizeof(info->msg));
 	info->path_mtu.mtu = 0;

@@ -17,6 +17,7 @@
 
 struct dp;
 struct dp_out;
+struct netmap;
 
 /* What workers read of a tunnel. */
 struct dp_tunnel_hot {
@@ -25,7 +26,7 @@ struct dp_tunnel_hot {
 	uint32_t clamp;         /* atomic; MTU that TCP on both ways is held to, 0: none known */
 	uint32_t table;         /* atomic; that its packets are looked up in, or DP_TABLE_NONE */
 	uint32_t has_tun;       /* atomic */
-	uint32_t pad[2];        /* no entry is in two cache lines */
+	struct netmap *netmap;  /* atomic; replaced as a whole; NULL: nothing is translated */
 };
 static_assert(sizeof(struct dp_tunnel_hot) == 32, "two entries in a cache line");
 

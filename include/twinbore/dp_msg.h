@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DP_MSG_VERSION     1u
+#define DP_MSG_VERSION     2u
 #define DP_MSG_SIZE        4096u
 #define DP_RING_SLOTS      1024u
 #define DP_SLOT_BITS       20u
@@ -30,6 +30,7 @@
 #define DP_GROUP_MAX       8u
 #define DP_NAME_SIZE       32u /* with NUL */
 #define DP_IFNAME_SIZE     16u /* with NUL */
+#define DP_TRANSLATE_MAX   16u /* rules of one tunnel */
 #define DP_LIST_MAX        64u /* slots that answer one DP_SA_LIST */
 #define DP_ROUTES_MAX      144u
 #define DP_MAX_TABLES      256u             /* route tables; table 0 always exists */
@@ -180,6 +181,15 @@ struct dp_sa_peer {
 	struct dp_endpoint local, remote;
 };
 
+/* Addresses within a prefix go by another one in the tunnel, host bits kept. */
+struct dp_translation {
+	struct dp_addr here, there; /* as on our side of the tunnel; as in it */
+	uint8_t len;                /* of both prefixes, 1 or more */
+	uint8_t ours;               /* 1: of hosts behind us; 0: behind the peer */
+	uint8_t zero[2];
+};
+static_assert(sizeof(struct dp_translation) == 44, "dp_msg layout");
+
 struct dp_tunnel {
 	uint32_t tunnel;
 	uint32_t mtu;                /* of the inside interface; 0 = let the dataplane compute it */
@@ -189,6 +199,9 @@ struct dp_tunnel {
 	uint8_t inside_len[2];       /* prefix lengths */
 	/* Of what comes out of it: looked up in this table, and no other. Its inside addresses stand there. */
 	uint16_t table;
+	uint32_t
+		n_translate; /* 0..DP_TRANSLATE_MAX; prefixes of one side never overlap at one end */
+	struct dp_translation translate[DP_TRANSLATE_MAX];
 };
 
 /*

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define DP_STATS_MAGIC        0x54425354u /* "TBST" */
-#define DP_STATS_VERSION      4u
+#define DP_STATS_VERSION      5u
 #define DP_STATS_MAX_WORKERS  32u /* the manager counts as worker 0's neighbour: index n_workers */
 #define DP_STATS_MAX_PORTS    16u
 #define DP_STATS_MAX_REASONS  96u
@@ -83,7 +83,9 @@ struct dp_stats_tunnel {
 	uint64_t to_linux, from_linux; /* packets through the inside interface */
 	uint64_t path_mtu;             /* largest outer packet; 0: no SA yet */
 	uint64_t path_mtu_learnt;      /* 1: it is what routers outside have told, not the port's */
-	uint64_t zero[4];
+	uint64_t out_translated,
+		in_translated; /* packets of which an address has got another name */
+	uint64_t zero[2];
 };
 static_assert(sizeof(struct dp_stats_tunnel) == 128, "dp_stats layout");
 

@@ -249,6 +249,8 @@ static void stats_tables(const struct dp_stats *s)
 		FIELD(&t[i], current_slot);
 		FIELD(&t[i], to_linux);
 		FIELD(&t[i], from_linux);
+		FIELD(&t[i], out_translated);
+		FIELD(&t[i], in_translated);
 		FIELD(&t[i], path_mtu);
 		FIELD(&t[i], path_mtu_learnt);
 		printf("\"mtu\": %llu}", (unsigned long long)t[i].mtu);

@@ -113,12 +113,18 @@ def peer(slot, flags, local, remote, ports=(0, 0)):
     return struct.pack("<II", slot, flags) + endpoint(local, ports[0]) + endpoint(remote, ports[1])
 
 
-def tunnel(index, name, ifname="", inside=(), mtu=0, table=0):
+def translation(here, there, ours=False, zero=0):
+    here, there = ipaddress.ip_network(here), ipaddress.ip_network(there)
+    return addr(str(here[0])) + addr(str(there[0])) + struct.pack("<BBH", here.prefixlen, ours, zero)
+
+
+def tunnel(index, name, ifname="", inside=(), mtu=0, table=0, translate=(), n_translate=None):
     inside = [ipaddress.ip_interface(i) for i in inside]
     lens = [i.network.prefixlen for i in inside] + [0] * (2 - len(inside))
     addrs = [addr(str(i.ip)) for i in inside] + [bytes(20)] * (2 - len(inside))
     return struct.pack("<II32s16s", index, mtu, name.encode(), ifname.encode()) + b"".join(addrs) + \
-        struct.pack("<BBH", *lens, table)
+        struct.pack("<BBHI", *lens, table, len(translate) if n_translate is None else n_translate) + \
+        b"".join(translate)
 
 
 def group(index, *tunnels, ecmp=0):

@@ -22,6 +22,7 @@ BASE = """
     secret_new secret_from secret_clone secret_free secret_size secret_data secret_data_mut
     mac_of secret_equal secret_error key_mem_alloc key_mem_free bytes_equal_ct bytes_wipe
     sum_add sum_finish trace
+    ip_prefix_within translation_to_here translation_to_there translation_equal
     path_store_new path_store_free path_store_count path_store_bytes path_intern path_unref path_as_path
     path_communities path_large_communities path_ext_communities path_cluster_list path_unknown
     path_has_as path_has_community path_as_path_format
