@@ -241,7 +241,7 @@ static void print_paths(const json_t *list, bool received)
 				  stale ? "stale" : "");
 			number(t, cli_num(o, "local_pref"), false);
 		}
-		cli_cell(t, CLI_BOLD, cli_str(o, "prefix"));
+		cli_prefix_cell(t, o);
 		cli_path_cells(t, o);
 	}
 	cli_table_print(t, 0);

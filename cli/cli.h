@@ -171,6 +171,8 @@ const char *cli_last_error(const struct cli_client *c);
 int cli_show_routes(const struct cli_args *a);
 /* The cells AS_PATH, MED, ORIGIN and NEXT HOP of a route (routes.c). */
 void cli_path_cells(struct cli_table *t, const json_t *o);
+/* The cell PREFIX of a route, with its name at the peer if that is another one (routes.c). */
+void cli_prefix_cell(struct cli_table *t, const json_t *o);
 int cli_show_bgp(const struct cli_args *a);
 int cli_show_bfd(const struct cli_args *a);
 /* Something that comes by pages; takes `params`. `none`: said when there is nothing. */

@@ -91,6 +91,16 @@ void cli_path_cells(struct cli_table *t, const json_t *o)
 	cli_cell(t, CLI_PLAIN, cli_str(o, "next_hop"));
 }
 
+void cli_prefix_cell(struct cli_table *t, const json_t *o)
+{
+	const char *there = cli_str(o, "peer_prefix");
+
+	if (*there)
+		cli_cellf(t, CLI_BOLD, "%s (theirs: %s)", cli_str(o, "prefix"), there);
+	else
+		cli_cell(t, CLI_BOLD, cli_str(o, "prefix"));
+}
+
 static void print_routes(const json_t *list)
 {
 	static const struct cli_column columns[] = {
@@ -113,7 +123,7 @@ static void print_routes(const json_t *list)
 	json_array_foreach (list, i, o) {
 		const bool installed = cli_bool(o, "installed");
 
-		cli_cell(t, CLI_BOLD, cli_str(o, "prefix"));
+		cli_prefix_cell(t, o);
 		cli_cell(t, CLI_PLAIN, cli_str(o, "table"));
 		cli_cell(t, CLI_PLAIN, cli_str(o, "connection"));
 		cli_cellf(t, cli_bool(o, "stale") ? CLI_YELLOW : CLI_PLAIN, "%s%s",
@@ -321,6 +331,27 @@ static void print_choice(const json_t *list)
 	cli_table_print(t, 2);
 }
 
+/* What was asked for has another name at the other end of some connection. */
+static void print_names(const json_t *list)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach (list, i, o) {
+		char *connection = cli_safe(cli_str(o, "connection"));
+		char *here = cli_safe(cli_str(o, "here")), *there = cli_safe(cli_str(o, "there"));
+		const bool ours = !strcmp(cli_str(o, "side"), "ours");
+
+		if (connection && here && there)
+			printf("%s, by 'translate': %s %s is %s %s\n", connection,
+			       ours ? "our" : "the peer's", ours ? here : there,
+			       ours ? there : here, ours ? "to the peer" : "here");
+		free(connection);
+		free(here);
+		free(there);
+	}
+}
+
 int cli_explain_route(const struct cli_args *a)
 {
 	const bool address = !strchr(a->words[0], '/');
@@ -355,6 +386,7 @@ int cli_explain_route(const struct cli_args *a)
 		printf("there is no route for exactly %s; an address instead finds the one that "
 		       "holds it, 'show routes %s' those within\n",
 		       a->words[0], a->words[0]);
+	print_names(json_object_get(result, "translated"));
 	json_decref(result);
 	return r;
 }

@@ -123,11 +123,16 @@ static bool check_selectors(struct config_parse *p, const struct config_node *at
 			    const struct config_connection *c, const char *what,
 			    const struct ip_addr *local, const struct ip_addr *neighbor)
 {
+	const struct ip_prefix host = {.addr = *neighbor, .len = (uint8_t)ip_bits(neighbor)};
 	const bool ours = selected(c->local_networks, c->n_local_networks, local);
 	const struct ip_addr *a = ours ? neighbor : local;
 	char buf[IP_ADDR_STRLEN];
+	struct ip_prefix there;
 
-	if (ours && selected(c->remote_networks, c->n_remote_networks, neighbor))
+	/* Selectors have the peer's names. */
+	if (ours && (translation_to_there(c->translations, c->n_translations, TRANSLATION_THEIRS,
+					  &host, &there) == TRANSLATION_TAKEN ||
+		     selected(c->remote_networks, c->n_remote_networks, &there.addr)))
 		return true;
 	config_error(&p->diag, at,
 		     "%s would not pass the tunnel: %s is not within %s; where routing decides, "

@@ -264,15 +264,10 @@ static void check_networks(struct config_parse *p, const struct config_connectio
 			if (l->len && r->len && ip_prefix_overlaps(l, r))
 				config_warning(
 					&p->diag, w->at_remote_networks,
-					"the remote network %s overlaps the local network %s",
+					"the remote network %s overlaps the local network %s; "
+					"'translate' can give each of them another prefix",
 					ip_prefix_format(r, a), ip_prefix_format(l, b));
 		}
-}
-
-static bool is_within(const struct ip_prefix *outer, const struct ip_prefix *inner)
-{
-	return outer->addr.family == inner->addr.family && outer->len <= inner->len &&
-	       ip_prefix_contains(outer, &inner->addr);
 }
 
 static void check_routes(struct config_parse *p, const struct config_connection_work *w)
@@ -285,7 +280,7 @@ static void check_routes(struct config_parse *p, const struct config_connection_
 		return;
 	for (i = 0; i < c->n_static_routes; i++) {
 		for (j = 0; j < c->n_remote_networks; j++)
-			if (is_within(&c->remote_networks[j], &c->static_routes[i]))
+			if (ip_prefix_within(&c->remote_networks[j], &c->static_routes[i]))
 				break;
 		if (j == c->n_remote_networks)
 			config_warning(&p->diag, w->at_static_routes,

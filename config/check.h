@@ -14,7 +14,7 @@ struct config_marks {
 		const struct config_tunnel *t;
 		const struct config_connection *c;
 		const struct config_node *map, *name, *local, *remote, *interface, *inside,
-			*psk_file, *additional, *bgp;
+			*psk_file, *additional, *bgp, *probe_address;
 	} * tunnels;
 	size_t n_tunnels;
 	struct config_connection_mark {
@@ -22,7 +22,8 @@ struct config_marks {
 		const struct config_node *map, *name,
 			*routes; /* the list that the routes come from */
 		const struct config_node *route_table, *propagate_to, *filter_in, *advertise;
-		const struct config_node *cloudhub, *max_advertised;
+		const struct config_node *cloudhub, *max_advertised, *translate;
+		const struct config_node *local_networks, *remote_networks;
 	} * connections;
 	size_t n_connections;
 	struct config_port_mark {
@@ -46,6 +47,9 @@ void config_check_root(struct config_parse *p, const struct config_root_work *w)
 void config_check_all(struct config_parse *p);
 /* Tables, their routes, and what connections say of them (routes.c). */
 void config_check_routes(struct config_parse *p);
+
+/* translate.c: whether other names fit to all that uses them. */
+void config_check_translations(struct config_parse *p);
 
 /* routing.c: what depends on other maps, once all were read. */
 void config_complete_routing(struct config_parse *p);

@@ -36,6 +36,7 @@ static void free_content(struct config *c)
 		free(c->connections[i].filter_in);
 		free(c->connections[i].filter_out);
 		free(c->connections[i].advertise);
+		free(c->connections[i].translations);
 	}
 	for (i = 0; i < c->routing.n_tables; i++) {
 		free(c->routing.tables[i].static_routes);

@@ -16,6 +16,7 @@
 #include "base/addr.h"
 #include "base/trace.h"
 #include "base/mono.h"
+#include "base/translation.h"
 
 #define CONFIG_NAME_SIZE 32 /* with NUL; [A-Za-z0-9][A-Za-z0-9._-]* */
 #define CONFIG_PATH_SIZE 256
@@ -307,6 +308,9 @@ struct config_connection {
 	bool cloudhub;           /* its neighbours hear of what the other connections' announce */
 	uint32_t max_advertised; /* prefixes, to each neighbour; 0: no limit */
 	enum config_attachment attachment;
+	/* Selectors, static_routes and filter_in have the names of the tunnel; all else those of our side. */
+	struct translation *translations;
+	size_t n_translations;
 	unsigned line;
 };
 

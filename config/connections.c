@@ -156,6 +156,7 @@ static void mark_tunnel(struct config_parse *p, const struct config_connection *
 		.psk_file = w->at_psk_file ? w->at_psk_file : w->at_psk_files,
 		.additional = w->at_additional,
 		.bgp = w->at_bgp,
+		.probe_address = w->at_probe_address,
 	};
 }
 
@@ -237,6 +238,9 @@ static void read_connection(struct config_parse *p, const struct config_node *it
 		.advertise = w.at_advertise,
 		.cloudhub = w.at_cloudhub,
 		.max_advertised = w.at_max_advertised,
+		.translate = w.at_translate,
+		.local_networks = w.at_local_networks,
+		.remote_networks = w.at_remote_networks,
 	};
 }
 

@@ -12,10 +12,11 @@
 #define LINUX_TABLE_LOCAL 255u
 
 struct route {
-	size_t table; /* its place */
-	const struct ip_prefix *prefix;
+	size_t table;                      /* its place */
+	struct ip_prefix prefix;           /* as on our side */
 	const struct config_connection *c; /* NULL: a blackhole */
 	const struct config_node *at;
+	bool translated; /* it has another name in the tunnel */
 };
 
 struct routes {
@@ -149,13 +150,17 @@ static void collect_connections(const struct config_parse *p, struct routes *l)
 			continue;
 		for (j = 0; j < m->c->n_propagate_to; j++) {
 			table = table_place(p->config, m->c->propagate_to[j]);
-			for (k = 0; table != SIZE_MAX && k < m->c->n_static_routes; k++)
-				l->r[l->n++] = (struct route){
-					.table = table,
-					.prefix = &m->c->static_routes[k],
-					.c = m->c,
-					.at = m->routes,
-				};
+			for (k = 0; table != SIZE_MAX && k < m->c->n_static_routes; k++) {
+				struct route r = {.table = table, .c = m->c, .at = m->routes};
+				const enum translation_result result = translation_to_here(
+					m->c->translations, m->c->n_translations,
+					TRANSLATION_THEIRS, &m->c->static_routes[k], &r.prefix);
+
+				r.translated = result == TRANSLATION_DONE;
+				/* What is taken is told of by itself. */
+				if (result != TRANSLATION_TAKEN)
+					l->r[l->n++] = r;
+			}
 		}
 	}
 }
@@ -177,7 +182,7 @@ static void collect_tables(struct config_parse *p, struct routes *l)
 			if (c && t->static_routes[j].prefix.addr.family != IP_NONE)
 				l->r[l->n++] = (struct route){
 					.table = i,
-					.prefix = &t->static_routes[j].prefix,
+					.prefix = t->static_routes[j].prefix,
 					.c = c,
 					.at = item,
 				};
@@ -185,7 +190,7 @@ static void collect_tables(struct config_parse *p, struct routes *l)
 		for (j = 0; j < t->n_blackholes; j++)
 			l->r[l->n++] = (struct route){
 				.table = i,
-				.prefix = &t->blackholes[j],
+				.prefix = t->blackholes[j],
 				.at = m->blackholes,
 			};
 	}
@@ -199,11 +204,11 @@ static int by_table_and_prefix(const void *va, const void *vb)
 
 	if (a->table != b->table)
 		return a->table < b->table ? -1 : 1;
-	d = ip_cmp(&a->prefix->addr, &b->prefix->addr);
+	d = ip_cmp(&a->prefix.addr, &b->prefix.addr);
 	if (d)
 		return d;
-	if (a->prefix->len != b->prefix->len)
-		return a->prefix->len < b->prefix->len ? -1 : 1;
+	if (a->prefix.len != b->prefix.len)
+		return a->prefix.len < b->prefix.len ? -1 : 1;
 	if (a->at->line != b->at->line)
 		return a->at->line < b->at->line ? -1 : 1;
 	return (a->at->column > b->at->column) - (a->at->column < b->at->column);
@@ -219,21 +224,18 @@ static void report_double(struct config_parse *p, const struct route *first,
 	char buf[IP_PREFIX_STRLEN];
 	struct sb *s = config_diag_error(&p->diag, again->at->line, again->at->column);
 
-	sb_printf(s, "%s is ", ip_prefix_format(again->prefix, buf));
+	sb_printf(s, "%s is ", ip_prefix_format(&again->prefix, buf));
 	if (first->c)
 		sb_printf(s, "routed into the connection '%s' already", first->c->name);
 	else
 		sb_printf(s, "a blackhole already (line %u)", first->at->line);
 	if (!is_main)
 		sb_printf(s, ", in the table '%s'", table);
-	sb_str(s, first->c && again->c ? "; a prefix has one connection"
-				       : "; it is either a blackhole or has a connection");
-}
-
-static bool is_within(const struct ip_prefix *outer, const struct ip_prefix *inner)
-{
-	return outer->addr.family == inner->addr.family && outer->len <= inner->len &&
-	       ip_prefix_contains(outer, &inner->addr);
+	sb_str(s, !first->c || !again->c ? "; it is either a blackhole or has a connection"
+		  : first->c == again->c
+			  ? "; a prefix has one connection"
+			  : "; a prefix has one connection, but 'translate' can give "
+			    "another prefix to one of two equal networks");
 }
 
 /* 0.0.0.0/0 and ::/0 mean "what has no better route". */
@@ -242,12 +244,12 @@ static void report_overlap(struct config_parse *p, const struct route *outer,
 {
 	char a[IP_PREFIX_STRLEN], b[IP_PREFIX_STRLEN];
 
-	if (!outer->prefix->len || !outer->c || !inner->c || outer->c == inner->c)
+	if (!outer->prefix.len || !outer->c || !inner->c || outer->c == inner->c)
 		return;
 	config_warning(&p->diag, inner->at,
 		       "%s lies within %s of the connection '%s': what goes there takes the longer "
-		       "prefix",
-		       ip_prefix_format(inner->prefix, a), ip_prefix_format(outer->prefix, b),
+		       "prefix; 'translate' can give one of them another",
+		       ip_prefix_format(&inner->prefix, a), ip_prefix_format(&outer->prefix, b),
 		       outer->c->name);
 }
 
@@ -265,9 +267,9 @@ static void check_overlaps(struct config_parse *p, const struct routes *l)
 		const struct route *r = &l->r[i];
 
 		while (depth && (stack[depth - 1]->table != r->table ||
-				 !is_within(stack[depth - 1]->prefix, r->prefix)))
+				 !ip_prefix_within(&stack[depth - 1]->prefix, &r->prefix)))
 			depth--;
-		if (depth && stack[depth - 1]->prefix->len == r->prefix->len) {
+		if (depth && stack[depth - 1]->prefix.len == r->prefix.len) {
 			report_double(p, stack[depth - 1], r);
 			continue;
 		}
@@ -286,11 +288,13 @@ static void check_local(struct config_parse *p, const struct routes *l)
 
 	for (i = 0; i < l->n; i++)
 		for (j = 0; j < r->n_local_networks; j++)
-			if (is_within(&r->local_networks[j], l->r[i].prefix))
+			if (!l->r[i].translated &&
+			    ip_prefix_within(&r->local_networks[j], &l->r[i].prefix))
 				config_warning(&p->diag, l->r[i].at,
 					       "%s lies within our own network %s, which always "
-					       "wins: nothing is sent there",
-					       ip_prefix_format(l->r[i].prefix, a),
+					       "wins: nothing is sent there; 'translate' can give "
+					       "it another prefix",
+					       ip_prefix_format(&l->r[i].prefix, a),
 					       ip_prefix_format(&r->local_networks[j], b));
 }
 
@@ -298,17 +302,21 @@ static void check_local(struct config_parse *p, const struct routes *l)
 static void check_advertised(struct config_parse *p, const struct config_connection_mark *m)
 {
 	char buf[IP_PREFIX_STRLEN];
+	struct ip_prefix there;
 	size_t i, j;
 
 	for (i = 0; m->advertise && i < m->c->n_advertise; i++) {
+		if (translation_to_there(m->c->translations, m->c->n_translations, TRANSLATION_OURS,
+					 &m->c->advertise[i], &there) == TRANSLATION_TAKEN)
+			continue; /* told of by itself */
 		for (j = 0; j < m->c->n_local_networks; j++)
-			if (is_within(&m->c->local_networks[j], &m->c->advertise[i]))
+			if (ip_prefix_within(&m->c->local_networks[j], &there))
 				break;
 		if (j == m->c->n_local_networks)
 			config_warning(&p->diag, m->advertise,
 				       "%s is not within local_networks: packets to it match no "
 				       "traffic selector and are dropped",
-				       ip_prefix_format(&m->c->advertise[i], buf));
+				       ip_prefix_format(&there, buf));
 	}
 }
 

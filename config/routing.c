@@ -279,9 +279,16 @@ static bool default_advertise(const struct config_routing *r, struct config_conn
 	c->advertise = calloc(n, sizeof(*c->advertise));
 	if (!c->advertise)
 		return false;
-	for (i = 0; i < n; i++)
-		if (!own || x[i].len)
-			c->advertise[c->n_advertise++] = x[i];
+	for (i = 0; i < n; i++) {
+		struct ip_prefix name = x[i];
+
+		/* Selectors have the peer's names. */
+		if (own && (!x[i].len || translation_to_here(c->translations, c->n_translations,
+							     TRANSLATION_OURS, &x[i],
+							     &name) == TRANSLATION_TAKEN))
+			continue;
+		c->advertise[c->n_advertise++] = name;
+	}
 	return true;
 }
 

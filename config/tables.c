@@ -429,6 +429,19 @@ static const struct config_key filter_keys[] = {
 };
 const struct config_map config_filter_map = MAP("a filter's line", filter_keys);
 
+#define TRANSLATE(member) CONFIG_FIELD(struct config_translate_work, member)
+#define TRANSLATE_AT(m)   .at = offsetof(struct config_translate_work, m)
+
+static const struct config_key translate_keys[] = {
+	{"theirs", CONFIG_CUSTOM, .handle = config_handle_network, TRANSLATE(theirs),
+	 TRANSLATE_AT(at_theirs)},
+	{"ours", CONFIG_CUSTOM, .handle = config_handle_network, TRANSLATE(ours),
+	 TRANSLATE_AT(at_ours)},
+	{"as", CONFIG_CUSTOM, .required = true, .hint = "'as: 100.64.0.0/16', its other name",
+	 .handle = config_handle_network, TRANSLATE(as), TRANSLATE_AT(at_as)},
+};
+const struct config_map config_translate_map = MAP("a line of 'translate'", translate_keys);
+
 /* -------------------------------------------------------------- connections */
 
 #define CONN(member) CONFIG_FIELD(struct config_connection_work, c.member)
@@ -464,6 +477,8 @@ static const struct config_key connection_keys[] = {
 	{"max_advertised", CONFIG_UINT, .min = 0, .max = 10000000, CONN(max_advertised),
 	 CONN_AT(at_max_advertised)},
 	{"filters", CONFIG_MAP, .map = &filters_map},
+	{"translate", CONFIG_CUSTOM, .map = &config_translate_map,
+	 .handle = config_handle_translate, CONN_AT(at_translate)},
 	{"defaults", CONFIG_CUSTOM, .map = &config_defaults_map, .handle = config_handle_later,
 	 CONN_AT(at_defaults)},
 	{"tunnels", CONFIG_CUSTOM, .required = true,

@@ -35,7 +35,7 @@ struct config_connection_work {
 	const struct config_node *at_name, *at_local_networks, *at_remote_networks;
 	const struct config_node *at_static_routes, *at_defaults, *at_tunnels;
 	const struct config_node *at_route_table, *at_propagate_to, *at_filter_in, *at_advertise;
-	const struct config_node *at_cloudhub, *at_max_advertised;
+	const struct config_node *at_cloudhub, *at_max_advertised, *at_translate;
 };
 
 struct config_table_work {
@@ -58,6 +58,11 @@ struct config_filter_work {
 	struct ip_prefix permit, deny;
 	unsigned ge, le;
 	const struct config_node *at_permit, *at_deny, *at_ge, *at_le;
+};
+
+struct config_translate_work {
+	struct ip_prefix theirs, ours, as;
+	const struct config_node *at_theirs, *at_ours, *at_as;
 };
 
 struct config_port_work {
@@ -96,6 +101,7 @@ extern const struct config_map config_route_table_map;
 extern const struct config_map config_table_route_map;
 extern const struct config_map config_aggregate_map;
 extern const struct config_map config_filter_map;
+extern const struct config_map config_translate_map;
 extern const struct config_map config_defaults_map; /* into config_tunnel_work */
 extern const struct config_map config_tunnel_map;   /* into config_tunnel_work */
 
@@ -119,6 +125,7 @@ void config_handle_aggregates(struct config_parse *p, const struct config_node *
 void config_handle_propagate_to(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_filter_in(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_filter_out(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_translate(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_advertise(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_later(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_inside(struct config_parse *p, const struct config_node *n, void *field);

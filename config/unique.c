@@ -290,6 +290,7 @@ void config_check_all(struct config_parse *p)
 	if (put_addresses(p, &l))
 		report_doubles(p, &l, compare_address, report_address);
 	config_check_routes(p);
+	config_check_translations(p);
 	check_tunnels(p, &l);
 	check_local_addresses(p);
 	free(l.e);

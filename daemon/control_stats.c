@@ -278,6 +278,8 @@ void control_stats_add_tunnel(const struct control *c, uint32_t tunnel, json_t *
 	put(object, "out_bytes", &t->out_bytes);
 	put(object, "in_dropped", &t->in_dropped);
 	put(object, "out_dropped", &t->out_dropped);
+	put(object, "in_translated", &t->in_translated);
+	put(object, "out_translated", &t->out_translated);
 }
 
 void control_stats_add_sa(const struct control *c, uint32_t slot, json_t *object)

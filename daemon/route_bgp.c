@@ -449,7 +449,12 @@ static void ask_for_refresh(struct route_shell *s)
 	for (size_t i = 0; i < s->n_tunnels; i++) {
 		struct route_tunnel *t = s->tunnels[i];
 		struct bgp_event ev = {.type = BGP_EV_REFRESH, .neighbor = (uint32_t)i};
+		struct bgp_event reset = {.type = BGP_EV_RESET, .neighbor = (uint32_t)i};
 
+		if (t && t->reset && t->cfg && t->bgp.on)
+			route_bgp_step(s, &reset);
+		if (t)
+			t->reset = false;
 		if (!t || !t->refresh)
 			continue;
 		t->refresh = false;

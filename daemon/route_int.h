@@ -28,6 +28,7 @@ struct route_tunnel {
 	bool stopped;   /* BGP, by an operator */
 	bool preferred; /* BGP: with a better MED, while the connection's other tunnel is drained */
 	bool refresh;   /* BGP: its routes are to be asked for again */
+	bool reset;     /* BGP: its session is to start anew */
 	bool bgp_wanted; /* what the core was last told */
 
 	uint32_t set_request; /* the DP_TUNNEL_SET that is not yet answered; 0: none */
@@ -203,6 +204,11 @@ const struct config_tunnel *route_take_tunnel(struct route_shell *s, uint64_t id
  * and the object's end. */
 void route_put_name(struct sb *s, const char *member, const char *name);
 void route_put_path(struct sb *s, const struct path *p);
+/* `,"peer_prefix":...` where the peer has another name for it. */
+void route_put_peer_prefix(struct sb *s, const struct ip_prefix *there);
+#define ROUTE_NAMES_SIZE (16u << 10) /* bytes that it takes at most */
+/* The names at both ends, in each connection, of what may be either: items of a list. */
+void route_put_names(struct sb *s, const struct config *c, const struct ip_prefix *p, bool address);
 void route_put_next(struct sb *s, const struct rt_page *page);
 /* A heap buffer as a builder; its buf is NULL without memory. */
 struct sb route_room(size_t size);

@@ -192,6 +192,7 @@ static void put_route(struct listing *l, const struct rt_show_route *r)
 	put_members(l, "backups", r->members + sharing, r->n_members - sharing);
 	sb_printf(&l->sb, ",\"candidates\":%zu,\"installed\":%s", r->n_candidates,
 		  r->installed ? "true" : "false");
+	route_put_peer_prefix(&l->sb, &r->there);
 	route_put_path(&l->sb, r->path);
 	if (r->path)
 		sb_printf(&l->sb, ",\"stale\":%s", r->stale ? "true" : "false");
@@ -384,6 +385,7 @@ static void put_candidate(struct listing *l, const struct candidates *all, size_
 	if (!c->usable)
 		sb_str(&l->sb, "; its tunnel does not work now");
 	sb_str(&l->sb, "\"");
+	route_put_peer_prefix(&l->sb, &c->there);
 	if (c->source == RT_SOURCE_BGP) {
 		sb_printf(&l->sb,
 			  ",\"local_pref\":%u,\"counted_med\":%u,\"path_id\":%u,\"stale\":%s",
@@ -439,13 +441,17 @@ static void reply_explain(struct route_shell *s, uint64_t id, const json_t *arg)
 
 		/* Tables of which there are many say the same, mostly: the first ones are enough. */
 		if ((one && t->index != table) ||
-		    l.sb.n + CANDIDATES_MAX * 1024 + PAGE_RESERVE > l.sb.size)
+		    l.sb.n + CANDIDATES_MAX * 1024 + ROUTE_NAMES_SIZE + PAGE_RESERVE > l.sb.size)
 			continue;
 		if (!address)
 			explain_in(&l, t, &p);
 		else if (rt_lookup(s->core, t->index, &a, &at))
 			explain_in(&l, t, &at);
 	}
+	sb_str(&l.sb, "],\"translated\":[");
+	if (address)
+		p = (struct ip_prefix){.addr = a, .len = (uint8_t)ip_bits(&a)};
+	route_put_names(&l.sb, s->config, &p, address);
 	sb_str(&l.sb, "]}");
 	route_reply(s, id, &l.sb);
 	free(l.sb.buf);

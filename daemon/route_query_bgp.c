@@ -179,6 +179,7 @@ static bool list_received(void *ctx, const struct ip_prefix *p, const struct rt_
 	struct listing *l = ctx;
 
 	put_prefix(l, p);
+	route_put_peer_prefix(&l->sb, &c->there);
 	route_put_path(&l->sb, c->path);
 	sb_printf(&l->sb, ",\"local_pref\":%u,\"path_id\":%u,\"best\":%s,\"stale\":%s}",
 		  c->local_pref, c->path_id, truth(c->best), truth(c->stale));

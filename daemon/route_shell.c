@@ -68,16 +68,21 @@ static void tell_switched(struct route_shell *s, const struct rt_action *a)
 }
 
 /* What an action asks of BGP is done in the next turn: other steps may be under way. */
-static void ask_bgp(struct route_shell *s, uint32_t tunnel, bool refresh, bool preferred)
+static void ask_bgp(struct route_shell *s, const struct rt_action *a)
 {
+	const uint32_t tunnel = a->type == RT_ACT_PREFER    ? a->prefer.tunnel
+				: a->type == RT_ACT_REFRESH ? a->refresh.tunnel
+							    : a->reset.tunnel;
 	struct route_tunnel *t = route_tunnel(s, tunnel);
 
 	if (!t)
 		return;
-	if (refresh)
+	if (a->type == RT_ACT_PREFER)
+		t->preferred = a->prefer.on;
+	else if (a->type == RT_ACT_REFRESH)
 		t->refresh = true;
 	else
-		t->preferred = preferred;
+		t->reset = true;
 	s->bgp_changed = true;
 }
 
@@ -85,8 +90,9 @@ static void tell(struct route_shell *s, const struct rt_action *a)
 {
 	switch (a->type) {
 	case RT_ACT_SWITCHED: tell_switched(s, a); break;
-	case RT_ACT_PREFER: ask_bgp(s, a->prefer.tunnel, false, a->prefer.on); break;
-	case RT_ACT_REFRESH: ask_bgp(s, a->refresh.tunnel, true, false); break;
+	case RT_ACT_PREFER:
+	case RT_ACT_REFRESH:
+	case RT_ACT_RESET: ask_bgp(s, a); break;
 	case RT_ACT_WARNING:
 		route_tell(s, LOG_LEVEL_WARN, a->warning.name, a->warning.tunnel, a->warning.text,
 			   NULL);

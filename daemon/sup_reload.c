@@ -73,7 +73,9 @@ static bool routes_equal(const struct config_connection *a, const struct config_
 	       a->attachment == b->attachment && a->revert_hold.ns == b->revert_hold.ns &&
 	       prefixes_equal(a->advertise, a->n_advertise, b->advertise, b->n_advertise) &&
 	       filters_equal(a->filter_in, a->n_filter_in, b->filter_in, b->n_filter_in) &&
-	       filters_equal(a->filter_out, a->n_filter_out, b->filter_out, b->n_filter_out);
+	       filters_equal(a->filter_out, a->n_filter_out, b->filter_out, b->n_filter_out) &&
+	       translation_equal(a->translations, a->n_translations, b->translations,
+				 b->n_translations);
 }
 
 static bool tables_equal(const struct config_table *a, const struct config_table *b)

@@ -83,6 +83,12 @@ static void connection_of(const struct config *all, const struct config_connecti
 		to->inside[0] = from->inside[0];
 		to->inside[1] = from->inside[1];
 		to->table = out->association;
+		static_assert(RT_TRANSLATE_MAX == DP_TRANSLATE_MAX, "every rule is told");
+		to->n_translate =
+			c->n_translations < RT_TRANSLATE_MAX ? c->n_translations : RT_TRANSLATE_MAX;
+		if (to->n_translate)
+			memcpy(to->translate, c->translations,
+			       to->n_translate * sizeof(to->translate[0]));
 	}
 }
 
@@ -189,6 +195,14 @@ static void tunnel_set(const struct rt_tunnel_cfg *t, struct dp_tunnel *out)
 		out->inside[i] = translate_dp_addr(&t->inside[i].addr);
 		out->inside_len[i] = t->inside[i].len;
 	}
+	out->n_translate = (uint32_t)t->n_translate;
+	for (size_t i = 0; i < t->n_translate && i < DP_TRANSLATE_MAX; i++)
+		out->translate[i] = (struct dp_translation){
+			.here = translate_dp_addr(&t->translate[i].here.addr),
+			.there = translate_dp_addr(&t->translate[i].there.addr),
+			.len = t->translate[i].here.len,
+			.ours = t->translate[i].side == TRANSLATION_OURS,
+		};
 }
 
 bool translate_dp_route(const struct rt_action *a, struct dp_msg *out)
@@ -220,6 +234,7 @@ bool translate_dp_route(const struct rt_action *a, struct dp_msg *out)
 	case RT_ACT_SWITCHED:
 	case RT_ACT_PREFER:
 	case RT_ACT_REFRESH:
+	case RT_ACT_RESET:
 	case RT_ACT_WARNING: break;
 	}
 	return false;

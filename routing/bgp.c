@@ -132,6 +132,19 @@ static void fetch(const struct rt *rt, uint16_t table, const struct path_nlri *n
 		rt_index_fetch_entry(rt, hash[i]);
 }
 
+/* What the neighbour says, by our names; `room` holds it if need be. NULL: such a name is another network's. */
+static const struct path_nlri *to_here(const struct rt_tunnel *t, const struct path_nlri *nlri,
+				       struct path_nlri *room)
+{
+	if (!t->cfg.n_translate)
+		return nlri;
+	*room = *nlri;
+	return translation_to_here(t->cfg.translate, t->cfg.n_translate, TRANSLATION_THEIRS,
+				   &nlri->prefix, &room->prefix) == TRANSLATION_TAKEN
+		       ? NULL
+		       : room;
+}
+
 size_t rt_withdraw(struct rt *rt, uint32_t tunnel, const struct path_nlri *nlri, size_t n)
 {
 	struct rt_tunnel *t = neighbor(rt, tunnel);
@@ -140,10 +153,13 @@ size_t rt_withdraw(struct rt *rt, uint32_t tunnel, const struct path_nlri *nlri,
 
 	for (size_t k = 0; c && k < c->n_propagations; k++) {
 		for (size_t i = 0; i < n; i++) {
+			struct path_nlri room;
+			const struct path_nlri *here = to_here(t, &nlri[i], &room);
+
 			if (i % FETCH == 0 && n > 1)
 				fetch(rt, c->propagations[k], &nlri[i], n - i);
-			there +=
-				withdraw_one(rt, t, c->propagations[k], &nlri[i], k == 0) && k == 0;
+			there += here && withdraw_one(rt, t, c->propagations[k], here, k == 0) &&
+				 k == 0;
 		}
 	}
 	return there;
@@ -157,6 +173,8 @@ size_t rt_announce(struct rt *rt, uint32_t tunnel, const struct path_nlri *nlri,
 	size_t fresh = 0;
 
 	for (size_t i = 0; c && i < n; i++) {
+		struct path_nlri room;
+		const struct path_nlri *here;
 		bool refused = false;
 
 		if (i % FETCH == 0 && n > 1 && c->n_propagations)
@@ -167,8 +185,10 @@ size_t rt_announce(struct rt *rt, uint32_t tunnel, const struct path_nlri *nlri,
 			t->n_refused++;
 			continue;
 		}
+		here = to_here(t, &nlri[i], &room);
+		refused = !here;
 		for (size_t k = 0; k < c->n_propagations && !refused; k++)
-			fresh += announce_one(rt, t, c->propagations[k], &nlri[i], path, k == 0,
+			fresh += announce_one(rt, t, c->propagations[k], here, path, k == 0,
 					      &refused) &&
 				 k == 0;
 		t->n_refused += refused;

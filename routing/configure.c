@@ -129,6 +129,16 @@ static size_t statics_count(const struct rt_cfg *cfg, const struct fresh *f)
 	return n;
 }
 
+/* What the peer says of its side, by our names. False: here that name is another network's. */
+static bool static_name(const struct rt_connection_cfg *cfg, const struct ip_prefix *there,
+			struct ip_prefix *here)
+{
+	const struct rt_tunnel_cfg *t = &cfg->tunnels[0];
+
+	return translation_to_here(t->translate, t->n_translate, TRANSLATION_THEIRS, there, here) !=
+	       TRANSLATION_TAKEN;
+}
+
 static void statics_of(struct fresh *f, const struct rt_connection *c, uint16_t table,
 		       const struct ip_prefix *prefix)
 {
@@ -176,9 +186,14 @@ static bool statics_build(const struct rt_cfg *cfg, struct fresh *f)
 		const struct rt_connection_cfg *from = &cfg->connections[i];
 		const struct rt_connection *c = &f->connections[i];
 
-		for (size_t j = 0; j < from->n_prefixes; j++)
+		for (size_t j = 0; j < from->n_prefixes; j++) {
+			struct ip_prefix here;
+
+			if (!static_name(from, &from->prefixes[j], &here))
+				continue;
 			for (size_t k = 0; k < c->n_propagations; k++)
-				statics_of(f, c, c->propagations[k], &from->prefixes[j]);
+				statics_of(f, c, c->propagations[k], &here);
+		}
 	}
 	for (size_t i = 0; i < cfg->n_statics; i++) {
 		const struct rt_static_cfg *s = &cfg->statics[i];
@@ -269,7 +284,8 @@ static bool tunnel_cfg_equal(const struct rt_tunnel_cfg *a, const struct rt_tunn
 	return strcmp(a->name, b->name) == 0 && a->tunnel == b->tunnel &&
 	       strcmp(a->ifname, b->ifname) == 0 && ip_prefix_equal(&a->inside[0], &b->inside[0]) &&
 	       ip_prefix_equal(&a->inside[1], &b->inside[1]) && a->mtu == b->mtu &&
-	       a->table == b->table;
+	       a->table == b->table &&
+	       translation_equal(a->translate, a->n_translate, b->translate, b->n_translate);
 }
 
 /* Room for tunnels that are new; they count for nothing until they are placed. */
@@ -330,6 +346,12 @@ static void tunnel_place(struct rt *rt, const struct rt_tunnel_cfg *cfg, uint32_
 		t->dp.request = 0;
 	} else if (!tunnel_cfg_equal(&t->cfg, cfg)) {
 		t->dp.request = 0;
+		if (!translation_equal(t->cfg.translate, t->cfg.n_translate, cfg->translate,
+				       cfg->n_translate)) {
+			/* What it announced, and what it heard, meant something else. */
+			rt_bgp_drop(rt, t);
+			t->renamed = t->session || t->bgp_up;
+		}
 	}
 	t->cfg = *cfg;
 	t->connection = connection;
@@ -402,6 +424,8 @@ static void connection_changed(struct rt *rt, const struct rt_connection *was,
 	for (size_t i = 0; i < c->n_tunnels; i++) {
 		struct rt_tunnel *t = rt_tunnel(rt, c->tunnels[i]);
 
+		if (t->renamed)
+			continue;
 		if (t->bgp_up && must_refresh(was, c))
 			rt_plan_refresh(c->tunnels[i], out);
 		if (!t->session || (!all && !export_changed(was, c)))
@@ -410,6 +434,19 @@ static void connection_changed(struct rt *rt, const struct rt_connection *was,
 		for (size_t j = 0; j < was->n_advertise; j++)
 			rt_export_prefix(rt, t, &was->advertise[j]);
 		rt_export_feed(rt, t, false);
+	}
+}
+
+static void reset_renamed(struct rt *rt, struct rt_out *out)
+{
+	for (uint32_t i = 0; i < rt->n_tunnels; i++) {
+		struct rt_tunnel *t = rt->tunnels[i];
+
+		if (!t || !t->renamed)
+			continue;
+		t->renamed = false;
+		if (!t->leaving)
+			rt_plan_reset(i, out);
 	}
 }
 
@@ -539,6 +576,7 @@ bool rt_configure(struct rt *rt, const struct rt_cfg *cfg, struct mono now, stru
 		if (was)
 			connection_changed(rt, was, &rt->connections[i], aggregates_changed, out);
 	}
+	reset_renamed(rt, out);
 	/* Orders may have changed everywhere; what was propagated into tables may not be any more. */
 	rt_sweep_start(rt);
 	rt_sweep(rt, RT_WORK);

@@ -130,10 +130,15 @@ static bool within_limit(struct rt *rt, struct rt_tunnel *t, const struct rt_con
 static void tell(struct rt *rt, struct rt_tunnel *t, const struct ip_prefix *p, struct path *path)
 {
 	const struct rt_connection *c = rt_connection_of(rt, t);
+	struct ip_prefix there;
 
-	if (!rt->ex.advertise || !c || !within_limit(rt, t, c, p, path != NULL))
+	/* A prefix that has the peer's name of another one cannot be told of at all. */
+	if (!rt->ex.advertise || !c ||
+	    translation_to_there(t->cfg.translate, t->cfg.n_translate, TRANSLATION_OURS, p,
+				 &there) == TRANSLATION_TAKEN ||
+	    !within_limit(rt, t, c, p, path != NULL))
 		return;
-	if (!rt->ex.advertise(rt->ex.ctx, t->cfg.tunnel, p, path))
+	if (!rt->ex.advertise(rt->ex.ctx, t->cfg.tunnel, &there, path))
 		trace(rt->tracer, LOG_LEVEL_ERROR, "%s export: out of memory", t->cfg.name);
 }
 

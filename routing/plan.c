@@ -133,6 +133,14 @@ void rt_plan_switched(const struct rt_connection *c, uint32_t from, struct rt_ou
 	a->switched.to = c->active;
 }
 
+void rt_plan_reset(uint32_t tunnel, struct rt_out *out)
+{
+	struct rt_action *a = rt_action_add(out, RT_ACT_RESET);
+
+	if (a)
+		a->reset.tunnel = tunnel;
+}
+
 void rt_plan_refresh(uint32_t tunnel, struct rt_out *out)
 {
 	struct rt_action *a = rt_action_add(out, RT_ACT_REFRESH);

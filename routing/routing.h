@@ -10,6 +10,11 @@
  * announced and lost is taken away at leisure afterwards. The plan is make-before-break: a group
  * gains its new first member before it loses the old one, and goes when no route points at it.
  *
+ * A connection's prefixes may go by other names at its peer (base/translation.h). What the neighbour
+ * announces and what is configured as the connection's static routes is in the peer's names, as are filters
+ * of what comes in; they become ours before anything is kept. What the neighbour hears gets the peer's
+ * names last. All else here is in ours.
+ *
  * Actions tell the dataplane of tunnels and groups; routes are pulled by rt_next_routes() when the
  * ring has room, so that changes coalesce while it has none. What neighbours are to hear is given to
  * struct rt_export, which may be called from any function here that takes a struct rt that is not
@@ -25,6 +30,7 @@
 #include "base/mono.h"
 #include "base/path.h"
 #include "base/trace.h"
+#include "base/translation.h"
 
 #define RT_NAME_SIZE       32
 #define RT_MAX_TUNNELS     2          /* of one connection */
@@ -32,6 +38,7 @@
 #define RT_MAX_TUNNEL      (1u << 20) /* numbers lie below */
 #define RT_MAX_TABLES      256u
 #define RT_BATCH_MAX       144u       /* routes of one batch */
+#define RT_TRANSLATE_MAX   16u        /* of one connection */
 #define RT_GROUP_NONE      UINT32_MAX /* of a route operation: take the route away */
 #define RT_GROUP_BLACKHOLE (UINT32_MAX - 1)
 #define RT_GROUP_LOCAL                                                                             \
@@ -71,6 +78,9 @@ struct rt_tunnel_cfg {
 	uint32_t mtu;   /* 0 = the dataplane computes it */
 	bool ibgp;      /* the neighbour is in our own AS */
 	uint16_t table; /* that its packets are looked up in: its connection's association */
+	/* The same in all tunnels of a connection. */
+	struct translation translate[RT_TRANSLATE_MAX];
+	size_t n_translate;
 };
 
 /* Arrays are copied. */
@@ -78,7 +88,7 @@ struct rt_connection_cfg {
 	char name[RT_NAME_SIZE];
 	struct rt_tunnel_cfg tunnels[RT_MAX_TUNNELS]; /* in order of preference */
 	size_t n_tunnels;
-	const struct ip_prefix *prefixes; /* static */
+	const struct ip_prefix *prefixes; /* static, in the peer's names */
 	size_t n_prefixes;
 	struct mono_span
 		revert_hold; /* a preferred tunnel must be up this long to take traffic back */
@@ -169,6 +179,7 @@ enum rt_action_type {
 	 * being drained; or back. */
 	RT_ACT_PREFER,
 	RT_ACT_REFRESH, /* ask the neighbour for its routes again (RFC 2918): filters or tables changed */
+	RT_ACT_RESET,   /* the neighbour's session starts anew: prefixes have other names */
 	RT_ACT_WARNING, /* for people, with a stable name */
 };
 
@@ -193,7 +204,7 @@ struct rt_action {
 		} prefer;
 		struct {
 			uint32_t tunnel;
-		} refresh;
+		} refresh, reset;
 		struct {
 			const char *name; /* "advertise-limit", "group-limit" */
 			uint32_t tunnel;
@@ -314,7 +325,9 @@ struct rt_show_route {
 	uint16_t table;
 	char connection[RT_NAME_SIZE]; /* of the tunnel that carries it, or would */
 	const char *source;            /* "static", "bgp", "local", "blackhole" */
-	uint32_t group;                /* or RT_GROUP_* */
+	/* As the peer of that tunnel calls it; family IP_NONE: likewise. */
+	struct ip_prefix there;
+	uint32_t group;          /* or RT_GROUP_* */
 	uint32_t tunnel;         /* that carries it now; UINT32_MAX = none: dropped and counted */
 	const struct path *path; /* of the best candidate; NULL: not from BGP */
 	size_t n_candidates;
@@ -352,6 +365,7 @@ struct rt_candidate {
 	char connection[RT_NAME_SIZE];
 	uint32_t path_id;
 	const struct path *path;
+	struct ip_prefix there;   /* as the tunnel's peer calls it; family IP_NONE: likewise */
 	uint32_t local_pref, med; /* as they count */
 	bool stale, usable;       /* usable: the tunnel can carry it now */
 	bool best;

@@ -47,6 +47,7 @@ struct rt_tunnel {
 	bool ike_up, bfd_down, probe_down, bgp_up, draining;
 	bool suspect;           /* IKE says up, another says down */
 	bool up;                /* all of them together, without BGP */
+	bool renamed;           /* prefixes have got other names: the session is to start anew */
 	bool unswept, hold_bgp; /* dead routes point here; until they are swept BGP is not up */
 	struct mono up_since;
 	struct rt_programmed dp;
@@ -273,6 +274,7 @@ void rt_plan_tunnel_del(struct rt *rt, const struct rt_tunnel *t, struct rt_out 
 void rt_plan_group(struct rt *rt, uint32_t group, struct rt_out *out);
 void rt_plan_group_del(struct rt *rt, uint32_t group, struct rt_out *out);
 void rt_plan_switched(const struct rt_connection *c, uint32_t from, struct rt_out *out);
+void rt_plan_reset(uint32_t tunnel, struct rt_out *out);
 void rt_plan_refresh(uint32_t tunnel, struct rt_out *out);
 void rt_plan_prefer(uint32_t tunnel, bool on, struct rt_out *out);
 /* A request of routes: its number, 0 without memory. Owns `entries`. */

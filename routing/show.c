@@ -14,6 +14,18 @@ static void name_of(const struct rt *rt, uint32_t tunnel, char name[RT_NAME_SIZE
 		memcpy(name, c->name, RT_NAME_SIZE);
 }
 
+/* A prefix as a tunnel's peer calls it, if otherwise than we do. */
+static struct ip_prefix there_of(const struct rt *rt, uint32_t tunnel, const struct ip_prefix *here)
+{
+	const struct rt_tunnel *t = rt_tunnel(rt, tunnel);
+	struct ip_prefix there;
+
+	if (!t || translation_to_there(t->cfg.translate, t->cfg.n_translate, TRANSLATION_THEIRS,
+				       here, &there) != TRANSLATION_DONE)
+		there = (struct ip_prefix){.addr = {.family = IP_NONE}};
+	return there;
+}
+
 static uint32_t carrier(const struct rt *rt, uint32_t group)
 {
 	return group < rt->n_groups_size ? rt->groups[group].active : RT_TUNNEL_NONE;
@@ -44,6 +56,8 @@ static void route_of(const struct rt *rt, struct rt_entry *e, struct rt_show_rou
 		out->n_sharing = g->n_members ? g->n_sharing : 0;
 	}
 	name_of(rt, out->tunnel != RT_TUNNEL_NONE ? out->tunnel : e->first.tunnel, out->connection);
+	out->there = there_of(rt, out->tunnel != RT_TUNNEL_NONE ? out->tunnel : e->first.tunnel,
+			      &e->prefix);
 }
 
 static bool shown(const struct rt *rt, const struct rt_entry *e)
@@ -143,6 +157,7 @@ static void candidate_of(const struct rt *rt, const struct rt_entry *e,
 		.tunnel = c->tunnel,
 		.path_id = c->path_id,
 		.path = c->path,
+		.there = there_of(rt, c->tunnel, &e->prefix),
 		.local_pref = rt_local_pref(c),
 		.med = rt_med(c),
 		.stale = rt_candidate_stale(rt, e, c),

@@ -87,7 +87,7 @@ class Shows(Case):
             "path_mtu_learnt": False, "draining": False, "replacing": None, "bfd_down": False,
             "bgp_up": True, "accepted": 5, "stale": 0, "refused": 1, "in_packets": 0,
             "in_bytes": 111, "out_packets": 112, "out_bytes": 0, "in_dropped": 0,
-            "out_dropped": 0})
+            "out_dropped": 0, "in_translated": 0, "out_translated": 0})
         self.assertTrue(t[1]["active"])
         self.assertFalse(t[1]["draining"])
         self.assertEqual((t[1]["in_bytes"], t[1]["out_dropped"]), (211, 9))

@@ -452,6 +452,26 @@ static void routes(void **state)
 	assert_true(translate_dp_route(&a, &m));
 	assert_int_equal(m.tunnel.table, 5);
 
+	assert_int_equal(m.tunnel.n_translate, 0);
+	/* Names: of ours, then of theirs. */
+	a.tunnel.n_translate = 2;
+	for (size_t i = 0; i < 2; i++) {
+		struct translation *rule = &a.tunnel.translate[i];
+
+		rule->side = i ? TRANSLATION_THEIRS : TRANSLATION_OURS;
+		assert_true(ip_prefix_parse(i ? "100.64.0.0/16" : "fd00::/64", &rule->here));
+		assert_true(ip_prefix_parse(i ? "10.0.0.0/16" : "fd01::/64", &rule->there));
+	}
+	assert_true(translate_dp_route(&a, &m));
+	assert_int_equal(m.tunnel.n_translate, 2);
+	assert_int_equal(m.tunnel.translate[0].ours, 1);
+	assert_int_equal(m.tunnel.translate[0].len, 64);
+	assert_int_equal(m.tunnel.translate[0].there.b[1], 1);
+	assert_int_equal(m.tunnel.translate[1].ours, 0);
+	assert_int_equal(m.tunnel.translate[1].len, 16);
+	assert_int_equal(m.tunnel.translate[1].here.b[0], 100);
+	assert_int_equal(m.tunnel.translate[1].there.b[0], 10);
+
 	a = (struct rt_action){.type = RT_ACT_GROUP_SET, .request = 8};
 	a.group.group = 3;
 	a.group.n = 2;

@@ -94,9 +94,11 @@ class Server:
         self.process.stop()
         return False
 
-    def fetch(self, ns, size, timeout=180):
-        """Fetches it from `ns`; returns seconds, mbps and sha256, with `ok` if it is the right one."""
-        host = f"[{self.address}]" if ":" in self.address else self.address
+    def fetch(self, ns, size, timeout=180, to=None):
+        """Fetches it from `ns`; returns seconds, mbps and sha256, with `ok` if it is the right one. `to`: the
+        server's address as `ns` knows it."""
+        to = to or self.address
+        host = f"[{to}]" if ":" in to else to
         url = f"http://{host}:{self.port}/bytes/{size}"
         started = time.monotonic()
         r = ns.run(["sh", "-c", f"curl -sS --max-time {timeout} '{url}' | sha256sum"], timeout=timeout + 10)

@@ -96,6 +96,13 @@ def three_sites(world):
     return [_site(world, wan, letter, n, net, Side(), 1500) for n, (letter, net) in enumerate(nets, 1)]
 
 
+def three_alike(world):
+    """a, b and c in a list, whose networks are all the same one; b's gateway is Linux's."""
+    wan = Namespace(world, "wan", forward=True)
+    nets = (("a", "192.0.2"), ("b", "198.51.100"), ("c", "203.0.113"))
+    return [_site(world, wan, letter, 2, net, Side(kernel=letter == "b"), 1500) for letter, net in nets]
+
+
 def _site(world, wan, letter, number, net, side, mtu):
     host = Namespace(world, f"host-{letter}")
     gw = Namespace(world, f"gw-{letter}", forward=side.kernel)

@@ -52,6 +52,7 @@ static void print_action(struct world *w, const struct rt_action *a)
 	case RT_ACT_PREFER:
 		sb_printf(&w->log, "prefer %u %d\n", a->prefer.tunnel, a->prefer.on);
 		break;
+	case RT_ACT_RESET: sb_printf(&w->log, "reset %u\n", a->reset.tunnel); break;
 	case RT_ACT_REFRESH: sb_printf(&w->log, "refresh %u\n", a->refresh.tunnel); break;
 	case RT_ACT_WARNING: sb_printf(&w->log, "warning %s\n", a->warning.name); break;
 	case RT_ACT_SWITCHED:

@@ -62,6 +62,7 @@ static void program(struct site *s)
 			s->t[a->refresh.tunnel].refresh = true;
 			s->bgp_changed = true;
 			break;
+		case RT_ACT_RESET:
 		case RT_ACT_SWITCHED:
 		case RT_ACT_WARNING: break;
 		}
