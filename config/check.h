@@ -24,6 +24,7 @@ struct config_marks {
 		const struct config_node *route_table, *propagate_to, *filter_in, *advertise;
 		const struct config_node *cloudhub, *max_advertised, *translate;
 		const struct config_node *local_networks, *remote_networks;
+		const struct config_node *linux_import;
 	} * connections;
 	size_t n_connections;
 	struct config_port_mark {
@@ -34,7 +35,7 @@ struct config_marks {
 	struct config_table_mark {
 		const struct config_node *name, *static_routes, *blackholes, *linux_table;
 	} * tables; /* as many as p->config->routing.n_tables */
-	const struct config_node *ecmp, *routing_local, *linux_routes, *linux_table;
+	const struct config_node *ecmp, *routing_local, *linux_routes, *linux_table, *linux_import;
 };
 
 /* One map, when it was read. */

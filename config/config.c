@@ -70,6 +70,7 @@ static void read_root(struct config_parse *p, const struct config_node *root,
 	p->marks->routing_local = w->at_routing_local;
 	p->marks->linux_routes = w->at_linux_routes;
 	p->marks->linux_table = w->at_linux_table;
+	p->marks->linux_import = w->at_linux_import;
 	config_complete_routing(p);
 	config_check_root(p, w);
 	config_check_all(p);

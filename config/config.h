@@ -270,6 +270,13 @@ struct config_linux_routes {
 	uint32_t metric, max_routes;
 };
 
+/* Where connections with `linux_import` learn what another daemon knows. */
+struct config_linux_import {
+	bool on;
+	uint32_t table;        /* of Linux */
+	uint8_t protocols[32]; /* rtm_protocol: a bit each, from the lowest of the first byte on */
+};
+
 struct config_routing {
 	enum config_role role;
 	bool ecmp;
@@ -278,6 +285,7 @@ struct config_routing {
 	struct config_table *tables; /* the main one always among them */
 	size_t n_tables;
 	struct config_linux_routes linux_routes;
+	struct config_linux_import linux_import;
 };
 
 /* Of prefixes within `prefix` those whose lengths are from min_len to max_len; both 0: it alone. */
@@ -311,6 +319,7 @@ struct config_connection {
 	/* Selectors, static_routes and filter_in have the names of the tunnel; all else those of our side. */
 	struct translation *translations;
 	size_t n_translations;
+	bool linux_import; /* its routes are those that Linux has over its tunnels' interfaces */
 	unsigned line;
 };
 

@@ -220,7 +220,7 @@ static void read_connection(struct config_parse *p, const struct config_node *it
 	ok = config_map_apply(p, &config_connection_map, item, true, &w);
 	*c = w.c;
 	read_tunnels(p, &w, builtin, c);
-	if (!w.at_static_routes && !speaks_bgp(c) && !copy_routes(c)) {
+	if (!w.at_static_routes && !speaks_bgp(c) && !c->linux_import && !copy_routes(c)) {
 		config_error(&p->diag, item, "out of memory");
 		return;
 	}
@@ -241,6 +241,7 @@ static void read_connection(struct config_parse *p, const struct config_node *it
 		.translate = w.at_translate,
 		.local_networks = w.at_local_networks,
 		.remote_networks = w.at_remote_networks,
+		.linux_import = w.at_linux_import,
 	};
 }
 

@@ -355,6 +355,41 @@ static void check_linux_tables(struct config_parse *p)
 			     "'linux_routes' names no table of Linux; add 'table: 100'");
 }
 
+static void check_linux_import(struct config_parse *p)
+{
+	const struct config_routing *r = &p->config->routing;
+	const struct config_marks *m = p->marks;
+	bool any = false;
+	size_t i, j;
+
+	for (i = 0; i < m->n_connections; i++) {
+		const struct config_connection_mark *k = &m->connections[i];
+
+		if (!k->c->linux_import)
+			continue;
+		any = true;
+		if (!r->linux_import.on)
+			config_error(&p->diag, k->linux_import,
+				     "whose routes? Add 'linux_import: {protocols: [bird]}' to "
+				     "'routing'");
+		for (j = 0; j < k->c->n_tunnels; j++)
+			if (k->c->tunnels[j].bgp.on)
+				config_error(
+					&p->diag, k->linux_import,
+					"the tunnel '%s' has 'bgp': its routes come from there; "
+					"leave one of them out",
+					k->c->tunnels[j].name);
+	}
+	if (m->linux_import && !any)
+		config_warning(
+			&p->diag, m->linux_import,
+			"no connection has 'linux_import: true': nothing is learnt from Linux");
+	i = r->linux_routes.protocol;
+	if (m->linux_import && r->linux_routes.on && r->linux_import.protocols[i / 8] >> i % 8 & 1)
+		config_error(&p->diag, m->linux_import,
+			     "%zu is the protocol of our own routes ('linux_routes')", i);
+}
+
 void config_check_routes(struct config_parse *p)
 {
 	struct routes l = {.r = calloc(count(p) + 1, sizeof(*l.r))};
@@ -366,6 +401,7 @@ void config_check_routes(struct config_parse *p)
 	}
 	check_tables(p);
 	check_linux_tables(p);
+	check_linux_import(p);
 	check_references(p);
 	collect_connections(p, &l);
 	collect_tables(p, &l);

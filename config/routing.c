@@ -10,6 +10,7 @@
 #define MAX_AGGREGATES 100   /* likewise; looked at for every prefix */
 #define MAX_FILTER     1000
 #define MAX_ADVERTISE  1000
+#define MAX_PROTOCOLS  32
 
 /* ------------------------------------------------------------ the section */
 
@@ -222,6 +223,41 @@ void config_handle_filter_out(struct config_parse *p, const struct config_node *
 	read_filters(p, n, &c->filter_out, &c->n_filter_out);
 }
 
+/* By name or number: who wrote a route. */
+void config_handle_protocols(struct config_parse *p, const struct config_node *n, void *field)
+{
+	/* /etc/iproute2/rt_protos, and what FRR adds. */
+	static const struct {
+		const char *name;
+		uint8_t number;
+	} known[] = {
+		{"static", 4}, {"zebra", 11}, {"bird", 12}, {"babel", 42},  {"bgp", 186},
+		{"isis", 187}, {"ospf", 188}, {"rip", 189}, {"eigrp", 192},
+	};
+	static const char *const words[] = {"static", "zebra", "bird", "babel", "bgp",
+					    "isis",   "ospf",  "rip",  "eigrp", NULL};
+	uint8_t *bits = field;
+	const struct config_node *item;
+
+	if (!config_is_list(p, n, MAX_PROTOCOLS))
+		return;
+	for (item = n->first; item; item = item->next) {
+		uint64_t number;
+		unsigned w;
+
+		if (item->kind == CONFIG_NODE_SCALAR && item->text[0] >= '0' &&
+		    item->text[0] <= '9') {
+			if (!config_get_uint(p, item, 4, 255, &number))
+				continue;
+		} else if (config_get_word(p, item, words, &w)) {
+			number = known[w].number;
+		} else {
+			continue;
+		}
+		bits[number / 8] |= (uint8_t)(1u << number % 8);
+	}
+}
+
 /* -------------------------------------------------------------- completion */
 
 static bool have_main_table(struct config_routing *r)
@@ -307,6 +343,7 @@ static void complete_linux_routes(struct config_parse *p, struct config_routing 
 	size_t i;
 
 	r->linux_routes.on = p->marks->linux_routes != NULL;
+	r->linux_import.on = p->marks->linux_import != NULL;
 	for (i = 0; i < r->n_tables; i++)
 		if (!strcmp(r->tables[i].name, CONFIG_MAIN_TABLE))
 			t = &r->tables[i];

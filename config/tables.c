@@ -119,6 +119,15 @@ static const struct config_key linux_routes_keys[] = {
 };
 static const struct config_map linux_routes_map = MAP("'linux_routes'", linux_routes_keys);
 
+static const struct config_key linux_import_keys[] = {
+	{"table", CONFIG_UINT, .min = 1, .max = UINT32_MAX, .def = "254",
+	 ROOT(c.routing.linux_import.table)},
+	{"protocols", CONFIG_CUSTOM, .handle = config_handle_protocols, .required = true,
+	 .hint = "'protocols: [bird]', or by numbers as in /etc/iproute2/rt_protos",
+	 ROOT(c.routing.linux_import.protocols)},
+};
+static const struct config_map linux_import_map = MAP("'linux_import'", linux_import_keys);
+
 static const struct config_key routing_keys[] = {
 	{"role", CONFIG_WORD, .words = roles, .def = "customer-gateway", ROOT(c.routing.role)},
 	{"ecmp", CONFIG_BOOL, ROOT(c.routing.ecmp), ROOT_AT(at_ecmp)},
@@ -127,6 +136,7 @@ static const struct config_key routing_keys[] = {
 	{"tables", CONFIG_CUSTOM, .map = &config_route_table_map,
 	 .handle = config_handle_route_tables},
 	{"linux_routes", CONFIG_MAP, .map = &linux_routes_map, ROOT_AT(at_linux_routes)},
+	{"linux_import", CONFIG_MAP, .map = &linux_import_map, ROOT_AT(at_linux_import)},
 };
 static const struct config_map routing_map = MAP("'routing'", routing_keys);
 
@@ -479,6 +489,7 @@ static const struct config_key connection_keys[] = {
 	{"filters", CONFIG_MAP, .map = &filters_map},
 	{"translate", CONFIG_CUSTOM, .map = &config_translate_map,
 	 .handle = config_handle_translate, CONN_AT(at_translate)},
+	{"linux_import", CONFIG_BOOL, .def = "false", CONN(linux_import), CONN_AT(at_linux_import)},
 	{"defaults", CONFIG_CUSTOM, .map = &config_defaults_map, .handle = config_handle_later,
 	 CONN_AT(at_defaults)},
 	{"tunnels", CONFIG_CUSTOM, .required = true,

@@ -36,6 +36,7 @@ struct config_connection_work {
 	const struct config_node *at_static_routes, *at_defaults, *at_tunnels;
 	const struct config_node *at_route_table, *at_propagate_to, *at_filter_in, *at_advertise;
 	const struct config_node *at_cloudhub, *at_max_advertised, *at_translate;
+	const struct config_node *at_linux_import;
 };
 
 struct config_table_work {
@@ -83,6 +84,7 @@ struct config_root_work {
 	const struct config_node *at_workers, *at_cpus, *at_max_sas, *at_max_tunnels;
 	const struct config_node *at_cookie, *at_half_open_source, *at_router_id;
 	const struct config_node *at_ecmp, *at_routing_local, *at_linux_routes, *at_linux_table;
+	const struct config_node *at_linux_import;
 	const struct config_node *at_backend;
 };
 
@@ -127,6 +129,7 @@ void config_handle_filter_in(struct config_parse *p, const struct config_node *n
 void config_handle_filter_out(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_translate(struct config_parse *p, const struct config_node *n, void *work);
 void config_handle_advertise(struct config_parse *p, const struct config_node *n, void *work);
+void config_handle_protocols(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_later(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_inside(struct config_parse *p, const struct config_node *n, void *field);
 void config_handle_additional(struct config_parse *p, const struct config_node *n, void *work);

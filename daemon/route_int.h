@@ -30,6 +30,7 @@ struct route_tunnel {
 	bool refresh;   /* BGP: its routes are to be asked for again */
 	bool reset;     /* BGP: its session is to start anew */
 	bool bgp_wanted; /* what the core was last told */
+	bool by_linux;   /* its routes are what Linux has over its interface */
 
 	uint32_t set_request; /* the DP_TUNNEL_SET that is not yet answered; 0: none */
 	bool has_interface;
@@ -62,6 +63,13 @@ struct route_conn {
 struct route_password {
 	char tunnel[DP_NAME_SIZE];
 	struct secret *secret;
+};
+
+enum route_linux_step {
+	ROUTE_LINUX_IDLE, /* only changes come */
+	ROUTE_LINUX_LINKS,
+	ROUTE_LINUX_V4,
+	ROUTE_LINUX_V6,
 };
 
 struct route_shell {
@@ -106,6 +114,17 @@ struct route_shell {
 	struct mono probe_at; /* likewise */
 	uint16_t probe_id;
 
+	struct {
+		int fd; /* -1: none */
+		bool asked;
+		enum route_linux_step step;
+		uint32_t seq; /* of the dump under way */
+		bool again;   /* all is to be read once more */
+		struct mono retry_at;
+		uint32_t *tunnels; /* by the interface's index; see route_linux.c */
+		size_t n_tunnels;
+	} kernel;
+
 	int ike, control;
 	struct ipc_outq to_control;
 	struct ring_port fib, fib_events;
@@ -136,6 +155,7 @@ void route_tunnel_answer(struct route_shell *s, uint32_t request, bool ok);
 void route_tunnels_lost(struct route_shell *s);
 /* Asks the supervisor for a socket. */
 void route_want(struct route_shell *s, struct route_tunnel *t, enum ipc_socket_kind kind);
+void route_want_linux(void);
 void route_take_socket(struct route_shell *s, struct ipc_msg *msg);
 void route_take_secret(struct route_shell *s, struct ipc_msg *msg);
 void route_tunnels_turn(struct route_shell *s, struct mono now);
@@ -178,6 +198,15 @@ bool route_probe_listen(struct route_shell *s, struct route_tunnel *t);
 /* Begins or ends, as the tunnel's state asks for. */
 void route_probe_settle(struct route_shell *s, struct route_tunnel *t);
 void route_probes_turn(struct route_shell *s, struct mono now);
+
+/* ----------------------------------------------------------------- Linux's routes (route_linux.c) */
+
+/* After route_tunnels_configure(). */
+void route_linux_configure(struct route_shell *s);
+void route_linux_take(struct route_shell *s, struct ipc_msg *msg, int error);
+void route_linux_turn(struct route_shell *s, struct mono now);
+struct mono route_linux_deadline(const struct route_shell *s);
+void route_linux_fini(struct route_shell *s);
 
 /* ----------------------------------------------------------------------- queries (route_query.c) */
 

@@ -386,7 +386,7 @@ static void put_candidate(struct listing *l, const struct candidates *all, size_
 		sb_str(&l->sb, "; its tunnel does not work now");
 	sb_str(&l->sb, "\"");
 	route_put_peer_prefix(&l->sb, &c->there);
-	if (c->source == RT_SOURCE_BGP) {
+	if (c->source == RT_SOURCE_BGP || c->source == RT_SOURCE_LINUX) {
 		sb_printf(&l->sb,
 			  ",\"local_pref\":%u,\"counted_med\":%u,\"path_id\":%u,\"stale\":%s",
 			  c->local_pref, c->med, c->path_id, truth(c->stale));

@@ -233,7 +233,10 @@ static bool configure(struct route_shell *s, struct config *new)
 	carry_out(s);
 	feed_states(s);
 	/* At first, nobody is spoken to before everything is here. */
-	return !s->child.started || (route_bfd_configure(s) && route_bgp_configure(s));
+	if (!s->child.started)
+		return true;
+	route_linux_configure(s);
+	return route_bfd_configure(s) && route_bgp_configure(s);
 }
 
 static void take_config(struct route_shell *s, struct ipc_msg *msg)
@@ -491,6 +494,7 @@ static void on_start(void *ctx)
 	s->new_rings = 0;
 	begin_sweep(s);
 	s->speaks = true;
+	route_linux_configure(s);
 	if (!route_bfd_configure(s) || !route_bgp_configure(s))
 		child_fatal(&s->child, "out of memory for BGP neighbors");
 }
@@ -514,6 +518,7 @@ static void on_turn(void *ctx, struct mono now)
 	route_tunnels_turn(s, now);
 	route_bfd_turn(s, now);
 	route_probes_turn(s, now);
+	route_linux_turn(s, now);
 	route_bgp_turn(s, now);
 	wait_for_states(s, now);
 	push_actions(s);
@@ -536,6 +541,7 @@ static struct mono next_turn(void *ctx)
 		mono_min(mono_min(rt_deadline(s->core), mono_min(s->retry_at, s->probe_at)),
 			 mono_min(bfd_deadline(s->bfd), route_bgp_deadline(s)));
 
+	at = mono_min(at, route_linux_deadline(s));
 	if (!s->swept)
 		at = mono_min(at, mono_add(mono_now(), span_ms(SWEEP_RETRY_MS)));
 	if (s->waiting)
@@ -562,6 +568,7 @@ int route_main(void)
 		.limit = {.per_s = 10},
 		.retry_at = MONO_NEVER,
 		.probe_at = MONO_NEVER,
+		.kernel = {.fd = -1, .retry_at = MONO_NEVER},
 	};
 	struct rt_export export;
 	uint64_t seed;
@@ -583,6 +590,7 @@ int route_main(void)
 	ipc_outq_init(&s.to_control, CONTROL_QUEUE_BYTES);
 	status = child_run(&s.child, IPC_ROLE_ROUTE, &ops, &s);
 
+	route_linux_fini(&s);
 	route_bgp_fini(&s);
 	route_bfd_fini(&s);
 	rt_free(s.core);

@@ -173,6 +173,14 @@ void route_want(struct route_shell *s, struct route_tunnel *t, enum ipc_socket_k
 	bytes_wipe(&want, sizeof(want));
 }
 
+void route_want_linux(void)
+{
+	const struct ipc_socket_want want = {.kind = IPC_SOCKET_LINUX, .tunnel = UINT32_MAX};
+
+	if (!ipc_send(IPC_CHANNEL_FD, IPC_SOCKET_WANT, 0, 0, &want, sizeof(want), NULL, 0))
+		log_error("the supervisor does not listen: %s", strerror(errno));
+}
+
 static void want_listener(struct route_shell *s, struct route_tunnel *t)
 {
 	if (!t->bgp.on || t->listener >= 0 || t->listener_asked || lacks_password(t))
@@ -271,6 +279,10 @@ void route_take_socket(struct route_shell *s, struct ipc_msg *msg)
 	if (msg->h.size != sizeof(head))
 		return;
 	memcpy(&head, msg->body, sizeof(head));
+	if (head.kind == IPC_SOCKET_LINUX) {
+		route_linux_take(s, msg, (int)head.error);
+		return;
+	}
 	t = route_tunnel(s, head.tunnel);
 	/* What is for a tunnel that has gone meanwhile is closed with the message. */
 	if (!t || !t->cfg)
@@ -374,11 +386,13 @@ void route_tunnels_configure(struct route_shell *s)
 		for (size_t j = 0; j < c->n_tunnels; j++) {
 			struct route_tunnel *t = route_tunnel_get(s, c->tunnels[j].index);
 
-			if (t)
+			if (t) {
 				t->cfg = &c->tunnels[j];
-			else
+				t->by_linux = c->linux_import;
+			} else {
 				log_error("out of memory: tunnel '%s' is not routed",
 					  c->tunnels[j].name);
+			}
 		}
 	}
 	for (size_t i = 0; i < s->n_tunnels; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sup_inside: sockets between the inside addresses of tunnels, for BGP, BFD and probes.
+ * sup_inside: sockets between the inside addresses of tunnels, for BGP, BFD and probes; and one that
+ * hears of Linux's routes.
  *
  * The route process parses what peers send, so it can open nothing itself: it names a tunnel and a
  * kind and gets a socket that is bound to our inside address and, where it sends, connected to the
@@ -11,6 +12,7 @@
  * reachability by a handshake: it is bound to the interface, so that nobody outside speaks for the peer.
  */
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <netinet/icmp6.h>
@@ -30,6 +32,7 @@
 #define BFD_FIRST_PORT  49152 /* RFC 5881 4: of what is sent */
 #define BFD_TRIES       64
 #define TTL_MAX         255
+#define LINUX_BUFFER    (4 << 20)
 #define RAW_ICMP_FILTER 1    /* <linux/icmp.h>, which does not go with <net/if.h> */
 #define CLASS_6         0xc0 /* RFC 2474 4.2.2.2: network control */
 
@@ -219,10 +222,33 @@ static const struct config_tunnel *tunnel_numbered(const struct config *c, uint3
 	return NULL;
 }
 
-/* How many were opened; 0 with errno. */
-static size_t open_wanted(const struct config_tunnel *t, const struct ipc_socket_want *want,
-			  int fds[2])
+/* Whoever reads by it has no privilege: to change anything, Linux asks for that of who sends, too. */
+static int linux_socket(void)
 {
+	const struct sockaddr_nl all = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+	};
+	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0)
+		return -1;
+	/* What does not fit is lost, and all is read again. */
+	(void)set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, LINUX_BUFFER);
+	if (bind(fd, (const struct sockaddr *)&all, sizeof(all)) == 0)
+		return fd;
+	return give_up(fd);
+}
+
+/* How many were opened; 0 with errno. */
+static size_t open_wanted(const struct config *c, const struct ipc_socket_want *want, int fds[2])
+{
+	const struct config_tunnel *t = tunnel_numbered(c, want->tunnel);
+
+	if (want->kind == IPC_SOCKET_LINUX && c->routing.linux_import.on) {
+		fds[0] = linux_socket();
+		return fds[0] >= 0;
+	}
 	errno = EINVAL;
 	if (!t || want->password_size > sizeof(want->password))
 		return 0;
@@ -259,7 +285,7 @@ void sup_inside_answer(struct supervisor *s, struct sup_child *c)
 		return;
 	}
 	memcpy(&want, s->msg.body, sizeof(want));
-	n = open_wanted(tunnel_numbered(s->config, want.tunnel), &want, fds);
+	n = open_wanted(s->config, &want, fds);
 	answer = (struct ipc_socket){
 		.kind = want.kind,
 		.tunnel = want.tunnel,

@@ -69,8 +69,9 @@ static bool routes_equal(const struct config_connection *a, const struct config_
 	for (size_t i = 0; i < a->n_propagate_to; i++)
 		if (strcmp(a->propagate_to[i], b->propagate_to[i]) != 0)
 			return false;
-	return a->cloudhub == b->cloudhub && a->max_advertised == b->max_advertised &&
-	       a->attachment == b->attachment && a->revert_hold.ns == b->revert_hold.ns &&
+	return a->linux_import == b->linux_import && a->cloudhub == b->cloudhub &&
+	       a->max_advertised == b->max_advertised && a->attachment == b->attachment &&
+	       a->revert_hold.ns == b->revert_hold.ns &&
 	       prefixes_equal(a->advertise, a->n_advertise, b->advertise, b->n_advertise) &&
 	       filters_equal(a->filter_in, a->n_filter_in, b->filter_in, b->n_filter_in) &&
 	       filters_equal(a->filter_out, a->n_filter_out, b->filter_out, b->n_filter_out) &&
@@ -98,9 +99,12 @@ static bool tables_equal(const struct config_table *a, const struct config_table
 static bool routing_equal(const struct config_routing *a, const struct config_routing *b)
 {
 	const struct config_linux_routes *x = &a->linux_routes, *y = &b->linux_routes;
+	const struct config_linux_import *from = &a->linux_import, *to = &b->linux_import;
 
 	if (x->on != y->on || x->table != y->table || x->protocol != y->protocol ||
-	    x->metric != y->metric || x->max_routes != y->max_routes)
+	    x->metric != y->metric || x->max_routes != y->max_routes || from->on != to->on ||
+	    from->table != to->table ||
+	    memcmp(from->protocols, to->protocols, sizeof(from->protocols)) != 0)
 		return false;
 	if (a->role != b->role || a->ecmp != b->ecmp || a->n_tables != b->n_tables ||
 	    !prefixes_equal(a->local_networks, a->n_local_networks, b->local_networks,

@@ -79,6 +79,7 @@ static void connection_of(const struct config *all, const struct config_connecti
 		static_assert(sizeof(to->ifname) == sizeof(from->interface), "copied whole");
 		memcpy(to->ifname, from->interface, sizeof(to->ifname));
 		to->ibgp = from->bgp.on && from->bgp.local_as == from->bgp.remote_as;
+		to->by_linux = c->linux_import;
 		to->tunnel = from->index;
 		to->inside[0] = from->inside[0];
 		to->inside[1] = from->inside[1];
@@ -225,6 +226,7 @@ bool translate_dp_route(const struct rt_action *a, struct dp_msg *out)
 		for (size_t i = 0; i < a->group.n && i < DP_GROUP_MAX; i++)
 			out->group.tunnels[i] = a->group.tunnels[i];
 		/* The core says 1 where nothing is shared, of a group that nobody works in, too. */
+		out->group.flags = a->group.by_linux ? DP_GROUP_BY_LINUX : 0u;
 		out->group.n_ecmp = a->group.n_ecmp > 1 ? (uint32_t)a->group.n_ecmp : 0;
 		return true;
 	case RT_ACT_GROUP_DEL:

@@ -306,6 +306,7 @@ void dp_linux_route(struct dp *dp, uint16_t table, const struct ip_prefix *p, ui
 	if (!l->on || !l->tables[table])
 		return;
 	if ((kind != DP_NH_GROUP && kind != DP_NH_BLACKHOLE) ||
+	    (kind == DP_NH_GROUP && dp->tunnels.by_linux[dp_nh_index(nh)]) ||
 	    leads_to_peer(l, l->tables[table], p))
 		nh = 0;
 	r = find(l, table, p);

@@ -23,7 +23,8 @@ bool dp_tunnels_init(struct dp_tunnels *t, uint32_t max_tunnels)
 	t->hot = key_mem_alloc(max_tunnels * sizeof(*t->hot));
 	t->info = calloc(max_tunnels, sizeof(*t->info));
 	t->groups = calloc(2 * (size_t)t->max_groups, sizeof(struct dp_group_hot *));
-	if (!t->hot || !t->info || !t->groups)
+	t->by_linux = calloc(2 * (size_t)t->max_groups, sizeof(*t->by_linux));
+	if (!t->hot || !t->info || !t->groups || !t->by_linux)
 		return false;
 	for (uint32_t i = 0; i < max_tunnels; i++) {
 		t->info[i].tun.fd = -1;
@@ -43,6 +44,7 @@ void dp_tunnels_fini(struct dp_tunnels *t)
 	key_mem_free(t->hot);
 	free(t->info);
 	free(t->groups);
+	free(t->by_linux);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -337,7 +339,8 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 	struct dp_tunnels *t = &dp->tunnels;
 	struct dp_group_hot *g;
 
-	if (m->group >= t->max_groups || m->n_tunnels > DP_GROUP_MAX || m->n_ecmp > m->n_tunnels)
+	if (m->group >= t->max_groups || m->n_tunnels > DP_GROUP_MAX || m->n_ecmp > m->n_tunnels ||
+	    m->flags & ~(uint32_t)DP_GROUP_BY_LINUX)
 		return DP_ERR_MALFORMED;
 	for (uint32_t i = 0; i < m->n_tunnels; i++) {
 		if (m->tunnels[i] >= t->max)
@@ -351,6 +354,7 @@ enum dp_status dp_group_set(struct dp *dp, const struct dp_group *m)
 	memcpy(g->tunnels, m->tunnels, g->n * sizeof(g->tunnels[0]));
 	if (!group_put(dp, place_of(t, m->group), g))
 		t->n_groups++;
+	t->by_linux[place_of(t, m->group)] = m->flags & DP_GROUP_BY_LINUX;
 	dp_linux_routes_group(dp, place_of(t, m->group));
 	return DP_OK;
 }

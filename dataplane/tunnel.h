@@ -67,6 +67,7 @@ struct dp_tunnels {
 	uint32_t max_groups; /* of each epoch */
 	uint8_t epoch;       /* 0 or 1: of who owns the fib ring; the other's is what was before */
 	struct dp_group_hot **groups; /* atomic pointers; epoch 1 behind epoch 0 */
+	bool *by_linux;               /* likewise: their routes are not written to Linux's tables */
 	uint32_t n_groups;
 };
 

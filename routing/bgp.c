@@ -26,7 +26,7 @@ static struct rt_candidate_slot *find(const struct rt *rt, struct rt_entry *e, u
 
 	*n_of_tunnel = 0;
 	for (c = rt_candidate_first(rt, e); c; c = rt_candidate_next(rt, c)) {
-		if (c->source != RT_SOURCE_BGP || c->tunnel != tunnel)
+		if (!rt_learnt(c) || c->tunnel != tunnel)
 			continue;
 		++*n_of_tunnel;
 		if (c->path_id == path_id)
@@ -78,7 +78,7 @@ static bool announce_one(struct rt *rt, struct rt_tunnel *t, uint16_t table,
 			.tunnel = t->cfg.tunnel,
 			.path_id = nlri->path_id,
 			.generation = f->generation,
-			.source = RT_SOURCE_BGP,
+			.source = t->cfg.by_linux ? RT_SOURCE_LINUX : RT_SOURCE_BGP,
 		};
 
 		c = n < RT_PATHS_MAX ? rt_candidate_add(rt, e, &what) : NULL;

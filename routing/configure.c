@@ -344,6 +344,8 @@ static void tunnel_place(struct rt *rt, const struct rt_tunnel_cfg *cfg, uint32_
 		t->ike_up = t->bfd_down = t->probe_down = t->bgp_up = t->draining = t->up = false;
 		t->suspect = false;
 		t->dp.request = 0;
+	} else if (t->cfg.by_linux != cfg->by_linux) {
+		rt_bgp_drop(rt, t);
 	} else if (!tunnel_cfg_equal(&t->cfg, cfg)) {
 		t->dp.request = 0;
 		if (!translation_equal(t->cfg.translate, t->cfg.n_translate, cfg->translate,

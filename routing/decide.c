@@ -44,6 +44,7 @@ const char *rt_source_name(enum rt_source s)
 	case RT_SOURCE_STATIC: return "static";
 	case RT_SOURCE_BLACKHOLE: return "blackhole";
 	case RT_SOURCE_BGP: return "bgp";
+	case RT_SOURCE_LINUX: return "linux";
 	}
 	return "?";
 }
@@ -61,7 +62,7 @@ static bool propagates(const struct rt *rt, const struct rt_tunnel *t, uint16_t 
 bool rt_candidate_stale(const struct rt *rt, const struct rt_entry *e,
 			const struct rt_candidate_slot *c)
 {
-	const struct rt_tunnel *t = c->source == RT_SOURCE_BGP ? rt_tunnel(rt, c->tunnel) : NULL;
+	const struct rt_tunnel *t = rt_learnt(c) ? rt_tunnel(rt, c->tunnel) : NULL;
 	const struct rt_family *f = t ? &t->family[e->prefix.addr.family == IP_V6] : NULL;
 
 	return f && f->kept && c->generation == (uint16_t)(f->generation - 1);
@@ -72,7 +73,7 @@ bool rt_candidate_alive(const struct rt *rt, const struct rt_entry *e,
 {
 	const struct rt_tunnel *t;
 
-	if (c->source != RT_SOURCE_BGP)
+	if (!rt_learnt(c))
 		return true; /* the configuration takes them away itself */
 	t = rt_tunnel(rt, c->tunnel);
 	return t && !t->leaving && propagates(rt, t, e->table) &&
@@ -247,7 +248,7 @@ static size_t equals(const struct rt *rt, struct rt_choice *ch, size_t n)
 {
 	size_t equal = 1;
 
-	if (!rt->ecmp || rt->role != RT_ROLE_TRANSIT || ch[0].c->source != RT_SOURCE_BGP)
+	if (!rt->ecmp || rt->role != RT_ROLE_TRANSIT || !rt_learnt(ch[0].c))
 		return 1;
 	for (size_t i = 1; i < n && i < RT_GROUP_TUNNELS; i++) {
 		const struct rt_choice it = ch[i];
@@ -271,7 +272,7 @@ size_t rt_order(struct rt *rt, struct rt_entry *e, size_t *n_ecmp, enum rt_decis
 	*n_ecmp = 1;
 	*decided = RT_STEP_NONE;
 	for (c = rt_candidate_first(rt, e); c; c = rt_candidate_next(rt, c)) {
-		if (!rt_candidate_alive(rt, e, c) || (covered && c->source == RT_SOURCE_BGP))
+		if (!rt_candidate_alive(rt, e, c) || (covered && rt_learnt(c)))
 			continue;
 		if (!choices_room(rt, n + 1))
 			break;
@@ -319,10 +320,12 @@ static uint32_t group_for(struct rt *rt, uint16_t table, const struct rt_choice 
 		if (c->source == RT_SOURCE_BLACKHOLE)
 			break; /* nothing behind it is ever reached */
 		for (size_t j = 0; j < n_members && !there; j++)
-			there = (members[j] & ~RT_MEMBER_BGP) == c->tunnel;
+			there = (members[j] & RT_MEMBER_TUNNEL) == c->tunnel;
 		if (!there)
 			members[n_members++] =
-				c->tunnel | (c->source == RT_SOURCE_BGP ? RT_MEMBER_BGP : 0);
+				c->tunnel | (c->source == RT_SOURCE_BGP     ? RT_MEMBER_BGP
+					     : c->source == RT_SOURCE_LINUX ? RT_MEMBER_LINUX
+									    : 0);
 		if (i + 1 == n_ecmp)
 			sharing = n_members;
 	}

@@ -202,7 +202,7 @@ static struct path *may_hear(struct rt *rt, const struct rt_tunnel *t,
 		return NULL;
 	if (summarised(rt, e->table, &e->prefix))
 		return NULL;
-	return e->first.source == RT_SOURCE_BGP ? e->first.path : rt->own_path;
+	return rt_learnt(&e->first) ? e->first.path : rt->own_path;
 }
 
 /* Whatever is known of the prefix, as the neighbour is to hear it now. */

@@ -45,7 +45,7 @@ static bool has_routes(const struct rt_tunnel *t, uint32_t member)
 
 bool rt_member_usable(const struct rt *rt, uint32_t member)
 {
-	const struct rt_tunnel *t = rt_tunnel(rt, member & ~RT_MEMBER_BGP);
+	const struct rt_tunnel *t = rt_tunnel(rt, member & RT_MEMBER_TUNNEL);
 
 	return t && t->up && has_routes(t, member);
 }
@@ -153,7 +153,7 @@ void rt_group_tell(struct rt *rt, uint32_t group, bool more)
 static bool holds(const struct rt_group *g, uint32_t tunnel)
 {
 	for (size_t i = 0; i < g->n; i++)
-		if ((g->key[i] & ~RT_MEMBER_BGP) == tunnel)
+		if ((g->key[i] & RT_MEMBER_TUNNEL) == tunnel)
 			return true;
 	return false;
 }
@@ -201,7 +201,7 @@ enum rank {
 
 static enum rank rank_of(const struct rt *rt, uint32_t member)
 {
-	const struct rt_tunnel *t = rt_tunnel(rt, member & ~RT_MEMBER_BGP);
+	const struct rt_tunnel *t = rt_tunnel(rt, member & RT_MEMBER_TUNNEL);
 
 	if (rt_member_usable(rt, member))
 		return t->draining              ? RANK_DRAINING
@@ -226,7 +226,7 @@ static size_t usable(const struct rt *rt, const struct rt_group *g, uint32_t wit
 		const bool share = rank == RANK_WORKS || (rank == RANK_STALE && works == 0);
 
 		for (size_t i = 0; i < g->n; i++) {
-			const uint32_t tunnel = g->key[i] & ~RT_MEMBER_BGP;
+			const uint32_t tunnel = g->key[i] & RT_MEMBER_TUNNEL;
 
 			if (tunnel == without || (int)rank_of(rt, g->key[i]) != rank)
 				continue;

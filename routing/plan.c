@@ -110,6 +110,8 @@ void rt_plan_group(struct rt *rt, uint32_t number, struct rt_out *out)
 	a->group.group = number;
 	a->group.n = g->n_members;
 	a->group.n_ecmp = g->n_sharing;
+	/* What the best candidate is, they all go by. */
+	a->group.by_linux = g->key[0] & RT_MEMBER_LINUX;
 	memcpy(a->group.tunnels, g->members, sizeof(a->group.tunnels));
 }
 

@@ -77,6 +77,7 @@ struct rt_tunnel_cfg {
 	struct ip_prefix inside[2];
 	uint32_t mtu;   /* 0 = the dataplane computes it */
 	bool ibgp;      /* the neighbour is in our own AS */
+	bool by_linux;  /* what it announces is what another daemon has put into Linux's table */
 	uint16_t table; /* that its packets are looked up in: its connection's association */
 	/* The same in all tunnels of a connection. */
 	struct translation translate[RT_TRANSLATE_MAX];
@@ -192,6 +193,7 @@ struct rt_action {
 			uint32_t group;
 			size_t n;
 			size_t n_ecmp; /* the first so many share the traffic; 1: no sharing */
+			bool by_linux; /* routes to it came from Linux's table */
 			uint32_t tunnels[RT_GROUP_TUNNELS];
 		} group;
 		struct {
@@ -315,6 +317,7 @@ enum rt_source {
 	RT_SOURCE_STATIC,
 	RT_SOURCE_BLACKHOLE,
 	RT_SOURCE_BGP,
+	RT_SOURCE_LINUX, /* another daemon's */
 };
 const char *rt_source_name(enum rt_source s);
 

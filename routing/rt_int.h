@@ -6,14 +6,16 @@
 #include <assert.h>
 #include "routing/routing.h"
 
-#define RT_NONE        UINT32_MAX
-#define RT_SLAB        4096u      /* items that a pool takes from the heap at once */
-#define RT_WORK        4096u      /* entries that one step looks at */
-#define RT_BATCHES     64u        /* unanswered ones */
-#define RT_PATHS_MAX   8u         /* of one prefix from one neighbour (RFC 7911) */
-#define RT_MEMBER_BGP  (1u << 31) /* in a group's key: the tunnel counts while its session does */
-#define RT_GROUPS_MAX  4096u      /* if not configured */
-#define RT_GROUP_HEADS 1024u
+#define RT_NONE          UINT32_MAX
+#define RT_SLAB          4096u      /* items that a pool takes from the heap at once */
+#define RT_WORK          4096u      /* entries that one step looks at */
+#define RT_BATCHES       64u        /* unanswered ones */
+#define RT_PATHS_MAX     8u         /* of one prefix from one neighbour (RFC 7911) */
+#define RT_MEMBER_BGP    (1u << 31) /* in a group's key: the tunnel counts while its session does */
+#define RT_MEMBER_LINUX  (1u << 30) /* likewise: by a route that Linux has already */
+#define RT_MEMBER_TUNNEL (~(RT_MEMBER_BGP | RT_MEMBER_LINUX))
+#define RT_GROUPS_MAX    4096u /* if not configured */
+#define RT_GROUP_HEADS   1024u
 
 /* A thing that the dataplane was told of. */
 struct rt_programmed {
@@ -329,6 +331,12 @@ void rt_candidate_del(struct rt *rt, struct rt_entry *e, struct rt_candidate_slo
 /* Puts it first. */
 void rt_candidate_lead(struct rt *rt, struct rt_entry *e, struct rt_candidate_slot *c);
 int rt_prefix_cmp(const struct ip_prefix *a, const struct ip_prefix *b);
+
+/* Announced, not configured: kept by the neighbour's generations. */
+static inline bool rt_learnt(const struct rt_candidate_slot *c)
+{
+	return c->source == RT_SOURCE_BGP || c->source == RT_SOURCE_LINUX;
+}
 
 /* decide.c */
 bool rt_candidate_alive(const struct rt *rt, const struct rt_entry *e,

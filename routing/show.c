@@ -47,7 +47,7 @@ static void route_of(const struct rt *rt, struct rt_entry *e, struct rt_show_rou
 	};
 	for (c = rt_candidate_first(rt, e); c; c = rt_candidate_next(rt, c))
 		out->n_candidates += rt_candidate_alive(rt, e, c);
-	out->stale = e->first.source == RT_SOURCE_BGP && rt_candidate_stale(rt, e, &e->first);
+	out->stale = rt_learnt(&e->first) && rt_candidate_stale(rt, e, &e->first);
 	if (e->group < rt->n_groups_size) {
 		const struct rt_group *g = &rt->groups[e->group];
 
@@ -190,8 +190,7 @@ bool rt_explain(struct rt *rt, uint16_t table, const struct ip_prefix *prefix,
 	}
 	/* Within a local network: they never took part. */
 	for (c = rt_candidate_first(rt, e); c; c = rt_candidate_next(rt, c)) {
-		if (c->source != RT_SOURCE_BGP || !rt_candidate_alive(rt, e, c) ||
-		    !rt_covered(rt, prefix))
+		if (!rt_learnt(c) || !rt_candidate_alive(rt, e, c) || !rt_covered(rt, prefix))
 			continue;
 		candidate_of(rt, e, c, &show);
 		show.step = RT_STEP_LOCAL;
@@ -221,8 +220,7 @@ void rt_show_received(const struct rt *rt, uint32_t tunnel, struct rt_page *page
 			continue;
 		/* All of one prefix, also when that is more than was asked for. */
 		for (c = rt_candidate_first(rt, e); c; c = rt_candidate_next(rt, c)) {
-			if (c->source != RT_SOURCE_BGP || c->tunnel != tunnel ||
-			    !rt_candidate_alive(rt, e, c))
+			if (!rt_learnt(c) || c->tunnel != tunnel || !rt_candidate_alive(rt, e, c))
 				continue;
 			candidate_of(rt, e, c, &show);
 			show.best = c == &e->first;

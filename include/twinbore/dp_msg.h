@@ -204,6 +204,10 @@ struct dp_tunnel {
 	struct dp_translation translate[DP_TRANSLATE_MAX];
 };
 
+enum dp_group_flags {
+	DP_GROUP_BY_LINUX = 1 << 0, /* Linux has its routes already: they are not written there */
+};
+
 /*
  * Ordered members: the first whose tunnel has a current outbound SA carries the traffic. The first
  * `n_ecmp` share it, as far as they have one: a flow takes one of them, and keeps it while it lasts.
@@ -213,6 +217,7 @@ struct dp_group {
 	uint32_t n_tunnels; /* 0..DP_GROUP_MAX; with 0 its traffic is dropped and counted */
 	uint32_t tunnels[DP_GROUP_MAX];
 	uint32_t n_ecmp; /* 0..n_tunnels; 0 and 1: nothing is shared */
+	uint32_t flags;  /* enum dp_group_flags */
 };
 
 struct dp_route {

@@ -124,6 +124,7 @@ enum ipc_socket_kind {
 	IPC_SOCKET_BGP_CONNECT, /* a connect() is under way */
 	IPC_SOCKET_BFD,         /* two descriptors: to receive by, to send by */
 	IPC_SOCKET_PROBE,       /* raw, of ICMP or ICMPv6, for echoes only */
+	IPC_SOCKET_LINUX,       /* of no tunnel: rtnetlink, for changes of links and routes */
 	IPC_SOCKET_KIND_END,
 };
 

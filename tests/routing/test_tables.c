@@ -250,6 +250,41 @@ static void isolation(void **state)
 	teardown(&w);
 }
 
+/* What another daemon has put into Linux's table is announced without a session, and known by it. */
+static void by_linux(void **state)
+{
+	struct rt_connection_cfg c[] = {CONNECTION("a", 1, RED), CONNECTION("b", 2, RED)};
+	struct rt_cfg cfg = {.role = RT_ROLE_TRANSIT, .connections = c, .n_connections = 2};
+	const struct ip_prefix p = prefix("10.1.0.0/16");
+	struct rt_show_route r;
+	struct world w;
+
+	c[0].tunnels[0].by_linux = true;
+	setup(&w, &cfg);
+	event(&w, RT_EV_BGP_DOWN, 1);
+	announce(&w, 1, "10.1.0.0/16");
+	assert_true(rt_show_route(w.rt, RED, &p, &r));
+	assert_string_equal(r.source, "linux");
+	assert_int_equal(r.tunnel, 1);
+	/* Another's by BGP comes second, and other neighbours hear of the first. */
+	announce(&w, 2, "10.1.0.0/16");
+	assert_int_equal(way(&w, RED, "10.1.0.1"), 1);
+	assert_non_null(strstr(w.text, "2+10.1.0.0/16"));
+	/* Read anew: what has not come again goes. */
+	rt_stale(w.rt, 1, false);
+	assert_int_equal(way(&w, RED, "10.1.0.1"), 1);
+	(void)rt_purge(w.rt, 1, false, true);
+	settle(&w, 5);
+	assert_int_equal(way(&w, RED, "10.1.0.1"), 2);
+	/* By BGP from now on. */
+	announce(&w, 1, "10.1.0.0/16");
+	c[0].tunnels[0].by_linux = false;
+	configure(&w, &cfg);
+	settle(&w, 6);
+	assert_int_equal(way(&w, RED, "10.1.0.1"), 2);
+	teardown(&w);
+}
+
 static void statics_of_tables(void **state)
 {
 	const struct rt_connection_cfg c[] = {CONNECTION("a", 1, RED), CONNECTION("b", 2, BLUE)};
@@ -482,9 +517,13 @@ static void pages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(isolation),         cmocka_unit_test(statics_of_tables),
-		cmocka_unit_test(aggregates),        cmocka_unit_test(stale),
-		cmocka_unit_test(what_if_and_drain), cmocka_unit_test(pages),
+		cmocka_unit_test(isolation),
+		cmocka_unit_test(by_linux),
+		cmocka_unit_test(statics_of_tables),
+		cmocka_unit_test(aggregates),
+		cmocka_unit_test(stale),
+		cmocka_unit_test(what_if_and_drain),
+		cmocka_unit_test(pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
