@@ -103,13 +103,15 @@ static void first_requests(void **state)
 static void memory(void **state)
 {
 	uint8_t m[SIZE];
-	unsigned late = 0, later = 0;
+	unsigned early = 0, late = 0, later = 0;
 
 	for (uint64_t i = 1; i <= 50; i++) {
 		flood(100, 0, 33);
 		message(m, i, 0, 34, 0x08);
-		assert_int_equal(pass(&stranger, m, SIZE), DP_DROP_IKE_FIRST);
+		early += pass(&stranger, m, SIZE) == 0;
 	}
+	/* Of some ten thousand, one is taken for a repetition. */
+	assert_in_range(early, 0, 2);
 	/* All within the last 5 s; the rate of repetitions is not yet used up by those of the flood. */
 	for (uint64_t i = 1; i <= 50; i++) {
 		message(m, i, 0, 34, 0x08);
