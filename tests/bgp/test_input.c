@@ -130,6 +130,8 @@ static const struct row rows[] = {
 	 BYTES(0x40, 2, 10, 2, 2, 0, 0, 0xfd, 0xeb, 0, 0, 0, 0)},
 	{"AS_PATH that does not begin with the peer", WITHDRAW, 0, "a",
 	 BYTES(0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xec)},
+	{"AS_PATH with our own AS", WITHDRAW, 0, "a",
+	 BYTES(0x40, 2, 10, 2, 2, 0, 0, 0xfd, 0xeb, 0, 0, 0xfd, 0xe9)},
 	{"AS_PATH, empty, from outside", WITHDRAW, 0, "a", BYTES(0x40, 2, 0)},
 	{"AS_PATH in extended length", OK, 0, "a", BYTES(0x50, 2, 0, 6, 2, 1, 0, 0, 0xfd, 0xeb)},
 	/* 7.3 */
