@@ -214,6 +214,11 @@ bool ip_prefix_contains(const struct ip_prefix *p, const struct ip_addr *a)
 	return same_network(&p->addr, a, p->len);
 }
 
+bool ip_prefix_within(const struct ip_prefix *outer, const struct ip_prefix *inner)
+{
+	return outer->len <= inner->len && ip_prefix_contains(outer, &inner->addr);
+}
+
 bool ip_prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b)
 {
 	return same_network(&a->addr, &b->addr, a->len < b->len ? a->len : b->len);

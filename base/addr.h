@@ -58,6 +58,8 @@ const char *ip_prefix_format(const struct ip_prefix *p, char buf[IP_PREFIX_STRLE
 
 bool ip_prefix_equal(const struct ip_prefix *a, const struct ip_prefix *b);
 bool ip_prefix_contains(const struct ip_prefix *p, const struct ip_addr *a);
+/* `inner` lies within `outer`, or is the same. */
+bool ip_prefix_within(const struct ip_prefix *outer, const struct ip_prefix *inner);
 bool ip_prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b);
 bool ip_prefix_is_canonical(const struct ip_prefix *p); /* no host bit set */
 struct ip_prefix ip_prefix_network(const struct ip_prefix *p);

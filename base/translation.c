@@ -2,12 +2,6 @@
 /* translation: prefixes that go by other names at the other end. See translation.h. */
 #include "base/translation.h"
 
-bool ip_prefix_within(const struct ip_prefix *outer, const struct ip_prefix *inner)
-{
-	return outer->addr.family == inner->addr.family && outer->len <= inner->len &&
-	       ip_prefix_contains(outer, &inner->addr);
-}
-
 /* The first bits of `to`, the others of `p`. */
 static struct ip_prefix rename_prefix(const struct ip_prefix *p, const struct ip_prefix *to)
 {

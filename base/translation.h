@@ -42,7 +42,4 @@ enum translation_result translation_to_there(const struct translation *t, size_t
 bool translation_equal(const struct translation *a, size_t n_a, const struct translation *b,
 		       size_t n_b);
 
-/* `inner` lies within `outer`, or is the same. */
-bool ip_prefix_within(const struct ip_prefix *outer, const struct ip_prefix *inner);
-
 #endif

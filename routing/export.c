@@ -160,10 +160,10 @@ static bool own_network(const struct rt_connection *c, const struct ip_prefix *p
 	return false;
 }
 
+/* A more specific one. */
 static bool within(const struct ip_prefix *outer, const struct ip_prefix *p)
 {
-	return p->len > outer->len && p->addr.family == outer->addr.family &&
-	       ip_prefix_contains(outer, &p->addr);
+	return p->len > outer->len && ip_prefix_within(outer, p);
 }
 
 static const struct rt_aggregate *aggregate_at(const struct rt *rt, uint16_t table,
