@@ -105,24 +105,29 @@ static struct nlmsghdr *header(char *buf, uint16_t type, uint16_t flags)
 	return h;
 }
 
-/* Sends a request and gives every answer to `cb` until the end of the exchange. */
-static bool exchange(struct dp_netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *ctx)
+bool dp_netlink_exchange(struct mnl_socket *sock, uint32_t *seq, struct nlmsghdr *h, mnl_cb_t cb,
+			 void *ctx)
 {
-	const unsigned port = mnl_socket_get_portid(nl->requests);
+	const unsigned port = mnl_socket_get_portid(sock);
 	char buf[NL_BUF_SIZE * 2];
 	int rc;
 
-	h->nlmsg_seq = ++nl->seq;
-	if (mnl_socket_sendto(nl->requests, h, h->nlmsg_len) < 0)
+	h->nlmsg_seq = ++*seq;
+	if (mnl_socket_sendto(sock, h, h->nlmsg_len) < 0)
 		return false;
 	do {
-		const ssize_t n = mnl_socket_recvfrom(nl->requests, buf, sizeof(buf));
+		const ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
 
 		if (n < 0)
 			return false;
 		rc = mnl_cb_run(buf, (size_t)n, h->nlmsg_seq, port, cb, ctx);
 	} while (rc > MNL_CB_STOP);
 	return rc == MNL_CB_STOP;
+}
+
+static bool exchange(struct dp_netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *ctx)
+{
+	return dp_netlink_exchange(nl->requests, &nl->seq, h, cb, ctx);
 }
 
 static bool command(struct dp_netlink *nl, struct nlmsghdr *h)

@@ -8,9 +8,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <libmnl/libmnl.h>
 #include "base/addr.h"
-
-struct mnl_socket;
 
 /* What a change means, to be acted upon by the manager. */
 struct dp_netlink_ops {
@@ -25,6 +24,11 @@ struct dp_netlink {
 	struct mnl_socket *events;
 	uint32_t seq;
 };
+
+/* Sends a request, numbered by `seq`, and gives every answer to `cb`, or NULL, until the end of the
+ * exchange. False with errno. */
+bool dp_netlink_exchange(struct mnl_socket *sock, uint32_t *seq, struct nlmsghdr *h, mnl_cb_t cb,
+			 void *ctx);
 
 bool dp_netlink_init(struct dp_netlink *nl);
 void dp_netlink_fini(struct dp_netlink *nl);

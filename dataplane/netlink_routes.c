@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "dataplane/netlink.h"
 
 #define BUF_SIZE   16384
 #define BATCH_ROOM (DP_NLR_BATCH * 128) /* for answers */
@@ -44,24 +45,9 @@ static int family_of(enum ip_family f)
 	return f == IP_V6 ? AF_INET6 : AF_INET;
 }
 
-/* Sends a request and gives every answer to `cb` until the end of the exchange. */
 static bool exchange(struct dp_nlr *r, struct nlmsghdr *h, mnl_cb_t cb, void *ctx)
 {
-	const unsigned port = mnl_socket_get_portid(r->sock);
-	char buf[BUF_SIZE];
-	int rc;
-
-	h->nlmsg_seq = ++r->first_seq;
-	if (mnl_socket_sendto(r->sock, h, h->nlmsg_len) < 0)
-		return false;
-	do {
-		const ssize_t n = mnl_socket_recvfrom(r->sock, buf, sizeof(buf));
-
-		if (n < 0)
-			return false;
-		rc = mnl_cb_run(buf, (size_t)n, h->nlmsg_seq, port, cb, ctx);
-	} while (rc > MNL_CB_STOP);
-	return rc == MNL_CB_STOP;
+	return dp_netlink_exchange(r->sock, &r->first_seq, h, cb, ctx);
 }
 
 /* ---------------------------------------------------------------- next hops */
