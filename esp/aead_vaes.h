@@ -113,7 +113,8 @@ struct vaes_ctx {
 	uint8_t quad_y0[2][VAES_CHUNK];           /* what the ICVs are encrypted with */
 	uint8_t quad_sum[3]
 			[VAES_CHUNK]; /* of packets that only lack the lengths: low, middle, high */
-	uint8_t quad_z[VAES_CHUNK];   /* GHASH of each packet's segments before */
+	uint8_t quad_carry[3]
+			  [VAES_CHUNK]; /* the same of the segments before, as the next has them */
 	struct vaes_quad quads[VAES_SLICE / VAES_QUAD];
 	struct vaes_group groups[3];
 	struct vaes_group *filling; /* VAES_ENDS that are collected */

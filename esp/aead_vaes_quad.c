@@ -7,8 +7,8 @@
  * Sealing, a step hashes what the one before has encrypted, also when that belongs to the packets
  * before; opening, what it decrypts. The multiplications are spread over the rounds: the unit that does
  * them is as busy as those that do AES. The powers of H that a key keeps are enough for SEGMENT pairs;
- * then the sums are reduced, for the four packets at once, and added to the first block of what
- * follows. A packet that ends before the others goes on with nothing, and its sum is multiplied by one.
+ * then the sums are reduced, for the four packets at once, and multiplied as if they were added to the
+ * first block of what follows. A packet that ends before the others goes on with nothing, and its sum is multiplied by one.
  *
  * Each kernel exists for packets of any keys and sizes, of one key, and of one key and size: the more
  * they have in common, the less is loaded.
@@ -103,7 +103,6 @@ INLINE void sums_zero(struct sum acc[LANES])
 /* Where the powers of a quad's pair t are. */
 struct place {
 	const uint8_t *h[LANES]; /* of its first block */
-	const uint8_t *z;        /* what is added to the first block of each packet */
 };
 
 INLINE void place_at(struct place *w, const struct vaes_ctx *c, const struct vaes_quad *q,
@@ -153,8 +152,6 @@ INLINE void hash_piece(struct vaes_ctx *c, const struct view *q, unsigned piece,
 			    : quad_order(q, p, first, quad_text(q, p, 0, last));
 		v->b = seal ? _mm512_load_si512(c->quad_x[2 * p + 1])
 			    : quad_order(q, p, false, quad_text(q, p, 1, last));
-		v->a = _mm512_xor_si512(v->a, _mm512_zextsi128_si512(_mm_load_si128(
-						      (const void *)(w->z + p * VAES_BLOCK))));
 		v->mid = _mm512_xor_si512(_mm512_unpacklo_epi64(v->a, v->b),
 					  _mm512_unpackhi_epi64(v->a, v->b));
 		s->lo = xor3(s->lo, _mm512_clmulepi64_epi128(v->a, v->h[0], 0x00),
@@ -208,14 +205,57 @@ INLINE void sums_fold(struct sum *s, const struct sum acc[LANES])
 	s->hi = fold(hi);
 }
 
-/* A segment's end. */
-INLINE void quad_carry(struct vaes_ctx *c, struct sum acc[LANES])
+/* The products of four packets' blocks. */
+INLINE void sums_multiply(struct sum *s, __m512i a, __m512i h)
+{
+	s->lo = _mm512_clmulepi64_epi128(a, h, 0x00);
+	s->hi = _mm512_clmulepi64_epi128(a, h, 0x11);
+	s->mid = _mm512_clmulepi64_epi128(_mm512_xor_si512(a, swap_halves(a)),
+					  _mm512_xor_si512(h, swap_halves(h)), 0x00);
+}
+
+INLINE void sums_add(struct sum *s, const uint8_t b[3][VAES_CHUNK])
+{
+	s->lo = _mm512_xor_si512(s->lo, _mm512_load_si512(b[0]));
+	s->mid = _mm512_xor_si512(s->mid, _mm512_load_si512(b[1]));
+	s->hi = _mm512_xor_si512(s->hi, _mm512_load_si512(b[2]));
+}
+
+INLINE void sums_store(uint8_t b[3][VAES_CHUNK], const struct sum *s)
+{
+	_mm512_store_si512(b[0], s->lo);
+	_mm512_store_si512(b[1], s->mid);
+	_mm512_store_si512(b[2], s->hi);
+}
+
+/* What four packets have so far: pair t is the next. */
+INLINE void sums_of(struct sum *s, const struct vaes_ctx *c, unsigned t, struct sum acc[LANES])
+{
+	sums_fold(s, acc);
+	if (t > SEGMENT)
+		sums_add(s, c->quad_carry);
+	sums_zero(acc);
+}
+
+/*
+ * Before the first pair of a segment: what is before it belongs to its first block. Their product is not added
+ * to the sums that steps are busy with, but when these are read the next time.
+ */
+INLINE void carry_at(struct vaes_ctx *c, unsigned t, struct sum acc[LANES], const struct place *w,
+		     bool same)
 {
 	struct sum s;
+	__m512i h;
 
-	sums_fold(&s, acc);
-	_mm512_store_si512(c->quad_z, reduce(&s));
-	sums_zero(acc);
+	if (t % SEGMENT)
+		return;
+	sums_of(&s, c, t, acc);
+	h = load_block(w->h[0]);
+#pragma GCC unroll 4
+	for (unsigned p = 1; p < LANES && !same; p++)
+		h = set_lane(h, p, w->h[p]);
+	sums_multiply(&s, reduce(&s), h);
+	sums_store(c->quad_carry, &s);
 }
 
 INLINE __m512i bits_of(const struct vaes_quad *q, unsigned p)
@@ -250,14 +290,8 @@ INLINE void finish_sums(struct finish *f, const struct vaes_ctx *c, const struct
 							   _mm512_castsi512_si128(bits_of(q, p)));
 		}
 	}
-	f->s.lo = _mm512_xor_si512(_mm512_load_si512(c->quad_sum[0]),
-				   _mm512_clmulepi64_epi128(bits, h, 0x00));
-	f->s.hi = _mm512_xor_si512(_mm512_load_si512(c->quad_sum[2]),
-				   _mm512_clmulepi64_epi128(bits, h, 0x11));
-	f->s.mid = _mm512_xor_si512(
-		_mm512_load_si512(c->quad_sum[1]),
-		_mm512_clmulepi64_epi128(_mm512_xor_si512(bits, swap_halves(bits)),
-					 _mm512_xor_si512(h, swap_halves(h)), 0x00));
+	sums_multiply(&f->s, bits, h);
+	sums_add(&f->s, c->quad_sum);
 }
 
 INLINE void finish_icvs(struct finish *f, const struct vaes_ctx *c, const struct vaes_quad *q0,
@@ -307,28 +341,15 @@ INLINE void finish_all(struct finish *f, const struct vaes_ctx *c, const struct 
 }
 
 /* A packet's end: what is left are the lengths and the reduction. */
-INLINE void quad_end(struct vaes_ctx *c, struct finish *f, const struct vaes_quad *q, size_t i,
-		     struct sum acc[LANES])
+INLINE void quad_end(struct vaes_ctx *c, struct finish *f, const struct vaes_quad *q,
+		     const struct vaes_quad *q0, size_t i, bool single, struct sum acc[LANES])
 {
 	struct sum s;
 
-	sums_fold(&s, acc);
-	_mm512_store_si512(c->quad_sum[0], s.lo);
-	_mm512_store_si512(c->quad_sum[1], s.mid);
-	_mm512_store_si512(c->quad_sum[2], s.hi);
+	sums_of(&s, c, single ? 1 : q0->n_pairs, acc);
+	sums_store(c->quad_sum, &s);
 	f->q = q;
 	f->y0 = c->quad_y0[i % 2];
-	sums_zero(acc);
-}
-
-/* What is before a segment goes to its first block. */
-INLINE void carry_at(struct vaes_ctx *c, unsigned t, struct sum acc[LANES], struct place *w)
-{
-	w->z = c->nothing;
-	if (t % SEGMENT == 0) {
-		quad_carry(c, acc);
-		w->z = c->quad_z;
-	}
 }
 
 /* Pair t of each packet; hashes that pair or, sealing, the one that waits in c->quad_x. */
@@ -432,7 +453,7 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 		       bool single, bool one_key, bool same)
 {
 	const struct vaes_quad *const first = q;
-	struct place w = {.z = c->nothing};
+	struct place w;
 	struct finish f = {0};
 	struct sum acc[LANES];
 	struct hashing v;
@@ -448,8 +469,7 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 		quad_step(c, q, 0, true, single || !same ? TAIL_LAST : TAIL_NONE, acc, &w,
 			  single ? &f : NULL, q0, n_rounds, y0, one_key, same, true);
 		if (i)
-			quad_end(c, &f, q - 1, i - 1, acc);
-		w.z = c->nothing;
+			quad_end(c, &f, q - 1, same ? first : q - 1, i - 1, single, acc);
 		place_at(&w, c, q0, 0, same);
 		if (single)
 			continue;
@@ -457,8 +477,8 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 		for (t = 1; t < q0->n_whole; t++) {
 			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0,
 				  one_key, same, true);
-			carry_at(c, t, acc, &w);
 			place_at(&w, c, q0, t, same);
+			carry_at(c, t, acc, &w, same);
 		}
 		for (; t < q0->n_pairs; t++) {
 			if (!same && none_ends(q, t))
@@ -467,8 +487,8 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 			else
 				quad_step(c, q, t, false, TAIL_LAST, acc, &w, NULL, q0, n_rounds,
 					  y0, one_key, same, true);
-			carry_at(c, t, acc, &w);
 			place_at(&w, c, q0, t, same);
+			carry_at(c, t, acc, &w, same);
 		}
 	}
 	finish_all(&f, c, first, same, true);
@@ -477,7 +497,7 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 #pragma GCC unroll 12
 	for (unsigned i = 0; i < 3 * LANES; i++)
 		hash_piece(c, NULL, i, false, false, &v, acc, &w, same, true);
-	quad_end(c, &f, q - 1, n - 1, acc);
+	quad_end(c, &f, q - 1, same ? first : q - 1, n - 1, single, acc);
 	finish_all(&f, c, first, same, true);
 }
 
@@ -495,19 +515,18 @@ INLINE void quads_open(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 		uint8_t *y0 = c->quad_y0[i % 2];
 		unsigned t;
 
-		w.z = c->nothing;
 		place_at(&w, c, q0, 0, same);
 		quad_step(c, q, 0, true, single || !same ? TAIL_LAST : TAIL_NONE, acc, &w, &f, q0,
 			  n_rounds, y0, one_key, same, false);
 		for (t = 1; !single && t < q0->n_whole; t++) {
-			carry_at(c, t, acc, &w);
 			place_at(&w, c, q0, t, same);
+			carry_at(c, t, acc, &w, same);
 			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0,
 				  one_key, same, false);
 		}
 		for (; !single && t < q0->n_pairs; t++) {
-			carry_at(c, t, acc, &w);
 			place_at(&w, c, q0, t, same);
+			carry_at(c, t, acc, &w, same);
 			if (!same && none_ends(q, t))
 				quad_step(c, q, t, false, TAIL_ENDED, acc, &w, NULL, q0, n_rounds,
 					  y0, one_key, same, false);
@@ -515,7 +534,7 @@ INLINE void quads_open(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 				quad_step(c, q, t, false, TAIL_LAST, acc, &w, NULL, q0, n_rounds,
 					  y0, one_key, same, false);
 		}
-		quad_end(c, &f, q, i, acc);
+		quad_end(c, &f, q, q0, i, single, acc);
 	}
 	finish_all(&f, c, first, same, false);
 }
