@@ -71,11 +71,11 @@ def _suites(rows, path):
                   'plot $d using 2:xtic(1) title "encapsulation", "" using 3 title "decapsulation"\n', {"d": lines})
 
 
-def _latency(rows, path):
+def _latency(rows, op, path):
     data, plots = {}, []
     for size in ("64", "576", "1420"):
         of = sorted((r["load"], r["p50_us"], r["p99_us"]) for r in rows
-                    if r.get("bench") == "rfc2544-latency" and r["size"] == size)
+                    if r.get("bench") == "rfc2544-latency" and r["op"] == op and r["size"] == size)
         if of:
             name = f"d{len(data)}"
             data[name] = [f"{100 * x} {a} {b}" for x, a, b in of]
@@ -83,7 +83,7 @@ def _latency(rows, path):
                       f'${name} using 1:3 with linespoints title "{size} B p99"']
     if not plots:
         return None
-    return _write(path, "Latency by load, one worker, generator on the other core",
+    return _write(path, f"Latency by load, {op}, one worker, generator on the other core",
                   'set logscale y\nset yrange [0.5:*]\nset xlabel "% of the throughput"\nset ylabel "microseconds"\nplot ' +
                   ", ".join(plots) + "\n", data)
 
@@ -117,7 +117,7 @@ def draw(rows, folder):
         _lines(rows, "n_sas", "Cycles per packet by number of SAs, one worker", folder / "sas.png", n_prefixes=100000),
         _lines(rows, "n_prefixes", "Cycles per packet by number of prefixes, one worker, one SA",
                folder / "prefixes.png", n_sas=1),
-        _latency(rows, folder / "latency.png"),
+        *(_latency(rows, op, folder / f"latency-{op}.png") for op in ("encap", "decap", "both")),
         _peers(rows, folder / "peers.png"),
     ]
     return [p for p in made if p]

@@ -6,19 +6,23 @@
 #ifndef BENCH_RFC2544_H
 #define BENCH_RFC2544_H
 
+#include "bench/dut.h"
 #include "bench/pktgen.h"
 
 struct rfc2544_opts {
 	bool json;
-	double trial_s;  /* RFC 2544 24 asks for 60 s */
-	double most_pps; /* no trial is faster: the line, or 0 */
+	double trial_s; /* RFC 2544 24 asks for 60 s */
 	unsigned
 		repeats; /* a rate counts when one of so many trials loses nothing: 1 on a quiet machine */
+	unsigned trials; /* of latency and loss, for each load: the median is shown */
 	bool throughput, latency, loss, back_to_back;
-	const char *suite, *ports;
+	const char *op, *suite, *ports; /* for the rows */
 };
 
-/* False: not one packet came back. */
-bool rfc2544(struct pktgen *g, const struct rfc2544_opts *o);
+/* Learns how packets come back. False: not one does in so many seconds. */
+bool rfc2544_probe(struct pktgen *g, const struct dut *d, double seconds);
+
+/* False: nothing came back. */
+bool rfc2544(struct pktgen *g, const struct dut *d, const struct rfc2544_opts *o);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rfc2544_bench: RFC 2544 on a gateway. The generator is a thread of its own, between two ports:
+ * rfc2544_bench: RFC 2544 on a gateway (dut.h): packets that it encapsulates, that it decapsulates, or half of
+ * each. The generator is a thread of its own, between two ports:
  *
- * - rings, whose other ends are the ports of one worker in this process (world.h);
+ * - rings, whose other ends are the ports of one worker in this process;
  * - memif, with that worker in another process (--memif);
  * - any two devices, with a gateway behind them that somebody has set up (--lan, --wan).
  *
@@ -11,243 +12,108 @@
  */
 #include <arpa/inet.h>
 #include <getopt.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <rte_eth_ring.h>
-#include <rte_ethdev.h>
 #include "base/log.h"
-#include "bench/gen_ports.h"
+#include "bench/cpus.h"
+#include "bench/dut.h"
 #include "bench/hugepages.h"
 #include "bench/rfc2544.h"
-#include "bench/traffic.h"
 
-#define MEMORY_MB 256u
-#define MAX_SIZES 16u
-#define PRIORITY  10
-#define LINK_S    10.0
-#define PROBE_S   5.0
-#define FOLDER    "/tmp/twinbore-bench-XXXXXX"
+#define MEMORY_MB  256u
+#define MAX_SIZES  16u
+#define MAX_TRIALS 63
+#define PROBE_S    5.0
+#define REALTIME_MAX                                                                               \
+	0.5 /* seconds of a trial: the kernel takes a twentieth of each second from such threads */
 
-static const char *const socket_names[GEN_PORTS] = {"lan", "wan"}; /* as world.c calls its ports */
+enum op {
+	OP_ENCAP,
+	OP_DECAP,
+	OP_BOTH,
+	N_OPS,
+};
+
+static const char *const op_names[N_OPS] = {"encap", "decap", "both"};
 
 struct job {
 	struct rfc2544_opts o;
 	uint32_t sizes[MAX_SIZES];
 	unsigned n_sizes;
+	bool ops[N_OPS];
+	struct esp_suite suite;
 	bool realtime, memif;
-	const char *devices[GEN_PORTS]; /* lan, wan: of a gateway that is there already */
+	const char *devices[WORLD_PORTS]; /* lan, wan: of a gateway that is there already */
 	uint8_t dst_mac[6];
 	uint32_t src, dst, n_hosts;
 };
 
-static struct world w;
-static uint32_t stop;
-
-static void be_realtime(bool on)
+static void add_lane(struct pktgen *g, const struct job *j, const struct dut *d, unsigned from,
+		     struct tape *tape)
 {
-	const struct sched_param p = {.sched_priority = on ? PRIORITY : 0};
+	struct pktgen_lane *l = &g->lanes[g->n_lanes++];
 
-	(void)sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p);
+	*l = (struct pktgen_lane){
+		.tx_port = d->port[from],
+		.rx_port = d->port[from == WORLD_LAN ? WORLD_WAN : WORLD_LAN],
+		.flow = {.src_mac = {2, 0, 0, 0, 9, 9},
+			 .src = j->src,
+			 .dst = j->dst,
+			 .n_hosts = j->n_hosts,
+			 .step = 1},
+		.tape = tape,
+	};
+	if (tape) {
+		l->flow.src = j->dst;
+		l->flow.dst = j->src;
+		l->flow.n_hosts = 1;
+	}
+	memcpy(l->flow.dst_mac, j->devices[0] ? j->dst_mac : d->mac[from], 6);
 }
 
-static int work(void *arg)
+static bool run_op(struct job *j, const struct dut *d, enum op op, struct tape *tape)
 {
-	struct dp_worker *worker = w.dp.workers[0];
-	const struct job *j = arg;
-
-	be_realtime(j->realtime);
-	dp_worker_enter(worker);
-	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
-		(void)dp_worker_round(worker);
-	dp_worker_leave(worker);
-	be_realtime(false);
-	return 0;
-}
-
-/* The gateway, with one SA. */
-static bool start_world(struct traffic *t, const char *memif)
-{
-	const struct world_opts wo = {.n_workers = 1,
-				      .max_sas = 16,
-				      .max_tunnels = 16,
-				      .memory_mb = MEMORY_MB,
-				      .backend = "auto",
-				      .memif = memif};
-	struct traffic_opts to = {.n_sas = 1, .n_prefixes = 1, .train = 1};
-	char error[WORLD_ERROR] = "";
-
-	(void)esp_suite_init(&to.suite, ESP_ENCR_AES_GCM_16, 256, ESP_INTEG_NONE);
-	if (world_start(&w, &wo, error) && traffic_init(t, &w, &to, error))
-		return true;
-	fprintf(stderr, "rfc2544_bench: %s\n", error);
-	return false;
-}
-
-static int run(struct job *j, struct pktgen *g)
-{
+	struct pktgen g = {.pool = d->pool, .size = j->sizes[0]};
 	bool ok;
 
-	if (!pktgen_init(g))
-		return 1;
-	be_realtime(j->realtime);
-	g->size = j->sizes[0];
-	ok = pktgen_probe(g, PROBE_S);
+	j->o.op = op_names[op];
+	if (op != OP_DECAP)
+		add_lane(&g, j, d, WORLD_LAN, NULL);
+	if (op != OP_ENCAP)
+		add_lane(&g, j, d, WORLD_WAN, tape);
+	ok = pktgen_init(&g) && rfc2544_probe(&g, d, PROBE_S);
 	for (unsigned i = 0; i < j->n_sizes && ok; i++) {
-		g->size = j->sizes[i];
-		ok = rfc2544(g, &j->o);
+		g.size = j->sizes[i];
+		ok = rfc2544(&g, d, &j->o);
 	}
-	be_realtime(false);
-	pktgen_fini(g);
+	pktgen_fini(&g);
 	if (!ok)
 		fprintf(stderr, "rfc2544_bench: no packet came back\n");
-	return !ok;
+	return ok;
 }
 
-static struct pktgen generator_of(const struct job *j)
+static int run(void *arg)
 {
-	struct pktgen g = {.flow = {.src_mac = {2, 0, 0, 0, 9, 9},
-				    .src = j->src,
-				    .dst = j->dst,
-				    .n_hosts = j->n_hosts,
-				    .step = 1}};
-
-	memcpy(g.flow.dst_mac, j->dst_mac, 6);
-	return g;
-}
-
-/* 1. Rings. */
-
-static int open_port(const char *name, struct rte_ring *rx, struct rte_ring *tx)
-{
-	const struct rte_eth_conf conf = {0};
-	const int id = rte_eth_from_rings(name, &rx, 1, &tx, 1, 0);
-
-	if (id < 0 || rte_eth_dev_configure((uint16_t)id, 1, 1, &conf) != 0 ||
-	    rte_eth_rx_queue_setup((uint16_t)id, 0, WORLD_RING, 0, NULL, w.dp.pool) != 0 ||
-	    rte_eth_tx_queue_setup((uint16_t)id, 0, WORLD_RING, 0, NULL) != 0 ||
-	    rte_eth_dev_start((uint16_t)id) != 0)
-		return -1;
-	return id;
-}
-
-static int by_rings(void *arg)
-{
-	static struct traffic t;
 	struct job *j = arg;
-	struct pktgen g = generator_of(j);
-	int lan, wan, rc;
+	struct dut d = {.realtime = j->realtime};
+	char error[DUT_ERROR] = "";
+	struct tape tape;
+	bool ok;
 
-	if (!start_world(&t, NULL))
-		return 1;
-	lan = open_port("gen-lan", w.tx[WORLD_LAN][0], w.rx[WORLD_LAN][0]);
-	wan = open_port("gen-wan", w.tx[WORLD_WAN][0], w.rx[WORLD_WAN][0]);
-	if (lan < 0 || wan < 0) {
-		fprintf(stderr, "rfc2544_bench: no ports for the generator\n");
-		return 1;
+	ok = j->devices[0] ? dut_by_devices(&d, j->devices, MEMORY_MB, error)
+	     : j->memif    ? dut_by_memif(&d, &j->suite, MEMORY_MB, error)
+			   : dut_by_rings(&d, &j->suite, MEMORY_MB, error);
+	if (ok && (j->ops[OP_DECAP] || j->ops[OP_BOTH]) && !tape_init(&tape, &j->suite)) {
+		snprintf(error, sizeof(error), "no memory for ESP packets");
+		ok = false;
 	}
-	g.tx_port = (uint16_t)lan;
-	g.rx_port = (uint16_t)wan;
-	g.pool = w.dp.pool;
-	memcpy(g.flow.dst_mac, w.dp.ports[WORLD_LAN].mac.addr_bytes, 6);
-	(void)rte_eal_remote_launch(work, j, w.dp.workers[0]->lcore);
-	rc = run(j, &g);
-	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-	rte_eal_mp_wait_lcore();
-	return rc;
-}
-
-/* 2. Ports of our own, with a gateway behind them. */
-
-static int by_ports(struct job *j, const char *const devices[GEN_PORTS])
-{
-	struct pktgen g = generator_of(j);
-	char error[GEN_PORT_ERROR];
-	struct gen_ports p;
-
-	if (!gen_ports_start(&p, devices, MEMORY_MB, error)) {
+	if (!ok)
 		fprintf(stderr, "rfc2544_bench: %s\n", error);
-		return 1;
-	}
-	if (!gen_ports_up(&p, LINK_S)) {
-		fprintf(stderr, "rfc2544_bench: a port's link is down\n");
-		return 1;
-	}
-	g.tx_port = p.id[0];
-	g.rx_port = p.id[1];
-	g.pool = p.pool;
-	return run(j, &g);
-}
-
-static int by_devices(void *arg)
-{
-	struct job *j = arg;
-
-	return by_ports(j, j->devices);
-}
-
-/* 3. memif. */
-
-/* The gateway's process: tells its address on the lan, and works until it is ended. */
-static void gateway(struct job *j, const char *folder, int fd)
-{
-	static struct traffic t;
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (!start_world(&t, folder) || write(fd, w.dp.ports[WORLD_LAN].mac.addr_bytes, 6) != 6)
-		_exit(1);
-	(void)rte_eal_remote_launch(work, j, w.dp.workers[0]->lcore);
-	rte_eal_mp_wait_lcore();
-	_exit(0);
-}
-
-static int with_gateway(struct job *j, const char *folder)
-{
-	char text[GEN_PORTS][128];
-	int fds[2], rc = 1;
-	pid_t pid;
-
-	if (pipe(fds) != 0)
-		return 1;
-	pid = fork();
-	if (pid == 0)
-		gateway(j, folder, fds[1]);
-	close(fds[1]);
-	for (unsigned i = 0; i < GEN_PORTS; i++)
-		snprintf(text[i], sizeof(text[i]),
-			 "net_memif%u,role=client,socket=%s/%s,socket-abstract=no,rsize=11", i,
-			 folder, socket_names[i]);
-	if (pid > 0 && read(fds[0], j->dst_mac, 6) == 6)
-		rc = by_ports(j, (const char *const[]){text[0], text[1]});
-	close(fds[0]);
-	if (pid > 0) {
-		(void)kill(pid, SIGKILL);
-		(void)waitpid(pid, NULL, 0);
-	}
-	return rc;
-}
-
-static int by_memif(void *arg)
-{
-	char folder[] = FOLDER, path[sizeof(folder) + 8];
-	int rc;
-
-	if (!mkdtemp(folder)) {
-		fprintf(stderr, "rfc2544_bench: no folder for sockets\n");
-		return 1;
-	}
-	rc = with_gateway(arg, folder);
-	for (unsigned i = 0; i < GEN_PORTS; i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, socket_names[i]);
-		(void)unlink(path);
-	}
-	(void)rmdir(folder);
-	return rc;
+	for (unsigned i = 0; i < N_OPS && ok; i++)
+		ok = !j->ops[i] || run_op(j, &d, i, &tape);
+	dut_stop(&d);
+	return !ok;
 }
 
 static bool parse_sizes(struct job *j, char *text)
@@ -264,6 +130,36 @@ static bool parse_sizes(struct job *j, char *text)
 		j->sizes[j->n_sizes++] = (uint32_t)v;
 	}
 	return j->n_sizes > 0;
+}
+
+static bool parse_ops(struct job *j, const char *text)
+{
+	memset(j->ops, 0, sizeof(j->ops));
+	while (*text) {
+		const size_t size = strcspn(text, ",");
+		bool known = false;
+
+		for (unsigned i = 0; i < N_OPS; i++) {
+			if (strlen(op_names[i]) == size && strncmp(text, op_names[i], size) == 0)
+				known = j->ops[i] = true;
+		}
+		if (!known)
+			return false;
+		text += size + (text[size] == ',');
+	}
+	return true;
+}
+
+static bool parse_suite(struct job *j, const char *text)
+{
+	for (size_t i = 0; i < ESP_N_SUITES; i++) {
+		char name[ESP_SUITE_STRLEN];
+
+		j->suite = esp_suite_at(i);
+		if (strcmp(esp_suite_format(&j->suite, name), text) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool parse_mac(const char *text, uint8_t mac[6])
@@ -293,10 +189,13 @@ static void usage(FILE *f)
 {
 	fprintf(f,
 		"usage: rfc2544_bench [OPTION...]\n"
+		"  --op LIST       encap, decap, both (encap); the last two not with --lan\n"
+		"  --suite NAME    (aes-256-gcm-16)\n"
 		"  --size LIST     inner IP bytes, or imix (64,576,1420)\n"
 		"  --only LIST     throughput, latency, loss, back-to-back (all)\n"
 		"  --trial SECONDS of a trial (0.02); --repeats N: a rate counts if one of N loses "
 		"nothing (8)\n"
+		"  --trials N      of latency and loss, for each load; the median is shown (7)\n"
 		"  --no-realtime   without a real-time priority\n"
 		"  --memif         the gateway is a process of its own, behind net_memif\n"
 		"  --json          an object a line\n"
@@ -304,8 +203,8 @@ static void usage(FILE *f)
 		"  --lan DEVICE --wan DEVICE  PCI addresses, or virtual devices as DPDK calls "
 		"them\n"
 		"  --dst-mac MAC   of the gateway's lan port\n"
-		"  --src IPV4 --dst IPV4      of the packets; --hosts N: addresses from --dst on\n"
-		"  --suite NAME    for the rows\n");
+		"  --src IPV4 --dst IPV4      of the packets; --hosts N: addresses from --dst "
+		"on\n");
 }
 
 int main(int argc, char **argv)
@@ -318,10 +217,12 @@ int main(int argc, char **argv)
 		{"wan", required_argument, NULL, 'w'},   {"dst-mac", required_argument, NULL, 'a'},
 		{"src", required_argument, NULL, 'S'},   {"dst", required_argument, NULL, 'D'},
 		{"hosts", required_argument, NULL, 'N'}, {"suite", required_argument, NULL, 'u'},
+		{"op", required_argument, NULL, 'O'},    {"trials", required_argument, NULL, 'T'},
 		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
 	};
 	struct job j = {.o = {.trial_s = 0.02,
 			      .repeats = 8,
+			      .trials = 7,
 			      .throughput = true,
 			      .latency = true,
 			      .loss = true,
@@ -330,11 +231,12 @@ int main(int argc, char **argv)
 			      .ports = "net_ring"},
 			.sizes = {64, 576, 1420},
 			.n_sizes = 3,
+			.ops = {[OP_ENCAP] = true},
 			.realtime = true,
 			.src = 10u << 24 | 1u << 8 | 1,
 			.dst = 16u << 24 | 1,
 			.n_hosts = 1};
-	bool ok = true;
+	bool ok = parse_suite(&j, "aes-256-gcm-16");
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -351,7 +253,12 @@ int main(int argc, char **argv)
 		case 'S': ok = ok && parse_ip4(optarg, &j.src); break;
 		case 'D': ok = ok && parse_ip4(optarg, &j.dst); break;
 		case 'N': j.n_hosts = (uint32_t)atoi(optarg); break;
-		case 'u': j.o.suite = optarg; break;
+		case 'u':
+			j.o.suite = optarg;
+			ok = ok && parse_suite(&j, optarg);
+			break;
+		case 'O': ok = ok && parse_ops(&j, optarg); break;
+		case 'T': j.o.trials = (unsigned)atoi(optarg); break;
 		case 'o':
 			j.o.throughput = strstr(optarg, "throughput");
 			j.o.latency = strstr(optarg, "latency");
@@ -363,7 +270,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!ok || optind != argc || j.o.trial_s <= 0 || j.o.repeats == 0 || j.n_hosts == 0 ||
-	    !j.devices[0] != !j.devices[1] || (j.memif && j.devices[0])) {
+	    j.o.trials == 0 || j.o.trials > MAX_TRIALS || !j.devices[0] != !j.devices[1] ||
+	    (j.devices[0] && (j.memif || j.ops[OP_DECAP] || j.ops[OP_BOTH]))) {
 		usage(stderr);
 		return 2;
 	}
@@ -372,9 +280,8 @@ int main(int argc, char **argv)
 		j.o.ports = "net_memif";
 	if (j.devices[0])
 		j.o.ports = "own";
-	return hugepages_run(j.memif ? 2 * MEMORY_MB : MEMORY_MB,
-			     j.devices[0] ? by_devices
-			     : j.memif    ? by_memif
-					  : by_rings,
-			     &j);
+	if (j.o.trial_s > REALTIME_MAX)
+		j.realtime = false;
+	cpus_init();
+	return hugepages_run(j.memif ? 2 * MEMORY_MB : MEMORY_MB, run, &j);
 }

@@ -85,12 +85,13 @@ static void fill_sa(const struct traffic *t, struct dp_sa *m, uint32_t slot, uin
 }
 
 /* The same SA from the peer's side. */
-static void fill_peer(const struct traffic *t, struct esp_sa_cfg *c, uint32_t slot, uint32_t tunnel,
-		      bool peer_sends, uint8_t encr[ESP_ENCR_KEY_MAX], uint8_t integ[64])
+static void fill_peer(const struct esp_suite *suite, struct esp_sa_cfg *c, uint32_t slot,
+		      uint32_t tunnel, bool peer_sends, uint8_t encr[ESP_ENCR_KEY_MAX],
+		      uint8_t integ[64])
 {
 	*c = (struct esp_sa_cfg){
 		.spi = (peer_sends ? IN_SPI_BASE : OUT_SPI_BASE) | slot,
-		.suite = t->o.suite,
+		.suite = *suite,
 		.esn = true,
 		.replay_window = WINDOW,
 		.local = {.addr = world_remote(tunnel)},
@@ -109,14 +110,22 @@ static void fill_peer(const struct traffic *t, struct esp_sa_cfg *c, uint32_t sl
 	make_keys(slot, peer_sends, encr, integ);
 }
 
+struct esp_out *traffic_peer(struct esp_thread *thread, const struct esp_suite *suite,
+			     uint32_t slot, uint32_t tunnel)
+{
+	uint8_t encr[ESP_ENCR_KEY_MAX], integ[64];
+	struct esp_sa_cfg cfg;
+
+	fill_peer(suite, &cfg, slot, tunnel, true, encr, integ);
+	return esp_out_new(thread, &cfg);
+}
+
 static bool install_one(struct traffic *t, uint32_t slot, uint32_t tunnel, uint32_t resource,
 			char *error)
 {
 	static struct dp_sa m;
 	struct dp *dp = &t->w->dp;
 	const struct dp_sa_ref ref = {.slot = slot, .tunnel = tunnel, .resource = resource};
-	uint8_t encr[ESP_ENCR_KEY_MAX], integ[64];
-	struct esp_sa_cfg peer;
 	enum dp_status rc;
 
 	fill_sa(t, &m, slot, tunnel, true);
@@ -127,8 +136,7 @@ static bool install_one(struct traffic *t, uint32_t slot, uint32_t tunnel, uint3
 		rc = dp_sa_add_out(dp, &m);
 	if (rc == DP_OK)
 		rc = dp_sa_switch(dp, &ref);
-	fill_peer(t, &peer, slot, tunnel, true, encr, integ);
-	t->peer_out[slot] = esp_out_new(&t->peer_thread, &peer);
+	t->peer_out[slot] = traffic_peer(&t->peer_thread, &t->o.suite, slot, tunnel);
 	if (rc == DP_OK && t->peer_out[slot])
 		return true;
 	snprintf(error, WORLD_ERROR, "SA %u was refused with status %d", slot, (int)rc);
@@ -397,7 +405,7 @@ bool traffic_check_esp(struct traffic *t, struct rte_mbuf *m, char error[WORLD_E
 		return false;
 	}
 	slot = spi & DP_SLOT_MASK;
-	fill_peer(t, &cfg, slot, t->o.per_worker ? 0 : slot, false, encr, integ);
+	fill_peer(&t->o.suite, &cfg, slot, t->o.per_worker ? 0 : slot, false, encr, integ);
 	in = esp_in_new(&t->check_thread, &cfg);
 	ok = in && esp_decap(&t->check_thread, in, &p, 1) == 1;
 	if (ok)

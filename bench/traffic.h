@@ -42,6 +42,10 @@ struct traffic {
 bool traffic_init(struct traffic *t, struct world *w, const struct traffic_opts *o,
 		  char error[WORLD_ERROR]);
 
+/* The peer's sending half of the SA in `slot`, by itself; NULL: unsupported, no memory. */
+struct esp_out *traffic_peer(struct esp_thread *thread, const struct esp_suite *suite,
+			     uint32_t slot, uint32_t tunnel);
+
 /* The name of the backend that the SAs use. */
 const char *traffic_backend(const struct traffic *t);
 
