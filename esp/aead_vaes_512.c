@@ -468,14 +468,11 @@ INLINE uint64_t with_rounds(const struct esp_job *jobs, size_t n, unsigned n_rou
 	return v;
 }
 
-INLINE void shapes_of(struct shapes *v, const struct esp_job *jobs, size_t n, uint64_t which)
+INLINE void shapes_of(struct shapes *v, const uint32_t *sizes, uint64_t which)
 {
 	__m512i there = _mm512_setzero_si512();
 	__m128i bytes[VAES_SLICE / 16];
-	uint32_t sizes[VAES_SLICE] __attribute__((aligned(64)));
 
-	for (size_t i = 0; i < n; i++)
-		sizes[i] = jobs[i].payload_size;
 #pragma GCC unroll 4
 	for (unsigned k = 0; k < VAES_SLICE / 16; k++) {
 		const __m512i size =
@@ -550,29 +547,26 @@ INLINE void run_order(struct vaes_ctx *c, struct esp_job **order, size_t n, unsi
  * Those of one key that also have the size in common go together first.
  */
 VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, struct esp_job *jobs,
-							 size_t n, unsigned n_rounds, bool one_key,
-							 bool seal)
+							 const uint32_t *sizes, size_t n,
+							 unsigned n_rounds, bool one_key, bool seal)
 {
+	const uint64_t all = _bzhi_u64(UINT64_MAX, (unsigned)n);
 	struct esp_job *order[VAES_SLICE];
 	size_t n_all = 0;
 	struct shapes v;
 
-	shapes_of(&v, jobs, n,
-		  one_key ? _bzhi_u64(UINT64_MAX, (unsigned)n) : with_rounds(jobs, n, n_rounds));
+	shapes_of(&v, sizes, one_key ? all : with_rounds(jobs, n, n_rounds));
+	for (uint64_t m = all & ~_mm512_test_epi8_mask(v.shape, v.shape); one_key && m;
+	     m = _blsr_u64(m))
+		jobs[_tzcnt_u64(m)].ok = false;
 	for (; v.there; v.there = _blsr_u32(v.there)) {
 		const __m512i shape = _mm512_set1_epi8((char)_tzcnt_u32(v.there));
-		const uint64_t these = _mm512_cmpeq_epi8_mask(v.shape, shape);
-		const uint32_t size = jobs[_tzcnt_u64(these)].payload_size;
-		struct esp_job **at = &order[n_all];
-		size_t k = 0;
+		uint64_t these = _mm512_cmpeq_epi8_mask(v.shape, shape);
 
-		for (uint64_t m = these; m; m = _blsr_u64(m))
-			at[k++] = &jobs[_tzcnt_u64(m)];
-		if (one_key && k >= VAES_QUAD && !(these & ~of_size(&v, size))) {
-			vaes_512_quads_same_of(c, at + k % VAES_QUAD, k / VAES_QUAD, !seal);
-			k %= VAES_QUAD;
-		}
-		n_all += k;
+		if (one_key && !(these & ~of_size(&v, sizes[_tzcnt_u64(these)])))
+			these = vaes_512_quads_same_of(c, jobs, these, !seal);
+		for (; these; these = _blsr_u64(these))
+			order[n_all++] = &jobs[_tzcnt_u64(these)];
 	}
 	run_order(c, order, n_all, n_rounds, seal);
 }
@@ -586,29 +580,35 @@ VAES_512 static size_t run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_
 	const struct esp_key *key = jobs[0].key;
 	const uint32_t size = jobs[0].payload_size;
 	unsigned lengths = 1u << key->n_rounds;
-	bool same_size = vaes_size_ok(&jobs[0]), same_key = true;
+	uintptr_t keys_differ = 0;
+	uint32_t sizes_differ = 0;
 	struct vaes_cold cold[VAES_SLICE_KEYS];
+	uint32_t sizes[VAES_SLICE] __attribute__((aligned(64)));
 	size_t done = 0, n_cold = 0;
+	bool same_key;
 
 	n = n < VAES_SLICE ? n : VAES_SLICE;
 	for (size_t i = 0; i < n; i++) {
-		jobs[i].ok = false;
-		same_key &= jobs[i].key == key;
-		same_size &= jobs[i].payload_size == size;
+		sizes[i] = jobs[i].payload_size;
+		sizes_differ |= sizes[i] ^ size;
+		keys_differ |= (uintptr_t)jobs[i].key ^ (uintptr_t)key;
 	}
+	same_key = keys_differ == 0;
 	if (!same_key) {
 		n = n < VAES_SLICE_KEYS ? n : VAES_SLICE_KEYS;
 		n_cold = vaes_512_keys_borrow(c, jobs, n, cold);
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
+			jobs[i].ok = false;
 			lengths |= 1u << jobs[i].key->n_rounds;
-	} else if (same_size && n >= VAES_QUAD) {
+		}
+	} else if (sizes_differ == 0 && n >= VAES_QUAD && vaes_size_ok(&jobs[0])) {
 		done = n / VAES_QUAD * VAES_QUAD;
 		vaes_512_quads_same(c, jobs, n / VAES_QUAD, !seal);
 	}
 	/* Keys of one length go together: usually there is but one. */
 	for (unsigned n_rounds = 10; n_rounds <= 14 && done < n; n_rounds += 2)
 		if (lengths & 1u << n_rounds)
-			run_mixed(c, jobs + done, n - done, n_rounds, same_key, seal);
+			run_mixed(c, jobs + done, sizes + done, n - done, n_rounds, same_key, seal);
 	vaes_512_keys_return(jobs, cold, n_cold);
 	return n;
 }

@@ -384,26 +384,29 @@ INLINE void quad_step(struct vaes_ctx *c, const struct vaes_quad *q, unsigned t,
 #pragma GCC unroll 9
 	for (unsigned r = 1; r < 10; r++) {
 		quad_round(s, u.key, r, one_key);
-		PIECE(r - 1);
+		/* later by a round: what waits has only just been written */
+		if (r > 1)
+			PIECE(r - 2);
 		if (f && r % 3 == 2)
 			finish_piece(f, r / 3, c, q0, same, seal);
 	}
 	if (n_rounds > 10) {
 		quad_round(s, u.key, 10, one_key);
-		PIECE(9);
+		PIECE(8);
 		quad_round(s, u.key, 11, one_key);
-		PIECE(10);
-	} else {
 		PIECE(9);
-		PIECE(10);
+	} else {
+		PIECE(8);
+		PIECE(9);
 	}
 	if (n_rounds > 12) {
 		quad_round(s, u.key, 12, one_key);
-		PIECE(11);
+		PIECE(10);
 		quad_round(s, u.key, 13, one_key);
 	} else {
-		PIECE(11);
+		PIECE(10);
 	}
+	PIECE(11);
 #undef PIECE
 	/* The text goes in with the last round's key. All is read before anything is written: a
 	 * packet may lie where a CPU that compares only low bits of addresses expects another. */
@@ -621,38 +624,55 @@ VAES_512 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, si
 		quads_fns[open][false][alike](c, c->quads + n_short, n_quads - n_short, n_rounds);
 }
 
-/* jobs: one behind the other; or, where order says so, anywhere. */
-INLINE void quads_same(struct vaes_ctx *c, struct esp_job *jobs, struct esp_job *const *order,
-		       size_t n_quads, bool open)
+/* The first job says what all of them have in common. */
+INLINE void quads_same_begin(struct vaes_ctx *c, const struct esp_job *first)
 {
 	struct vaes_quad *q = c->quads;
 
-	/* The first says all that they have in common. */
-	quad_set(q, 0, order ? order[0] : jobs);
+	quad_set(q, 0, first);
 	q->n_whole = q->last[0];
 	q->n_pairs = q->last[0] + 1;
-	for (size_t i = 0; i < n_quads; i++, q++) {
-#pragma GCC unroll 4
-		for (unsigned p = 0; p < LANES; p++) {
-			struct esp_job *j = order ? *order++ : jobs++;
+}
 
-			q->job[p] = j;
-			q->esp[p] = j->esp;
-		}
-	}
-	q = c->quads;
+INLINE void quads_same_run(struct vaes_ctx *c, size_t n_quads, bool open)
+{
+	const struct vaes_quad *q = c->quads;
+
 	quads_fns[open][q->n_pairs == 1][ALIKE_ALL](c, q, n_quads, q->key[0]->n_rounds);
+}
+
+INLINE void quad_put(struct vaes_quad *q, unsigned p, struct esp_job *j)
+{
+	q->job[p] = j;
+	q->esp[p] = j->esp;
 }
 
 VAES_512 void vaes_512_quads_same(struct vaes_ctx *c, struct esp_job *jobs, size_t n_quads,
 				  bool open)
 {
-	quads_same(c, jobs, NULL, n_quads, open);
+	quads_same_begin(c, jobs);
+	for (size_t i = 0; i < n_quads; i++) {
+#pragma GCC unroll 4
+		for (unsigned p = 0; p < LANES; p++)
+			quad_put(&c->quads[i], p, jobs++);
+	}
+	quads_same_run(c, n_quads, open);
 }
 
-VAES_512 void vaes_512_quads_same_of(struct vaes_ctx *c, struct esp_job *const *order,
-				     size_t n_quads, bool open)
+VAES_512 uint64_t vaes_512_quads_same_of(struct vaes_ctx *c, struct esp_job *jobs, uint64_t which,
+					 bool open)
 {
-	quads_same(c, NULL, order, n_quads, open);
+	const size_t n_quads = (size_t)__builtin_popcountll(which) / LANES;
+
+	if (n_quads == 0)
+		return which;
+	quads_same_begin(c, &jobs[_tzcnt_u64(which)]);
+	for (size_t i = 0; i < n_quads; i++) {
+#pragma GCC unroll 4
+		for (unsigned p = 0; p < LANES; p++, which = _blsr_u64(which))
+			quad_put(&c->quads[i], p, &jobs[_tzcnt_u64(which)]);
+	}
+	quads_same_run(c, n_quads, open);
+	return which;
 }
 #endif
