@@ -23,6 +23,14 @@
 #define SEGMENT_BLOCKS (SEGMENT * PAIR_SIZE / VAES_BLOCK)
 #define LANES          VAES_QUAD
 
+/* What a kernel is for, constant in each. */
+struct kind {
+	bool seal;
+	bool single;  /* one pair of chunks is all that there is of each packet */
+	bool one_key; /* the packets have their key in common */
+	bool same;    /* and their size, too */
+};
+
 /* Which of four; all are the first if they have their key and size in common. */
 INLINE unsigned of(bool same, unsigned p)
 {
@@ -56,19 +64,19 @@ INLINE uint64_t bytes_of(const struct vaes_quad *q, unsigned p, unsigned i, unsi
 }
 
 INLINE void view_of(struct view *v, struct vaes_ctx *c, const struct vaes_quad *q,
-		    const struct vaes_quad *q0, unsigned t, enum tail tail, bool one_key, bool same)
+		    const struct vaes_quad *q0, unsigned t, enum tail tail, struct kind kind)
 {
 	v->swap = c->swap;
 #pragma GCC unroll 4
 	for (unsigned p = 0; p < LANES; p++) {
-		const unsigned k = of(same, p);
+		const unsigned k = of(kind.same, p);
 
 		v->at[p] = q->esp[p] + (size_t)t * PAIR_SIZE;
 		if (tail == TAIL_ENDED && t > q->last[p])
 			v->at[p] = c->nobody_pair;
-		v->key[p] = q0->key[of(one_key, p)];
-		v->bytes[0][p] = bytes_of(q0, k, 0, t, same);
-		v->bytes[1][p] = bytes_of(q0, k, 1, t, same);
+		v->key[p] = q0->key[of(kind.one_key, p)];
+		v->bytes[0][p] = bytes_of(q0, k, 0, t, kind.same);
+		v->bytes[1][p] = bytes_of(q0, k, 1, t, kind.same);
 		v->swap_first[p] = v->key[p]->esn ? c->swap_esn : c->swap_first;
 		v->seq_word[p] = v->key[p]->esn ? 4 : 0;
 		v->seq_hi[p] = q->job[p]->seq_hi;
@@ -137,33 +145,39 @@ INLINE void hash_powers(struct hashing *v, const uint8_t *h)
 }
 
 /* The four packets' twelve pieces of a pair's hash: two multiplications each. */
+/* Adds two products; what is the first of a packet's has nothing to be added to. */
+INLINE void add_products(__m512i *sum, __m512i a, __m512i b, struct kind kind)
+{
+	*sum = kind.single ? _mm512_xor_si512(a, b) : xor3(*sum, a, b);
+}
+
 INLINE void hash_piece(struct vaes_ctx *c, const struct view *q, unsigned piece, bool first,
 		       bool last, struct hashing *v, struct sum acc[LANES], const struct place *w,
-		       bool same, bool seal)
+		       struct kind kind)
 {
 	const unsigned p = piece / 3;
 	struct sum *s = &acc[p];
 
 	switch (piece % 3) {
 	case 0:
-		if (!same)
+		if (!kind.same)
 			hash_powers(v, w->h[p]);
-		v->a = seal ? _mm512_load_si512(c->quad_x[2 * p])
-			    : quad_order(q, p, first, quad_text(q, p, 0, last));
-		v->b = seal ? _mm512_load_si512(c->quad_x[2 * p + 1])
-			    : quad_order(q, p, false, quad_text(q, p, 1, last));
+		v->a = kind.seal ? _mm512_load_si512(c->quad_x[2 * p])
+				 : quad_order(q, p, first, quad_text(q, p, 0, last));
+		v->b = kind.seal ? _mm512_load_si512(c->quad_x[2 * p + 1])
+				 : quad_order(q, p, false, quad_text(q, p, 1, last));
 		v->mid = _mm512_xor_si512(_mm512_unpacklo_epi64(v->a, v->b),
 					  _mm512_unpackhi_epi64(v->a, v->b));
-		s->lo = xor3(s->lo, _mm512_clmulepi64_epi128(v->a, v->h[0], 0x00),
-			     _mm512_clmulepi64_epi128(v->b, v->h[1], 0x00));
+		add_products(&s->lo, _mm512_clmulepi64_epi128(v->a, v->h[0], 0x00),
+			     _mm512_clmulepi64_epi128(v->b, v->h[1], 0x00), kind);
 		break;
 	case 1:
-		s->hi = xor3(s->hi, _mm512_clmulepi64_epi128(v->a, v->h[0], 0x11),
-			     _mm512_clmulepi64_epi128(v->b, v->h[1], 0x11));
+		add_products(&s->hi, _mm512_clmulepi64_epi128(v->a, v->h[0], 0x11),
+			     _mm512_clmulepi64_epi128(v->b, v->h[1], 0x11), kind);
 		break;
 	default:
-		s->mid = xor3(s->mid, _mm512_clmulepi64_epi128(v->mid, v->h_mid, 0x00),
-			      _mm512_clmulepi64_epi128(v->mid, v->h_mid, 0x11));
+		add_products(&s->mid, _mm512_clmulepi64_epi128(v->mid, v->h_mid, 0x00),
+			     _mm512_clmulepi64_epi128(v->mid, v->h_mid, 0x11), kind);
 		break;
 	}
 }
@@ -274,12 +288,12 @@ struct finish {
 
 /* The lengths: their product with H is added to the sums. */
 INLINE void finish_sums(struct finish *f, const struct vaes_ctx *c, const struct vaes_quad *q0,
-			bool same)
+			struct kind kind)
 {
 	const struct vaes_quad *q = f->q;
 	__m512i h = _mm512_setzero_si512(), bits = h;
 
-	if (same) {
+	if (kind.same) {
 		h = load_block(q0->key[0]->h[VAES_POWERS - 1]);
 		bits = _mm512_broadcast_i32x4(_mm512_castsi512_si128(bits_of(q0, 0)));
 	} else {
@@ -295,7 +309,7 @@ INLINE void finish_sums(struct finish *f, const struct vaes_ctx *c, const struct
 }
 
 INLINE void finish_icvs(struct finish *f, const struct vaes_ctx *c, const struct vaes_quad *q0,
-			bool same, bool seal)
+			struct kind kind)
 {
 	const __m512i icv = _mm512_xor_si512(_mm512_shuffle_epi8(f->v, load(c->swap)),
 					     _mm512_load_si512(f->y0));
@@ -303,13 +317,14 @@ INLINE void finish_icvs(struct finish *f, const struct vaes_ctx *c, const struct
 #pragma GCC unroll 4
 	for (unsigned p = 0; p < LANES; p++) {
 		struct esp_job *j = f->q->job[p];
-		const __mmask8 words = (same ? q0->key[0] : f->q->key[p])->icv_words;
-		uint8_t *at = f->q->esp[p] + VAES_BLOCK + (same ? q0->job[0] : j)->payload_size;
+		const __mmask8 words = (kind.same ? q0->key[0] : f->q->key[p])->icv_words;
+		uint8_t *at =
+			f->q->esp[p] + VAES_BLOCK + (kind.same ? q0->job[0] : j)->payload_size;
 		__m128i x = lane(icv, p);
 
 		/* Kept apart from the store: in one instruction they would touch all 16 bytes. */
 		__asm__("" : "+v"(x));
-		if (seal) {
+		if (kind.seal) {
 			_mm_mask_storeu_epi32(at, words, x);
 			j->ok = true;
 		} else {
@@ -320,33 +335,33 @@ INLINE void finish_icvs(struct finish *f, const struct vaes_ctx *c, const struct
 }
 
 INLINE void finish_piece(struct finish *f, unsigned piece, const struct vaes_ctx *c,
-			 const struct vaes_quad *q0, bool same, bool seal)
+			 const struct vaes_quad *q0, struct kind kind)
 {
 	if (!f->q)
 		return;
 	switch (piece) {
-	case 0: finish_sums(f, c, q0, same); break;
+	case 0: finish_sums(f, c, q0, kind); break;
 	case 1: f->v = reduce(&f->s); break;
-	default: finish_icvs(f, c, q0, same, seal); break;
+	default: finish_icvs(f, c, q0, kind); break;
 	}
 }
 
 INLINE void finish_all(struct finish *f, const struct vaes_ctx *c, const struct vaes_quad *q0,
-		       bool same, bool seal)
+		       struct kind kind)
 {
 #pragma GCC unroll 3
 	for (unsigned i = 0; i < 3; i++)
-		finish_piece(f, i, c, q0, same, seal);
+		finish_piece(f, i, c, q0, kind);
 	f->q = NULL;
 }
 
 /* A packet's end: what is left are the lengths and the reduction. */
 INLINE void quad_end(struct vaes_ctx *c, struct finish *f, const struct vaes_quad *q,
-		     const struct vaes_quad *q0, size_t i, bool single, struct sum acc[LANES])
+		     const struct vaes_quad *q0, size_t i, struct kind kind, struct sum acc[LANES])
 {
 	struct sum s;
 
-	sums_of(&s, c, single ? 1 : q0->n_pairs, acc);
+	sums_of(&s, c, kind.single ? 1 : q0->n_pairs, acc);
 	sums_store(c->quad_sum, &s);
 	f->q = q;
 	f->y0 = c->quad_y0[i % 2];
@@ -356,7 +371,7 @@ INLINE void quad_end(struct vaes_ctx *c, struct finish *f, const struct vaes_qua
 INLINE void quad_step(struct vaes_ctx *c, const struct vaes_quad *q, unsigned t, bool first,
 		      enum tail tail, struct sum acc[LANES], const struct place *w,
 		      struct finish *f, const struct vaes_quad *q0, unsigned n_rounds, uint8_t *y0,
-		      bool one_key, bool same, bool seal)
+		      struct kind kind)
 {
 	const uint8_t *ctr = c->ctrs[0] + (size_t)t * PAIR_SIZE;
 	const bool last = tail == TAIL_LAST;
@@ -364,45 +379,46 @@ INLINE void quad_step(struct vaes_ctx *c, const struct vaes_quad *q, unsigned t,
 	struct hashing v;
 	struct view u;
 
-	view_of(&u, c, q, q0, t, tail, one_key, same);
+	view_of(&u, c, q, q0, t, tail, kind);
 #pragma GCC unroll 4
 	for (unsigned p = 0; p < LANES; p++) {
 		__m512i base;
 
 		if (first) {
 			base = counter_base(u.at[p], u.key[p]);
-			_mm512_store_si512(c->quad_base[p], base);
+			if (!kind.single)
+				_mm512_store_si512(c->quad_base[p], base);
 		} else {
 			base = _mm512_load_si512(c->quad_base[p]);
 		}
 		s[2 * p] = _mm512_xor_si512(base, load(ctr));
 		s[2 * p + 1] = _mm512_xor_si512(base, load(ctr + VAES_CHUNK));
 	}
-	if (same)
+	if (kind.same)
 		hash_powers(&v, w->h[0]);
-#define PIECE(n) hash_piece(c, &u, n, first, last, &v, acc, w, same, seal)
+#define PIECE(n) hash_piece(c, &u, n, first, last, &v, acc, w, kind)
 #pragma GCC unroll 9
 	for (unsigned r = 1; r < 10; r++) {
-		quad_round(s, u.key, r, one_key);
+		quad_round(s, u.key, r, kind.one_key);
 		/* later by a round: what waits has only just been written */
 		if (r > 1)
 			PIECE(r - 2);
 		if (f && r % 3 == 2)
-			finish_piece(f, r / 3, c, q0, same, seal);
+			finish_piece(f, r / 3, c, q0, kind);
 	}
 	if (n_rounds > 10) {
-		quad_round(s, u.key, 10, one_key);
+		quad_round(s, u.key, 10, kind.one_key);
 		PIECE(8);
-		quad_round(s, u.key, 11, one_key);
+		quad_round(s, u.key, 11, kind.one_key);
 		PIECE(9);
 	} else {
 		PIECE(8);
 		PIECE(9);
 	}
 	if (n_rounds > 12) {
-		quad_round(s, u.key, 12, one_key);
+		quad_round(s, u.key, 12, kind.one_key);
 		PIECE(10);
-		quad_round(s, u.key, 13, one_key);
+		quad_round(s, u.key, 13, kind.one_key);
 	} else {
 		PIECE(10);
 	}
@@ -439,7 +455,7 @@ INLINE void quad_step(struct vaes_ctx *c, const struct vaes_quad *q, unsigned t,
 		} else {
 			_mm512_storeu_si512(out, s[i]);
 		}
-		if (seal)
+		if (kind.seal)
 			_mm512_store_si512(c->quad_x[i],
 					   quad_order(&u, p, first && i % 2 == 0, s[i]));
 	}
@@ -453,7 +469,7 @@ INLINE bool none_ends(const struct vaes_quad *q, unsigned t)
 }
 
 INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, unsigned n_rounds,
-		       bool single, bool one_key, bool same)
+		       struct kind kind)
 {
 	const struct vaes_quad *const first = q;
 	struct place w;
@@ -465,47 +481,46 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 		w.h[p] = c->no_key.h[0];
 	sums_zero(acc);
 	for (size_t i = 0; i < n; i++, q++) {
-		const struct vaes_quad *const q0 = same ? first : q;
+		const struct vaes_quad *const q0 = kind.same ? first : q;
 		uint8_t *y0 = c->quad_y0[i % 2];
 		unsigned t;
 
-		quad_step(c, q, 0, true, single || !same ? TAIL_LAST : TAIL_NONE, acc, &w,
-			  single ? &f : NULL, q0, n_rounds, y0, one_key, same, true);
+		quad_step(c, q, 0, true, kind.single || !kind.same ? TAIL_LAST : TAIL_NONE, acc, &w,
+			  kind.single ? &f : NULL, q0, n_rounds, y0, kind);
 		if (i)
-			quad_end(c, &f, q - 1, same ? first : q - 1, i - 1, single, acc);
-		place_at(&w, c, q0, 0, same);
-		if (single)
+			quad_end(c, &f, q - 1, kind.same ? first : q - 1, i - 1, kind, acc);
+		place_at(&w, c, q0, 0, kind.same);
+		if (kind.single)
 			continue;
-		finish_all(&f, c, q0, same, true);
+		finish_all(&f, c, q0, kind);
 		for (t = 1; t < q0->n_whole; t++) {
-			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0,
-				  one_key, same, true);
-			place_at(&w, c, q0, t, same);
-			carry_at(c, t, acc, &w, same);
+			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0, kind);
+			place_at(&w, c, q0, t, kind.same);
+			carry_at(c, t, acc, &w, kind.same);
 		}
 		for (; t < q0->n_pairs; t++) {
-			if (!same && none_ends(q, t))
+			if (!kind.same && none_ends(q, t))
 				quad_step(c, q, t, false, TAIL_ENDED, acc, &w, NULL, q0, n_rounds,
-					  y0, one_key, same, true);
+					  y0, kind);
 			else
 				quad_step(c, q, t, false, TAIL_LAST, acc, &w, NULL, q0, n_rounds,
-					  y0, one_key, same, true);
-			place_at(&w, c, q0, t, same);
-			carry_at(c, t, acc, &w, same);
+					  y0, kind);
+			place_at(&w, c, q0, t, kind.same);
+			carry_at(c, t, acc, &w, kind.same);
 		}
 	}
-	finish_all(&f, c, first, same, true);
-	if (same)
+	finish_all(&f, c, first, kind);
+	if (kind.same)
 		hash_powers(&v, w.h[0]);
 #pragma GCC unroll 12
 	for (unsigned i = 0; i < 3 * LANES; i++)
-		hash_piece(c, NULL, i, false, false, &v, acc, &w, same, true);
-	quad_end(c, &f, q - 1, same ? first : q - 1, n - 1, single, acc);
-	finish_all(&f, c, first, same, true);
+		hash_piece(c, NULL, i, false, false, &v, acc, &w, kind);
+	quad_end(c, &f, q - 1, kind.same ? first : q - 1, n - 1, kind, acc);
+	finish_all(&f, c, first, kind);
 }
 
 INLINE void quads_open(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, unsigned n_rounds,
-		       bool single, bool one_key, bool same)
+		       struct kind kind)
 {
 	const struct vaes_quad *const first = q;
 	struct place w;
@@ -514,55 +529,54 @@ INLINE void quads_open(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 
 	sums_zero(acc);
 	for (size_t i = 0; i < n; i++, q++) {
-		const struct vaes_quad *const q0 = same ? first : q;
+		const struct vaes_quad *const q0 = kind.same ? first : q;
 		uint8_t *y0 = c->quad_y0[i % 2];
 		unsigned t;
 
-		place_at(&w, c, q0, 0, same);
-		quad_step(c, q, 0, true, single || !same ? TAIL_LAST : TAIL_NONE, acc, &w, &f, q0,
-			  n_rounds, y0, one_key, same, false);
-		for (t = 1; !single && t < q0->n_whole; t++) {
-			place_at(&w, c, q0, t, same);
-			carry_at(c, t, acc, &w, same);
-			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0,
-				  one_key, same, false);
+		place_at(&w, c, q0, 0, kind.same);
+		quad_step(c, q, 0, true, kind.single || !kind.same ? TAIL_LAST : TAIL_NONE, acc, &w,
+			  &f, q0, n_rounds, y0, kind);
+		for (t = 1; !kind.single && t < q0->n_whole; t++) {
+			place_at(&w, c, q0, t, kind.same);
+			carry_at(c, t, acc, &w, kind.same);
+			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0, kind);
 		}
-		for (; !single && t < q0->n_pairs; t++) {
-			place_at(&w, c, q0, t, same);
-			carry_at(c, t, acc, &w, same);
-			if (!same && none_ends(q, t))
+		for (; !kind.single && t < q0->n_pairs; t++) {
+			place_at(&w, c, q0, t, kind.same);
+			carry_at(c, t, acc, &w, kind.same);
+			if (!kind.same && none_ends(q, t))
 				quad_step(c, q, t, false, TAIL_ENDED, acc, &w, NULL, q0, n_rounds,
-					  y0, one_key, same, false);
+					  y0, kind);
 			else
 				quad_step(c, q, t, false, TAIL_LAST, acc, &w, NULL, q0, n_rounds,
-					  y0, one_key, same, false);
+					  y0, kind);
 		}
-		quad_end(c, &f, q, q0, i, single, acc);
+		quad_end(c, &f, q, q0, i, kind, acc);
 	}
-	finish_all(&f, c, first, same, false);
+	finish_all(&f, c, first, kind);
 }
 
 typedef void quads_fn(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, unsigned n_rounds);
 
-#define QUADS(name, fn, single, one_key, same)                                                     \
+#define QUADS(name, fn, ...)                                                                       \
 	VAES_512 static void name(struct vaes_ctx *c, const struct vaes_quad *q, size_t n,         \
 				  unsigned n_rounds)                                               \
 	{                                                                                          \
-		fn(c, q, n, n_rounds, single, one_key, same);                                      \
+		fn(c, q, n, n_rounds, (struct kind){__VA_ARGS__});                                 \
 	}
 
-QUADS(seal_short_same, quads_seal, true, true, true)
-QUADS(seal_short_key, quads_seal, true, true, false)
-QUADS(seal_short, quads_seal, true, false, false)
-QUADS(seal_long_same, quads_seal, false, true, true)
-QUADS(seal_long_key, quads_seal, false, true, false)
-QUADS(seal_long, quads_seal, false, false, false)
-QUADS(open_short_same, quads_open, true, true, true)
-QUADS(open_short_key, quads_open, true, true, false)
-QUADS(open_short, quads_open, true, false, false)
-QUADS(open_long_same, quads_open, false, true, true)
-QUADS(open_long_key, quads_open, false, true, false)
-QUADS(open_long, quads_open, false, false, false)
+QUADS(seal_short_same, quads_seal, .seal = true, .single = true, .one_key = true, .same = true)
+QUADS(seal_short_key, quads_seal, .seal = true, .single = true, .one_key = true)
+QUADS(seal_short, quads_seal, .seal = true, .single = true)
+QUADS(seal_long_same, quads_seal, .seal = true, .one_key = true, .same = true)
+QUADS(seal_long_key, quads_seal, .seal = true, .one_key = true)
+QUADS(seal_long, quads_seal, .seal = true)
+QUADS(open_short_same, quads_open, .single = true, .one_key = true, .same = true)
+QUADS(open_short_key, quads_open, .single = true, .one_key = true)
+QUADS(open_short, quads_open, .single = true)
+QUADS(open_long_same, quads_open, .one_key = true, .same = true)
+QUADS(open_long_key, quads_open, .one_key = true)
+QUADS(open_long, quads_open, .seal = false)
 
 /* What the packets have in common: nothing, the key, the size, too. */
 enum alike {
