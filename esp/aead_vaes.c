@@ -74,6 +74,27 @@ static void swap_init(struct vaes_ctx *c)
 		c->swap_esn[7 - i] = (uint8_t)(4 + i);
 }
 
+/* Four parts of nobody's packet. */
+static void idle_init(struct vaes_ctx *c)
+{
+	c->nobody.icv = c->waste;
+	c->nobody.h1 = c->nothing;
+	c->nobody.ok = &c->nobody_ok;
+	c->idle.kind = VAES_ENDS;
+	for (unsigned i = 0; i < VAES_PARTS; i++)
+		c->idle.parts[i] = (struct vaes_part){
+			.at = c->waste,
+			.esp = c->nothing,
+			.key = &c->no_key,
+			.ctr = c->ctrs[0],
+			.h = c->no_key.h[0],
+			.z = c->nothing,
+			.swap = c->swap,
+			.y0 = c->waste,
+			.pkt = &c->nobody,
+		};
+}
+
 static void *vaes_ctx_new(void)
 {
 	struct vaes_ctx *c = cpu_serves() ? key_mem_alloc(sizeof(*c)) : NULL;
@@ -84,9 +105,7 @@ static void *vaes_ctx_new(void)
 	vaes_512_ctx_init(c);
 	for (uint32_t i = 0; i < VAES_CTRS; i++)
 		esp_put32(c->ctrs[i] + 12, i + 1);
-	c->filling = &c->groups[0];
-	c->one = &c->groups[1];
-	c->waiting = &c->groups[2];
+	idle_init(c);
 	return c;
 }
 

@@ -117,6 +117,7 @@ struct vaes_ctx {
 			  [VAES_CHUNK]; /* the same of the segments before, as the next has them */
 	struct vaes_quad quads[VAES_SLICE / VAES_QUAD];
 	struct vaes_group groups[3];
+	struct vaes_group idle; /* nobody's: what waits before the first one, and fills up others */
 	struct vaes_group *filling; /* VAES_ENDS that are collected */
 	struct vaes_group *one;     /* free for a group of one packet */
 	struct vaes_group *waiting; /* sealing: encrypted, not hashed yet */

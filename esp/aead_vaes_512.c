@@ -310,7 +310,7 @@ INLINE struct vaes_group *run_group(struct vaes_ctx *c, struct vaes_group *g, en
 	if (seal) {
 		seal_steps[kind + many_keys][w->kind](c, g, w);
 		c->waiting = g;
-		g = w;
+		g = w == &c->idle ? &c->groups[2] : w;
 	} else {
 		open_steps[kind + many_keys](c, g, g);
 	}
@@ -398,18 +398,10 @@ INLINE void add_packet(struct vaes_ctx *c, struct esp_job *j, bool seal)
 /* Fills a group up with parts of nobody's packet. */
 INLINE void fill_up(struct vaes_ctx *c, struct vaes_group *g, const struct esp_key *key)
 {
-	for (unsigned i = g->n_parts; i < VAES_PARTS; i++)
-		g->parts[i] = (struct vaes_part){
-			.at = c->waste,
-			.esp = c->nothing,
-			.key = key,
-			.ctr = c->ctrs[0],
-			.h = c->no_key.h[0],
-			.z = c->nothing,
-			.swap = c->swap,
-			.y0 = c->waste,
-			.pkt = &c->nobody,
-		};
+	for (unsigned i = g->n_parts; i < VAES_PARTS; i++) {
+		g->parts[i] = c->idle.parts[0];
+		g->parts[i].key = key;
+	}
 }
 
 /* Jobs whose keys have the same number of rounds. */
@@ -421,12 +413,10 @@ run_groups(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n, bool seal)
 	c->n_free = c->n_hashed = 0;
 	for (unsigned i = 0; i < VAES_PKTS; i++)
 		c->free[c->n_free++] = &c->pkts[i];
+	c->filling = &c->groups[0];
+	c->one = &c->groups[1];
+	c->waiting = &c->idle;
 	c->filling->n_parts = 0;
-	if (seal) {
-		c->waiting->kind = VAES_ENDS;
-		c->waiting->n_parts = 0;
-		fill_up(c, c->waiting, &c->no_key);
-	}
 	for (size_t i = 0; i < n; i++) {
 		key = jobs[i]->key;
 		add_packet(c, jobs[i], seal);
@@ -437,9 +427,6 @@ run_groups(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n, bool seal)
 	}
 	if (seal)
 		hash_rest(c, c->waiting);
-	c->nobody.icv = c->waste;
-	c->nobody.h1 = c->nothing;
-	c->nobody.ok = &c->nobody_ok;
 	while (c->n_hashed) {
 		while (c->n_hashed % 4)
 			c->hashed[c->n_hashed++] = &c->nobody;
