@@ -347,6 +347,8 @@ static void worker_rows(const json_t *list)
 		{"SLEEPS", .right = true, .drop = 1},
 		{"PACKETS", .right = true},
 		{"HANDED", .right = true, .drop = 1},
+		{"SPREAD", .right = true, .drop = 1},
+		{"HELPED", .right = true, .drop = 1},
 		{"CYCLES/PACKET", .right = true},
 	};
 	struct cli_table *t = cli_table_new(columns, N(columns));
@@ -364,6 +366,8 @@ static void worker_rows(const json_t *list)
 		count_cell(t, o, "sleeps", false);
 		count_cell(t, o, "packets", false);
 		count_cell(t, o, "handed", false);
+		count_cell(t, o, "spread", false);
+		count_cell(t, o, "helped", false);
 		count_cell(t, o, "cycles_per_packet", false);
 	}
 	cli_table_print(t, 0);

@@ -74,6 +74,12 @@ enum config_file_kind {
 	CONFIG_FILE_BGP_PASSWORD, /* to the route process */
 };
 
+/* Whether the cryptography of one SA is spread over workers. */
+enum config_spread {
+	CONFIG_SPREAD_AUTO,
+	CONFIG_SPREAD_OFF,
+};
+
 enum config_offloads {
 	CONFIG_OFFLOADS_AUTO,
 	CONFIG_OFFLOADS_OFF,
@@ -339,6 +345,7 @@ struct config {
 	uint32_t max_sas, max_tunnels;
 	char aead_backend[16];   /* "auto", or a backend's name */
 	char crypto_device[128]; /* PCI address or driver; "" = none */
+	enum config_spread spread_crypto;
 	bool path_mtu_discovery;
 
 	struct config_routing routing;

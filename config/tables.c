@@ -20,6 +20,7 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL}
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const hugepages[] = {"auto", "require", "off", NULL};
 static const char *const backends[] = {"auto", "ipsec-mb", "openssl", "vaes", "cryptodev", NULL};
+static const char *const spreads[] = {"auto", "off", NULL};
 static const char *const offloads[] = {"auto", "off", "inline-crypto", NULL};
 static const char *const startups[] = {"start", "add", NULL};
 static const char *const dpd_actions[] = {"clear", "none", "restart", NULL};
@@ -40,6 +41,7 @@ static const char *const redirects[] = {"refuse", "follow", NULL};
 static_assert(LOG_LEVEL_ERROR == 0 && LOG_LEVEL_DEBUG == 3, "log_levels");
 static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "log_formats");
 static_assert(CONFIG_OFFLOADS_AUTO == 0 && CONFIG_OFFLOADS_INLINE_CRYPTO == 2, "offloads");
+static_assert(CONFIG_SPREAD_AUTO == 0 && CONFIG_SPREAD_OFF == 1, "spreads");
 static_assert(CONFIG_HUGEPAGES_AUTO == 0 && CONFIG_HUGEPAGES_OFF == 2, "hugepages");
 static_assert(CONFIG_STARTUP_START == 0 && CONFIG_STARTUP_ADD == 1, "startups");
 static_assert(CONFIG_DPD_CLEAR == 0 && CONFIG_DPD_RESTART == 2, "dpd_actions");
@@ -86,6 +88,7 @@ static const struct config_key dataplane_keys[] = {
 	{"aead_backend", CONFIG_CUSTOM, .words = backends, .def = "auto",
 	 .handle = config_handle_backend, ROOT(c.aead_backend), ROOT_AT(at_backend)},
 	{"crypto_device", CONFIG_TEXT, ROOT(c.crypto_device)},
+	{"spread_crypto", CONFIG_WORD, .words = spreads, .def = "auto", ROOT(c.spread_crypto)},
 	{"path_mtu_discovery", CONFIG_BOOL, .def = "true", ROOT(c.path_mtu_discovery)},
 };
 static const struct config_map dataplane_map = MAP("'dataplane'", dataplane_keys);

@@ -198,6 +198,9 @@ static json_t *worker(const struct dp_stats_worker *w, uint32_t index)
 	put(o, "polls", &w->polls);
 	put(o, "busy_polls", &w->busy_polls);
 	put(o, "handed", &w->handed);
+	put(o, "spread", &w->spread);
+	put(o, "taken_back", &w->taken_back);
+	put(o, "helped", &w->helped);
 	put(o, "sleeps", &w->sleeps);
 	json_object_set_new(o, "packets", control_count(packets));
 	json_object_set_new(o, "cycles_per_packet",

@@ -15,6 +15,7 @@
 #include "dataplane/pipeline.h"
 
 #include "dataplane/dp.h"
+#include "dataplane/spread.h"
 #include "dataplane/translate.h"
 
 static void drop_in(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)
@@ -62,6 +63,7 @@ struct run {
 	uint16_t first, n;
 	bool by_nic; /* the port's device has opened them, or tried to */
 };
+static_assert(sizeof(struct run) <= DP_SPREAD_RUN_SIZE, "a run of a burst on its way");
 
 static void unknown_spi(struct dp_worker *w, struct rte_mbuf *m)
 {
@@ -169,9 +171,9 @@ static void ask_nic(const struct dp_esp_vec *v, const struct run *r)
 }
 
 /* Phase 3. Adds to `out` what goes on. */
-static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_burst *out)
+static void accept_run(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
+		       struct dp_ip_burst *out)
 {
-	struct dp_esp_vec *v = &w->decap;
 	const struct dp_in *in = r->in;
 	const struct netmap *map = dp_translate_of(&w->dp->tunnels, in->tunnel);
 
@@ -193,17 +195,40 @@ static void accept_run(struct dp_worker *w, const struct run *r, struct dp_ip_bu
 	count(w, r->in);
 }
 
+/* Phases 3 and 4. */
+static void accept_runs(struct dp_worker *w, struct dp_esp_vec *v, const struct run *runs,
+			uint16_t n_runs)
+{
+	struct dp_ip_burst out;
+
+	dp_ip_burst_init(&out, &w->dp->fib, 0);
+	for (uint16_t i = 0; i < n_runs; i++)
+		accept_run(w, v, &runs[i], &out);
+	v->n = 0;
+	dp_forward(w, &out);
+}
+
+/* The same of a burst of which another worker may have done the second. */
+static void accept_item(struct dp_worker *w, struct dp_spread_item *item)
+{
+	accept_runs(w, &item->v, (const struct run *)item->runs, item->n_runs);
+}
+
 void dp_decap(struct dp_worker *w)
 {
 	struct dp_esp_vec *v = &w->decap;
-	struct run runs[DP_VEC_SIZE];
-	struct esp_batch batch, nic;
-	struct dp_ip_burst out;
+	struct dp_spread_item *item;
+	struct run here[DP_VEC_SIZE], *runs = here;
+	struct esp_batch own, nic, *batch = &own;
 	uint16_t n_runs = 0;
 
-	esp_batch_init(&batch);
-	dp_ip_burst_init(&out, &w->dp->fib, 0);
 	find_sas(w);
+	item = dp_spread_item(w, v, true);
+	if (item) {
+		runs = (struct run *)item->runs;
+		batch = &item->batch;
+	}
+	esp_batch_init(batch);
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
 		struct run *r = &runs[n_runs++];
 
@@ -219,13 +244,15 @@ void dp_decap(struct dp_worker *w)
 		esp_batch_init(&nic);
 	for (uint16_t i = 0; i < n_runs; i++)
 		runs[i].jobs = esp_in_prepare(runs[i].in->esp, &v->pkts[runs[i].first], runs[i].n,
-					      runs[i].by_nic ? &nic : &batch);
-	esp_batch_open(&w->esp, &batch);
+					      runs[i].by_nic ? &nic : batch);
+	if (unlikely(item != NULL)) {
+		dp_spread_put(w, item, v, n_runs, accept_item);
+		v->n = 0;
+		return;
+	}
+	esp_batch_open(&w->esp, batch);
 	if (w->dp->inline_crypto)
 		for (uint16_t i = 0; i < n_runs; i++)
 			ask_nic(v, &runs[i]);
-	for (uint16_t i = 0; i < n_runs; i++)
-		accept_run(w, &runs[i], &out);
-	v->n = 0;
-	dp_forward(w, &out);
+	accept_runs(w, v, runs, n_runs);
 }

@@ -22,6 +22,7 @@
 #include "dataplane/port.h"
 #include "dataplane/ring_rx.h"
 #include "dataplane/sa.h"
+#include "dataplane/spread.h"
 #include "dataplane/tunnel.h"
 #include "dataplane/worker.h"
 
@@ -35,6 +36,7 @@ struct dp {
 	struct dp_port ports[DP_STATS_MAX_PORTS];
 	bool ports_apart;   /* some are in another table than 0 */
 	bool inline_crypto; /* some port's device seals and opens */
+	bool spreads;       /* one SA's cryptography is spread over workers */
 	struct rte_mempool *pool;
 	struct rte_ring *to_manager; /* packets, many producers */
 	struct rte_ring *sa_events;  /* half << 32 | slot, many producers */
@@ -47,7 +49,8 @@ struct dp {
 	struct dp_neighs neighs;
 	struct dp_tunnels tunnels;
 	struct dp_sas sas;
-	struct dp_peers *peers; /* atomic; replaced as a whole */
+	struct dp_peers *peers;      /* atomic; replaced as a whole */
+	struct dp_spread_all spread; /* written by workers */
 	struct dp_grace grace;
 
 	/* the manager's */

@@ -21,6 +21,7 @@
 #include "dataplane/flow.h"
 #include "dataplane/hop.h"
 #include "dataplane/l2.h"
+#include "dataplane/spread.h"
 #include "dataplane/translate.h"
 
 #define V6_LEAST_MTU 1280u /* RFC 8200 5 */
@@ -150,6 +151,7 @@ struct run {
 	const struct dp_nic_session *nic; /* the port's device seals them, or NULL */
 	uint16_t first, n;
 };
+static_assert(sizeof(struct run) <= DP_SPREAD_RUN_SIZE, "a run of a burst on its way");
 
 /* What ESP refused, still as it was. */
 static void refused(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, enum esp_drop reason)
@@ -212,6 +214,7 @@ static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, 
 	uint32_t id;
 	int n = 1;
 
+	dp_spread_drain(w); /* what has lower numbers goes first */
 	if (o->view.translates && !dp_translate_out_one(w, o->tunnel, m, p))
 		return;
 	if (esp_encap(&w->esp, o->esp, p, 1) != 1) {
@@ -246,10 +249,11 @@ static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, 
 }
 
 /* The path or the tunnel's MTU is another one than when the half was used last. */
-static void look_at_path(const struct dp_worker *w, struct dp_out *o)
+static void look_at_path(struct dp_worker *w, struct dp_out *o)
 {
 	const struct dp_path *path;
 
+	dp_spread_drain(w); /* what is on its way has the old one */
 	dp_out_look(w->dp, o);
 	path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
 	if (path->version != o->path_version) {
@@ -328,9 +332,9 @@ static void trust_nic(struct esp_batch *nic)
 }
 
 /* Phase 3 of a run of which every packet leaves, at once, by a port that has its next hop. */
-static void send_all(struct dp_worker *w, const struct run *r, const struct dp_l2 *l2)
+static void send_all(struct dp_worker *w, const struct dp_esp_vec *v, const struct run *r,
+		     const struct dp_l2 *l2)
 {
-	struct dp_esp_vec *v = &w->encap;
 	const uint16_t type = dp_l2_type(r->o->view.family);
 
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
@@ -351,14 +355,14 @@ static void send_all(struct dp_worker *w, const struct run *r, const struct dp_l
 }
 
 /* Phase 3. */
-static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l2 *l2)
+static void send_run(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
+		     const struct dp_l2 *l2)
 {
-	struct dp_esp_vec *v = &w->encap;
 	const uint8_t family = r->o->view.family;
 
 	if (esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs) == r->n && l2->resolved &&
 	    !r->nic && !r->o->view.udp_sum_left) {
-		send_all(w, r, l2);
+		send_all(w, v, r, l2);
 		count(w, r->o);
 		return;
 	}
@@ -384,15 +388,33 @@ static void send_run(struct dp_worker *w, const struct run *r, const struct dp_l
 	count(w, r->o);
 }
 
+static void send_runs(struct dp_worker *w, struct dp_esp_vec *v, const struct run *runs,
+		      uint16_t n_runs)
+{
+	struct dp_l2 l2 = {.resolved = false};
+
+	for (uint16_t i = 0; i < n_runs; i++) {
+		if (i == 0 || runs[i].o->view.neigh != runs[i - 1].o->view.neigh)
+			l2 = dp_l2_of(w, runs[i].o->view.neigh);
+		send_run(w, v, &runs[i], &l2);
+	}
+}
+
+/* Phase 3 of a burst of which another worker may have done the second. */
+static void send_item(struct dp_worker *w, struct dp_spread_item *item)
+{
+	send_runs(w, &item->v, (const struct run *)item->runs, item->n_runs);
+}
+
 void dp_encap(struct dp_worker *w)
 {
 	struct dp_esp_vec *v = &w->encap;
-	struct run runs[DP_VEC_SIZE];
-	struct esp_batch batch, nic;
-	struct dp_l2 l2 = {.resolved = false};
+	struct dp_spread_item *item = dp_spread_item(w, v, false);
+	struct run here[DP_VEC_SIZE], *runs = item ? (struct run *)item->runs : here;
+	struct esp_batch own, nic, *batch = item ? &item->batch : &own;
 	uint16_t n_runs = 0;
 
-	esp_batch_init(&batch);
+	esp_batch_init(batch);
 	if (w->dp->inline_crypto)
 		esp_batch_init(&nic);
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
@@ -400,19 +422,20 @@ void dp_encap(struct dp_worker *w)
 
 		n = dp_run_size(v, i);
 		*r = (struct run){.o = v->sa[i], .first = i, .n = n};
-		prepare_run(w, r, &batch, &nic);
+		prepare_run(w, r, batch, &nic);
 	}
 	w->n_runs = (uint16_t)(w->n_runs + n_runs);
-	esp_batch_seal(&w->esp, &batch);
+	if (unlikely(item != NULL)) {
+		dp_spread_put(w, item, v, n_runs, send_item);
+		v->n = 0;
+		return;
+	}
+	esp_batch_seal(&w->esp, batch);
 	if (w->dp->inline_crypto)
 		trust_nic(&nic);
 	/* What comes up from here on, such as an ICMP error, is for the next round. */
 	v->n = 0;
-	for (uint16_t i = 0; i < n_runs; i++) {
-		if (i == 0 || runs[i].o->view.neigh != runs[i - 1].o->view.neigh)
-			l2 = dp_l2_of(w, runs[i].o->view.neigh);
-		send_run(w, &runs[i], &l2);
-	}
+	send_runs(w, v, runs, n_runs);
 }
 
 static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out *o, uint8_t family,

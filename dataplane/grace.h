@@ -38,6 +38,12 @@ void dp_grace_fini(struct dp_grace *g);
 /* Does `fn` after a grace period. If there is no memory to remember it, it waits and does it now. */
 void dp_grace_defer(struct dp_grace *g, dp_grace_fn *fn, void *ctx, void *object, uint64_t arg);
 void dp_grace_run(struct dp_grace *g);
+/* Whether somebody waits for a worker's quiescent state. */
+static inline bool dp_grace_asked(const struct dp_grace *g, unsigned worker)
+{
+	return __atomic_load_n(&g->qsbr->token, __ATOMIC_ACQUIRE) !=
+	       __atomic_load_n(&g->qsbr->qsbr_cnt[worker].cnt, __ATOMIC_RELAXED);
+}
 bool dp_grace_waiting(const struct dp_grace *g);
 
 #endif

@@ -121,6 +121,7 @@ void dp_start_linux_routes(struct dp *dp)
 
 bool dp_start_workers(struct dp *dp, char *error)
 {
+	dp->spreads = dp->config->spread_crypto == CONFIG_SPREAD_AUTO;
 	for (unsigned i = 0; i < dp->n_workers; i++) {
 		dp->workers[i] = aligned_alloc(64, RTE_ALIGN(sizeof(struct dp_worker), 64));
 		if (!dp->workers[i] || !dp_worker_init(dp->workers[i], dp, i, i + 1)) {

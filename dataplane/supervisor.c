@@ -82,7 +82,7 @@ static const char *needs_restart(const struct config *a, const struct config *b)
 	if (a->n_workers != b->n_workers || a->memory_mb != b->memory_mb ||
 	    a->hugepages != b->hugepages || a->max_sas != b->max_sas ||
 	    a->max_tunnels != b->max_tunnels || strcmp(a->aead_backend, b->aead_backend) != 0 ||
-	    strcmp(a->crypto_device, b->crypto_device) != 0)
+	    strcmp(a->crypto_device, b->crypto_device) != 0 || a->spread_crypto != b->spread_crypto)
 		return "the dataplane section changed: restart the gateway to apply it";
 	return "";
 }

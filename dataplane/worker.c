@@ -4,7 +4,8 @@
  *
  * A round polls every queue and ring once and runs what it finds to completion: classify, group by
  * SA, encapsulate or decapsulate, forward, transmit. Between rounds nothing is held, so that a
- * round's end is the quiescent state that the manager waits for.
+ * round's end is the quiescent state that the manager waits for; but for bursts of which other workers do
+ * the cryptography (spread.h).
  *
  * Idle, it first spins, so that a busy line is never waited for, then sleeps in growing steps.
  * While it sleeps it is offline to RCU: changes do not wait for it.
@@ -23,6 +24,7 @@
 #include "dataplane/hop.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/privileges.h"
+#include "dataplane/spread.h"
 
 #define SPIN_US        40     /* idle time before the first sleep */
 #define SLEEP_MIN_NS   10000  /* first sleep */
@@ -59,6 +61,8 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 		return false;
 	if (!dp_counters_init(&w->counters, dp->sas.max, rte_get_tsc_hz()))
 		return false;
+	if (dp->spreads && !w->single && !dp_spread_init(w, &dp->spread))
+		return false;
 	return dp_aeads_init(&w->esp, &dp->esp) && w->in && w->out && w->reassembly;
 }
 
@@ -68,6 +72,7 @@ void dp_worker_fini(struct dp_worker *w)
 	dp_reassembly_fini(w);
 	dp_gate_fini(&w->gate);
 	dp_counters_fini(&w->counters);
+	dp_spread_fini(w);
 	rte_ring_free(w->in);
 	free(w->out);
 	dp_hops_fini(w);
@@ -213,7 +218,19 @@ static void refill_tokens(struct dp_worker *w, uint64_t tsc)
 	w->icmp_tokens = ICMP_TOKENS;
 	w->too_big_tokens = TOO_BIG_TOKENS;
 	dp_reassembly_expire(w, tsc);
+	if (w->spread)
+		dp_spread_tick(w);
 	/* What that gave to Linux; the round that follows may find nothing. */
+	if (w->to_linux.n)
+		linux_flush(w);
+}
+
+static void flush_all(struct dp_worker *w)
+{
+	for (unsigned i = 0; i < w->dp->n_ports; i++) {
+		if (w->tx[i].n)
+			dp_tx_flush(w, i);
+	}
 	if (w->to_linux.n)
 		linux_flush(w);
 }
@@ -222,20 +239,17 @@ static uint16_t run_all(struct dp_worker *w)
 {
 	/* What was handed over is older than what the ports have. */
 	uint16_t n = run_ring(w);
+	unsigned n_ended = 0;
 
 	if (n)
 		run_sas(w);
 	n = (uint16_t)(n + run_ports(w));
+	if (dp_spread_busy(w))
+		n_ended = dp_spread_round(w, n == 0);
 	if (w->counters.n)
 		dp_counters_round(w, n);
-	if (n == 0)
-		return 0;
-	for (unsigned i = 0; i < w->dp->n_ports; i++) {
-		if (w->tx[i].n)
-			dp_tx_flush(w, i);
-	}
-	if (w->to_linux.n)
-		linux_flush(w);
+	if (n || n_ended)
+		flush_all(w);
 	return n;
 }
 
@@ -246,13 +260,16 @@ uint16_t dp_worker_round(struct dp_worker *w)
 
 	refill_tokens(w, start);
 	n = run_all(w);
-	rte_rcu_qsbr_quiescent(w->dp->grace.qsbr, w->index);
+	if (likely(!dp_spread_busy(w)))
+		rte_rcu_qsbr_quiescent(w->dp->grace.qsbr, w->index);
 	dp_count(&w->stats->polls, 1);
 	if (n) {
 		w->last_busy = rte_rdtsc();
 		dp_count(&w->stats->busy_polls, 1);
 		dp_count(&w->stats->packets, n);
 		dp_count(&w->stats->busy_cycles, w->last_busy - start);
+	} else if (w->spread && dp_spread_help(w)) {
+		w->last_busy = rte_rdtsc();
 	}
 	return n;
 }
@@ -282,6 +299,10 @@ void dp_worker_enter(struct dp_worker *w)
 
 void dp_worker_leave(struct dp_worker *w)
 {
+	if (w->spread) {
+		dp_spread_leave(w);
+		flush_all(w);
+	}
 	dp_counters_tell_all(w);
 	rte_rcu_qsbr_thread_offline(w->dp->grace.qsbr, w->index);
 	(void)rte_rcu_qsbr_thread_unregister(w->dp->grace.qsbr, w->index);
@@ -300,7 +321,8 @@ int dp_worker_main(void *arg)
 	while (!__atomic_load_n(&w->dp->stop, __ATOMIC_ACQUIRE)) {
 		if (dp_worker_round(w))
 			sleep_ns = SLEEP_MIN_NS;
-		else if (rte_rdtsc() - w->last_busy > spin_tsc && !w->counters.n)
+		else if (rte_rdtsc() - w->last_busy > spin_tsc && !w->counters.n &&
+			 !dp_spread_awake(w))
 			doze(w, &sleep_ns);
 		else
 			rte_pause();

@@ -20,6 +20,7 @@
 
 struct dp;
 struct dp_out;
+struct dp_spread;
 
 #define DP_WORKER_RING 1024u /* packets that others hand to a worker */
 
@@ -51,6 +52,7 @@ struct dp_worker {
 	struct dp_tx_vec tx[DP_STATS_MAX_PORTS];
 	struct dp_worker_port port[DP_STATS_MAX_PORTS];
 	struct dp_counters counters;
+	struct dp_spread *spread; /* bursts whose cryptography others may do; NULL: none */
 	struct dp_reassembly *reassembly;
 	uint16_t burst;          /* packets that a port is asked for */
 	uint16_t n_runs;         /* in the burst that is on its way */

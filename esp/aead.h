@@ -95,6 +95,9 @@ struct esp_backend {
 
 	bool (*supports)(const struct esp_suite *s);
 
+	/* Several threads may use a key at the same time, each with its own context. */
+	bool keys_shared;
+
 	/* A context for one thread; NULL when the library or the CPU does not serve. */
 	void *(*ctx_new)(void);
 	void (*ctx_free)(void *ctx);

@@ -498,6 +498,7 @@ static void mb_open(void *ctx, struct esp_job *jobs, size_t n)
 const struct esp_backend esp_backend_ipsec_mb = {
 	.name = "ipsec-mb",
 	.supports = mb_supports,
+	.keys_shared = true,
 	.ctx_new = mb_ctx_new,
 	.ctx_free = mb_ctx_free,
 	.key_new = mb_key_new,

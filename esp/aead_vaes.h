@@ -32,7 +32,7 @@ struct esp_key {
 	uint8_t h[VAES_POWERS][VAES_BLOCK] __attribute__((aligned(64)));
 	uint8_t nonce[VAES_BLOCK];
 	uint8_t raw[32];
-	uint32_t used; /* atomic, written by its thread: n_jobs at the last use */
+	uint32_t used; /* atomic, written by who uses it: his n_jobs at the last use */
 	uint8_t salt[AEAD_SALT_SIZE];
 	uint8_t n_rounds, icv_words, aad_bits;
 	bool esn;

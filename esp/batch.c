@@ -22,6 +22,16 @@ void esp_batch_open(struct esp_thread *t, struct esp_batch *batch)
 	}
 }
 
+bool esp_out_keys_shared(const struct esp_out *sa)
+{
+	return sa->backend->keys_shared;
+}
+
+bool esp_in_keys_shared(const struct esp_in *sa)
+{
+	return sa->backend->keys_shared;
+}
+
 static inline void fetch(const void *p, size_t size)
 {
 	for (size_t i = 0; i < size; i += ESP_LINE)

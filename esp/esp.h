@@ -161,7 +161,8 @@ size_t esp_decap(struct esp_thread *t, struct esp_in *sa, struct esp_pkt *pkts, 
 /*
  * The same in stages, so that the packets of many SAs are sealed or opened in one go: prepare each
  * SA's packets into a batch, seal or open the batch, then finish each SA's packets. A stage may run
- * on another thread than the one before it, if only one is at an SA half at any time.
+ * on another thread than the one before it, if only one is at an SA half at any time. Sealing and opening touch
+ * nothing of a half but its key: where keys are shared, other threads may do that meanwhile.
  *
  * prepare: checks each of an SA's packets, takes their sequence numbers, writes everything but the
  *   ciphertext, and adds a job to the batch for every packet that is OK, in their order. Returns the
@@ -187,6 +188,10 @@ struct esp_job *esp_in_prepare(struct esp_in *sa, struct esp_pkt *pkts, size_t n
 			       struct esp_batch *batch);
 void esp_batch_open(struct esp_thread *t, struct esp_batch *batch);
 size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const struct esp_job *jobs);
+
+/* Whether several threads may use the half's key at the same time. */
+bool esp_out_keys_shared(const struct esp_out *sa);
+bool esp_in_keys_shared(const struct esp_in *sa);
 
 /*
  * SAs of which a burst brings one packet each lie apart in memory. These fetch what the stages will

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define DP_STATS_MAGIC        0x54425354u /* "TBST" */
-#define DP_STATS_VERSION      5u
+#define DP_STATS_VERSION      6u
 #define DP_STATS_MAX_WORKERS  32u /* the manager counts as worker 0's neighbour: index n_workers */
 #define DP_STATS_MAX_PORTS    16u
 #define DP_STATS_MAX_REASONS  96u
@@ -58,6 +58,9 @@ struct dp_stats_worker {
 	uint64_t packets;
 	uint64_t busy_cycles; /* TSC cycles in busy rounds */
 	uint64_t handed;      /* packets given to another worker, which counts them again */
+	uint64_t spread;      /* bursts that others might have sealed or opened */
+	uint64_t taken_back;  /* of these, those that the worker sealed or opened itself */
+	uint64_t helped;      /* bursts of others that it sealed or opened */
 	uint64_t generated;   /* packets of our own making: ICMP errors, further fragments */
 	uint64_t drops[DP_STATS_MAX_REASONS];
 };

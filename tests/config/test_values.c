@@ -68,6 +68,7 @@ static void defaults(void **state)
 	assert_int_equal(c->max_tunnels, 1024);
 	assert_string_equal(c->aead_backend, "auto");
 	assert_true(c->path_mtu_discovery);
+	assert_int_equal(c->spread_crypto, CONFIG_SPREAD_AUTO);
 	assert_string_equal(c->crypto_device, "");
 	assert_int_equal(c->max_half_open, 1000);
 	assert_int_equal(c->cookie_threshold, 100);
@@ -112,7 +113,7 @@ static void overrides(void **state)
 				 "debug, format: json}}\n"
 				 "dataplane: {cpus: [3, 1], hugepages: require, memory: 512, "
 				 "aead_backend: cryptodev, crypto_device: crypto_aesni_mb, "
-				 "path_mtu_discovery: false}\n"
+				 "spread_crypto: off, path_mtu_discovery: false}\n"
 				 "ports:\n"
 				 "  - name: wan\n"
 				 "    device: {pci: \"0000:3B:00.1\"}\n"
@@ -168,6 +169,7 @@ static void overrides(void **state)
 	assert_int_equal(c->worker_cpus[1], 1);
 	assert_int_equal(c->hugepages, CONFIG_HUGEPAGES_REQUIRE);
 	assert_false(c->path_mtu_discovery);
+	assert_int_equal(c->spread_crypto, CONFIG_SPREAD_OFF);
 	assert_string_equal(c->aead_backend, "cryptodev");
 	assert_string_equal(c->crypto_device, "crypto_aesni_mb");
 	assert_int_equal(c->ports[0].offloads, CONFIG_OFFLOADS_OFF);

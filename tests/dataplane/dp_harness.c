@@ -198,6 +198,9 @@ static void stats_workers(const struct dp_stats *s)
 		FIELD(w, packets);
 		FIELD(w, busy_cycles);
 		FIELD(w, handed);
+		FIELD(w, spread);
+		FIELD(w, taken_back);
+		FIELD(w, helped);
 		FIELD(w, generated);
 		printf("\"asleep\": %u}", w->asleep);
 	}

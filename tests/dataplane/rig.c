@@ -184,7 +184,7 @@ static void make_routes(void)
 		rig.tunnels.hot[i].has_tun = 1;
 }
 
-bool rig_start(void)
+static bool start(const char *backend, unsigned n_mbufs, unsigned n_linux)
 {
 	static struct dp_worker workers[RIG_WORKERS];
 
@@ -193,14 +193,14 @@ bool rig_start(void)
 	rig.n_workers = RIG_WORKERS;
 	dp_random_init(&rig.random);
 	rig.esp = (struct esp_thread){.random = dp_random_fill, .random_arg = &rig.random};
-	pool = rte_pktmbuf_pool_create("packets", 255, 0, RTE_ALIGN(sizeof(struct dp_meta), 8),
+	pool = rte_pktmbuf_pool_create("packets", n_mbufs, 0, RTE_ALIGN(sizeof(struct dp_meta), 8),
 				       2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 	rig.pool = pool;
 	rig.sa_events = rte_ring_create("events", 64, SOCKET_ID_ANY, RING_F_SC_DEQ);
-	rig.to_manager = rte_ring_create("linux", 64, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	rig.to_manager = rte_ring_create("linux", n_linux, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	rig.wake_fd = -1;
 	if (!pool || !rig.sa_events || !rig.to_manager || !make_stats() ||
-	    !dp_aeads_pick(&rig.esp, "openssl") || !dp_grace_init(&rig.grace, RIG_WORKERS) ||
+	    !dp_aeads_pick(&rig.esp, backend) || !dp_grace_init(&rig.grace, RIG_WORKERS) ||
 	    !dp_fib_init(&rig.fib, 64, &rig.grace) || !dp_neighs_init(&rig.neighs) ||
 	    !dp_tunnels_init(&rig.tunnels, MAX_TUNNELS) || !dp_sas_init(&rig.sas, MAX_SAS))
 		return false;
@@ -212,6 +212,17 @@ bool rig_start(void)
 	make_port();
 	make_routes();
 	return true;
+}
+
+bool rig_start(void)
+{
+	return start("openssl", 255, 64);
+}
+
+bool rig_start_bursts(const char *backend, unsigned n_mbufs)
+{
+	rig.spreads = true;
+	return start(backend, n_mbufs, 4096);
 }
 
 /* ----------------------------------------------------------------- packets */

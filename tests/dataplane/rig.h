@@ -46,6 +46,8 @@ extern struct dp rig;
 
 /* Starts EAL and the tables; false: no memory. */
 bool rig_start(void);
+/* The same for bursts: a backend of the AEAD, so many packets, and workers that help each other. */
+bool rig_start_bursts(const char *backend, unsigned n_mbufs);
 
 struct rte_mbuf *rig_packet(const void *data, uint32_t size);
 unsigned rig_free_mbufs(void);
