@@ -29,7 +29,7 @@ struct opts {
 	const char *suites; /* parts of names, with commas */
 	const char *backend;
 	unsigned batch, n_batches, memory_mb, train, pieces;
-	bool json, per_worker, aligned, hugepages;
+	bool json, per_worker, aligned, one_queue, hugepages;
 };
 
 static const char *const op_names[] = {"esp-encap", "esp-decap", "esp-both"};
@@ -45,6 +45,7 @@ static void usage(FILE *f)
 		   "  --workers LIST   (1)\n"
 		   "  --per-worker     RFC 9611: one tunnel, an outbound SA for each worker\n"
 		   "  --aligned        packets come to the worker that owns their SA\n"
+		   "  --one-queue      all packets come to one worker, which the others help\n"
 		   "  --train N        packets that follow each other with one SA (1)\n"
 		   "  --pieces N       frames come in segments of N bytes (whole)\n"
 		   "  --backend NAME   of the AEAD (auto)\n"
@@ -117,7 +118,8 @@ static void print_row(const struct place *p, const struct drive_opts *d,
 		      const struct drive_result *r)
 {
 	const double hz = (double)rte_get_tsc_hz();
-	const double mpps = hz * p->n_workers / r->cycles / 1e6;
+	const unsigned n = p->o->one_queue ? 1 : p->n_workers;
+	const double mpps = hz * n / r->cycles / 1e6;
 	const double gbps = mpps * traffic_mean(d->size) * 8 / 1e3;
 	char name[ESP_SUITE_STRLEN], size[16] = "imix";
 
@@ -127,7 +129,10 @@ static void print_row(const struct place *p, const struct drive_opts *d,
 	if (p->o->json)
 		printf("{\"bench\": \"%s\", \"suite\": \"%s\", \"backend\": \"%s\", \"size\": "
 		       "\"%s\", \"n_sas\": %u, \"n_prefixes\": %u, \"n_workers\": %u, "
-		       "\"per_worker_sas\": %s, \"aligned\": %s, \"train\": %u, \"hugepages\": %s, "
+		       "\"per_worker_sas\": %s, \"aligned\": %s, \"one_queue\": %s, "
+		       "\"bursts_spread\": %llu, \"bursts_helped\": %llu, "
+		       "\"cycles_without_help\": %.1f, \"batches\": %u, \"train\": %u, "
+		       "\"hugepages\": %s, "
 		       "\"mpps\": "
 		       "%.3f, "
 		       "\"gbps\": %.3f, \"cycles_per_packet\": %.1f, \"cycles_per_packet_p50\": "
@@ -135,14 +140,19 @@ static void print_row(const struct place *p, const struct drive_opts *d,
 		       "\"packets\": %llu, \"checked\": %llu}\n",
 		       op_names[d->op], name, p->backend, size, p->n_sas, p->n_prefixes,
 		       p->n_workers, p->o->per_worker ? "true" : "false",
-		       p->o->aligned ? "true" : "false", p->o->train,
-		       p->hugepages ? "true" : "false", mpps, gbps, r->cycles, r->cycles_p50,
-		       r->crypto, r->cycles / r->crypto, (unsigned long long)r->n_packets,
-		       (unsigned long long)r->n_checked);
+		       p->o->aligned ? "true" : "false", p->o->one_queue ? "true" : "false",
+		       (unsigned long long)r->n_spread, (unsigned long long)r->n_helped, r->alone,
+		       r->n_used, p->o->train, p->hugepages ? "true" : "false", mpps, gbps,
+		       r->cycles, r->cycles_p50, r->crypto, r->cycles / r->crypto,
+		       (unsigned long long)r->n_packets, (unsigned long long)r->n_checked);
 	else
 		printf("%-9s %-20s %-8s %5s %7u %8u %2u %8.1f %8.1f %8.2f %8.2f %6.2f\n",
 		       op_names[d->op], name, p->backend, size, p->n_sas, p->n_prefixes,
 		       p->n_workers, r->cycles, r->crypto, mpps, gbps, r->cycles / r->crypto);
+	if (!p->o->json && r->alone > 0)
+		printf("%-9s without help, in turns: %.1f cycles, %.2f times with it (%u "
+		       "batches)\n",
+		       "", r->alone, r->alone / r->cycles, r->n_used);
 	fflush(stdout);
 }
 
@@ -160,6 +170,7 @@ static int measure(void *arg)
 		.memory_mb = o->memory_mb,
 		.backend = o->backend,
 		.no_hugepages = !o->hugepages,
+		.spread = o->one_queue,
 	};
 	const struct traffic_opts to = {
 		.suite = *p->suite,
@@ -187,6 +198,7 @@ static int measure(void *arg)
 				.batch = o->batch,
 				.n_batches = o->n_batches,
 				.n_checked = 2,
+				.one_queue = o->one_queue,
 			};
 			struct drive_result r;
 
@@ -246,6 +258,7 @@ int main(int argc, char **argv)
 		{"workers", required_argument, NULL, 'w'},
 		{"per-worker", no_argument, NULL, 'r'},
 		{"aligned", no_argument, NULL, 'l'},
+		{"one-queue", no_argument, NULL, 'q'},
 		{"train", required_argument, NULL, 't'},
 		{"pieces", required_argument, NULL, 'i'},
 		{"backend", required_argument, NULL, 'b'},
@@ -278,6 +291,7 @@ int main(int argc, char **argv)
 		case 'w': ok = ok && parse_list(optarg, &o.workers); break;
 		case 'r': o.per_worker = true; break;
 		case 'l': o.aligned = true; break;
+		case 'q': o.one_queue = true; break;
 		case 't': o.train = (unsigned)atoi(optarg); break;
 		case 'i': o.pieces = (unsigned)atoi(optarg); break;
 		case 'b': o.backend = optarg; break;

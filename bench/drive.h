@@ -23,13 +23,18 @@ struct drive_opts {
 	unsigned batch; /* frames for each worker: a multiple of twice a burst */
 	unsigned n_batches;
 	unsigned n_checked; /* the first batches, packet by packet */
+	bool one_queue;     /* all comes to the first worker; the others help it, or not */
 };
 
 struct drive_result {
-	double cycles; /* of one worker per packet: the lower quartile of the batches */
+	double cycles; /* of one worker per packet: the lower quartile of the batches; one_queue: until all are sent */
 	double cycles_p50;
+	double alone; /* one_queue, several workers: the same of the batches without help; else 0 */
+	unsigned
+		n_used; /* batches of which `cycles` is made: with one_queue those during which the others ran */
 	double crypto; /* the same of the AEAD alone */
 	uint64_t n_packets, n_checked;
+	uint64_t n_spread, n_helped; /* bursts put forward for others, and done by them */
 };
 
 /* False with a text: a packet did not come out, or not as it should. */

@@ -81,15 +81,16 @@ static struct config *make_config(const struct world_opts *o, char *error)
 		"version: 1\n"
 		"gateway: {name: bench}\n"
 		"dataplane: {workers: %u, memory: %u, max_sas: %u, aead_backend: %s, hugepages: "
-		"%s}\n"
+		"%s, spread_crypto: %s}\n"
 		"ports:\n"
 		"  - {name: lan, device: {vdev: \"%s\"}, addresses: [10.0.0.1/16], mtu: %u}\n"
 		"  - {name: wan, device: {vdev: \"%s\"}, addresses: [192.0.2.1/24], gateway: "
 		"[192.0.2.254], mtu: %u}\n"
 		"connections: []\n",
 		o->n_workers, o->memory_mb, o->max_sas, o->backend,
-		o->no_hugepages ? "off" : "auto", device_of(o, WORLD_LAN, lan, sizeof(lan)),
-		WORLD_MTU, device_of(o, WORLD_WAN, wan, sizeof(wan)), WORLD_MTU);
+		o->no_hugepages ? "off" : "auto", o->spread ? "auto" : "off",
+		device_of(o, WORLD_LAN, lan, sizeof(lan)), WORLD_MTU,
+		device_of(o, WORLD_WAN, wan, sizeof(wan)), WORLD_MTU);
 
 	c = config_parse(text, (size_t)n, &errors);
 	if (!c)

@@ -30,6 +30,7 @@ struct world_opts {
 	unsigned memory_mb;
 	const char *backend;
 	bool no_hugepages; /* even if some are free */
+	bool spread;       /* workers do each other's cryptography */
 	const char *
 		memif; /* a folder for sockets: the ports' other ends are another process; or NULL */
 };
