@@ -67,6 +67,9 @@ static void check_times(struct config_parse *p, const struct config_node *map,
 			     "(%s)",
 			     config_duration_format(t->rekey_margin, a),
 			     config_duration_format(t->child_lifetime, b));
+	if (t->udp_port_entropy && !t->force_udp_encap)
+		config_error(&p->diag, first_of(w->at_port_entropy, map),
+			     "udp_port_entropy needs 'udp_encapsulation: force'");
 	if (t->dpd_interval.ns >= t->dpd_timeout.ns)
 		config_error(&p->diag,
 			     first_of(first_of(w->at_dpd_interval, w->at_dpd_timeout), map),

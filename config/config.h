@@ -209,7 +209,8 @@ struct config_tunnel {
 	enum config_dpd_action dpd_action;
 	enum config_startup startup;
 	bool force_udp_encap;
-	bool mobike;                                     /* RFC 4555 */
+	bool udp_port_entropy; /* a source port for each inner flow; only with force_udp_encap */
+	bool mobike;           /* RFC 4555 */
 	struct ip_addr additional[CONFIG_ADDRESSES_MAX]; /* further local addresses for it */
 	size_t n_additional;
 	bool follow_redirect; /* RFC 5685 */

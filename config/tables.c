@@ -371,6 +371,8 @@ static const struct config_key tunnel_keys[] = {
 	 TUNNEL(t.fragment_size)},
 	{"udp_encapsulation", CONFIG_WORD, .words = encaps, .def = "auto",
 	 TUNNEL(t.force_udp_encap)},
+	{"udp_port_entropy", CONFIG_BOOL, .def = "false", TUNNEL(t.udp_port_entropy),
+	 TUNNEL_AT(at_port_entropy)},
 	{"per_worker_sas", CONFIG_BOOL, .def = "false", TUNNEL(t.per_worker_sas)},
 	{"mobike", CONFIG_BOOL, .def = "true", TUNNEL(t.mobike)},
 	{"additional_addresses", CONFIG_CUSTOM, .handle = config_handle_additional,

@@ -22,7 +22,7 @@ struct config_tunnel_work {
 	const struct config_node *at_ike, *at_ike_lifetime, *at_ike_more_ke, *at_esp_more_ke;
 	const struct config_node *at_esp, *at_esp_lifetime, *at_pfs, *at_replay;
 	const struct config_node *at_margin, *at_dpd, *at_dpd_interval, *at_dpd_timeout;
-	const struct config_node *at_additional;
+	const struct config_node *at_additional, *at_port_entropy;
 	const struct config_node *at_bgp, *at_remote_as, *at_neighbor, *at_families;
 	const struct config_node *at_bgp_password, *at_role_strict;
 	const struct config_node *at_bfd, *at_bfd_interval, *at_failover_target;

@@ -36,6 +36,18 @@ static inline bool same_endpoint(const struct ip_endpoint *a, const struct ip_en
 	       x[1] == y[1];
 }
 
+/* The newest packet came from elsewhere than those before. */
+static void note_remote(struct dp_worker *w, struct dp_in *in, struct ip_endpoint at)
+{
+	/* A port that each flow has another of is no NAT's mapping (RFC 7296 2.23). */
+	if (in->ports_vary)
+		at.port = in->seen.port;
+	if (at.addr.family == IP_NONE || same_endpoint(&at, &in->seen))
+		return;
+	in->seen = at;
+	dp_raise_in(w, in, DP_SA_EV_MOVED);
+}
+
 static void count(struct dp_worker *w, struct dp_in *in)
 {
 	const struct esp_in_state *st = esp_in_state_view(in->esp);
@@ -50,10 +62,8 @@ static void count(struct dp_worker *w, struct dp_in *in)
 		bits |= DP_SA_EV_HARD;
 	if (bits & ~(uint32_t)in->reported)
 		dp_raise_in(w, in, bits);
-	if (!same_endpoint(&st->last_remote, &in->seen) && st->last_remote.addr.family != IP_NONE) {
-		in->seen = st->last_remote;
-		dp_raise_in(w, in, DP_SA_EV_MOVED);
-	}
+	if (!same_endpoint(&st->last_remote, &in->seen))
+		note_remote(w, in, st->last_remote);
 }
 
 /* Packets of one SA that follow each other. */

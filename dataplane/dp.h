@@ -34,9 +34,10 @@ struct dp {
 	unsigned n_ports;
 	struct dp_worker *workers[DP_STATS_MAX_WORKERS];
 	struct dp_port ports[DP_STATS_MAX_PORTS];
-	bool ports_apart;   /* some are in another table than 0 */
-	bool inline_crypto; /* some port's device seals and opens */
-	bool spreads;       /* one SA's cryptography is spread over workers */
+	bool ports_apart;     /* some are in another table than 0 */
+	bool inline_crypto;   /* some port's device seals and opens */
+	uint64_t port_secret; /* of source ports by flow */
+	bool spreads;         /* one SA's cryptography is spread over workers */
 	struct rte_mempool *pool;
 	struct rte_ring *to_manager; /* packets, many producers */
 	struct rte_ring *sa_events;  /* half << 32 | slot, many producers */

@@ -272,6 +272,17 @@ static bool by_nic(const struct dp_worker *w, const struct dp_out *o)
 	return unlikely(o->view.nic) && dp_l2_of(w, o->view.neigh).resolved;
 }
 
+/* A source port for each inner flow, by which queues and paths are chosen on the way. */
+static void choose_ports(struct dp_worker *w, const struct run *r)
+{
+	for (uint16_t i = r->first; i < r->first + r->n; i++) {
+		struct esp_pkt *p = &w->encap.pkts[i];
+
+		p->source_port = dp_flow_port(dp_flow_hash(p->data, p->size, p->inner_family),
+					      w->dp->port_secret);
+	}
+}
+
 /* Phase 1. Packets that are too big leave the run; the others move up. */
 static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *batch,
 			struct esp_batch *nic)
@@ -283,6 +294,8 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 
 	if (unlikely(__atomic_load_n(&o->published, __ATOMIC_ACQUIRE) != o->view.published))
 		look_at_path(w, o);
+	if (unlikely(o->port_entropy))
+		choose_ports(w, r);
 	mtu = o->view.mtu;
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		struct esp_pkt *p = &v->pkts[i];

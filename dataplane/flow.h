@@ -26,4 +26,14 @@ static inline uint64_t dp_flow_weight(uint64_t flow, uint32_t tunnel)
 	return (uint64_t)x ^ (uint64_t)(x >> 64);
 }
 
+#define DP_FLOW_PORT_FIRST 49152u /* RFC 6335 6: dynamic ports, as many as 14 bits say */
+
+/* The source port of a flow: by a secret, so that it tells nothing of addresses and ports. */
+static inline uint16_t dp_flow_port(uint64_t flow, uint64_t secret)
+{
+	const __uint128_t x = (__uint128_t)(flow ^ secret) * UINT64_C(0xe7037ed1a0b428db);
+
+	return (uint16_t)(DP_FLOW_PORT_FIRST | (((uint64_t)x ^ (uint64_t)(x >> 64)) >> 50));
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/sum.h"
 #include "dataplane/dp.h"
+#include "dataplane/flow.h"
 
 #define ICMP_SIZE       8u
 #define ICMP4_UNREACH   3
@@ -162,6 +163,15 @@ static bool parse_v6(const uint8_t *ip, uint32_t size, struct too_big *t)
 	return true;
 }
 
+/* What leaves in UDP may come from it. */
+static bool is_our_port(const struct dp_out *o, uint16_t port)
+{
+	const uint16_t known = o->path->local.port;
+
+	return o->port_entropy ? port >= DP_FLOW_PORT_FIRST
+			       : port == (known ? known : DP_PORT_NAT_T);
+}
+
 static bool is_quoted(const struct dp *dp, const struct dp_out *o, const struct too_big *t)
 {
 	const struct esp_out_state *st;
@@ -174,7 +184,7 @@ static bool is_quoted(const struct dp *dp, const struct dp_out *o, const struct 
 	if (p->udp != t->udp || !ip_equal(&p->local.addr, &t->local.addr) ||
 	    !ip_equal(&p->remote.addr, &t->remote.addr))
 		return false;
-	if (t->udp && (t->local.port != (p->local.port ? p->local.port : DP_PORT_NAT_T) ||
+	if (t->udp && (!is_our_port(o, t->local.port) ||
 		       t->remote.port != (p->remote.port ? p->remote.port : DP_PORT_NAT_T)))
 		return false;
 	/* It stands for the next number, and says little before a packet has left. */

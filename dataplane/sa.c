@@ -17,8 +17,10 @@
 #include "dataplane/hop.h"
 #include "dataplane/translate.h"
 
-#define SPI_MIN    256u /* RFC 4303 2.1: 1 to 255 are reserved, 0 is local */
-#define SA_FLAGS   (DP_SA_UDP_ENCAP | DP_SA_ESN | DP_SA_COPY_DSCP | DP_SA_DF_CLEAR | DP_SA_DF_SET)
+#define SPI_MIN 256u /* RFC 4303 2.1: 1 to 255 are reserved, 0 is local */
+#define SA_FLAGS                                                                                   \
+	(DP_SA_UDP_ENCAP | DP_SA_ESN | DP_SA_COPY_DSCP | DP_SA_DF_CLEAR | DP_SA_DF_SET |           \
+	 DP_SA_PORT_ENTROPY)
 #define WINDOW_MIN 64u
 
 bool dp_sas_init(struct dp_sas *s, uint32_t max_sas)
@@ -197,6 +199,7 @@ enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
 	in->local = cfg.local;
 	in->remote = cfg.remote;
 	in->seen = cfg.remote;
+	in->ports_vary = m->flags & DP_SA_PORT_ENTROPY;
 	if (dp->inline_crypto)
 		in->nic = dp_nic_open_new(dp, &cfg, in->owner);
 	stats = &dp_stats_sas(dp)[m->slot];
@@ -237,6 +240,7 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 	o->slot = m->slot;
 	o->tunnel = m->tunnel;
 	o->owner = DP_NO_WORKER;
+	o->port_entropy = m->flags & DP_SA_PORT_ENTROPY;
 	o->suite = cfg.suite;
 	if (dp->inline_crypto) {
 		o->nic = dp_nic_seal_new(dp, &cfg);

@@ -79,6 +79,7 @@ struct dp_in {
 		events; /* atomic, enum dp_sa_event_bits: raised by the owner, taken by the manager */
 	uint16_t reported;       /* the owner's: what was raised already */
 	bool has_news;           /* the owner's: see counters.h */
+	bool ports_vary;         /* the peer has a source port for each flow; fixed */
 	struct ip_endpoint seen; /* the owner's: where the newest authentic packet came from */
 };
 static_assert(sizeof(struct dp_in) - offsetof(struct dp_in, spi) == KEY_MEM_ALIGN,
@@ -114,6 +115,7 @@ struct dp_out {
 	uint32_t events;
 	uint16_t reported;       /* the owner's */
 	bool has_news;           /* the owner's: see counters.h */
+	bool port_entropy;       /* in UDP, each inner flow has a source port; fixed */
 	struct dp_out_view view; /* the owner's */
 	uint32_t path_version;   /* the owner's: the version that esp knows */
 };

@@ -121,6 +121,7 @@ void dp_start_linux_routes(struct dp *dp)
 
 bool dp_start_workers(struct dp *dp, char *error)
 {
+	dp_random_fill(&dp->random, (uint8_t *)&dp->port_secret, sizeof(dp->port_secret));
 	dp->spreads = dp->config->spread_crypto == CONFIG_SPREAD_AUTO;
 	for (unsigned i = 0; i < dp->n_workers; i++) {
 		dp->workers[i] = aligned_alloc(64, RTE_ALIGN(sizeof(struct dp_worker), 64));

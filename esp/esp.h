@@ -65,8 +65,13 @@ struct esp_pkt {
 	uint32_t size;
 	uint32_t headroom; /* writable bytes before data */
 	uint32_t tailroom; /* writable bytes after data + size */
-	/* Of decapsulation, by esp_locate(): where SPI and ICV's end are; 0: not looked for yet. */
-	uint16_t esp_offset;
+	union {
+		/* Of decapsulation, by esp_locate(): where SPI and ICV's end are; 0: not looked
+		 * for yet. */
+		uint16_t esp_offset;
+		/* Of encapsulation in UDP: another source port than the SA's, or 0. */
+		uint16_t source_port;
+	};
 	/* In, encapsulation: this gateway is the packet's origin (BGP, BFD, ping from the inside
 	 * interface), not a router on its way: its TTL is left alone (RFC 4301 5.1.2.1, RFC 5881 5). */
 	bool from_self;

@@ -171,6 +171,8 @@ static inline void build(const struct esp_out *sa, struct esp_pkt *p, const stru
 	memcpy(end + pad, &trailer, ESP_TRAILER_SIZE);
 	/* 8. Outer headers and SPI; sequence number and IV. */
 	esp_outer_build(&sa->outer, outer, outer_size, inner, (uint16_t)(seq ^ sa->spi));
+	if (sa->outer.udp && p->source_port)
+		esp_put16(esp - ESP_UDP_HDR_SIZE, p->source_port);
 	esp_put32(esp + 4, (uint32_t)seq);
 	if (sa->counter_iv)
 		/* RFC 4106 3.1, RFC 7634 2: unique for the key's life; the sequence number is. */

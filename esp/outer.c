@@ -8,10 +8,11 @@
 #include <assert.h>
 #include "base/sum.h"
 
-#define OUTER_TTL    64
-#define UDP_CHECKSUM 6u /* offset in the UDP header */
-#define ECN_CE       3
-#define FLOW_FACTOR  0x9e3779b9u /* 2^32 through the golden ratio: neighbours land far apart */
+#define OUTER_TTL      64
+#define UDP_CHECKSUM   6u /* offset in the UDP header */
+#define UDP_PORTS_SIZE 4u
+#define ECN_CE         3
+#define FLOW_FACTOR    0x9e3779b9u /* 2^32 through the golden ratio: neighbours land far apart */
 
 static_assert(ESP_IP6_HDR_SIZE + ESP_UDP_HDR_SIZE + ESP_HDR_SIZE + ESP_IV_MAX <= ESP_PREFIX_MAX,
 	      "the largest prefix fits");
@@ -84,7 +85,6 @@ bool esp_outer_init(struct esp_outer *o, uint32_t spi, uint32_t iv_size,
 	if (udp_encap) {
 		esp_put16(o->prefix + at, local->port ? local->port : ESP_PORT_NATT);
 		esp_put16(o->prefix + at + 2, remote->port ? remote->port : ESP_PORT_NATT);
-		o->pseudo_sum = sum_add(o->pseudo_sum, o->prefix + at, 4);
 		at += ESP_UDP_HDR_SIZE;
 	}
 	o->esp_offset = (uint8_t)at;
@@ -140,8 +140,8 @@ void esp_outer_udp6_sum(const struct esp_outer *o, uint8_t *at, uint32_t size)
 	}
 	/* RFC 8200 8.1: over IPv6 zero is illegal. RFC 6935 lets tunnels agree on it, but IKEv2
 	 * has no such agreement, and common receivers (Linux) drop it. */
-	sum = sum_finish(sum_add(o->pseudo_sum + 2 * udp_size, udp + ESP_UDP_HDR_SIZE,
-				 udp_size - ESP_UDP_HDR_SIZE));
+	sum = sum_finish(sum_add(sum_add(o->pseudo_sum + 2 * udp_size, udp, UDP_PORTS_SIZE),
+				 udp + ESP_UDP_HDR_SIZE, udp_size - ESP_UDP_HDR_SIZE));
 	esp_put16(udp + UDP_CHECKSUM, sum ? sum : UINT16_MAX);
 }
 

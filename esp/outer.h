@@ -22,8 +22,8 @@ struct esp_outer {
 	uint16_t df_mask, df_set; /* IPv4: of the inner DF bit, and besides it, as in the word */
 	uint32_t size_max;        /* of an outer packet */
 	uint32_t sum;             /* IPv4: of the header with length, TOS, id and flags zero */
-	uint32_t pseudo_sum; /* IPv6 with UDP: of the pseudo header without lengths, and the ports;
-				in network order */
+	uint32_t
+		pseudo_sum; /* IPv6 with UDP: of the pseudo header without lengths, in network order */
 	uint8_t prefix[ESP_PREFIX_MAX]; /* IP, UDP, SPI; the rest zero */
 };
 

@@ -138,6 +138,8 @@ enum dp_sa_flags {
 	DP_SA_COPY_DSCP = 1 << 2, /* else outer DSCP = 0 */
 	DP_SA_DF_CLEAR = 1 << 3,  /* outer DF: clear; default copy (RFC 4301 8.1) */
 	DP_SA_DF_SET = 1 << 4,
+	/* In UDP, a source port for each inner flow; inbound: the peer does that, its port means nothing. */
+	DP_SA_PORT_ENTROPY = 1 << 5,
 };
 
 struct dp_sa {

@@ -90,6 +90,7 @@ static void defaults(void **state)
 	assert_int_equal(t->dpd_action, CONFIG_DPD_RESTART);
 	assert_int_equal(t->startup, CONFIG_STARTUP_START);
 	assert_false(t->force_udp_encap);
+	assert_false(t->udp_port_entropy);
 	assert_true(t->fragmentation);
 	assert_int_equal(t->fragment_size, 1280);
 	assert_false(t->per_worker_sas);
@@ -145,6 +146,7 @@ static void overrides(void **state)
 				 "      rekey_fuzz: 0\n"
 				 "      nat_keepalive: 0s\n"
 				 "      udp_encapsulation: force\n"
+				 "      udp_port_entropy: true\n"
 				 "      fragmentation: false\n"
 				 "      fragment_size: 576\n"
 				 "      per_worker_sas: true\n"
@@ -191,6 +193,7 @@ static void overrides(void **state)
 	assert_int_equal(t1->dpd_timeout.ns, span_s(90).ns);
 	assert_int_equal(t1->dpd_action, CONFIG_DPD_CLEAR);
 	assert_true(t1->force_udp_encap);
+	assert_true(t1->udp_port_entropy);
 	assert_false(t1->fragmentation);
 	assert_int_equal(t1->fragment_size, 576);
 	assert_true(t1->per_worker_sas);

@@ -192,7 +192,7 @@ static struct ike_child_sa child(void)
 static void sa_halves(void **state)
 {
 	struct ike_child_sa c = child();
-	struct config_tunnel t = {.df = CONFIG_DF_SET, .copy_dscp = true};
+	struct config_tunnel t = {.df = CONFIG_DF_SET, .copy_dscp = true, .udp_port_entropy = true};
 	struct dp_msg m;
 
 	assert_true(translate_dp_sa(&c, false, NULL, &m));
@@ -225,7 +225,8 @@ static void sa_halves(void **state)
 	assert_int_equal(m.type, DP_SA_ADD_OUT);
 	assert_int_equal(m.sa.resource, 0);
 	assert_int_equal(m.sa.spi, 0x11223344);
-	assert_int_equal(m.sa.flags, DP_SA_UDP_ENCAP | DP_SA_DF_SET | DP_SA_COPY_DSCP);
+	assert_int_equal(m.sa.flags,
+			 DP_SA_UDP_ENCAP | DP_SA_DF_SET | DP_SA_COPY_DSCP | DP_SA_PORT_ENTROPY);
 	assert_int_equal(m.sa.local.port, 4500);
 	assert_int_equal(m.sa.remote.port, 40000);
 	assert_int_equal(m.sa.remote.addr.family, 4);

@@ -192,12 +192,31 @@ static void test_resilient(void **state)
 	}
 }
 
+/* One port for a flow, all ports by many, and another set of them by another secret. */
+static void ports(void **state)
+{
+	static bool seen[1u << 14];
+	unsigned n = 0, same = 0;
+
+	for (uint64_t flow = 0; flow < 100000; flow++) {
+		const uint16_t port = dp_flow_port(flow * 0x9e3779b97f4a7c15, 77);
+
+		assert_true(port >= DP_FLOW_PORT_FIRST);
+		n += !seen[port - DP_FLOW_PORT_FIRST];
+		seen[port - DP_FLOW_PORT_FIRST] = true;
+		assert_int_equal(dp_flow_port(flow * 0x9e3779b97f4a7c15, 77), port);
+		same += dp_flow_port(flow * 0x9e3779b97f4a7c15, 0x123456789abcdef) == port;
+	}
+	assert_true(n > 16000);
+	assert_true(same < 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),     cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_short),     cmocka_unit_test(test_even),
-		cmocka_unit_test(test_resilient),
+		cmocka_unit_test(test_resilient), cmocka_unit_test(ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,9 +79,9 @@ class Forward(unittest.TestCase):
         self.dp.fib(ROUTE_SET, route("10.2.0.0/24", 0))
         self.dp.fib(ROUTE_SET, route("2001:db8:2::/64", 0))
 
-    def install(self, suite=SUITES[1], slot=5, udp=False, **kw):
+    def install(self, suite=SUITES[1], slot=5, udp=False, more_flags=0, **kw):
         _, encr, bits, integ, ikey, flags, _, size, _ = suite
-        flags |= UDP_ENCAP if udp else 0
+        flags |= (UDP_ENCAP if udp else 0) | more_flags
         both = dict(flags=flags, encr=encr, bits=bits, integ=integ, key=KEY[:size],
                     ikey=IKEY[:ikey], selectors=SELECTORS,
                     ports=(4500, 4500) if udp else (0, 0))
@@ -258,6 +258,35 @@ class Forward(unittest.TestCase):
         time.sleep(1.5)
         self.dp.stats()
         self.assertFalse([e for e in self.dp.events if e["type"] == EV_MOVED])
+
+    def test_port_of_each_flow(self):
+        """Flows have source ports, which the other end does not take for a move of the peer."""
+        self.install(udp=True, more_flags=PORT_ENTROPY)
+        ports = {}
+        for sport in [*range(1, 9)] * 2:
+            self.site.lan.send(IP(src=HOST, dst=REMOTE_HOST) / UDP(sport=sport, dport=2) / b"x")
+            p = IP(self.site.wan.recv())
+            self.assertEqual((p[UDP].dport, p[UDP].chksum), (4500, 0))
+            self.assertGreaterEqual(p[UDP].sport, 49152)
+            self.assertEqual(ports.setdefault(sport, p[UDP].sport), p[UDP].sport)
+        self.assertGreater(len(set(ports.values())), 4)
+        q = IP(src=REMOTE_HOST, dst=HOST) / UDP(sport=1, dport=2) / b"x"
+        for sport in [4500, *ports.values()]:
+            e = self.esp_in(q)
+            e[UDP].sport = sport
+            del e[IP].chksum
+            self.site.wan.send(e)
+            self.same(IP(self.site.lan.recv()), q)
+        self.dp.settled()
+        time.sleep(0.3)
+        self.dp.stats()
+        self.assertFalse([e for e in self.dp.events if e["type"] == EV_MOVED])
+        # Another address is a move, by the port that is known.
+        e = self.esp_in(q)
+        e[IP].src, e[UDP].sport = "192.0.2.77", 50001
+        del e[IP].chksum
+        self.site.wan.send(e)
+        self.dp.event(EV_MOVED, slot=5, remote=("192.0.2.77", 4500), local=(LOCAL, 4500))
 
     def test_replayed_and_forged(self):
         self.install()

@@ -194,6 +194,36 @@ static void test_flow_label(void **state)
 	assert_int_equal(ones & zeros & FLOW_LABEL, FLOW_LABEL);
 }
 
+/* A packet's own source port, in UDP only; the UDP checksum is as for any. */
+static void test_source_port(void **state)
+{
+	static const int outers[] = {OUTER_V4_UDP, OUTER_V6_UDP, OUTER_V4};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct esp_sa_cfg cfg = cfg_outer(gcm, outers[i]);
+		struct pair p;
+
+		pair_init(&p, &cfg, &esp_backend_ipsec_mb, &esp_backend_ipsec_mb);
+		for (unsigned k = 0; k < 3; k++) {
+			uint8_t mem[300];
+			struct buf b = {.pkt = {.data = mem + HEADROOM,
+						.size = 41,
+						.headroom = HEADROOM,
+						.tailroom = 80}};
+
+			inner4_write(mem + HEADROOM, 41);
+			b.pkt.source_port = k == 1 ? 51234 : 0;
+			esp_encap(&p.out_thread, p.out, &b.pkt, 1);
+			assert_drop(b.pkt.drop, ESP_DROP_OK);
+			cfg.local.port = k == 1 ? 51234 : 4500;
+			check_outer(&b, &cfg, k + 1, 0);
+			b.pkt.esp_offset = 0;
+			assert_int_equal(esp_decap(&p.in_thread, p.in, &b.pkt, 1), 1);
+		}
+		pair_fini(&p);
+	}
+}
+
 /* A UDP checksum that comes to zero is sent as all ones, or it would mean "none" (RFC 768). */
 static void test_udp6_zero_sum(void **state)
 {
@@ -703,6 +733,7 @@ int main(void)
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_flow_label),
 		cmocka_unit_test(test_udp6_zero_sum),
+		cmocka_unit_test(test_source_port),
 		cmocka_unit_test(test_ecn_dscp),
 		cmocka_unit_test(test_df),
 		cmocka_unit_test(test_ttl),
