@@ -7,12 +7,8 @@
 #include "dataplane/dp.h"
 #include "dataplane/pipeline.h"
 
-/*
- * Below this, handing a burst over costs its owner about as much as its cryptography would: measured with AES-GCM
- * by `vaes`, the fastest there is (docs/benchmarking.md).
- */
-#define BYTES_MIN  (DP_BURST * 192u)
-#define FULL_MIN   32u /* packets */
+/* Packets of a full burst. Whatever their size, help pays: docs/benchmarking.md. */
+#define FULL_MIN   32u
 #define STREAK_MIN 2u
 #define KEEP_MIN   64u /* full bursts in an interval, for help to be wanted on */
 #define WAITING    2u  /* items for each worker at hand that may wait to be begun */
@@ -60,17 +56,6 @@ static bool keys_shared(const struct dp_esp_vec *v, bool open)
 			return false;
 	}
 	return true;
-}
-
-static bool is_full(const struct dp_esp_vec *v)
-{
-	uint32_t bytes = 0;
-
-	if (v->n < FULL_MIN)
-		return false;
-	for (uint16_t i = 0; i < v->n; i++)
-		bytes += v->pkts[i].size;
-	return bytes >= BYTES_MIN;
 }
 
 static void stop_helping(struct dp_spread *s)
@@ -162,7 +147,7 @@ void dp_spread_drain(struct dp_worker *w)
 struct dp_spread_item *dp_spread_open(struct dp_worker *w, const struct dp_esp_vec *v, bool open)
 {
 	struct dp_spread *s = w->spread;
-	const bool full = is_full(v) && keys_shared(v, open);
+	const bool full = v->n >= FULL_MIN && keys_shared(v, open);
 	struct dp_spread_item *item;
 
 	if (unlikely(w->dp->inline_crypto || v->n == 0))

@@ -13,7 +13,7 @@
 #include "esp/esp_int.h"
 
 #define BURST    48u
-#define SIZE     300u /* a burst of these is worth it */
+#define SIZE     300u
 #define SLOT     4u
 #define TUNNEL   0u /* the first worker's */
 #define RINGS    2048u
