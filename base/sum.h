@@ -27,16 +27,25 @@ static inline uint16_t sum_fold(uint64_t sum)
 	return (uint16_t)(s >> 16);
 }
 
-/* An IPv4 header without options: its words, the checksum among them, sum up to all ones. */
+static inline uint64_t sum_carry(uint64_t a, uint64_t b)
+{
+	const uint64_t s = a + b;
+
+	return s + (s < a);
+}
+
+/* An IPv4 header without options: its words, the checksum among them, sum up to all ones, which is what a
+ * sum that is not zero folds to when 0xffff divides it. */
 static inline bool sum_ip4_good(const uint8_t *header)
 {
-	uint64_t a, b;
+	uint64_t a, b, sum;
 	uint32_t c;
 
 	memcpy(&a, header, 8);
 	memcpy(&b, header + 8, 8);
 	memcpy(&c, header + 16, 4);
-	return sum_fold((a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c) == 0xffff;
+	sum = sum_carry(sum_carry(a, b), c);
+	return sum != 0 && sum % 0xffff == 0;
 }
 
 #endif

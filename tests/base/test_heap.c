@@ -192,12 +192,37 @@ static void test_sum_large(void **state)
 	assert_int_equal((uint16_t)~sum_finish(sum_add(0, data, sizeof(data))) % 65535, naive);
 }
 
+/* Of headers that are right, and of the same with a word changed. */
+static void test_sum_ip4(void **state)
+{
+	static const uint8_t zeros[20];
+	uint64_t x = 7;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		uint8_t h[20];
+		uint16_t sum;
+
+		for (size_t k = 0; k < sizeof(h); k++)
+			h[k] = i % 3 ? (uint8_t)next_random(&x) : i % 2 ? 0xff : 0;
+		h[0] = 0x45;
+		h[10] = h[11] = 0;
+		sum = sum_finish(sum_add(0, h, sizeof(h)));
+		h[10] = (uint8_t)(sum >> 8);
+		h[11] = (uint8_t)sum;
+		assert_true(sum_ip4_good(h));
+		h[next_random(&x) % sizeof(h)] ^= (uint8_t)(1 + next_random(&x) % 254);
+		assert_int_equal(sum_ip4_good(h), sum_finish(sum_add(0, h, sizeof(h))) == 0);
+	}
+	assert_false(sum_ip4_good(zeros));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_model), cmocka_unit_test(test_empty_and_fini),
-		cmocka_unit_test(test_mono),          cmocka_unit_test(test_mono_now_advances),
-		cmocka_unit_test(test_sum),           cmocka_unit_test(test_sum_large),
+		cmocka_unit_test(test_sum_ip4),           cmocka_unit_test(test_against_model),
+		cmocka_unit_test(test_empty_and_fini),    cmocka_unit_test(test_mono),
+		cmocka_unit_test(test_mono_now_advances), cmocka_unit_test(test_sum),
+		cmocka_unit_test(test_sum_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
