@@ -74,14 +74,15 @@ static void tell_out(struct dp *dp, struct dp_out *o)
 
 static void tell_in(struct dp *dp, struct dp_in *in)
 {
-	const struct esp_in_state *st = esp_in_state_view(in->esp);
 	struct dp_stats_tunnel *t = &dp_stats_tunnels(dp)[in->tunnel];
+	struct esp_in_state st;
 
-	in->has_news = false;
-	put_in(&dp_stats_sas(dp)[in->slot], st);
-	add(&t->in_packets, st->packets - in->told.packets);
-	add(&t->in_bytes, st->bytes - in->told.bytes);
-	in->told = (struct dp_told){st->packets, st->bytes};
+	esp_in_state(in->esp, &st);
+	dp_in_room(in)->has_news = false;
+	put_in(&dp_stats_sas(dp)[in->slot], &st);
+	add(&t->in_packets, st.packets - in->told.packets);
+	add(&t->in_bytes, st.bytes - in->told.bytes);
+	in->told = (struct dp_told){st.packets, st.bytes};
 }
 
 /* The slot of a half may have another one by now, another worker's perhaps, or none. */
@@ -127,7 +128,7 @@ static void tell_some(struct dp_worker *w, uint32_t n)
 			__builtin_prefetch(&w->tunnels[out[i]->tunnel], 1);
 		} else if (in[i]) {
 			__builtin_prefetch(&in[i]->told, 1);
-			__builtin_prefetch(esp_in_state_view(in[i]->esp));
+			esp_in_prefetch(in[i]->esp);
 			__builtin_prefetch(&w->sas[slot].in_packets, 1);
 			__builtin_prefetch(&w->tunnels[in[i]->tunnel], 1);
 		}
@@ -190,11 +191,12 @@ void dp_counters_last_out(struct dp *dp, const struct dp_out *o)
 
 void dp_counters_last_in(struct dp *dp, const struct dp_in *in)
 {
-	const struct esp_in_state *st = esp_in_state_view(in->esp);
 	struct dp_stats_tunnel *t = &dp_stats_tunnels(dp)[in->tunnel];
+	struct esp_in_state st;
 
+	esp_in_state(in->esp, &st);
 	if (!dp->sas.in[in->slot])
-		put_in(&dp_stats_sas(dp)[in->slot], st);
-	add(&t->in_packets, st->packets - in->told.packets);
-	add(&t->in_bytes, st->bytes - in->told.bytes);
+		put_in(&dp_stats_sas(dp)[in->slot], &st);
+	add(&t->in_packets, st.packets - in->told.packets);
+	add(&t->in_bytes, st.bytes - in->told.bytes);
 }

@@ -49,7 +49,9 @@ static inline void dp_counters_note_out(struct dp_counters *c, struct dp_out *o)
 
 static inline void dp_counters_note_in(struct dp_counters *c, struct dp_in *in)
 {
-	dp_counters_add(c, &in->has_news, in->slot << 1 | 1);
+	struct dp_in_room *room = dp_in_room(in);
+
+	dp_counters_add(c, &room->has_news, (room->spi & DP_SLOT_MASK) << 1 | 1);
 }
 
 /* At the end of a round that has found `n` packets. */

@@ -24,46 +24,39 @@ static void drop_in(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, un
 	dp_drop(w, m, reason);
 }
 
-/* For every run: without a call of memcmp. */
-static inline bool same_endpoint(const struct ip_endpoint *a, const struct ip_endpoint *b)
+/* What is new of a half besides its counters. */
+static void raise_news(struct dp_worker *w, struct dp_in *in)
 {
-	uint64_t x[2], y[2];
-
-	static_assert(sizeof(x) == sizeof(a->addr.b), "an address is two words");
-	memcpy(x, a->addr.b, sizeof(x));
-	memcpy(y, b->addr.b, sizeof(y));
-	return a->port == b->port && a->addr.family == b->addr.family && x[0] == y[0] &&
-	       x[1] == y[1];
-}
-
-/* The newest packet came from elsewhere than those before. */
-static void note_remote(struct dp_worker *w, struct dp_in *in, struct ip_endpoint at)
-{
-	/* A port that each flow has another of is no NAT's mapping (RFC 7296 2.23). */
-	if (in->ports_vary)
-		at.port = in->seen.port;
-	if (at.addr.family == IP_NONE || same_endpoint(&at, &in->seen))
-		return;
-	in->seen = at;
-	dp_raise_in(w, in, DP_SA_EV_MOVED);
-}
-
-static void count(struct dp_worker *w, struct dp_in *in)
-{
-	const struct esp_in_state *st = esp_in_state_view(in->esp);
+	struct esp_in_state st;
 	uint32_t bits = 0;
 
-	dp_counters_note_in(&w->counters, in);
-	if (st->packets)
+	esp_in_state(dp_in_esp(in), &st);
+	if (st.packets)
 		bits |= DP_SA_EV_FIRST;
-	if (st->soft_reached)
+	if (st.soft_reached)
 		bits |= DP_SA_EV_SOFT;
-	if (st->expired)
+	if (st.expired)
 		bits |= DP_SA_EV_HARD;
-	if (bits & ~(uint32_t)in->reported)
+	if (bits & ~(uint32_t)dp_in_room(in)->reported)
 		dp_raise_in(w, in, bits);
-	if (!same_endpoint(&st->last_remote, &in->seen))
-		note_remote(w, in, st->last_remote);
+	/* A port that each flow has another of is no NAT's mapping (RFC 7296 2.23). */
+	if (in->ports_vary)
+		st.last_remote.port = in->seen.port;
+	if (st.last_remote.addr.family != IP_NONE &&
+	    !ip_endpoint_equal(&st.last_remote, &in->seen)) {
+		in->seen = st.last_remote;
+		dp_raise_in(w, in, DP_SA_EV_MOVED);
+	}
+	/* Not while there is no room for events. */
+	if (ip_endpoint_equal(&st.last_remote, &in->seen))
+		esp_in_moved_told(dp_in_esp(in));
+}
+
+static inline void count(struct dp_worker *w, struct dp_in *in)
+{
+	dp_counters_note_in(&w->counters, in);
+	if (unlikely(esp_in_news(dp_in_esp(in)) || !(dp_in_room(in)->reported & DP_SA_EV_FIRST)))
+		raise_news(w, in);
 }
 
 /* Packets of one SA that follow each other. */
@@ -98,7 +91,7 @@ static bool find_one_sa(const struct dp_worker *w, struct dp_esp_vec *v)
 	if (differ)
 		return false;
 	in = dp_in_of(&w->dp->sas, spi & DP_SLOT_MASK);
-	if (!in || in->spi != spi || in->owner != w->index)
+	if (!in || dp_in_room(in)->spi != spi || dp_in_room(in)->owner != w->index)
 		return false;
 	for (uint16_t i = 0; i < v->n; i++)
 		v->sa[i] = in;
@@ -130,13 +123,13 @@ static void find_sas(struct dp_worker *w)
 		struct rte_mbuf *m = v->m[i];
 		struct dp_in *in = v->sa[i];
 
-		if (!in || in->spi != v->spi[i]) {
+		if (!in || dp_in_room(in)->spi != v->spi[i]) {
 			dp_meta(m)->spi = v->spi[i];
 			unknown_spi(w, m);
 			continue;
 		}
-		if (in->owner != w->index) {
-			dp_handoff(w, in->owner, m, DP_PKT_DECAP);
+		if (dp_in_room(in)->owner != w->index) {
+			dp_handoff(w, dp_in_room(in)->owner, m, DP_PKT_DECAP);
 			continue;
 		}
 		if (n != i) {
@@ -152,10 +145,10 @@ static void find_sas(struct dp_worker *w)
 static void fetch_runs(struct dp_worker *w, const struct run *runs, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
-		__builtin_prefetch(&w->dp->tunnels.hot[runs[i].in->tunnel]);
+		__builtin_prefetch(&w->dp->tunnels.hot[dp_in_room(runs[i].in)->tunnel]);
 	}
 	for (uint16_t i = 0; i < n; i++)
-		esp_in_prefetch_key(&w->esp, runs[i].in->esp);
+		esp_in_prefetch_key(&w->esp, dp_in_esp(runs[i].in));
 }
 
 /* The packets of a run that go on together: all by the port's device, or all by us. */
@@ -184,23 +177,24 @@ static void ask_nic(const struct dp_esp_vec *v, const struct run *r)
 static void accept_run(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
 		       struct dp_ip_burst *out)
 {
-	const struct dp_in *in = r->in;
-	const struct netmap *map = dp_translate_of(&w->dp->tunnels, in->tunnel);
+	struct esp_in *esp = dp_in_esp(r->in);
+	const uint32_t tunnel = dp_in_room(r->in)->tunnel;
+	const struct netmap *map = dp_translate_of(&w->dp->tunnels, tunnel);
 
-	(void)esp_in_accept(in->esp, &v->pkts[r->first], r->n, r->jobs);
+	(void)esp_in_accept(esp, &v->pkts[r->first], r->n, r->jobs);
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		const struct esp_pkt *p = &v->pkts[i];
 		struct rte_mbuf *m = v->m[i];
 
 		if (p->drop != ESP_DROP_OK) {
-			drop_in(w, in->tunnel, m, dp_drop_of_esp(p->drop));
+			drop_in(w, tunnel, m, dp_drop_of_esp(p->drop));
 			continue;
 		}
 		dp_esp_done(m, p);
 		if (unlikely(map != NULL) &&
-		    dp_translate_in(w, in->tunnel, map, m, p->inner_family) < 0)
+		    dp_translate_in(w, tunnel, map, m, p->inner_family) < 0)
 			continue;
-		dp_ip_burst_add(out, m, p->data, p->inner_family, in->tunnel);
+		dp_ip_burst_add(out, m, p->data, p->inner_family, tunnel);
 	}
 	count(w, r->in);
 }
@@ -253,8 +247,8 @@ void dp_decap(struct dp_worker *w)
 	if (w->dp->inline_crypto)
 		esp_batch_init(&nic);
 	for (uint16_t i = 0; i < n_runs; i++)
-		runs[i].jobs = esp_in_prepare(runs[i].in->esp, &v->pkts[runs[i].first], runs[i].n,
-					      runs[i].by_nic ? &nic : batch);
+		runs[i].jobs = esp_in_prepare(dp_in_esp(runs[i].in), &v->pkts[runs[i].first],
+					      runs[i].n, runs[i].by_nic ? &nic : batch);
 	if (unlikely(item != NULL)) {
 		dp_spread_put(w, item, v, n_runs, accept_item);
 		v->n = 0;

@@ -25,7 +25,7 @@ void dp_raise_in(struct dp_worker *w, struct dp_in *in, uint32_t bits)
 {
 	uint32_t before = __atomic_load_n(&in->events, __ATOMIC_ACQUIRE);
 
-	bits &= ~((uint32_t)in->reported & ~(uint32_t)DP_SA_EV_MOVED);
+	bits &= ~((uint32_t)dp_in_room(in)->reported & ~(uint32_t)DP_SA_EV_MOVED);
 	if (bits & DP_SA_EV_MOVED) {
 		/* The manager has not taken the last one yet: it will be seen with the next burst. */
 		if (before & DP_SA_EV_MOVED) {
@@ -44,7 +44,7 @@ void dp_raise_in(struct dp_worker *w, struct dp_in *in, uint32_t bits)
 			in->seen = (struct ip_endpoint){.port = ENDPOINT_NATIVE};
 		return;
 	}
-	in->reported |= (uint16_t)bits;
+	dp_in_room(in)->reported |= (uint8_t)bits;
 }
 
 void dp_raise_out(struct dp_worker *w, struct dp_out *o, uint32_t bits)

@@ -196,6 +196,11 @@ enum dp_status dp_sa_add_in(struct dp *dp, const struct dp_sa *m)
 	in->slot = m->slot;
 	in->tunnel = m->tunnel;
 	in->owner = (m->resource ? m->resource - 1 : m->tunnel) % dp->n_workers;
+	*dp_in_room(in) = (struct dp_in_room){
+		.spi = in->spi,
+		.tunnel = in->tunnel,
+		.owner = (uint16_t)in->owner,
+	};
 	in->local = cfg.local;
 	in->remote = cfg.remote;
 	in->seen = cfg.remote;
@@ -390,7 +395,7 @@ static bool describe(const struct dp_in *in, const struct dp_out *o, struct dp_l
 
 	l->flags = l->spi_in = l->spi_out = 0;
 	if (in) {
-		const uint32_t b = __atomic_load_n(&in->reported, __ATOMIC_RELAXED);
+		const uint32_t b = __atomic_load_n(&dp_in_room(in)->reported, __ATOMIC_RELAXED);
 
 		l->flags |= DP_LISTED_IN | (b & DP_SA_EV_FIRST ? DP_LISTED_SEEN : 0);
 		l->spi_in = in->spi;

@@ -17,6 +17,7 @@
 #include "base/key_mem.h"
 #include "base/mono.h"
 #include "esp/esp.h"
+#include "esp/in_line.h"
 #include "twinbore/dp_msg.h"
 
 struct dp;
@@ -54,11 +55,20 @@ struct dp_told {
 	uint64_t packets, bytes;
 };
 
-/*
- * What a worker reads of a half for every packet begins with the last line of these, behind which ESP's
- * half lies in the same piece of memory.
- */
+/* What a worker reads of an inbound half for every packet: in the first line of ESP's half. */
+struct dp_in_room {
+	uint32_t spi, tunnel; /* the half's, once more */
+	uint16_t owner;
+	uint8_t reported; /* the owner's: enum dp_sa_event_bits that were raised already */
+	bool has_news;    /* the owner's: see counters.h */
+};
+static_assert(sizeof(struct dp_in_room) == ESP_IN_ROOM, "it fits in exactly");
+
+/* ESP's half lies behind it in the same piece of memory. */
 struct dp_in {
+	uint32_t spi, slot, tunnel, owner;
+	struct esp_in *esp;
+
 	/* the manager's */
 	struct ip_endpoint local, remote;
 	struct dp_in *next_moved; /* in the list of halves whose peer was seen elsewhere */
@@ -69,21 +79,24 @@ struct dp_in {
 	uint8_t rule_port;
 	struct dp_nic_session *nic; /* the port's device opens, or NULL; fixed */
 	struct ip_endpoint
-		moved;       /* the owner's while DP_SA_EV_MOVED is clear, else the manager's */
-	struct dp_told told; /* the owner's */
-
-	uint32_t spi __attribute__((aligned(KEY_MEM_ALIGN)));
-	uint32_t slot, tunnel, owner;
-	struct esp_in *esp;
+		moved; /* the owner's while DP_SA_EV_MOVED is clear, else the manager's */
 	uint32_t
 		events; /* atomic, enum dp_sa_event_bits: raised by the owner, taken by the manager */
-	uint16_t reported;       /* the owner's: what was raised already */
-	bool has_news;           /* the owner's: see counters.h */
-	bool ports_vary;         /* the peer has a source port for each flow; fixed */
+	struct dp_told told;     /* the owner's */
 	struct ip_endpoint seen; /* the owner's: where the newest authentic packet came from */
-};
-static_assert(sizeof(struct dp_in) - offsetof(struct dp_in, spi) == KEY_MEM_ALIGN,
-	      "dp_in's last line");
+	bool ports_vary;         /* the peer has a source port for each flow; fixed */
+} __attribute__((aligned(KEY_MEM_ALIGN)));
+
+/* Without a look at it. */
+static inline struct esp_in *dp_in_esp(const struct dp_in *in)
+{
+	return (struct esp_in *)(uintptr_t)(in + 1);
+}
+
+static inline struct dp_in_room *dp_in_room(const struct dp_in *in)
+{
+	return esp_in_room(dp_in_esp(in));
+}
 
 #define DP_NO_WORKER UINT32_MAX
 
@@ -164,8 +177,7 @@ static inline void dp_out_fetch(const struct dp_out *o)
 
 static inline void dp_in_fetch(const struct dp_in *in)
 {
-	__builtin_prefetch(&in->spi, 1);
-	esp_in_prefetch((const struct esp_in *)(in + 1));
+	esp_in_prefetch(dp_in_esp(in));
 }
 
 static inline struct dp_in *dp_in_of(const struct dp_sas *s, uint32_t slot)

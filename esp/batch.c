@@ -59,14 +59,14 @@ void esp_out_prefetch_key(const struct esp_thread *t, const struct esp_out *sa)
 
 void esp_in_prefetch(const struct esp_in *sa)
 {
-	fetch(sa, ESP_IN_COMMON);
+	__builtin_prefetch(&sa->line, 1);
 }
 
 void esp_in_prefetch_key(const struct esp_thread *t, const struct esp_in *sa)
 {
-	const struct esp_replay *r = &sa->replay;
+	const struct esp_replay *r = &sa->line.replay;
 
 	/* The number that comes next is the likeliest. */
-	__builtin_prefetch(&r->bits[((r->top + 1) >> 6) & r->mask], 1);
-	fetch_key(t, sa->aead, sa->key);
+	__builtin_prefetch(&sa->window_bits[((r->top + 1) >> 6) & r->mask], 1);
+	fetch_key(t, sa->line.flags & ESP_IN_AEAD, sa->line.key);
 }

@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "base/sum.h"
 
+#define ESP_LINE         64 /* of the CPU's caches */
 #define ESP_HDR_SIZE     8u /* SPI, sequence number */
 #define ESP_TRAILER_SIZE 2u /* pad length, next header */
 #define ESP_UDP_HDR_SIZE 8u

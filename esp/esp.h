@@ -113,6 +113,8 @@ struct esp_sa_cfg {
 	const uint8_t *integ_key;
 };
 
+#define ESP_IN_ROOM 12 /* bytes that an inbound half begins with, for the caller: see in_line.h */
+
 struct esp_out; /* outbound half */
 struct esp_in;  /* inbound half */
 
@@ -233,7 +235,6 @@ struct esp_in_state {
 };
 /* The half's own record, as it is now; and a copy of it. */
 const struct esp_out_state *esp_out_state_view(const struct esp_out *sa);
-const struct esp_in_state *esp_in_state_view(const struct esp_in *sa);
 void esp_out_state(const struct esp_out *sa, struct esp_out_state *out);
 void esp_in_state(const struct esp_in *sa, struct esp_in_state *out);
 

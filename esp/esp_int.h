@@ -7,6 +7,7 @@
 #include <string.h>
 #include "esp/bytes.h"
 #include "esp/esp.h"
+#include "esp/in_line.h"
 #include "esp/inner.h"
 #include "esp/outer.h"
 #include "esp/replay.h"
@@ -46,11 +47,10 @@ static inline void *esp_thread_ctx(const struct esp_thread *t, const struct esp_
 
 /*
  * Where there are many SAs, each packet finds another, and each line of it in memory: what every packet
- * reads or writes stands in as few lines as it fits into, in three for each half.
+ * reads or writes stands in as few lines as it fits into: in three of an outbound half, in one of an inbound
+ * half (in_line.h).
  */
-#define ESP_LINE       64
 #define ESP_OUT_COMMON (3 * ESP_LINE)
-#define ESP_IN_COMMON  (3 * ESP_LINE)
 
 struct esp_out {
 	/* Read for each packet, written by esp_out_new and esp_out_set_peer only. */
@@ -78,23 +78,20 @@ static_assert(offsetof(struct esp_out, outer.prefix) + 36 <= ESP_OUT_COMMON,
 	      "the prefix of ESP over IPv4 stands in the common lines");
 
 struct esp_in {
-	struct esp_ts_set ts;
-	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
+	struct esp_in_line line;
 
-	struct esp_key *key;
-	uint8_t aead; /* which of a thread's backends */
-	uint8_t iv_size, icv_size, align_mask;
-	/* Written by the thread that decapsulates. */
-	struct esp_replay replay;
-	uint64_t next_packets, next_bytes; /* the nearest of the limits */
-	struct esp_in_state state;         /* its last part is about bad packets */
+	/* What only the longer way needs. */
+	struct esp_ts_set ts;
+	uint64_t packets, bytes; /* those that `line` knows of are not in them */
+	uint16_t quota_given;    /* line.quota at first */
+	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
+	struct ip_endpoint last_remote, last_local;
+	uint64_t auth_failed, replayed, late, ts_mismatch, malformed;
 
 	const struct esp_backend *backend;
-	uint64_t window_bits[];
-} __attribute__((aligned(ESP_LINE)));
+	uint64_t window_bits[] __attribute__((aligned(ESP_LINE)));
+};
 
-static_assert(offsetof(struct esp_in, key) == ESP_LINE, "esp_in's first line");
-static_assert(offsetof(struct esp_in, state.auth_failed) <= ESP_IN_COMMON,
-	      "what good packets need stands in the common lines");
+static_assert(offsetof(struct esp_in, line) == 0, "the caller finds its room at the beginning");
 
 #endif

@@ -18,17 +18,61 @@ static uint32_t window_round(uint32_t w)
 	return (w + 63) & ~63u;
 }
 
-/* Which limits packets and bytes have reached, and which one is next. */
-static void limits_update(struct esp_in *sa)
+static inline uint64_t least(uint64_t a, uint64_t b)
 {
-	const struct esp_in_state *st = &sa->state;
-	const bool soft = st->packets >= sa->soft_packets || st->bytes >= sa->soft_bytes;
+	return a < b ? a : b;
+}
 
-	sa->state.soft_reached = soft;
-	sa->state.expired = st->packets >= sa->hard_packets || st->bytes >= sa->hard_bytes;
-	sa->next_packets =
-		soft || sa->hard_packets < sa->soft_packets ? sa->hard_packets : sa->soft_packets;
-	sa->next_bytes = soft || sa->hard_bytes < sa->soft_bytes ? sa->hard_bytes : sa->soft_bytes;
+/* By how much `n` may grow and stay below a limit. */
+static inline uint64_t below(uint64_t n, uint64_t limit)
+{
+	return n < limit ? limit - n - 1 : 0;
+}
+
+/* Counts what has come, and says how much may come until this is due again. */
+static void look_at_limits(struct esp_in *sa)
+{
+	struct esp_in_line *l = &sa->line;
+	uint64_t packets, bytes;
+	bool soft;
+
+	sa->packets += (uint64_t)sa->quota_given - l->quota;
+	sa->bytes += l->bytes;
+	soft = sa->packets >= sa->soft_packets || sa->bytes >= sa->soft_bytes;
+	packets = below(sa->packets,
+			soft ? sa->hard_packets : least(sa->soft_packets, sa->hard_packets));
+	bytes = below(sa->bytes, soft ? sa->hard_bytes : least(sa->soft_bytes, sa->hard_bytes));
+	if (soft)
+		l->flags |= ESP_IN_SOFT;
+	if (sa->packets >= sa->hard_packets || sa->bytes >= sa->hard_bytes)
+		l->flags |= ESP_IN_EXPIRED;
+	l->bytes = 0;
+	l->quota = sa->quota_given =
+		(uint16_t)least(least(packets, bytes / UINT16_MAX), UINT16_MAX);
+}
+
+/* Whether a range is a prefix, which then has `rest` bits behind it. */
+static bool is_prefix(uint32_t first, uint32_t span, uint8_t *rest)
+{
+	*rest = (uint8_t)__builtin_popcount(span);
+	return (span & (span + 1)) == 0 && (first & span) == 0;
+}
+
+/* What the line says of the selectors. */
+static void write_selectors(struct esp_in *sa)
+{
+	const struct esp_ts_set *ts = &sa->ts;
+	struct esp_in_line *l = &sa->line;
+
+	if (ts->all_v4) {
+		l->src_rest = l->dst_rest = 32;
+		return;
+	}
+	l->src_first = ts->src_lo;
+	l->dst_first = ts->dst_lo;
+	if (!ts->one_v4 || !is_prefix(ts->src_lo, ts->src_span, &l->src_rest) ||
+	    !is_prefix(ts->dst_lo, ts->dst_span, &l->dst_rest))
+		l->flags |= ESP_IN_TS;
 }
 
 size_t esp_in_size(const struct esp_sa_cfg *cfg)
@@ -43,24 +87,25 @@ bool esp_in_init(struct esp_in *sa, struct esp_thread *t, const struct esp_sa_cf
 
 	if (!aead)
 		return false;
-	sa->aead = (uint8_t)(aead - t->aead);
+	sa->line.flags = (uint8_t)(aead - t->aead);
 	sa->backend = aead->backend;
-	sa->iv_size = cfg->suite.iv_size;
-	sa->icv_size = cfg->suite.icv_size;
-	sa->align_mask = (uint8_t)(cfg->suite.align - 1u);
+	sa->line.iv_size = cfg->suite.iv_size;
+	sa->line.icv_size = cfg->suite.icv_size;
+	sa->line.align_mask = (uint8_t)(cfg->suite.align - 1u);
 	sa->soft_packets = esp_limit(cfg->soft_packets);
 	sa->hard_packets = esp_limit(cfg->hard_packets);
 	sa->soft_bytes = esp_limit(cfg->soft_bytes);
 	sa->hard_bytes = esp_limit(cfg->hard_bytes);
-	limits_update(sa);
-	sa->state.last_remote = cfg->remote;
-	sa->state.last_local = cfg->local;
-	esp_replay_init(&sa->replay, window, cfg->esn, sa->window_bits);
+	look_at_limits(sa);
+	sa->last_remote = cfg->remote;
+	sa->last_local = cfg->local;
+	esp_replay_init(&sa->line.replay, window, cfg->esn, sa->window_bits);
 	if (!esp_ts_compile(&sa->ts, cfg->ts, cfg->n_ts, false))
 		goto fail;
-	sa->key = aead->backend->key_new(aead->ctx, &cfg->suite, cfg->esn, cfg->encr_key,
-					 cfg->integ_key);
-	if (!sa->key)
+	write_selectors(sa);
+	sa->line.key = aead->backend->key_new(aead->ctx, &cfg->suite, cfg->esn, cfg->encr_key,
+					      cfg->integ_key);
+	if (!sa->line.key)
 		goto fail;
 	return true;
 fail:
@@ -70,7 +115,7 @@ fail:
 
 void esp_in_fini(struct esp_in *sa)
 {
-	sa->backend->key_free(sa->key);
+	sa->backend->key_free(sa->line.key);
 	esp_ts_fini(&sa->ts);
 }
 
@@ -92,19 +137,28 @@ void esp_in_free(struct esp_in *sa)
 	key_mem_free(sa);
 }
 
-const struct esp_in_state *esp_in_state_view(const struct esp_in *sa)
-{
-	return &sa->state;
-}
-
 void esp_in_state(const struct esp_in *sa, struct esp_in_state *out)
 {
-	*out = sa->state;
+	*out = (struct esp_in_state){
+		.packets = sa->packets + sa->quota_given - sa->line.quota,
+		.bytes = sa->bytes + sa->line.bytes,
+		.seq_high = sa->line.replay.top,
+		.soft_reached = sa->line.flags & ESP_IN_SOFT,
+		.expired = sa->line.flags & ESP_IN_EXPIRED,
+		.last_remote = sa->last_remote,
+		.last_local = sa->last_local,
+		.auth_failed = sa->auth_failed,
+		.replayed = sa->replayed,
+		.late = sa->late,
+		.ts_mismatch = sa->ts_mismatch,
+		.malformed = sa->malformed,
+	};
 }
 
-static inline enum esp_drop replay_drop(const struct esp_in *sa, uint64_t seq)
+static inline enum esp_drop replay_drop(const struct esp_replay *r, const uint64_t *bits,
+					uint64_t seq)
 {
-	switch (esp_replay_check(&sa->replay, seq)) {
+	switch (esp_replay_check(r, bits, seq)) {
 	case ESP_REPLAY_FRESH: return ESP_DROP_OK;
 	case ESP_REPLAY_SEEN: return ESP_DROP_IN_REPLAYED;
 	case ESP_REPLAY_LATE: return ESP_DROP_IN_LATE;
@@ -112,47 +166,100 @@ static inline enum esp_drop replay_drop(const struct esp_in *sa, uint64_t seq)
 	return ESP_DROP_IN_LATE;
 }
 
-/* Steps 1 to 3: what can be refused without cryptography. Nothing is changed. */
-static inline enum esp_drop inspect(const struct esp_in *sa, struct esp_pkt *p, struct esp_job *job)
+static inline void write_job(struct esp_job *job, struct esp_key *key, uint8_t *esp,
+			     uint32_t payload_size, uint32_t seq_hi)
 {
-	const uint32_t fixed = ESP_HDR_SIZE + sa->iv_size + sa->icv_size;
+	*job = (struct esp_job){
+		.key = key,
+		.esp = esp,
+		.payload_size = payload_size,
+		.seq_hi = seq_hi,
+	};
+}
+
+/* Steps 1 to 3: what can be refused without cryptography. Nothing is changed. */
+static enum esp_drop inspect(const struct esp_in *sa, const struct esp_pkt *p, struct esp_job *job)
+{
+	const struct esp_in_line *l = &sa->line;
+	const uint32_t fixed = ESP_HDR_SIZE + l->iv_size + l->icv_size;
 	uint32_t offset = p->esp_offset, size = p->esp_size;
 	uint64_t seq;
 
-	if (sa->state.expired)
+	if (l->flags & ESP_IN_EXPIRED)
 		return ESP_DROP_IN_EXPIRED;
 	/* 1. Outer headers, unless they were looked at for the SPI. */
 	if (offset == 0 && !esp_outer_parse(p->data, p->size, &offset, &size))
 		return ESP_DROP_IN_TRUNCATED;
 	/* 2. The parts: at least one block, and whole blocks (RFC 4303 2.4). */
-	if (size < fixed + sa->align_mask + 1u)
+	if (size < fixed + l->align_mask + 1u)
 		return ESP_DROP_IN_TRUNCATED;
-	if ((size - fixed) & sa->align_mask)
+	if ((size - fixed) & l->align_mask)
 		return ESP_DROP_IN_ALIGNMENT;
 	/* 3. RFC 4303 3.4.3: a duplicate costs no cryptography. */
-	seq = esp_replay_infer(&sa->replay, esp_get32(p->data + offset + 4));
-	*job = (struct esp_job){
-		.key = sa->key,
-		.esp = p->data + offset,
-		.payload_size = size - fixed,
-		.seq_hi = (uint32_t)(seq >> 32),
+	seq = esp_replay_infer(&l->replay, esp_get32(p->data + offset + 4));
+	write_job(job, l->key, p->data + offset, size - fixed, (uint32_t)(seq >> 32));
+	return replay_drop(&l->replay, sa->window_bits, seq);
+}
+
+/* The same of a packet that is newer than all before, for the rest of a run. */
+struct newer {
+	uint32_t fixed, mask; /* bytes around the payload; of its alignment */
+	uint32_t top, last;   /* low halves: it is above the one, and up to the other */
+	uint32_t seq_hi;
+};
+
+static inline struct newer newer_than(const struct esp_in_line *l)
+{
+	const uint32_t fixed = ESP_HDR_SIZE + l->iv_size + l->icv_size;
+
+	return (struct newer){
+		.fixed = fixed,
+		.mask = l->align_mask,
+		.top = (uint32_t)l->replay.top,
+		.last = esp_replay_newest_lo(&l->replay),
+		.seq_hi = (uint32_t)(l->replay.top >> 32),
 	};
-	return replay_drop(sa, seq);
+}
+
+/* False: inspect() has to look at it. */
+static inline bool inspect_newer(const struct newer *f, const struct esp_pkt *p,
+				 struct esp_key *key, struct esp_job *job)
+{
+	uint8_t *esp = p->data + p->esp_offset;
+	const uint32_t payload = p->esp_size - f->fixed;
+	uint32_t seq;
+
+	if (p->esp_offset == 0 || p->esp_size <= f->fixed + f->mask || (payload & f->mask))
+		return false;
+	seq = esp_get32(esp + 4);
+	if (seq <= f->top || seq > f->last)
+		return false;
+	write_job(job, key, esp, payload, f->seq_hi);
+	return true;
 }
 
 struct esp_job *esp_in_prepare(struct esp_in *sa, struct esp_pkt *pkts, size_t n,
 			       struct esp_batch *batch)
 {
-	size_t *n_jobs = &batch->n[sa->aead];
-	struct esp_job *jobs = &batch->jobs[sa->aead][*n_jobs];
+	const struct esp_in_line *l = &sa->line;
+	const struct newer newer = newer_than(l);
+	const bool expired = l->flags & ESP_IN_EXPIRED;
+	struct esp_key *key = l->key;
+	size_t *n_jobs = &batch->n[l->flags & ESP_IN_AEAD];
+	struct esp_job *jobs = &batch->jobs[l->flags & ESP_IN_AEAD][*n_jobs];
 	size_t k = 0;
 
 	assert(*n_jobs + n <= ESP_BURST_MAX);
 	for (size_t i = 0; i < n; i++) {
-		if (i + ESP_PREFETCH_AHEAD < n)
-			__builtin_prefetch(pkts[i + ESP_PREFETCH_AHEAD].data);
-		pkts[i].drop = inspect(sa, &pkts[i], &jobs[k]);
-		k += pkts[i].drop == ESP_DROP_OK;
+		struct esp_pkt *p = &pkts[i];
+
+		if (!expired && inspect_newer(&newer, p, key, &jobs[k])) {
+			p->drop = ESP_DROP_OK;
+			k++;
+			continue;
+		}
+		p->drop = inspect(sa, p, &jobs[k]);
+		k += p->drop == ESP_DROP_OK;
 	}
 	*n_jobs += k;
 	return jobs;
@@ -197,10 +304,9 @@ static inline enum esp_drop unpad(const uint8_t *payload, uint32_t size, uint32_
 }
 
 /* Steps 6 to 9: the inner packet of an authentic one. */
-static inline enum esp_drop unwrap(const struct esp_in *sa, struct esp_pkt *p,
-				   const struct esp_job *job)
+static enum esp_drop unwrap(const struct esp_in *sa, struct esp_pkt *p, const struct esp_job *job)
 {
-	uint8_t *data = job->esp + ESP_HDR_SIZE + sa->iv_size;
+	uint8_t *data = job->esp + ESP_HDR_SIZE + sa->line.iv_size;
 	const uint32_t offset = (uint32_t)(data - p->data);
 	struct esp_inner inner;
 	uint32_t inner_size;
@@ -233,15 +339,31 @@ static inline enum esp_drop unwrap(const struct esp_in *sa, struct esp_pkt *p,
 	return ESP_DROP_OK;
 }
 
-/* What the last bytes before a short pad length are to be (RFC 4303 2.4), as a word, and which of them. */
-static const struct {
-	uint32_t mask, want;
-} short_paddings[4] = {
-	{0, 0},
-	{0xff000000, 0x01000000},
-	{0xffff0000, 0x02010000},
-	{0xffffff00, 0x03020100},
-};
+/* What an IPv4 packet ends with, by the pad length (RFC 4303 2.4 to 2.6), in the upper bytes of the word. */
+static inline bool trailer_good(uint64_t last, uint32_t pad)
+{
+	static const uint64_t want[4] = {
+		(uint64_t)ESP_PROTO_IPV4 << 8,
+		(uint64_t)ESP_PROTO_IPV4 << 16 | 0x0101,
+		(uint64_t)ESP_PROTO_IPV4 << 24 | 0x020201,
+		(uint64_t)ESP_PROTO_IPV4 << 32 | 0x03030201,
+	};
+
+	return pad <= 3 && last >> (48 - 8 * pad) == want[pad];
+}
+
+/* RFC 4301 5.2 step 4, by the line or by what is behind it. */
+static inline bool selected(const struct esp_in *sa, const uint8_t *inner, uint32_t total)
+{
+	const struct esp_in_line *l = &sa->line;
+
+	if (l->flags & ESP_IN_TS)
+		return esp_ts_match(&sa->ts, inner, total, IP_V4);
+	return (uint64_t)(esp_get32(inner + 12) ^ l->src_first) >> l->src_rest == 0 &&
+	       (uint64_t)(esp_get32(inner + 16) ^ l->dst_first) >> l->dst_rest == 0;
+}
+
+#define PLAIN_PAYLOAD_MIN 24u /* an IPv4 header and a trailer, in words */
 
 /*
  * Steps 6 to 9 for what is most frequent: an IPv4 packet without options, nothing behind it but the
@@ -251,16 +373,15 @@ static const struct {
 static inline bool unwrap_plain(const struct esp_in *sa, struct esp_pkt *p,
 				const struct esp_job *job)
 {
-	uint8_t *data = job->esp + ESP_HDR_SIZE + sa->iv_size;
-	const uint8_t *end = data + job->payload_size - ESP_TRAILER_SIZE;
-	const uint32_t offset = (uint32_t)(data - p->data), pad = end[0];
-	const uint32_t total = job->payload_size - ESP_TRAILER_SIZE - pad;
+	uint8_t *data = job->esp + ESP_HDR_SIZE + sa->line.iv_size;
+	const uint32_t offset = (uint32_t)(data - p->data), payload = job->payload_size;
+	const uint8_t *end = data + payload; /* behind pad length and next header */
+	const uint32_t pad = end[-(int)ESP_TRAILER_SIZE];
+	const uint32_t total = payload - ESP_TRAILER_SIZE - pad;
 
-	if (pad > 3 || end[1] != ESP_PROTO_IPV4 || job->payload_size < ESP_IP4_HDR_SIZE + 5 ||
-	    ((esp_word32(end - 4) ^ short_paddings[pad].want) & short_paddings[pad].mask) ||
+	if (payload < PLAIN_PAYLOAD_MIN || !trailer_good(esp_word64(end - 8), pad) ||
 	    data[0] != 0x45 || esp_get16(data + 2) != total || !sum_ip4_good(data) ||
-	    p->data[0] != 0x45 || (p->data[1] & 3) != 0 ||
-	    !esp_ts_match(&sa->ts, data, total, IP_V4))
+	    p->data[0] != 0x45 || (p->data[1] & 3) != 0 || !selected(sa, data, total))
 		return false;
 	p->tailroom += p->size - offset - total;
 	p->headroom += offset;
@@ -271,27 +392,27 @@ static inline bool unwrap_plain(const struct esp_in *sa, struct esp_pkt *p,
 	return true;
 }
 
-static inline void account(struct esp_in *sa, const struct esp_pkt *p)
+/* A packet that may be the one by which a limit is reached. */
+static void account(struct esp_in *sa, uint32_t size)
 {
-	sa->state.packets++;
-	sa->state.bytes += p->size;
-	if (sa->state.packets >= sa->next_packets || sa->state.bytes >= sa->next_bytes)
-		limits_update(sa);
+	sa->packets++;
+	sa->bytes += size;
+	look_at_limits(sa);
 }
 
 /* Counters of the SA; the reason itself is counted by the caller. */
 static void count_drop(struct esp_in *sa, enum esp_drop drop)
 {
 	switch (drop) {
-	case ESP_DROP_IN_AUTH: sa->state.auth_failed++; break;
-	case ESP_DROP_IN_REPLAYED: sa->state.replayed++; break;
-	case ESP_DROP_IN_LATE: sa->state.late++; break;
-	case ESP_DROP_IN_SELECTOR: sa->state.ts_mismatch++; break;
+	case ESP_DROP_IN_AUTH: sa->auth_failed++; break;
+	case ESP_DROP_IN_REPLAYED: sa->replayed++; break;
+	case ESP_DROP_IN_LATE: sa->late++; break;
+	case ESP_DROP_IN_SELECTOR: sa->ts_mismatch++; break;
 	case ESP_DROP_IN_TRUNCATED:
 	case ESP_DROP_IN_ALIGNMENT:
 	case ESP_DROP_IN_PAD:
 	case ESP_DROP_IN_NEXT_HEADER:
-	case ESP_DROP_IN_INNER: sa->state.malformed++; break;
+	case ESP_DROP_IN_INNER: sa->malformed++; break;
 	case ESP_DROP_OK:
 	case ESP_DROP_IN_DUMMY:
 	case ESP_DROP_IN_ECN:
@@ -309,15 +430,49 @@ static void count_drop(struct esp_in *sa, enum esp_drop drop)
 	}
 }
 
+/* Where the newest packet came from. RFC 7296 2.23: the peer's address follows only authentic and fresh ones. */
+static void note_endpoints(struct esp_in *sa, const uint8_t *outer, uint32_t offset)
+{
+	struct esp_in_line *l = &sa->line;
+	const struct ip_endpoint before = sa->last_remote;
+
+	esp_outer_endpoints(outer, offset, &sa->last_remote, &sa->last_local);
+	l->flags &= (uint8_t)~ESP_IN_V4;
+	if (!ip_endpoint_equal(&before, &sa->last_remote))
+		l->flags |= ESP_IN_MOVED;
+	if (sa->last_remote.addr.family != IP_V4)
+		return;
+	l->flags |= ESP_IN_V4;
+	l->src = esp_word32(outer + 12);
+	l->dst = esp_word32(outer + 16);
+	l->ports = sa->last_remote.port || sa->last_local.port
+			   ? esp_word32(outer + offset - ESP_UDP_HDR_SIZE)
+			   : 0;
+}
+
+/* Most often it is where all the others came from. */
+static inline bool same_endpoints(const struct esp_in_line *l, const uint8_t *outer,
+				  uint32_t offset)
+{
+	const uint32_t header = (outer[0] & 15u) * 4;
+
+	return (l->flags & ESP_IN_V4) && outer[0] >> 4 == 4 && esp_word32(outer + 12) == l->src &&
+	       esp_word32(outer + 16) == l->dst &&
+	       (offset == header ? 0 : esp_word32(outer + header)) == l->ports;
+}
+
 size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const struct esp_job *jobs)
 {
-	const uint8_t *newest = NULL; /* its ESP header */
+	struct esp_in_line *l = &sa->line;
+	struct esp_replay replay = l->replay;
+	const bool near = l->quota < n; /* a limit may be reached */
+	const uint8_t *newest = NULL;   /* its ESP header */
 	const uint8_t *newest_outer = NULL;
 	size_t k = 0, n_ok = 0;
+	uint32_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct esp_pkt *p = &pkts[i];
-		const uint8_t *outer = p->data;
 		const struct esp_job *job;
 		uint64_t seq;
 
@@ -326,32 +481,37 @@ size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const st
 		job = &jobs[k++];
 		/* 4. RFC 4303 3.4.4: nothing of an unauthentic packet is looked at. */
 		p->drop = job->ok ? ESP_DROP_OK : ESP_DROP_IN_AUTH;
-		if (p->drop == ESP_DROP_OK && sa->state.expired)
+		if (near && p->drop == ESP_DROP_OK && (l->flags & ESP_IN_EXPIRED))
 			p->drop = ESP_DROP_IN_EXPIRED;
 		if (p->drop != ESP_DROP_OK)
 			continue;
 		/* 5. Against the window as it is now: the burst may hold a packet twice. */
 		seq = (uint64_t)job->seq_hi << 32 | esp_get32(job->esp + 4);
-		p->drop = replay_drop(sa, seq);
+		p->drop = replay_drop(&replay, sa->window_bits, seq);
 		if (p->drop != ESP_DROP_OK)
 			continue;
-		if (seq > sa->replay.top) {
+		if (seq > replay.top) {
 			newest = job->esp;
-			newest_outer = outer;
+			newest_outer = p->data;
 		}
-		esp_replay_update(&sa->replay, seq);
-		p->drop = unwrap_plain(sa, p, job) ? ESP_DROP_OK : unwrap(sa, p, job);
-		if (p->drop == ESP_DROP_OK) {
-			account(sa, p);
-			n_ok++;
-		}
+		esp_replay_update(&replay, sa->window_bits, seq);
+		if (!unwrap_plain(sa, p, job))
+			p->drop = unwrap(sa, p, job);
+		if (p->drop != ESP_DROP_OK)
+			continue;
+		n_ok++;
+		if (near)
+			account(sa, p->size);
+		else
+			bytes += p->size;
 	}
-	/* RFC 7296 2.23: the peer's address follows only authentic and fresh packets. */
-	if (newest) {
-		sa->state.seq_high = sa->replay.top;
-		esp_outer_endpoints_update(newest_outer, (uint32_t)(newest - newest_outer),
-					   &sa->state.last_remote, &sa->state.last_local);
+	l->replay.top = replay.top;
+	if (!near) {
+		l->quota = (uint16_t)(l->quota - n_ok);
+		l->bytes += bytes;
 	}
+	if (newest && !same_endpoints(l, newest_outer, (uint32_t)(newest - newest_outer)))
+		note_endpoints(sa, newest_outer, (uint32_t)(newest - newest_outer));
 	if (n_ok < n)
 		for (size_t i = 0; i < n; i++)
 			count_drop(sa, pkts[i].drop);

@@ -108,20 +108,6 @@ static inline uint8_t esp_outer_tos(const uint8_t *data)
 
 void esp_outer_endpoints(const uint8_t *data, uint32_t esp_offset, struct ip_endpoint *src,
 			 struct ip_endpoint *dst);
-/* The same for endpoints that are most often right already. */
-static inline void esp_outer_endpoints_update(const uint8_t *data, uint32_t esp_offset,
-					      struct ip_endpoint *src, struct ip_endpoint *dst)
-{
-	const bool known = esp_offset == ESP_IP4_HDR_SIZE && data[0] >> 4 == 4 &&
-			   src->addr.family == IP_V4 && dst->addr.family == IP_V4 &&
-			   esp_word32(data + 12) == esp_word32(src->addr.b) &&
-			   esp_word32(data + 16) == esp_word32(dst->addr.b) && src->port == 0 &&
-			   dst->port == 0;
-
-	if (!known)
-		esp_outer_endpoints(data, esp_offset, src, dst);
-}
-
 /* RFC 6040 4.2: the inner ECN field after decapsulation, or -1 to drop. */
 int esp_ecn_decap_differ(uint8_t inner, uint8_t outer);
 static inline int esp_ecn_decap(uint8_t inner, uint8_t outer)

@@ -29,21 +29,20 @@ void esp_replay_init(struct esp_replay *r, uint32_t window, bool esn, uint64_t *
 {
 	*r = (struct esp_replay){
 		.window = (uint16_t)window,
-		.mask = (uint16_t)(replay_words(window) - 1),
+		.mask = (uint8_t)(replay_words(window) - 1),
 		.esn = esn,
-		.bits = bits,
 	};
 	memset(bits, 0, esp_replay_bits_size(window));
 }
 
 /* The words that come into use; all of them if the jump is that wide. */
-void esp_replay_advance(struct esp_replay *r, uint64_t seq)
+void esp_replay_clear(uint64_t *bits, uint32_t mask, uint64_t top, uint64_t seq)
 {
 	uint64_t word = seq >> 6;
-	uint64_t n = word - (r->top >> 6);
+	uint64_t n = word - (top >> 6);
 
-	if (n > (uint64_t)r->mask + 1)
-		n = (uint64_t)r->mask + 1;
+	if (n > (uint64_t)mask + 1)
+		n = (uint64_t)mask + 1;
 	for (; n; n--, word--)
-		r->bits[word & r->mask] = 0;
+		bits[word & mask] = 0;
 }
