@@ -19,6 +19,7 @@
 #define UDP_SIZE      8u
 #define ESP_SIZE      8u /* SPI, sequence number */
 #define MARKER_SIZE   4u
+#define OURS_LOOKUPS  4u   /* of addresses to which ESP comes, in a burst */
 #define KEEPALIVE     0xff /* RFC 3948 2.3: a datagram of this one byte */
 #define IPV6_FRAGMENT 44
 
@@ -142,24 +143,87 @@ void dp_into_decap(struct dp_worker *w, struct rte_mbuf *m)
 	v->m[v->n++] = m;
 }
 
-/* Native ESP over IPv4 without options, which is whole: what dp_into_decap() finds in it. False: no
- * such packet. */
+/* Where ESP is in a checked IPv4 packet without options, of the usual kind: whole, native or in UDP
+ * (RFC 3948 2.1) to its end. 0: it is of another kind, or no ESP. */
+static inline uint32_t plain_esp(const uint8_t *ip, uint32_t size)
+{
+	uint32_t at = 20;
+
+	if (ip[9] == IPPROTO_UDP && size >= 20 + UDP_SIZE && dp_get16(ip + 22) == DP_PORT_NAT_T &&
+	    dp_get16(ip + 24) == size - 20)
+		at += UDP_SIZE;
+	else if (ip[9] != DP_PROTO_ESP)
+		return 0;
+	return (dp_get16(ip + 6) & FRAG_MASK) || size < at + ESP_SIZE || dp_get32(ip + at) == 0
+		       ? 0
+		       : at;
+}
+
+static inline void add_plain(struct dp_esp_vec *v, struct rte_mbuf *m, uint8_t *ip, uint32_t size,
+			     uint32_t at)
+{
+	v->spi[v->n] = dp_get32(ip + at);
+	v->pkts[v->n] = (struct esp_pkt){
+		.data = ip,
+		.size = size,
+		.esp_offset = (uint16_t)at,
+		.esp_size = size - at,
+	};
+	v->m[v->n++] = m;
+}
+
+/* For what is plain_esp(): what dp_into_decap() finds in it. False: it is none. */
 static inline bool into_decap_plain(struct dp_worker *w, struct rte_mbuf *m)
 {
-	const uint8_t *ip = dp_data(m);
-	struct dp_esp_vec *v = &w->decap;
-	struct esp_pkt *p = &v->pkts[v->n];
+	uint8_t *ip = dp_data(m);
+	const uint32_t at = ip[0] == 0x45 ? plain_esp(ip, m->pkt_len) : 0;
 
-	if (ip[0] != 0x45 || ip[9] != DP_PROTO_ESP || (dp_get16(ip + 6) & FRAG_MASK) ||
-	    m->pkt_len < 20 + ESP_SIZE)
+	if (at == 0)
 		return false;
-	v->spi[v->n] = dp_get32(ip + 20);
-	if (v->spi[v->n] == 0)
+	add_plain(&w->decap, m, ip, m->pkt_len, at);
+	return true;
+}
+
+/* The address of ours to which the burst's ESP packets come. */
+struct ours {
+	uint64_t dst; /* none: more than an address */
+	unsigned lookups_left;
+};
+
+static bool is_ours(struct ours *o, const struct dp_lpm *lpm, uint32_t dst)
+{
+	uint32_t nh;
+
+	if (o->lookups_left == 0)
 		return false;
-	dp_esp_pkt(m, p);
-	p->esp_offset = 20;
-	p->esp_size = p->size - 20;
-	v->m[v->n++] = m;
+	o->lookups_left--;
+	dp_lpm_lookup4(lpm, &dst, &nh, 1);
+	if (dp_nh_kind(nh) != DP_NH_LOCAL)
+		return false;
+	o->dst = dst;
+	return true;
+}
+
+/*
+ * A usual frame's packet, if it is plain_esp() for us, into w->decap as it is: a burst's packets for one
+ * address share its lookup. Only while no packet has gone the other way, by `b`: it would be overtaken.
+ */
+static inline bool into_decap_bare(struct dp_worker *w, struct rte_mbuf *m, uint8_t *ip,
+				   uint32_t size, struct ours *ours, const struct dp_ip_burst *b)
+{
+	struct dp_esp_vec *v = &w->decap;
+	uint32_t at, dst;
+
+	if (b->v4.n || b->v6.n || v->n != v->n_bare)
+		return false;
+	at = plain_esp(ip, size);
+	if (at == 0)
+		return false;
+	dst = dp_get32(ip + 16);
+	if (unlikely(dst != ours->dst) && !is_ours(ours, b->lpm4, dst))
+		return false;
+	add_plain(v, m, ip, size, at);
+	v->n_bare = v->n;
 	return true;
 }
 
@@ -363,9 +427,11 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 			    bool told)
 {
 	const struct dp_meta meta = {.port = (uint8_t)port, .family = 4};
+	struct ours ours = {.dst = UINT64_MAX, .lookups_left = OURS_LOOKUPS};
 	struct dp_ip_burst b;
 	uint64_t mac = 0;
 
+	w->decap.port = (uint8_t)port;
 	memcpy(&mac, &w->dp->ports[port].mac, RTE_ETHER_ADDR_LEN);
 	dp_ip_burst_init(&b, &w->dp->fib, w->dp->ports[port].table);
 	for (uint16_t i = 0; i < n; i++) {
@@ -377,16 +443,21 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 		__builtin_prefetch(dp_meta(m[i]), 1);
 	}
 	for (uint16_t i = 0; i < n; i++) {
-		const uint8_t *eth = dp_data(m[i]);
+		uint8_t *eth = dp_data(m[i]);
 
 		if (!is_usual(m[i], eth, mac, told)) {
 			take_any(w, port, m[i], &b);
 			continue;
 		}
+		if (into_decap_bare(w, m[i], eth + DP_ETH_SIZE, m[i]->pkt_len - DP_ETH_SIZE, &ours,
+				    &b))
+			continue;
 		*dp_meta(m[i]) = meta;
 		(void)rte_pktmbuf_adj(m[i], DP_ETH_SIZE);
 		dp_ip_burst_add(&b, m[i], eth + DP_ETH_SIZE, 4, DP_TUNNEL_NONE);
 	}
+	if (b.v4.n == 0 && b.v6.n == 0)
+		return;
 	dp_lookup(&b);
 	dispatch(w, &b.v4, 4);
 	dispatch(w, &b.v6, 6);

@@ -80,8 +80,9 @@ static void unknown_spi(struct dp_worker *w, struct rte_mbuf *m)
 }
 
 /* Phase 0 for a burst of one SA that is ours. False: it is another one. */
-static bool find_one_sa(const struct dp_worker *w, struct dp_esp_vec *v)
+static bool find_one_sa(struct dp_worker *w)
 {
+	struct dp_esp_vec *v = &w->decap;
 	const uint32_t spi = v->spi[0];
 	struct dp_in *in;
 	uint32_t differ = 0;
@@ -98,18 +99,28 @@ static bool find_one_sa(const struct dp_worker *w, struct dp_esp_vec *v)
 	return true;
 }
 
+/* A packet that leaves decapsulation, and may have come into it as it was received. */
+static struct rte_mbuf *dressed(const struct dp_esp_vec *v, uint16_t i)
+{
+	struct rte_mbuf *m = v->m[i];
+
+	if (i < v->n_bare) {
+		*dp_meta(m) = (struct dp_meta){.port = v->port, .family = 4};
+		dp_esp_done(m, &v->pkts[i]);
+	}
+	return m;
+}
+
 /*
- * Phase 0: each packet's SA. SAs that alternate lie apart in memory: each step fetches, for the whole
+ * Phase 0 for any other burst: each packet's SA. SAs that alternate lie apart in memory: each step fetches, for the whole
  * burst, what the next one reads.
  */
-static void find_sas(struct dp_worker *w)
+static void find_each_sa(struct dp_worker *w)
 {
 	struct dp_esp_vec *v = &w->decap;
 	const struct dp_sas *sas = &w->dp->sas;
 	uint16_t n = 0;
 
-	if (find_one_sa(w, v))
-		return;
 	for (uint16_t i = 0; i < v->n; i++) {
 		if ((v->spi[i] & DP_SLOT_MASK) < sas->max)
 			__builtin_prefetch(&sas->in[v->spi[i] & DP_SLOT_MASK]);
@@ -120,23 +131,25 @@ static void find_sas(struct dp_worker *w)
 			dp_in_fetch(v->sa[i]);
 	}
 	for (uint16_t i = 0; i < v->n; i++) {
-		struct rte_mbuf *m = v->m[i];
-		struct dp_in *in = v->sa[i];
+		const struct dp_in *in = v->sa[i];
 
-		if (!in || dp_in_room(in)->spi != v->spi[i]) {
+		if (unlikely(!in || dp_in_room(in)->spi != v->spi[i])) {
+			struct rte_mbuf *m = dressed(v, i);
+
 			dp_meta(m)->spi = v->spi[i];
 			unknown_spi(w, m);
 			continue;
 		}
-		if (dp_in_room(in)->owner != w->index) {
-			dp_handoff(w, dp_in_room(in)->owner, m, DP_PKT_DECAP);
+		if (unlikely(dp_in_room(in)->owner != w->index)) {
+			dp_handoff(w, dp_in_room(in)->owner, dressed(v, i), DP_PKT_DECAP);
 			continue;
 		}
 		if (n != i) {
 			v->pkts[n] = v->pkts[i];
-			v->m[n] = m;
+			v->m[n] = v->m[i];
+			v->sa[n] = v->sa[i];
 		}
-		v->sa[n++] = in;
+		n++;
 	}
 	v->n = n;
 }
@@ -144,9 +157,6 @@ static void find_sas(struct dp_worker *w)
 /* The memory of runs that are not alone. */
 static void fetch_runs(struct dp_worker *w, const struct run *runs, uint16_t n)
 {
-	for (uint16_t i = 0; i < n; i++) {
-		__builtin_prefetch(&w->dp->tunnels.hot[dp_in_room(runs[i].in)->tunnel]);
-	}
 	for (uint16_t i = 0; i < n; i++)
 		esp_in_prefetch_key(&w->esp, dp_in_esp(runs[i].in));
 }
@@ -173,15 +183,10 @@ static void ask_nic(const struct dp_esp_vec *v, const struct run *r)
 			(job++)->ok = dp_nic_opened(v->m[i]);
 }
 
-/* Phase 3. Adds to `out` what goes on. */
-static void accept_run(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
-		       struct dp_ip_burst *out)
+/* Phase 3 of packets that have passed ESP, or not, and of those that the tunnel translates. */
+static void accept_each(struct dp_worker *w, const struct dp_esp_vec *v, const struct run *r,
+			uint32_t tunnel, const struct netmap *map, struct dp_ip_burst *out)
 {
-	struct esp_in *esp = dp_in_esp(r->in);
-	const uint32_t tunnel = dp_in_room(r->in)->tunnel;
-	const struct netmap *map = dp_translate_of(&w->dp->tunnels, tunnel);
-
-	(void)esp_in_accept(esp, &v->pkts[r->first], r->n, r->jobs);
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		const struct esp_pkt *p = &v->pkts[i];
 		struct rte_mbuf *m = v->m[i];
@@ -190,13 +195,33 @@ static void accept_run(struct dp_worker *w, struct dp_esp_vec *v, const struct r
 			drop_in(w, tunnel, m, dp_drop_of_esp(p->drop));
 			continue;
 		}
-		dp_esp_done(m, p);
-		if (unlikely(map != NULL) &&
-		    dp_translate_in(w, tunnel, map, m, p->inner_family) < 0)
-			continue;
-		dp_ip_burst_add(out, m, p->data, p->inner_family, tunnel);
+		if (map) {
+			dp_esp_done(m, p);
+			if (dp_translate_in(w, tunnel, map, m, p->inner_family) < 0)
+				continue;
+		}
+		dp_ip_burst_add_inner(out, m, p->data, p->size, p->inner_family, tunnel);
 	}
+}
+
+/* Phase 3. Adds to `out` what goes on. */
+static void accept_run(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
+		       struct dp_ip_burst *out)
+{
+	const uint32_t tunnel = dp_in_room(r->in)->tunnel;
+	const struct netmap *map = dp_translate_of(&w->dp->tunnels, tunnel);
+	const size_t n_ok = esp_in_accept(dp_in_esp(r->in), &v->pkts[r->first], r->n, r->jobs);
+
 	count(w, r->in);
+	if (unlikely(n_ok != r->n || map)) {
+		accept_each(w, v, r, tunnel, map, out);
+		return;
+	}
+	for (uint16_t i = r->first; i < r->first + r->n; i++) {
+		const struct esp_pkt *p = &v->pkts[i];
+
+		dp_ip_burst_add_inner(out, v->m[i], p->data, p->size, p->inner_family, tunnel);
+	}
 }
 
 /* Phases 3 and 4. */
@@ -208,7 +233,7 @@ static void accept_runs(struct dp_worker *w, struct dp_esp_vec *v, const struct 
 	dp_ip_burst_init(&out, &w->dp->fib, 0);
 	for (uint16_t i = 0; i < n_runs; i++)
 		accept_run(w, v, &runs[i], &out);
-	v->n = 0;
+	v->n = v->n_bare = 0;
 	dp_forward(w, &out);
 }
 
@@ -218,40 +243,55 @@ static void accept_item(struct dp_worker *w, struct dp_spread_item *item)
 	accept_runs(w, &item->v, (const struct run *)item->runs, item->n_runs);
 }
 
+/* Packets that follow each other with one SA, which are all of them if `one` says so. */
+static uint16_t find_runs(struct dp_worker *w, bool one, struct run *runs)
+{
+	const struct dp_esp_vec *v = &w->decap;
+	uint16_t n_runs = 0;
+
+	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
+		struct run *r = &runs[n_runs++];
+
+		n = one ? v->n : dp_run_size(v, i);
+		*r = (struct run){.in = v->sa[i], .first = i, .n = n};
+		if (w->dp->inline_crypto)
+			n = split_by_nic(v, r);
+	}
+	if (n_runs > 1)
+		fetch_runs(w, runs, n_runs);
+	return n_runs;
+}
+
 void dp_decap(struct dp_worker *w)
 {
 	struct dp_esp_vec *v = &w->decap;
+	const bool one = !w->dp->inline_crypto && find_one_sa(w);
 	struct dp_spread_item *item;
 	struct run here[DP_VEC_SIZE], *runs = here;
 	struct esp_batch own, nic, *batch = &own;
-	uint16_t n_runs = 0;
+	uint16_t n_runs;
 
-	find_sas(w);
+	if (!one)
+		find_each_sa(w);
 	item = dp_spread_item(w, v, true);
 	if (item) {
 		runs = (struct run *)item->runs;
 		batch = &item->batch;
 	}
 	esp_batch_init(batch);
-	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
-		struct run *r = &runs[n_runs++];
-
-		n = dp_run_size(v, i);
-		*r = (struct run){.in = v->sa[i], .first = i, .n = n};
-		if (w->dp->inline_crypto)
-			n = split_by_nic(v, r);
-	}
-	w->n_runs = (uint16_t)(w->n_runs + n_runs);
-	if (n_runs > 1)
-		fetch_runs(w, runs, n_runs);
 	if (w->dp->inline_crypto)
 		esp_batch_init(&nic);
-	for (uint16_t i = 0; i < n_runs; i++)
-		runs[i].jobs = esp_in_prepare(dp_in_esp(runs[i].in), &v->pkts[runs[i].first],
-					      runs[i].n, runs[i].by_nic ? &nic : batch);
+	n_runs = find_runs(w, one, runs);
+	w->n_runs = (uint16_t)(w->n_runs + n_runs);
+	for (uint16_t i = 0; i < n_runs; i++) {
+		struct run *r = &runs[i];
+
+		r->jobs = esp_in_prepare(dp_in_esp(r->in), &v->pkts[r->first], r->n,
+					 r->by_nic ? &nic : batch);
+	}
 	if (unlikely(item != NULL)) {
 		dp_spread_put(w, item, v, n_runs, accept_item);
-		v->n = 0;
+		v->n = v->n_bare = 0;
 		return;
 	}
 	esp_batch_open(&w->esp, batch);

@@ -9,6 +9,9 @@
 #include "dataplane/dp.h"
 #include "dataplane/l2.h"
 
+#define TCP_FLAGS 13
+#define TCP_SYN   0x02
+
 /* `from` is in all that follows the tunnel that a packet came out of, or DP_TUNNEL_NONE: our own. */
 static void drop(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, unsigned reason)
 {
@@ -155,87 +158,115 @@ static uint32_t table_of(const struct dp_worker *w, struct rte_mbuf *m, uint32_t
 		       : __atomic_load_n(&w->dp->tunnels.hot[from].table, __ATOMIC_ACQUIRE);
 }
 
-/* What leave_by() reads for each packet of one tunnel that goes to one port. */
+/* A port as its neighbours' packets need it. */
 struct way {
-	uint32_t from;
-	unsigned port;
+	uint64_t tag;  /* what is above the MAC in a neighbour's word, if it is resolved */
+	uint64_t from; /* our MAC's beginning, as in dp_l2.to */
+	uint32_t from_rest;
 	uint32_t mtu;
-	bool clamped;
+	unsigned port;
 };
 
-static inline struct way way_of(const struct dp_worker *w, uint32_t from, unsigned port)
+static struct way way_of(const struct dp_worker *w, uint64_t adj)
 {
-	return (struct way){
-		.from = from,
-		.port = port,
-		.mtu = w->dp->ports[port].mtu,
-		.clamped = from != DP_TUNNEL_NONE &&
-			   __atomic_load_n(&w->dp->tunnels.hot[from].clamp, __ATOMIC_RELAXED),
-	};
+	const unsigned port = dp_adj_port(adj);
+	const uint8_t *mac = w->dp->ports[port].mac.addr_bytes;
+	struct way way = {.tag = adj >> DP_MAC_BITS, .mtu = w->dp->ports[port].mtu, .port = port};
+	uint16_t first;
+
+	memcpy(&first, mac, sizeof(first));
+	memcpy(&way.from_rest, mac + sizeof(first), sizeof(way.from_rest));
+	way.from = (uint64_t)first << DP_MAC_BITS;
+	return way;
 }
 
-/* leave_by() and dp_l2_send() for what is most frequent: out of a tunnel, small enough, no TCP whose MSS
- * matters, with room in front. False: these have to look at it; nothing is changed. */
-static inline bool leave_plain(struct dp_worker *w, struct rte_mbuf *m, const struct way *way,
-			       const struct dp_l2 *l2, uint8_t family)
+/* Whether a packet may be a TCP SYN, whose MSS matters. */
+static inline bool may_be_syn(const uint8_t *ip, uint8_t family)
 {
-	uint8_t *ip = dp_data(m);
+	if (family == 4)
+		return ip[9] == IPPROTO_TCP && (ip[0] != 0x45 || (ip[20 + TCP_FLAGS] & TCP_SYN));
+	if (ip[6] == IPPROTO_TCP)
+		return ip[40 + TCP_FLAGS] & TCP_SYN;
+	return ip[6] < 64 && (DP_MAY_BE_TCP >> ip[6] & 1);
+}
 
-	if (way->from == DP_TUNNEL_NONE || m->pkt_len > way->mtu || m->data_off < DP_ETH_SIZE ||
-	    (way->clamped && (family != 4 || ip[9] == IPPROTO_TCP)) || !decrement_ttl(ip, family))
+/*
+ * What is most frequent: out of a tunnel, to a neighbour that is resolved, small enough, no TCP whose MSS
+ * matters. Where the outer header was there is room for Ethernet's. False: forward_one() has to look at it;
+ * nothing is changed.
+ */
+static inline bool leave_plain(struct dp_worker *w, const struct dp_ip_vec *v, uint16_t i,
+			       struct way *way, uint8_t family)
+{
+	struct rte_mbuf *m = v->m[i];
+	uint8_t *ip = v->ip[i];
+	struct dp_adj *adj;
+	uint64_t word;
+
+	if (dp_nh_kind(v->nh[i]) != DP_NH_NEIGH)
 		return false;
-	dp_l2_write(ip - DP_ETH_SIZE, l2, dp_l2_type(family));
-	m->data_off = (uint16_t)(m->data_off - DP_ETH_SIZE);
-	m->data_len = (uint16_t)(m->data_len + DP_ETH_SIZE);
-	m->pkt_len += DP_ETH_SIZE;
-	dp_tx(w, l2->port, m);
+	adj = &w->dp->neighs.adjs[dp_nh_index(v->nh[i])];
+	word = __atomic_load_n(&adj->l2, __ATOMIC_RELAXED);
+	if (unlikely(word >> DP_MAC_BITS != way->tag)) {
+		if (!(word & DP_NEIGH_VALID))
+			return false;
+		*way = way_of(w, word);
+	}
+	if (v->from[i] == DP_TUNNEL_NONE || v->size[i] > way->mtu || may_be_syn(ip, family) ||
+	    !decrement_ttl(ip, family))
+		return false;
+	if (unlikely(!__atomic_load_n(&adj->used, __ATOMIC_RELAXED)))
+		__atomic_store_n(&adj->used, 1, __ATOMIC_RELAXED);
+	dp_l2_write(ip - DP_ETH_SIZE,
+		    &(struct dp_l2){.to = (word & DP_MAC_MASK) | way->from, .from = way->from_rest},
+		    dp_l2_type(family));
+	dp_set_data(m, ip - DP_ETH_SIZE, v->size[i] + DP_ETH_SIZE);
+	dp_tx(w, way->port, m);
 	return true;
+}
+
+/* Anything else, one by one. */
+static void forward_one(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, uint32_t nh,
+			uint8_t family)
+{
+	struct dp_l2 l2;
+
+	if (dp_nh_kind(nh) == DP_NH_PORTS)
+		nh = dp_through_ports(w, m, family, table_of(w, m, from));
+	switch (dp_nh_kind(nh)) {
+	case DP_NH_NEIGH:
+		l2 = dp_l2_of(w, dp_nh_index(nh));
+		if (!l2.resolved)
+			to_unknown(w, m, from, family, l2.port);
+		else if (leave_by(w, m, from, family, l2.port))
+			dp_l2_send(w, m, &l2, family);
+		break;
+	case DP_NH_CONNECTED: to_unknown(w, m, from, family, dp_nh_index(nh)); break;
+	case DP_NH_LOCAL: to_inside(w, m, from, family); break;
+	case DP_NH_BLACKHOLE: drop(w, m, from, DP_DROP_BLACKHOLE); break;
+	case DP_NH_GROUP:
+	case DP_NH_NONE:
+	case DP_NH_PORTS:
+		/* For a routing protocol over the tunnel. */
+		if (unlikely(dp_is_for_link(dp_data(m), family)))
+			to_inside(w, m, from, family);
+		else if (dp_nh_kind(nh) == DP_NH_GROUP)
+			to_tunnel(w, m, from, family, dp_nh_index(nh));
+		else
+			drop(w, m, from, DP_DROP_NO_ROUTE);
+		break;
+	}
 }
 
 static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
 {
-	uint32_t neigh = DP_NEIGH_NONE;
-	struct dp_l2 l2 = {.resolved = false};
-	struct way way = {.port = DP_NO_PORT};
+	struct way way = {.tag = UINT64_MAX}; /* nobody's */
 
 	for (uint16_t i = 0; i < v->n; i++) {
-		struct rte_mbuf *m = v->m[i];
-		const uint32_t from = v->from[i];
-		const uint32_t nh = unlikely(dp_nh_kind(v->nh[i]) == DP_NH_PORTS)
-					    ? dp_through_ports(w, m, family, table_of(w, m, from))
-					    : v->nh[i];
-		const uint32_t index = dp_nh_index(nh);
-
-		switch (dp_nh_kind(nh)) {
-		case DP_NH_NEIGH:
-			if (index != neigh) {
-				neigh = index;
-				l2 = dp_l2_of(w, neigh);
-			}
-			if (way.from != from || way.port != l2.port)
-				way = way_of(w, from, l2.port);
-			if (!l2.resolved)
-				to_unknown(w, m, from, family, l2.port);
-			else if (leave_plain(w, m, &way, &l2, family))
-				break;
-			else if (leave_by(w, m, from, family, l2.port))
-				dp_l2_send(w, m, &l2, family);
-			break;
-		case DP_NH_CONNECTED: to_unknown(w, m, from, family, index); break;
-		case DP_NH_LOCAL: to_inside(w, m, from, family); break;
-		case DP_NH_BLACKHOLE: drop(w, m, from, DP_DROP_BLACKHOLE); break;
-		case DP_NH_GROUP:
-		case DP_NH_NONE:
-		case DP_NH_PORTS:
-			/* For a routing protocol over the tunnel. */
-			if (unlikely(dp_is_for_link(dp_data(m), family)))
-				to_inside(w, m, from, family);
-			else if (dp_nh_kind(nh) == DP_NH_GROUP)
-				to_tunnel(w, m, from, family, index);
-			else
-				drop(w, m, from, DP_DROP_NO_ROUTE);
-			break;
-		}
+		if (leave_plain(w, v, i, &way, family))
+			continue;
+		dp_set_data(v->m[i], v->ip[i], v->size[i]);
+		forward_one(w, v->m[i], v->from[i], v->nh[i], family);
 	}
 }
 

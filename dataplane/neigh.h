@@ -22,6 +22,8 @@ struct dp;
 #define DP_NEIGH_HOLD    32u   /* packets for one neighbour */
 #define DP_NEIGH_HOLDALL 1024u /* packets for all */
 #define DP_NEIGH_VALID   (1ull << 56)
+#define DP_MAC_BITS      48
+#define DP_MAC_MASK      ((1ull << DP_MAC_BITS) - 1)
 
 /* What workers see: indexed by the neighbour's number. */
 struct dp_adj {

@@ -110,6 +110,10 @@ struct dp_esp_vec {
 	uint32_t spi[DP_VEC_SIZE]; /* of ESP packets whose SA is still to be found */
 	struct esp_pkt pkts[DP_VEC_SIZE];
 	uint16_t n;
+	/* Of ESP packets: the first so many are as `port` received them, their mbufs without meta data and
+	 * with the frame still; `pkts` says where they are. */
+	uint16_t n_bare;
+	uint8_t port;
 };
 
 /* The packet as ESP sees it; single segment. The rest is zero. */
@@ -123,12 +127,18 @@ static inline void dp_esp_pkt(struct rte_mbuf *m, struct esp_pkt *p)
 	};
 }
 
+/* Where a packet of one segment is now. */
+static inline void dp_set_data(struct rte_mbuf *m, const uint8_t *data, uint32_t size)
+{
+	m->data_off = (uint16_t)(data - (uint8_t *)m->buf_addr);
+	m->pkt_len = size;
+	m->data_len = (uint16_t)size;
+}
+
 /* What ESP has made of it, back into the mbuf. */
 static inline void dp_esp_done(struct rte_mbuf *m, const struct esp_pkt *p)
 {
-	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
-	m->pkt_len = p->size;
-	m->data_len = (uint16_t)p->size;
+	dp_set_data(m, p->data, p->size);
 }
 
 #endif

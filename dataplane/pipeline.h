@@ -20,6 +20,9 @@ struct dp_ip_vec {
 	struct rte_mbuf *m[DP_VEC_SIZE];
 	uint32_t from[DP_VEC_SIZE]; /* the tunnel that it came out of, or DP_TUNNEL_NONE */
 	uint32_t nh[DP_VEC_SIZE];
+	/* For dp_forward(): where it is and its size, which its mbuf does not know yet. */
+	uint8_t *ip[DP_VEC_SIZE];
+	uint32_t size[DP_VEC_SIZE];
 	uint8_t family; /* 4 or 6 */
 	uint16_t n;
 };
@@ -55,6 +58,17 @@ static inline void dp_ip_burst_add(struct dp_ip_burst *b, struct rte_mbuf *m, co
 	}
 	v->from[v->n] = from;
 	v->m[v->n++] = m;
+}
+
+/* The same for dp_forward(). */
+static inline void dp_ip_burst_add_inner(struct dp_ip_burst *b, struct rte_mbuf *m, uint8_t *ip,
+					 uint32_t size, uint8_t family, uint32_t from)
+{
+	struct dp_ip_vec *v = family == 4 ? &b->v4 : &b->v6;
+
+	v->ip[v->n] = ip;
+	v->size[v->n] = size;
+	dp_ip_burst_add(b, m, ip, family, from);
 }
 
 /* How many packets from `first` on follow each other with one next hop. */
@@ -123,8 +137,8 @@ void dp_into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, stru
 /* decap.c: w->decap -> dp_forward(), or the worker that owns the SA */
 void dp_decap(struct dp_worker *w);
 
-/* forward.c: inner packets that came out of tunnels, whose meta data is not written yet, and (from: no
- * tunnel) our own. */
+/* forward.c: inner packets that came out of tunnels, in whose mbufs neither meta data nor place are written
+ * yet, and (from: no tunnel) our own. */
 void dp_forward(struct dp_worker *w, struct dp_ip_burst *b);
 
 /* worker.c */

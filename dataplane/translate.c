@@ -55,8 +55,13 @@ static void free_later(void *ctx, void *object, uint64_t arg)
 
 static void publish(struct dp *dp, uint32_t tunnel, struct netmap *map)
 {
-	struct netmap *old =
-		__atomic_exchange_n(&dp->tunnels.hot[tunnel].netmap, map, __ATOMIC_ACQ_REL);
+	struct dp_tunnels *t = &dp->tunnels;
+	struct netmap *old;
+
+	/* A tunnel is counted before it has rules, and while it does. */
+	__atomic_store_n(&t->n_translated, t->n_translated + (map != NULL), __ATOMIC_RELEASE);
+	old = __atomic_exchange_n(&t->hot[tunnel].netmap, map, __ATOMIC_ACQ_REL);
+	__atomic_store_n(&t->n_translated, t->n_translated - (old != NULL), __ATOMIC_RELEASE);
 
 	if (old)
 		dp_grace_defer(&dp->grace, free_later, NULL, old, 0);

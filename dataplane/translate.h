@@ -27,6 +27,8 @@ bool dp_translate_has(const struct dp *dp, uint32_t tunnel);
 /* The rules for packets that come out of a tunnel, or NULL. Valid until the end of the round. */
 static inline const struct netmap *dp_translate_of(const struct dp_tunnels *t, uint32_t tunnel)
 {
+	if (__atomic_load_n(&t->n_translated, __ATOMIC_ACQUIRE) == 0)
+		return NULL;
 	return __atomic_load_n(&t->hot[tunnel].netmap, __ATOMIC_ACQUIRE);
 }
 

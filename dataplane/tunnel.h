@@ -62,6 +62,7 @@ struct dp_tunnels {
 	uint32_t max;
 	uint32_t
 		n_apart; /* atomic; that have a table, not 0: while there is none, all is looked up in 0 */
+	uint32_t n_translated; /* atomic; that have rules (translate.h): none, most often */
 	struct dp_tunnel_hot *hot;
 	struct dp_tunnel_info *info;
 	uint32_t max_groups; /* of each epoch */

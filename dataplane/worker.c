@@ -147,8 +147,8 @@ static uint16_t run_ring(struct dp_worker *w)
 		/* Found anew: its slot may have been given to another SA since. */
 		case DP_PKT_DECAP: dp_into_decap(w, m[i]); break;
 		case DP_PKT_FORWARD:
-			dp_ip_burst_add(&forward, m[i], dp_data(m[i]), dp_meta(m[i])->family,
-					DP_TUNNEL_NONE);
+			dp_ip_burst_add_inner(&forward, m[i], dp_data(m[i]), m[i]->pkt_len,
+					      dp_meta(m[i])->family, DP_TUNNEL_NONE);
 			break;
 		case DP_PKT_TX: dp_tx(w, dp_meta(m[i])->port, m[i]); break;
 		case DP_PKT_NONE:
