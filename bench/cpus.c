@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <rte_cycles.h>
 
-#define PRIORITY 10
+#define PRIORITY 20
 #define LOOK     2000u /* cycles: a look takes some 20, what interrupts it more than this */
 
 static cpu_set_t usable;

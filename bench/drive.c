@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* drive: see drive.h. */
-#include "bench/drive.h"
+#include "bench/drive_int.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -8,45 +8,29 @@
 #include <string.h>
 #include <rte_cycles.h>
 #include <rte_launch.h>
+#include "bench/cpus.h"
 #include "esp/esp_int.h"
 
 #define BATCH_MAX 1024u
 #define IP_SIZE   20u
-#define QUARTER   4u
+#define WAITS     4096u /* some 100 microseconds */
+#define TOGETHER  3000u /* cycles: within so many, all workers know when to begin */
+#define LATE      2000u /* cycles: who begins so much later was kept from it */
+#define GAP_US    50u   /* no round takes so long */
+#define BUSY_MS   20u   /* at real-time priority, then a rest */
+#define REST_US   10000u
 #define ABSENT                                                                                     \
 	10000u /* a helper that needs longer than such a part of a second to go round does not run */
 #define PUSH_OUT (4u << 20) /* larger than a CPU's own caches */
-
-/* With one_queue: what the other workers are to do, and whether they really run. All are atomic. */
-struct helper {
-	uint32_t wanted; /* they shall help */
-	uint32_t over;   /* they may end */
-	uint64_t beat;   /* when one of them went round last */
-	uint64_t gap;    /* the longest that took */
-};
-
-/* What the threads of a run share. */
-struct run {
-	struct traffic *t;
-	const struct drive_opts *o;
-	uint32_t at_barrier; /* atomic: how often threads came */
-	uint32_t emptied;    /* atomic: how often a worker found its receive rings empty */
-	uint32_t failed;     /* atomic */
-	struct helper helper;
-	uint64_t *cycles;  /* by batch, of all workers together; atomic */
-	uint64_t *packets; /* the same: sent */
-	uint64_t *crypto;  /* one worker's */
-	bool *helped;      /* others helped with this batch, all the time */
-	bool *absent;      /* or they did not run */
-	uint64_t n_checked;
-	char *error;
-};
 
 struct driver {
 	struct run *run;
 	struct dp_worker *w;
 	uint32_t n_barriers;
 	uint32_t n_emptied;
+	uint32_t n_waits;
+	uint64_t begun; /* the last `begin` */
+	bool late;
 };
 
 static uint64_t tsc(void)
@@ -60,6 +44,36 @@ static void fail(struct run *r, const char *text)
 		snprintf(r->error, WORLD_ERROR, "%s", text);
 }
 
+static bool takes_part(const struct driver *d, unsigned batch)
+{
+	return !is_alone(d->run, batch) || d->w->index == alone_in(d->run, batch);
+}
+
+/* For other threads, which have CPUs of their own most of the time; if not, they get this one. */
+static void wait_shortly(struct driver *d)
+{
+	if (++d->n_waits % WAITS)
+		rte_pause();
+	else
+		(void)sched_yield();
+}
+
+/* All workers begin at one time. */
+static void begin_together(struct driver *d)
+{
+	struct run *r = d->run;
+	uint64_t now;
+
+	if (d->w->index == 0)
+		__atomic_store_n(&r->begin, rte_rdtsc() + TOGETHER, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&r->begin, __ATOMIC_ACQUIRE) == d->begun)
+		wait_shortly(d);
+	d->begun = __atomic_load_n(&r->begin, __ATOMIC_ACQUIRE);
+	while ((now = rte_rdtsc_precise()) < d->begun)
+		;
+	d->late |= now - d->begun > LATE;
+}
+
 /* All threads meet; a machine that others use as well may run them one after the other. */
 static void meet(struct driver *d)
 {
@@ -67,7 +81,7 @@ static void meet(struct driver *d)
 
 	(void)__atomic_add_fetch(&d->run->at_barrier, 1, __ATOMIC_ACQ_REL);
 	while ((int32_t)(__atomic_load_n(&d->run->at_barrier, __ATOMIC_ACQUIRE) - want) < 0)
-		(void)sched_yield();
+		wait_shortly(d);
 }
 
 static bool make(struct driver *d, unsigned port, struct rte_mbuf **m, unsigned n)
@@ -116,29 +130,35 @@ static uint64_t rounds_alone(struct driver *d)
 	return tsc() - start;
 }
 
-/* Several: packets that belong to another worker are done by that one, whenever they come. */
+/*
+ * Several: packets that belong to another worker are done by that one, whenever they come. From the common
+ * beginning to the end of the last round that had packets.
+ */
 static uint64_t rounds_together(struct driver *d)
 {
-	const uint32_t want = ++d->n_emptied * d->run->t->w->dp.n_workers;
+	const uint32_t want = ++d->n_emptied * n_workers_of(d->run);
+	struct cpus_watch watch;
 	bool emptied = false;
-	uint64_t busy = 0;
+	uint64_t end;
 
+	begin_together(d);
+	watch = (struct cpus_watch){.last = d->begun};
+	end = d->begun;
 	for (;;) {
 		const bool last = __atomic_load_n(&d->run->emptied, __ATOMIC_ACQUIRE) >= want;
-		const uint64_t start = rte_rdtsc();
 		const uint16_t n = dp_worker_round(d->w);
 
+		cpus_look(&watch, rte_rdtsc());
 		if (n) {
-			busy += rte_rdtsc() - start;
-			continue;
-		}
-		if (!emptied) {
+			end = watch.last;
+		} else if (!emptied) {
 			emptied = true;
 			(void)__atomic_add_fetch(&d->run->emptied, 1, __ATOMIC_ACQ_REL);
 		} else if (last) {
-			return busy;
+			d->late |= watch.longest > rte_get_tsc_hz() / US_PER_S * GAP_US;
+			return end - d->begun;
 		} else {
-			(void)sched_yield();
+			wait_shortly(d);
 		}
 	}
 }
@@ -167,7 +187,7 @@ static struct esp_job job_of(uint8_t *ip, const struct esp_suite *s, const struc
 }
 
 /* The AEAD of a batch alone, in the pipeline's bursts: keys are those of the SAs in the dataplane. */
-static uint64_t crypto(struct driver *d, struct rte_mbuf **m, unsigned n, bool open)
+static uint64_t crypto(struct driver *d, struct rte_mbuf **m, unsigned n, bool open, bool together)
 {
 	const struct dp *dp = d->w->dp;
 	const struct esp_suite *s = &d->run->t->o.suite;
@@ -184,6 +204,8 @@ static uint64_t crypto(struct driver *d, struct rte_mbuf **m, unsigned n, bool o
 		jobs[i] = job_of(ip, s,
 				 open ? dp->sas.in[slot]->esp->line.key : dp->sas.out[slot]->esp->key);
 	}
+	if (together)
+		begin_together(d);
 	if (!backend)
 		return 0;
 	ctx = esp_thread_ctx(&d->w->esp, backend);
@@ -223,63 +245,72 @@ static unsigned take(struct driver *d, unsigned port, unsigned batch)
 	return n;
 }
 
-/*
- * The AEAD alone on a batch of packets as they come, their SAs drawn anew as for the pipeline; worker
- * 0 only, while the others wait.
- */
-static uint64_t crypto_batch(struct driver *d, bool open)
+/* The AEAD alone on a batch of packets as they come, their SAs drawn anew as for the pipeline. */
+static uint64_t crypto_batch(struct driver *d, unsigned batch, bool open)
 {
+	const bool one = n_workers_of(d->run) == 1 || d->run->o->one_queue;
+	const bool together = !one && !is_alone(d->run, batch);
+	const unsigned n = d->run->o->batch;
 	struct rte_mbuf *m[BATCH_MAX];
+	bool made = false;
 	uint64_t sum = 0;
 
-	if (!make(d, WORLD_WAN, m, d->run->o->batch)) {
-		fail(d->run, "no packet could be made");
-		return 0;
+	/* Packets are drawn from one source of randomness: one thread after the other. */
+	for (unsigned i = 0; i < n_workers_of(d->run) && !one; i++) {
+		if (i == d->w->index && takes_part(d, batch))
+			made = make(d, WORLD_WAN, m, n);
+		meet(d);
 	}
-	sum = crypto(d, m, d->run->o->batch, open);
-	rte_pktmbuf_free_bulk(m, d->run->o->batch);
+	if (one)
+		made = make(d, WORLD_WAN, m, n);
+	if (!takes_part(d, batch))
+		return 0;
+	if (made || together)
+		sum = crypto(d, m, made ? n : 0, open, together);
+	if (made)
+		rte_pktmbuf_free_bulk(m, n);
+	else
+		fail(d->run, "no packet could be made");
 	return sum;
 }
 
-static void crypto_of(struct driver *d, unsigned batch)
+static uint64_t crypto_of_op(struct driver *d, unsigned batch)
 {
-	struct run *r = d->run;
-
-	switch (r->o->op) {
-	case DRIVE_ENCAP: r->crypto[batch] = crypto_batch(d, false); break;
-	case DRIVE_DECAP: r->crypto[batch] = crypto_batch(d, true); break;
-	case DRIVE_BOTH:
-		r->crypto[batch] = (crypto_batch(d, false) + crypto_batch(d, true)) / 2;
-		break;
+	switch (d->run->o->op) {
+	case DRIVE_ENCAP: return crypto_batch(d, batch, false);
+	case DRIVE_DECAP: return crypto_batch(d, batch, true);
+	case DRIVE_BOTH: break;
 	}
+	return (crypto_batch(d, batch, false) + crypto_batch(d, batch, true)) / 2;
 }
 
 static void one_batch(struct driver *d, unsigned batch)
 {
 	struct run *r = d->run;
-	const unsigned n_workers = r->t->w->dp.n_workers;
-	uint64_t cycles;
-	unsigned sent = 0;
+	const unsigned n_workers = n_workers_of(r);
+	const uint64_t preempted = cpus_preempted();
+	uint64_t *const mine = &r->cycles[batch * n_workers + d->w->index];
 
-	/* Packets are drawn from one source of randomness: one thread after the other. */
+	d->late = false;
 	for (unsigned i = 0; i < n_workers; i++) {
-		if (i == d->w->index)
+		if (i == d->w->index && takes_part(d, batch))
 			refill(d);
 		meet(d);
 	}
-	cycles = n_workers == 1 ? rounds_alone(d) : rounds_together(d);
+	if (takes_part(d, batch))
+		*mine = n_workers == 1 || is_alone(r, batch) ? rounds_alone(d) : rounds_together(d);
 	meet(d);
 	for (unsigned i = 0; i < n_workers; i++) {
-		if (i == d->w->index) {
-			sent += take(d, WORLD_LAN, batch);
-			sent += take(d, WORLD_WAN, batch);
-		}
+		if (i == d->w->index)
+			(void)__atomic_add_fetch(&r->packets[batch],
+						 take(d, WORLD_LAN, batch) +
+							 take(d, WORLD_WAN, batch),
+						 __ATOMIC_RELAXED);
 		meet(d);
 	}
-	(void)__atomic_add_fetch(&r->cycles[batch], cycles, __ATOMIC_RELAXED);
-	(void)__atomic_add_fetch(&r->packets[batch], sent, __ATOMIC_RELAXED);
-	if (d->w->index == 0)
-		crypto_of(d, batch);
+	r->crypto[batch * n_workers + d->w->index] = crypto_of_op(d, batch);
+	if (n_workers > 1 && (d->late || cpus_preempted() != preempted))
+		(void)__atomic_add_fetch(&r->disturbed[batch], 1, __ATOMIC_RELAXED);
 }
 
 /*
@@ -301,7 +332,13 @@ static void help(struct driver *d)
 	uint64_t last = rte_rdtsc();
 
 	while (!__atomic_load_n(&h->over, __ATOMIC_ACQUIRE)) {
-		const uint64_t now = rte_rdtsc();
+		uint64_t now;
+
+		while (__atomic_load_n(&d->run->rest, __ATOMIC_ACQUIRE)) {
+			rte_delay_us_sleep(REST_US / 4);
+			last = rte_rdtsc();
+		}
+		now = rte_rdtsc();
 
 		if (now - last > __atomic_load_n(&h->gap, __ATOMIC_RELAXED))
 			__atomic_store_n(&h->gap, now - last, __ATOMIC_RELAXED);
@@ -330,114 +367,91 @@ static void tell_helpers(struct driver *d, bool wanted)
 static void one_batch_helped(struct driver *d, unsigned batch)
 {
 	struct run *r = d->run;
-	const bool others = r->t->w->dp.n_workers > 1;
+	const bool others = n_workers_of(r) > 1;
 	const uint64_t limit = rte_get_tsc_hz() / ABSENT;
 
 	refill(d);
 	push_out();
 	if (others)
-		tell_helpers(d, batch & 1);
-	r->cycles[batch] = rounds_helped(d);
-	r->helped[batch] = others && (batch & 1);
-	r->absent[batch] =
+		tell_helpers(d, !is_alone(r, batch));
+	r->cycles[batch * n_workers_of(r)] = rounds_helped(d);
+	r->disturbed[batch] =
 		others &&
 		(__atomic_load_n(&r->helper.gap, __ATOMIC_RELAXED) > limit ||
 		 rte_rdtsc() - __atomic_load_n(&r->helper.beat, __ATOMIC_ACQUIRE) > limit);
 	r->packets[batch] = take(d, WORLD_LAN, batch) + take(d, WORLD_WAN, batch);
-	crypto_of(d, batch);
+	r->crypto[batch * n_workers_of(r)] = crypto_of_op(d, batch);
 }
 
 static void run_one_queue(struct driver *d)
 {
+	const uint64_t busy = rte_get_tsc_hz() / MS_PER_S * BUSY_MS;
+	uint64_t since = rte_rdtsc();
 	struct run *r = d->run;
 
 	if (d->w->index != 0) {
 		help(d);
 		return;
 	}
-	for (unsigned i = 0; i < r->o->n_batches && !r->failed; i++)
+	for (unsigned i = 0; i < r->o->n_batches && !r->failed; i++) {
 		one_batch_helped(d, i);
+		if (n_workers_of(r) == 1 || rte_rdtsc() - since < busy)
+			continue;
+		__atomic_store_n(&r->rest, 1, __ATOMIC_RELEASE);
+		rte_delay_us_sleep(REST_US);
+		__atomic_store_n(&r->rest, 0, __ATOMIC_RELEASE);
+		since = rte_rdtsc();
+	}
 	__atomic_store_n(&r->helper.over, 1, __ATOMIC_RELEASE);
 }
 
 static int driver_main(void *arg)
 {
 	struct driver *d = arg;
+	struct run *r = d->run;
+	const bool realtime = n_workers_of(r) > 1 && n_workers_of(r) <= cpus_count();
+	const uint64_t busy = rte_get_tsc_hz() / MS_PER_S * BUSY_MS;
+	uint64_t since = rte_rdtsc();
 
+	if (realtime)
+		(void)cpus_pin(d->w->index);
+	cpus_realtime(realtime);
 	dp_worker_enter(d->w);
-	if (d->run->o->one_queue) {
+	if (r->o->one_queue) {
 		run_one_queue(d);
 		dp_worker_leave(d->w);
+		cpus_realtime(false);
 		return 0;
 	}
-	/* All threads see a failure at the same place: the meetings keep them together. */
-	for (unsigned i = 0; i < d->run->o->n_batches; i++) {
+	/* All threads see a failure, and the time for a rest, at the same place: the meetings keep them together. */
+	for (unsigned i = 0; i < r->o->n_batches; i++) {
 		one_batch(d, i);
+		if (d->w->index == 0)
+			__atomic_store_n(&r->rest, realtime && rte_rdtsc() - since > busy,
+					 __ATOMIC_RELAXED);
 		meet(d);
-		if (__atomic_load_n(&d->run->failed, __ATOMIC_ACQUIRE))
+		if (__atomic_load_n(&r->failed, __ATOMIC_ACQUIRE))
 			break;
+		if (__atomic_load_n(&r->rest, __ATOMIC_RELAXED)) {
+			rte_delay_us_sleep(REST_US);
+			since = rte_rdtsc();
+		}
 		meet(d);
 	}
 	dp_worker_leave(d->w);
+	cpus_realtime(false);
 	return 0;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void evaluate(const struct run *r, struct drive_result *out)
-{
-	const unsigned n = r->o->n_batches;
-	const bool helped = r->o->one_queue && r->t->w->dp.n_workers > 1;
-	double *v = calloc(n, sizeof(*v)), *c = calloc(n, sizeof(*c)),
-	       *alone = calloc(n, sizeof(*alone));
-	unsigned k = 0, n_alone = 0;
-
-	*out = (struct drive_result){.n_checked = r->n_checked};
-	for (unsigned i = 0; i < r->t->w->dp.n_workers; i++) {
-		out->n_spread += r->t->w->dp.stats->workers[i].spread;
-		out->n_helped += r->t->w->dp.stats->workers[i].helped;
-	}
-	for (unsigned i = 0; v && c && alone && i < n; i++) {
-		const double cycles = (double)r->cycles[i] / (double)r->packets[i];
-
-		out->n_packets += r->packets[i];
-		c[i] = (double)r->crypto[i] / (double)r->o->batch;
-		if (r->absent[i])
-			continue;
-		if (r->helped[i] == helped)
-			v[k++] = cycles;
-		else
-			alone[n_alone++] = cycles;
-	}
-	if (k) {
-		qsort(v, k, sizeof(*v), by_value);
-		qsort(c, n, sizeof(*c), by_value);
-		out->cycles = v[k / QUARTER];
-		out->cycles_p50 = v[k / 2];
-		out->crypto = c[n / QUARTER];
-	}
-	if (n_alone) {
-		qsort(alone, n_alone, sizeof(*alone), by_value);
-		out->alone = alone[n_alone / QUARTER];
-	}
-	out->n_used = k;
-	free(alone);
-	free(v);
-	free(c);
 }
 
 static bool all_came(struct run *r)
 {
-	const uint64_t want = (uint64_t)r->o->batch * (r->o->one_queue ? 1 : r->t->w->dp.n_workers);
 	const char *reason = "nothing counted";
 	const uint64_t drops = world_drops(r->t->w, &reason);
 
 	for (unsigned i = 0; i < r->o->n_batches; i++) {
+		const uint64_t want = (uint64_t)r->o->batch *
+				      (is_alone(r, i) || r->o->one_queue ? 1 : n_workers_of(r));
+
 		if (r->packets[i] == want && drops == 0)
 			continue;
 		snprintf(r->error, WORLD_ERROR,
@@ -457,13 +471,12 @@ bool drive(struct traffic *t, const struct drive_opts *o, struct drive_result *r
 	struct dp *dp = &t->w->dp;
 	bool ok;
 
-	r.cycles = calloc(o->n_batches, sizeof(*r.cycles));
+	r.cycles = calloc((size_t)o->n_batches * dp->n_workers, sizeof(*r.cycles));
 	r.packets = calloc(o->n_batches, sizeof(*r.packets));
-	r.crypto = calloc(o->n_batches, sizeof(*r.crypto));
-	r.helped = calloc(o->n_batches, sizeof(*r.helped));
-	r.absent = calloc(o->n_batches, sizeof(*r.absent));
-	if (!r.cycles || !r.packets || !r.crypto || !r.helped || !r.absent ||
-	    o->batch > BATCH_MAX || o->batch % (2 * DP_BURST) != 0) {
+	r.crypto = calloc((size_t)o->n_batches * dp->n_workers, sizeof(*r.crypto));
+	r.disturbed = calloc(o->n_batches, sizeof(*r.disturbed));
+	if (!r.cycles || !r.packets || !r.crypto || !r.disturbed || o->batch > BATCH_MAX ||
+	    o->batch % (2 * DP_BURST) != 0) {
 		snprintf(error, WORLD_ERROR, "no memory, or a batch that is too large or uneven");
 		return false;
 	}
@@ -474,17 +487,10 @@ bool drive(struct traffic *t, const struct drive_opts *o, struct drive_result *r
 	rte_eal_mp_wait_lcore();
 	ok = !r.failed && all_came(&r);
 	if (ok)
-		evaluate(&r, result);
-	if (ok && result->n_used == 0) {
-		snprintf(error, WORLD_ERROR,
-			 "the other workers never ran while one was measured: the machine is too "
-			 "busy");
-		ok = false;
-	}
+		drive_evaluate(&r, result);
 	free(r.cycles);
 	free(r.packets);
 	free(r.crypto);
-	free(r.helped);
-	free(r.absent);
+	free(r.disturbed);
 	return ok;
 }

@@ -19,22 +19,25 @@ enum drive_op {
 
 struct drive_opts {
 	enum drive_op op;
-	uint32_t size;  /* inner bytes, or TRAFFIC_IMIX */
-	unsigned batch; /* frames for each worker: a multiple of twice a burst */
+	uint32_t size;               /* inner bytes, or TRAFFIC_IMIX */
+	unsigned batch;              /* frames for each worker: a multiple of twice a burst */
+	uint64_t n_spread, n_helped; /* bursts put forward for others, and done by them */
 	unsigned n_batches;
 	unsigned n_checked; /* the first batches, packet by packet */
-	bool one_queue;     /* all comes to the first worker; the others help it, or not */
+	bool one_queue;     /* all packets come to the first worker, and the others help it */
 };
 
 struct drive_result {
 	double cycles; /* of one worker per packet: the lower quartile of the batches; one_queue: until all are sent */
 	double cycles_p50;
-	double alone; /* one_queue, several workers: the same of the batches without help; else 0 */
-	unsigned
-		n_used; /* batches of which `cycles` is made: with one_queue those during which the others ran */
 	double crypto; /* the same of the AEAD alone */
+	/* Several workers that need no other: of one, while the others did nothing; else 0. */
+	double cycles_alone, crypto_alone;
 	uint64_t n_packets, n_checked;
 	uint64_t n_spread, n_helped; /* bursts put forward for others, and done by them */
+	unsigned n_batches;
+	unsigned
+		n_disturbed; /* in which one of several workers was kept from its work: they do not count */
 };
 
 /* False with a text: a packet did not come out, or not as it should. */
