@@ -164,12 +164,13 @@ void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
 
 /*
  * aead_vaes_quad.c: four jobs at a time, VAES_SLICE at most. Those with the fewest pairs of chunks are
- * first; the more alike four are, the less is wasted. The others: all have the first one's key and size.
+ * first, and a bit says which fours; the more alike four are, the less is wasted. The others: all have
+ * the first one's key and size.
  */
-void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n_quads,
+void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, uint32_t fours,
 		    unsigned n_rounds, bool open);
 void vaes_512_quads_same(struct vaes_ctx *c, struct esp_job *jobs, size_t n_quads, bool open);
-/* Of these jobs, a bit for each; says which are left, three at most. */
+/* Of these jobs, a bit for each, four at least; says which are left, three at most. */
 uint64_t vaes_512_quads_same_of(struct vaes_ctx *c, struct esp_job *jobs, uint64_t which,
 				bool open);
 

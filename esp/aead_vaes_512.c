@@ -434,10 +434,6 @@ run_groups(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n, bool seal)
 	}
 }
 
-/* A step of a group takes longer than one of a four: by this much. */
-#define RAGGED    5u
-#define RAGGED_OF 4u
-
 /* What decides how jobs are put together, of VAES_SLICE at once. */
 struct shapes {
 	__m512i size[VAES_SLICE / 16]; /* of their payload */
@@ -497,33 +493,48 @@ INLINE uint64_t of_size(const struct shapes *v, uint32_t size)
 	return m;
 }
 
-/* Whether four take more steps side by side, as many as the longest, than one after the other. */
+/* Steps that a packet takes by groups, in quarters: ends of two chunks share one. */
+INLINE uint32_t quarters_of(const struct esp_job *j)
+{
+	const uint32_t last = vaes_pairs(j) - 1;
+
+	return last / VAES_PARTS * VAES_PARTS + (last % VAES_PARTS ? VAES_PARTS : 1);
+}
+
+static_assert(VAES_GROUP == 2 * VAES_PARTS, "a group has a pair for each part");
+
+/*
+ * Whether four packets take longer side by side, as long as the longest, than by groups: there a step takes 5/4 of
+ * the time, and to begin and end that of one more.
+ */
 INLINE bool is_ragged(struct esp_job *const four[VAES_QUAD])
 {
 	uint32_t sum = 0;
 
 	for (unsigned i = 0; i < VAES_QUAD; i++)
-		sum += vaes_pairs(four[i]);
-	return sum * RAGGED < vaes_pairs(four[VAES_QUAD - 1]) * VAES_QUAD * RAGGED_OF;
+		sum += quarters_of(four[i]);
+	return (sum + VAES_PARTS) * 5 < vaes_pairs(four[VAES_QUAD - 1]) * 4 * VAES_PARTS;
 }
 
 /* Jobs of one length of key, the shortest first: in fours if that is faster, else by groups of chunks. */
-INLINE void run_order(struct vaes_ctx *c, struct esp_job **order, size_t n, unsigned n_rounds,
+INLINE void run_order(struct vaes_ctx *c, struct esp_job *const *order, size_t n, unsigned n_rounds,
 		      bool seal)
 {
 	struct esp_job *rest[VAES_SLICE];
-	size_t n_fours = 0, n_rest = 0;
+	size_t n_rest = 0;
+	uint32_t fours = 0; /* a bit for each: moved they would be waited for */
 
 	for (size_t i = 0; i < n; i += VAES_QUAD) {
-		const size_t k = n - i < VAES_QUAD ? n - i : VAES_QUAD;
-		const bool apart = k < VAES_QUAD || is_ragged(&order[i]);
+		const size_t end = i + VAES_QUAD;
 
-		memmove(apart ? &rest[n_rest] : &order[n_fours * VAES_QUAD], &order[i],
-			k * sizeof(*order));
-		n_rest += apart ? k : 0;
-		n_fours += !apart;
+		if (end <= n && !is_ragged(&order[i]))
+			fours |= 1u << i / VAES_QUAD;
+		else
+			for (size_t k = i; k < n && k < end; k++)
+				rest[n_rest++] = order[k];
 	}
-	vaes_512_quads(c, order, n_fours, n_rounds, !seal);
+	if (fours)
+		vaes_512_quads(c, order, fours, n_rounds, !seal);
 	if (n_rest)
 		run_groups(c, rest, n_rest, seal);
 }
@@ -550,7 +561,8 @@ VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, str
 		const __m512i shape = _mm512_set1_epi8((char)_tzcnt_u32(v.there));
 		uint64_t these = _mm512_cmpeq_epi8_mask(v.shape, shape);
 
-		if (one_key && !(these & ~of_size(&v, sizes[_tzcnt_u64(these)])))
+		if (one_key && __builtin_popcountll(these) >= (int)VAES_QUAD &&
+		    !(these & ~of_size(&v, sizes[_tzcnt_u64(these)])))
 			these = vaes_512_quads_same_of(c, jobs, these, !seal);
 		for (; these; these = _blsr_u64(these))
 			order[n_all++] = &jobs[_tzcnt_u64(these)];

@@ -604,22 +604,23 @@ INLINE void quad_set(struct vaes_quad *q, unsigned p, const struct esp_job *j)
 	q->last[p] = (size - 1) / PAIR_SIZE;
 }
 
-VAES_512 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n_quads,
+VAES_512 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, uint32_t fours,
 			     unsigned n_rounds, bool open)
 {
-	const struct esp_key *const key = n_quads ? jobs[0]->key : NULL;
+	const struct esp_key *const key = jobs[0]->key;
 	enum alike alike = ALIKE_KEY;
-	size_t n_short = 0;
+	size_t n_quads = 0, n_short = 0;
 
-	for (size_t i = 0; i < n_quads; i++) {
-		struct vaes_quad *q = &c->quads[i];
+	for (; fours; fours = _blsr_u32(fours)) {
+		struct vaes_quad *q = &c->quads[n_quads++];
+		struct esp_job *const *four = &jobs[_tzcnt_u32(fours) * LANES];
 
 		q->n_pairs = 0;
 		q->n_whole = UINT32_MAX;
 		q->ends = 0;
 #pragma GCC unroll 4
 		for (unsigned p = 0; p < LANES; p++) {
-			struct esp_job *j = *jobs++;
+			struct esp_job *j = four[p];
 
 			q->job[p] = j;
 			q->esp[p] = j->esp;
@@ -678,8 +679,6 @@ VAES_512 uint64_t vaes_512_quads_same_of(struct vaes_ctx *c, struct esp_job *job
 {
 	const size_t n_quads = (size_t)__builtin_popcountll(which) / LANES;
 
-	if (n_quads == 0)
-		return which;
 	quads_same_begin(c, &jobs[_tzcnt_u64(which)]);
 	for (size_t i = 0; i < n_quads; i++) {
 #pragma GCC unroll 4
