@@ -32,7 +32,9 @@ class Rows:
     def last(self, **want):
         """The row with these values, the last if there are several, or None."""
         want = {"n_sas": 1, "n_workers": 1, **want}
-        return next((r for r in reversed(self.rows) if all(r.get(k) == v for k, v in want.items())), None)
+        want.setdefault("one_queue", False)
+        return next((r for r in reversed(self.rows) if all(r.get(k, False if k == "one_queue" else None) == v
+                                                           for k, v in want.items())), None)
 
 
 def _by_vpp(rows):
