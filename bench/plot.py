@@ -75,7 +75,7 @@ def _latency(rows, op, path):
     data, plots = {}, []
     for size in ("64", "576", "1420"):
         of = sorted((r["load"], r["p50_us"], r["p99_us"]) for r in rows
-                    if r.get("bench") == "rfc2544-latency" and r["op"] == op and r["size"] == size)
+                    if r.get("bench") == "rfc2544-latency" and r["op"] == op and r["size"] == size and r["ports"] == "net_ring")
         if of:
             name = f"d{len(data)}"
             data[name] = [f"{100 * x} {a} {b}" for x, a, b in of]
@@ -84,7 +84,7 @@ def _latency(rows, op, path):
     if not plots:
         return None
     return _write(path, f"Latency by load, {op}, one worker, generator on the other core",
-                  'set logscale y\nset yrange [0.5:*]\nset xlabel "% of the throughput"\nset ylabel "microseconds"\nplot ' +
+                  'set logscale y\nset yrange [0.1:*]\nset xlabel "% of the throughput"\nset ylabel "microseconds"\nplot ' +
                   ", ".join(plots) + "\n", data)
 
 
