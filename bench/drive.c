@@ -202,7 +202,8 @@ static uint64_t crypto(struct driver *d, struct rte_mbuf **m, unsigned n, bool o
 
 		backend = open ? dp->sas.in[slot]->esp->backend : dp->sas.out[slot]->esp->backend;
 		jobs[i] = job_of(ip, s,
-				 open ? dp->sas.in[slot]->esp->line.key : dp->sas.out[slot]->esp->key);
+				 open ? dp->sas.in[slot]->esp->line.key
+				      : dp->sas.out[slot]->esp->key);
 	}
 	if (together)
 		begin_together(d);

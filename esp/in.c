@@ -178,7 +178,8 @@ static inline void write_job(struct esp_job *job, struct esp_key *key, uint8_t *
 }
 
 /* Steps 1 to 3: what can be refused without cryptography. Nothing is changed. */
-static enum esp_drop inspect(const struct esp_in *sa, const struct esp_pkt *p, struct esp_job *job)
+static __attribute__((noinline)) enum esp_drop inspect(const struct esp_in *sa,
+						       const struct esp_pkt *p, struct esp_job *job)
 {
 	const struct esp_in_line *l = &sa->line;
 	const uint32_t fixed = ESP_HDR_SIZE + l->iv_size + l->icv_size;
@@ -304,7 +305,8 @@ static inline enum esp_drop unpad(const uint8_t *payload, uint32_t size, uint32_
 }
 
 /* Steps 6 to 9: the inner packet of an authentic one. */
-static enum esp_drop unwrap(const struct esp_in *sa, struct esp_pkt *p, const struct esp_job *job)
+static __attribute__((noinline)) enum esp_drop unwrap(const struct esp_in *sa, struct esp_pkt *p,
+						      const struct esp_job *job)
 {
 	uint8_t *data = job->esp + ESP_HDR_SIZE + sa->line.iv_size;
 	const uint32_t offset = (uint32_t)(data - p->data);
@@ -349,39 +351,56 @@ static inline bool trailer_good(uint64_t last, uint32_t pad)
 		(uint64_t)ESP_PROTO_IPV4 << 32 | 0x03030201,
 	};
 
-	return pad <= 3 && last >> (48 - 8 * pad) == want[pad];
-}
-
-/* RFC 4301 5.2 step 4, by the line or by what is behind it. */
-static inline bool selected(const struct esp_in *sa, const uint8_t *inner, uint32_t total)
-{
-	const struct esp_in_line *l = &sa->line;
-
-	if (l->flags & ESP_IN_TS)
-		return esp_ts_match(&sa->ts, inner, total, IP_V4);
-	return (uint64_t)(esp_get32(inner + 12) ^ l->src_first) >> l->src_rest == 0 &&
-	       (uint64_t)(esp_get32(inner + 16) ^ l->dst_first) >> l->dst_rest == 0;
+	return last >> (48 - 8 * pad) == want[pad];
 }
 
 #define PLAIN_PAYLOAD_MIN 24u /* an IPv4 header and a trailer, in words */
+
+/* What unwrap_plain() needs of the SA, for a run: source and destination as a word of the header. */
+struct plain {
+	uint64_t selected, mask; /* these bits of it are to be those; by prefixes */
+	bool by_ts;              /* the selectors are more */
+	uint32_t offset;         /* of the payload, from SPI */
+};
+
+static inline uint64_t addrs_word(uint32_t src, uint32_t dst)
+{
+	return __builtin_bswap32(src) | (uint64_t)__builtin_bswap32(dst) << 32;
+}
+
+static inline struct plain plain_of(const struct esp_in_line *l)
+{
+	return (struct plain){
+		.selected = addrs_word(l->src_first, l->dst_first),
+		.mask = addrs_word((uint32_t)(UINT64_MAX << l->src_rest),
+				   (uint32_t)(UINT64_MAX << l->dst_rest)),
+		.by_ts = l->flags & ESP_IN_TS,
+		.offset = ESP_HDR_SIZE + l->iv_size,
+	};
+}
 
 /*
  * Steps 6 to 9 for what is most frequent: an IPv4 packet without options, nothing behind it but the
  * padding to a word, in an IPv4 packet that tells nothing about congestion. False: unwrap() has to look at
  * it; nothing is changed.
  */
-static inline bool unwrap_plain(const struct esp_in *sa, struct esp_pkt *p,
-				const struct esp_job *job)
+static inline bool unwrap_plain(const struct esp_in *sa, const struct plain *plain,
+				struct esp_pkt *p, const struct esp_job *job)
 {
-	uint8_t *data = job->esp + ESP_HDR_SIZE + sa->line.iv_size;
+	uint8_t *data = job->esp + plain->offset;
 	const uint32_t offset = (uint32_t)(data - p->data), payload = job->payload_size;
-	const uint8_t *end = data + payload; /* behind pad length and next header */
-	const uint32_t pad = end[-(int)ESP_TRAILER_SIZE];
-	const uint32_t total = payload - ESP_TRAILER_SIZE - pad;
+	uint32_t total, pad;
 
-	if (payload < PLAIN_PAYLOAD_MIN || !trailer_good(esp_word64(end - 8), pad) ||
-	    data[0] != 0x45 || esp_get16(data + 2) != total || !sum_ip4_good(data) ||
-	    p->data[0] != 0x45 || (p->data[1] & 3) != 0 || !selected(sa, data, total))
+	if (payload < PLAIN_PAYLOAD_MIN)
+		return false;
+	total = esp_get16(data + 2);
+	pad = payload - ESP_TRAILER_SIZE - total;
+	if (pad > 3 || !trailer_good(esp_word64(data + payload - 8), pad) || data[0] != 0x45 ||
+	    !sum_ip4_good(data) || p->data[0] != 0x45 || (p->data[1] & 3) != 0)
+		return false;
+	/* RFC 4301 5.2 step 4. */
+	if (plain->by_ts ? !esp_ts_match(&sa->ts, data, total, IP_V4)
+			 : ((esp_word64(data + 12) ^ plain->selected) & plain->mask) != 0)
 		return false;
 	p->tailroom += p->size - offset - total;
 	p->headroom += offset;
@@ -464,21 +483,22 @@ static inline bool same_endpoints(const struct esp_in_line *l, const uint8_t *ou
 size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const struct esp_job *jobs)
 {
 	struct esp_in_line *l = &sa->line;
+	const struct plain plain = plain_of(l);
 	struct esp_replay replay = l->replay;
 	const bool near = l->quota < n; /* a limit may be reached */
 	const uint8_t *newest = NULL;   /* its ESP header */
 	const uint8_t *newest_outer = NULL;
-	size_t k = 0, n_ok = 0;
+	size_t n_ok = 0;
 	uint32_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct esp_pkt *p = &pkts[i];
-		const struct esp_job *job;
+		const struct esp_job *job = jobs;
 		uint64_t seq;
 
 		if (p->drop != ESP_DROP_OK)
 			continue;
-		job = &jobs[k++];
+		jobs++;
 		/* 4. RFC 4303 3.4.4: nothing of an unauthentic packet is looked at. */
 		p->drop = job->ok ? ESP_DROP_OK : ESP_DROP_IN_AUTH;
 		if (near && p->drop == ESP_DROP_OK && (l->flags & ESP_IN_EXPIRED))
@@ -495,10 +515,11 @@ size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const st
 			newest_outer = p->data;
 		}
 		esp_replay_update(&replay, sa->window_bits, seq);
-		if (!unwrap_plain(sa, p, job))
+		if (!unwrap_plain(sa, &plain, p, job)) {
 			p->drop = unwrap(sa, p, job);
-		if (p->drop != ESP_DROP_OK)
-			continue;
+			if (p->drop != ESP_DROP_OK)
+				continue;
+		}
 		n_ok++;
 		if (near)
 			account(sa, p->size);
