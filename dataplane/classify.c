@@ -204,26 +204,16 @@ static bool is_ours(struct ours *o, const struct dp_lpm *lpm, uint32_t dst)
 	return true;
 }
 
-/*
- * A usual frame's packet, if it is plain_esp() for us, into w->decap as it is: a burst's packets for one
- * address share its lookup. Only while no packet has gone the other way, by `b`: it would be overtaken.
- */
+/* A usual frame's packet, if it is plain_esp() for us, into w->decap as it is: a burst's packets for one
+ * address share its lookup. */
 static inline bool into_decap_bare(struct dp_worker *w, struct rte_mbuf *m, uint8_t *ip,
-				   uint32_t size, struct ours *ours, const struct dp_ip_burst *b)
+				   uint32_t size, struct ours *ours, const struct dp_lpm *lpm)
 {
-	struct dp_esp_vec *v = &w->decap;
-	uint32_t at, dst;
+	const uint32_t at = plain_esp(ip, size), dst = dp_get32(ip + 16);
 
-	if (b->v4.n || b->v6.n || v->n != v->n_bare)
+	if (at == 0 || (unlikely(dst != ours->dst) && !is_ours(ours, lpm, dst)))
 		return false;
-	at = plain_esp(ip, size);
-	if (at == 0)
-		return false;
-	dst = dp_get32(ip + 16);
-	if (unlikely(dst != ours->dst) && !is_ours(ours, b->lpm4, dst))
-		return false;
-	add_plain(v, m, ip, size, at);
-	v->n_bare = v->n;
+	add_plain(&w->decap, m, ip, size, at);
 	return true;
 }
 
@@ -428,6 +418,8 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 {
 	const struct dp_meta meta = {.port = (uint8_t)port, .family = 4};
 	struct ours ours = {.dst = UINT64_MAX, .lookups_left = OURS_LOOKUPS};
+	/* While no packet has gone the other way: it would be overtaken. */
+	bool bare = w->decap.n == 0;
 	struct dp_ip_burst b;
 	uint64_t mac = 0;
 
@@ -447,11 +439,15 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 
 		if (!is_usual(m[i], eth, mac, told)) {
 			take_any(w, port, m[i], &b);
+			bare = false;
 			continue;
 		}
-		if (into_decap_bare(w, m[i], eth + DP_ETH_SIZE, m[i]->pkt_len - DP_ETH_SIZE, &ours,
-				    &b))
+		bare = bare && into_decap_bare(w, m[i], eth + DP_ETH_SIZE,
+					       m[i]->pkt_len - DP_ETH_SIZE, &ours, b.lpm4);
+		if (bare) {
+			w->decap.n_bare = w->decap.n;
 			continue;
+		}
 		*dp_meta(m[i]) = meta;
 		(void)rte_pktmbuf_adj(m[i], DP_ETH_SIZE);
 		dp_ip_burst_add(&b, m[i], eth + DP_ETH_SIZE, 4, DP_TUNNEL_NONE);
