@@ -13,6 +13,9 @@
  * (aead_vaes_512.c): whole groups are a packet's body; the rest, the last chunk always with it, goes
  * in pieces of two, from one packet or from four.
  *
+ * With more SAs than the caches have room for, each packet has a key that no cache has: then four packets
+ * go together with a key in each lane, expanded on the way (aead_vaes_lanes.c).
+ *
  * Nothing here depends on a secret but the values themselves: no branch, no address (the counters'
  * table is indexed by position).
  */
@@ -77,6 +80,7 @@ static void swap_init(struct vaes_ctx *c)
 /* Four parts of nobody's packet. */
 static void idle_init(struct vaes_ctx *c)
 {
+	c->no_job = (struct esp_job){.key = &c->no_key, .esp = c->nobody_pair};
 	c->nobody.icv = c->waste;
 	c->nobody.h1 = c->nothing;
 	c->nobody.ok = &c->nobody_ok;
@@ -145,8 +149,7 @@ static void vaes_open(void *ctx, struct esp_job *jobs, size_t n)
 /* What of a key is not computed from the rest: see aead_vaes_keys.c. */
 static void vaes_prefetch(const struct esp_key *k)
 {
-	__builtin_prefetch(k->h[VAES_POWERS - 4]);
-	__builtin_prefetch(k->nonce);
+	__builtin_prefetch(k);
 }
 
 const struct esp_backend esp_backend_vaes = {

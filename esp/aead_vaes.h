@@ -12,33 +12,37 @@
 #define VAES_CHUNK       64u /* four blocks: one vector */
 #define VAES_GROUP       8u  /* chunks in flight */
 #define VAES_GROUP_SIZE  (VAES_GROUP * VAES_CHUNK)
-#define VAES_PARTS       4u  /* packets in a group */
-#define VAES_POWERS      36u /* of H that a key keeps: a group's, the length's, and some air */
-#define VAES_QUAD        4u  /* packets of one shape that go together */
-#define VAES_SLICE       64u /* jobs that are sorted by shape at once */
-#define VAES_SLICE_KEYS  32u /* the same, of more than one key */
-#define VAES_SHAPES      16u /* sizes told apart, by pairs of chunks */
-#define VAES_PKTS        16u /* on their way at once: collected, waiting, and hashed */
+#define VAES_PARTS       4u   /* packets in a group */
+#define VAES_POWERS      36u  /* of H that a key keeps: a group's, the length's, and some air */
+#define VAES_LANES_STEP  8u   /* blocks of each packet in a step of packets in lanes */
+#define VAES_QUAD        4u   /* packets of one shape that go together */
+#define VAES_SLICE       64u  /* jobs that are sorted by shape at once */
+#define VAES_SLICE_KEYS  32u  /* the same, of more than one key */
+#define VAES_LATELY      128u /* places for keys used lately */
+#define VAES_SHAPES      16u  /* sizes told apart, by pairs of chunks */
+#define VAES_PKTS        16u  /* on their way at once: collected, waiting, and hashed */
 #define VAES_PAYLOAD_MAX 65536u
 #define VAES_CTRS        ((VAES_PAYLOAD_MAX + VAES_GROUP_SIZE) / VAES_BLOCK)
 
 /*
  * An expanded key. Powers of H are in descending order, so that the four powers of any chunk are one
- * load, whatever its place in the packet; what is read beyond H^1 meets zeros only. From the last chunk
- * of powers and the line that follows it all the rest can be computed. Round 0 stands in `nonce`, with
- * the salt: what is left is to add the IV and the counter.
+ * load, whatever its place in the packet; what is read beyond H^1 meets zeros only. Round 0 stands in
+ * `nonce`, with the salt: what is left is to add the IV and the counter.
  */
 struct esp_key {
-	uint8_t h[VAES_POWERS][VAES_BLOCK] __attribute__((aligned(64)));
-	uint8_t nonce[VAES_BLOCK];
-	uint8_t raw[32];
-	uint32_t used; /* atomic, written by who uses it: his n_jobs at the last use */
+	/* All that is not computed from the rest, in one line: aead_vaes_lanes.c needs nothing else. */
+	uint8_t raw[32] __attribute__((aligned(64)));
+	uint8_t h1[VAES_BLOCK]; /* H, as powers are kept */
 	uint8_t salt[AEAD_SALT_SIZE];
-	uint8_t n_rounds, icv_words, aad_bits;
+	uint8_t n_rounds, icv_words;
 	bool esn;
+	uint32_t aad_bits;
+	uint32_t id; /* no other key's, until 2^32 more have come */
+	uint8_t h[VAES_POWERS][VAES_BLOCK] __attribute__((aligned(64)));
 	/* Both halves of a power added up, for Karatsuba's middle product: of H^n and H^(n-4). */
 	uint8_t mid[VAES_POWERS][VAES_BLOCK] __attribute__((aligned(64)));
 	uint8_t rk[16][VAES_BLOCK]; /* 15 at most */
+	uint8_t nonce[VAES_BLOCK];  /* the salt, in what round 0 is done with */
 };
 
 #define VAES_MID_AT (offsetof(struct esp_key, mid) - offsetof(struct esp_key, h))
@@ -101,11 +105,18 @@ struct vaes_quad {
 	uint32_t n_pairs, n_whole;    /* steps, and until the first packet ends */
 };
 
-/* A run of jobs whose key has to be expanded anew. */
-struct vaes_cold {
-	const struct esp_key *key;
-	uint8_t first, n, chunks;
-};
+/* Four packets with keys of their own, one in each lane of all vectors. */
+struct vaes_lanes {
+	struct {
+		uint8_t h[VAES_CHUNK];  /* H */
+		uint8_t y0[VAES_CHUNK]; /* what the ICVs are encrypted with */
+	} secret;
+	uint8_t n[VAES_CHUNK];                      /* blocks that GHASH reads, in each word */
+	uint8_t lengths[VAES_CHUNK];                /* the last of them */
+	uint8_t x[VAES_LANES_STEP + 2][VAES_CHUNK]; /* what it reads */
+	uint8_t text[VAES_LANES_STEP][VAES_CHUNK];  /* opening: what came */
+	uint8_t icv[VAES_CHUNK];
+} __attribute__((aligned(64)));
 
 struct vaes_ctx {
 	uint8_t quad_x[VAES_GROUP][VAES_CHUNK];   /* sealing: what waits to be hashed */
@@ -131,8 +142,10 @@ struct vaes_ctx {
 	uint8_t nobody_pair[2 * VAES_CHUNK]
 		__attribute__((aligned(64))); /* written and read for packets that have ended */
 	uint8_t waste[VAES_BLOCK];            /* written, never read */
-	uint32_t n_jobs;                      /* done so far, modulo 2^32 */
-	struct esp_key unpacked[VAES_SLICE_KEYS];
+	uint32_t lately[VAES_LATELY];         /* keys used lately: each one's id in its place */
+	struct vaes_lanes lanes[2];
+	uint8_t lanes_rk[15][VAES_CHUNK]; /* round keys of four packets that take several steps */
+	struct esp_job no_job;            /* fills up fours: no key, no text */
 	uint8_t swap[VAES_CHUNK], swap_first[VAES_CHUNK], swap_esn[VAES_CHUNK];
 	uint8_t ctrs[VAES_CTRS][VAES_BLOCK];
 } __attribute__((aligned(64)));
@@ -152,11 +165,16 @@ static inline uint32_t vaes_pairs(const struct esp_job *j)
 /* aead_vaes_keys.c: for CPUs with AVX-512, VAES and VPCLMULQDQ. Salt and sizes are in the key. */
 void vaes_512_ctx_init(struct vaes_ctx *c);
 void vaes_512_key_init(struct esp_key *k, const uint8_t *key, unsigned bits);
-/* Puts expanded copies in the place of keys that were not used lately, for VAES_SLICE_KEYS jobs at most; says
- * for how many runs of jobs. These get their own keys back before the copies are used again. */
-size_t vaes_512_keys_borrow(struct vaes_ctx *c, struct esp_job *jobs, size_t n,
-			    struct vaes_cold cold[VAES_SLICE_KEYS]);
-void vaes_512_keys_return(struct esp_job *jobs, const struct vaes_cold *cold, size_t n_cold);
+
+/* Whether the keys of most of these jobs were used lately, so that what is kept of them is in a near cache. */
+bool vaes_keys_at_hand(struct vaes_ctx *c, const struct esp_job *jobs, size_t n);
+
+/*
+ * aead_vaes_lanes.c: jobs of any keys of one length, 128 or 256 bits, the shortest first. Before `jobs`
+ * there is room for VAES_QUAD - 1 more.
+ */
+void vaes_512_lanes(struct vaes_ctx *c, struct esp_job **jobs, size_t n, unsigned n_rounds,
+		    bool open);
 
 /* aead_vaes_512.c: the jobs of a burst. */
 void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n);

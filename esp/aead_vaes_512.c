@@ -542,14 +542,16 @@ INLINE void run_order(struct vaes_ctx *c, struct esp_job *const *order, size_t n
 /*
  * Jobs of one length of key: the shortest first, in fours; the longest go as well alone. Each shape's
  * jobs are found by one comparison: to count them would be to wait for each count's last store.
- * Those of one key that also have the size in common go together first.
+ * Those of one key that also have the size in common go together first. Those of keys that are not at
+ * hand go in lanes; with 192 bits they are too rare to have code of their own.
  */
 VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, struct esp_job *jobs,
 							 const uint32_t *sizes, size_t n,
-							 unsigned n_rounds, bool one_key, bool seal)
+							 unsigned n_rounds, bool one_key,
+							 bool lanes, bool seal)
 {
 	const uint64_t all = _bzhi_u64(UINT64_MAX, (unsigned)n);
-	struct esp_job *order[VAES_SLICE];
+	struct esp_job *places[VAES_QUAD - 1 + VAES_SLICE], **order = places + VAES_QUAD - 1;
 	size_t n_all = 0;
 	struct shapes v;
 
@@ -567,7 +569,10 @@ VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, str
 		for (; these; these = _blsr_u64(these))
 			order[n_all++] = &jobs[_tzcnt_u64(these)];
 	}
-	run_order(c, order, n_all, n_rounds, seal);
+	if (lanes && n_rounds != 12)
+		vaes_512_lanes(c, order, n_all, n_rounds, !seal);
+	else
+		run_order(c, order, n_all, n_rounds, seal);
 }
 
 /*
@@ -581,10 +586,9 @@ VAES_512 static size_t run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_
 	unsigned lengths = 1u << key->n_rounds;
 	uintptr_t keys_differ = 0;
 	uint32_t sizes_differ = 0;
-	struct vaes_cold cold[VAES_SLICE_KEYS];
 	uint32_t sizes[VAES_SLICE] __attribute__((aligned(64)));
-	size_t done = 0, n_cold = 0;
-	bool same_key;
+	bool same_key, lanes = false;
+	size_t done = 0;
 
 	n = n < VAES_SLICE ? n : VAES_SLICE;
 	for (size_t i = 0; i < n; i++) {
@@ -595,7 +599,7 @@ VAES_512 static size_t run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_
 	same_key = keys_differ == 0;
 	if (!same_key) {
 		n = n < VAES_SLICE_KEYS ? n : VAES_SLICE_KEYS;
-		n_cold = vaes_512_keys_borrow(c, jobs, n, cold);
+		lanes = !vaes_keys_at_hand(c, jobs, n);
 		for (size_t i = 0; i < n; i++) {
 			jobs[i].ok = false;
 			lengths |= 1u << jobs[i].key->n_rounds;
@@ -607,8 +611,8 @@ VAES_512 static size_t run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_
 	/* Keys of one length go together: usually there is but one. */
 	for (unsigned n_rounds = 10; n_rounds <= 14 && done < n; n_rounds += 2)
 		if (lengths & 1u << n_rounds)
-			run_mixed(c, jobs + done, sizes + done, n - done, n_rounds, same_key, seal);
-	vaes_512_keys_return(jobs, cold, n_cold);
+			run_mixed(c, jobs + done, sizes + done, n - done, n_rounds, same_key, lanes,
+				  seal);
 	return n;
 }
 

@@ -71,6 +71,20 @@ INLINE __m512i reduce(const struct sum *s)
 	return xor3(s->hi, swap_halves(a), _mm512_clmulepi64_epi128(a, poly, 0));
 }
 
+/* Lane i of vector j goes to lane j of vector i. */
+INLINE void transpose(__m512i out[4], const __m512i v[4])
+{
+	const __m512i ab = _mm512_shuffle_i32x4(v[0], v[1], 0x44);
+	const __m512i cd = _mm512_shuffle_i32x4(v[2], v[3], 0x44);
+	const __m512i ef = _mm512_shuffle_i32x4(v[0], v[1], 0xee);
+	const __m512i gh = _mm512_shuffle_i32x4(v[2], v[3], 0xee);
+
+	out[0] = _mm512_shuffle_i32x4(ab, cd, 0x88);
+	out[1] = _mm512_shuffle_i32x4(ab, cd, 0xdd);
+	out[2] = _mm512_shuffle_i32x4(ef, gh, 0x88);
+	out[3] = _mm512_shuffle_i32x4(ef, gh, 0xdd);
+}
+
 /* The sum of each vector's lanes: that of the first in lane 0, and so on. */
 INLINE __m512i fold(const __m512i v[4])
 {
@@ -97,6 +111,57 @@ INLINE __m128i lane(__m512i v, unsigned i)
 	case 2: return _mm512_extracti32x4_epi32(v, 2);
 	default: return _mm512_extracti32x4_epi32(v, 3);
 	}
+}
+
+/* Both halves added up, of a's powers and of the next lower b's. */
+INLINE __m512i middles(__m512i a, __m512i b)
+{
+	return _mm512_xor_si512(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+
+/* Products of each lane. */
+INLINE __m512i multiply_lanes(__m512i a, __m512i b)
+{
+	const struct sum s = {
+		.lo = _mm512_clmulepi64_epi128(a, b, 0x00),
+		.hi = _mm512_clmulepi64_epi128(a, b, 0x11),
+		.mid = _mm512_clmulepi64_epi128(_mm512_xor_si512(a, swap_halves(a)),
+						_mm512_xor_si512(b, swap_halves(b)), 0x00),
+	};
+
+	return reduce(&s);
+}
+
+/* The same of a with itself: both halves' products with each other cancel out. */
+INLINE __m512i square_lanes(__m512i a)
+{
+	const __m512i lo = _mm512_clmulepi64_epi128(a, a, 0x00);
+	const __m512i hi = _mm512_clmulepi64_epi128(a, a, 0x11);
+	const struct sum s = {.lo = lo, .hi = hi, .mid = _mm512_xor_si512(lo, hi)};
+
+	return reduce(&s);
+}
+
+/*
+ * FIPS 197 5.2, in every lane: the round key after `a`, `last` being the one that was made last. All
+ * columns of the state hold the last word, so that ShiftRows changes nothing. Words are moved, not
+ * bytes, wherever that is enough: what moves bytes keeps the units busy that do AES.
+ */
+INLINE __m512i next_round_key(__m512i a, __m512i last, bool rotate, uint32_t rcon)
+{
+	const __m512i rot_word = _mm512_set1_epi32(0x0c0f0e0d);
+	const __m512i word = rotate ? _mm512_shuffle_epi8(last, rot_word)
+				    : _mm512_shuffle_epi32(last, _MM_PERM_DDDD);
+	const __m512i t = _mm512_aesenclast_epi128(word, _mm512_set1_epi32((int)rcon));
+
+	a = _mm512_xor_si512(a, _mm512_maskz_shuffle_epi32(0xeeee, a, _MM_PERM_CBAA));
+	return xor3(a, _mm512_maskz_shuffle_epi32(0xcccc, a, _MM_PERM_BAAA), t);
+}
+
+/* Round constant n, from 1 on: powers of X, of which AES-128 needs ten. */
+INLINE uint32_t round_constant(unsigned n)
+{
+	return n <= 8 ? 1u << (n - 1) : n == 9 ? 0x1b : 0x36;
 }
 
 /* RFC 4106 4, NIST SP 800-38D 7.1: salt, IV, counter; round 0 is done with it. */

@@ -29,6 +29,7 @@ struct keys {
 };
 
 static void *ctx, *other_ctx[N_OTHERS];
+static void *open_ctx; /* knows nothing of the keys that were used to seal */
 static uint8_t *arena; /* between two guard pages */
 
 static int setup(void **state)
@@ -36,6 +37,7 @@ static int setup(void **state)
 	uint8_t *m;
 
 	ctx = ours->ctx_new();
+	open_ctx = ours->ctx_new();
 	for (size_t i = 0; i < N_OTHERS; i++) {
 		other_ctx[i] = others[i]->ctx_new();
 		assert_non_null(other_ctx[i]);
@@ -51,6 +53,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	ours->ctx_free(ctx);
+	ours->ctx_free(open_ctx);
 	for (size_t i = 0; i < N_OTHERS; i++)
 		others[i]->ctx_free(other_ctx[i]);
 	munmap(arena - 4096, ARENA + 8192);
@@ -255,7 +258,7 @@ static void burst(const struct keys *keys, size_t n_keys, uint32_t payload, stru
 		if (bad[i])
 			j[i].esp[rng_below(r, size)] ^= (uint8_t)(1u << rng_below(r, 8));
 	}
-	ours->open(ctx, j, n);
+	ours->open(open_ctx, j, n);
 	for (size_t i = 0; i < n; i++) {
 		const size_t at = (size_t)(j[i].esp - arena);
 		struct esp_job o = j[i];
@@ -306,7 +309,10 @@ static void test_alike(void **state)
 		keys_fini(&keys[i]);
 }
 
-/* More keys than are remembered as used lately: most are expanded anew for their packets. */
+/*
+ * More keys than are remembered as used lately: they are expanded for their packets, each of which has a lane
+ * of its own. Every size of small packets, many of the others, and bursts of mixed ones.
+ */
 static void test_many_keys(void **state)
 {
 	static struct keys keys[N_MANY];
@@ -314,9 +320,11 @@ static void test_many_keys(void **state)
 
 	for (size_t i = 0; i < N_MANY; i++)
 		keys_init(&keys[i], &rows[i % N_ROWS], i / N_ROWS % 2, &r);
+	for (uint32_t n = 1; n <= 5000; n += n < 300 ? 1 : 1 + rng_below(&r, 90))
+		burst(keys, N_MANY, n, &r);
+	burst(keys, N_MANY, 36000, &r);
 	for (int round = 0; round < 150; round++) {
 		burst(keys, N_MANY, 0, &r);
-		burst(keys, N_MANY, 1 + rng_below(&r, 1600), &r);
 		/* trains of packets of some keys */
 		burst(&keys[rng_below(&r, N_MANY - 3)], 3, 0, &r);
 	}
@@ -324,12 +332,63 @@ static void test_many_keys(void **state)
 		keys_fini(&keys[i]);
 }
 
+/*
+ * What a job has of its own is its own: of four packets of four keys, sizes and kinds each in turn is spoilt,
+ * and fails alone; with one packet less, what fills up its lane harms nobody.
+ */
+static void test_neighbours(void **state)
+{
+	static const uint32_t sizes[][4] = {
+		{1, 48, 16, 47},     {44, 68, 80, 81},      {112, 113, 97, 1},
+		{112, 128, 240, 16}, {580, 1424, 100, 596}, {2048 - 16, 4, 2047, 4000},
+	};
+	struct rng r = {.s = 17};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (uint32_t n = 2; n <= 4; n++) {
+			for (uint32_t bad = 0; bad <= n; bad++) {
+				struct keys k[4];
+				struct esp_job j[4];
+
+				for (uint32_t p = 0; p < n; p++) {
+					/* keys of 256 bits with each size of an ICV */
+					const struct suite_row row = {
+						(uint16_t)(ESP_ENCR_AES_GCM_8 + (p + i) % 3),
+						i % 2 ? 256 : 128, 0};
+
+					keys_init(&k[p], &row, (p + n) % 2, &r);
+					j[p] = (struct esp_job){.key = k[p].ours,
+								.esp = arena + p * 5003,
+								.payload_size = sizes[i][p],
+								.seq_hi = (uint32_t)rng_next(&r)};
+				}
+				ours->seal(ctx, j, n);
+				for (uint32_t p = 0; p < n; p++) {
+					const uint32_t size =
+						HEAD + sizes[i][p] + k[p].suite.icv_size;
+
+					assert_true(j[p].ok);
+					j[p].ok = p == bad;
+					if (p == bad)
+						j[p].esp[size - 1 - rng_below(&r, size)] ^= 0x10;
+				}
+				ours->open(open_ctx, j, n);
+				for (uint32_t p = 0; p < n; p++) {
+					assert_int_equal(j[p].ok, p != bad);
+					keys_fini(&k[p]);
+				}
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lengths), cmocka_unit_test(test_alignments),
-		cmocka_unit_test(test_limits),  cmocka_unit_test(test_bursts),
-		cmocka_unit_test(test_alike),   cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_lengths),    cmocka_unit_test(test_alignments),
+		cmocka_unit_test(test_limits),     cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_alike),      cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_neighbours),
 	};
 
 	if (!backend_works(ours))
