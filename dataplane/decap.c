@@ -55,7 +55,10 @@ static void raise_news(struct dp_worker *w, struct dp_in *in)
 static inline void count(struct dp_worker *w, struct dp_in *in)
 {
 	dp_counters_note_in(&w->counters, in);
-	if (unlikely(esp_in_news(dp_in_esp(in)) || !(dp_in_room(in)->reported & DP_SA_EV_FIRST)))
+	if (likely(!esp_in_news(dp_in_esp(in)) && (dp_in_room(in)->reported & DP_SA_EV_FIRST)))
+		return;
+	/* Without room the next burst tries again; where many wait, what is read in vain are their cold lines. */
+	if (!rte_ring_full(w->dp->sa_events))
 		raise_news(w, in);
 }
 
