@@ -186,40 +186,21 @@ static void put(const struct dp_lpm *t, uint32_t *entry, uint32_t value)
 		store(entry, value);
 }
 
-static unsigned find_runs(const uint32_t entries[DP_LPM_ENTRIES], struct dp_lpm_node *n)
-{
-	unsigned before = 0;
-	uint32_t last = ~entries[0];
-
-	for (unsigned w = 0; w < 4; w++) {
-		uint64_t bits = 0;
-
-		for (unsigned i = 0; i < 64; i++) {
-			bits |= (uint64_t)(entries[w * 64 + i] != last) << i;
-			last = entries[w * 64 + i];
-		}
-		n->starts[w] = bits;
-		n->before[w] = (uint8_t)before;
-		before += (unsigned)__builtin_popcountll(bits);
-	}
-	return before;
-}
-
 /* A copy of a small node with other entries, small or not as they need, in its place. False: no memory. */
 static bool replace(struct dp_lpm *t, struct dp_lpm_keep *k, const uint32_t entries[DP_LPM_ENTRIES],
 		    bool must)
 {
 	const struct dp_lpm_node *old = node_at(t, k->block);
 	struct dp_lpm_node shape = {.outer = old->outer, .keep = old->keep}, *n;
-	const bool small = find_runs(entries, &shape) <= DP_LPM_RUNS;
+	const bool small = dp_lpm_small_make(&shape, entries);
 	const uint32_t block = dp_lpm_alloc(t->mem, small ? 1 : DP_LPM_LINES, must);
 
 	if (!block)
 		return false;
 	n = node_at(t, block);
 	*n = shape;
-	for (unsigned e = 0; e < DP_LPM_ENTRIES; e++)
-		*dp_lpm_value(n, small, e) = entries[e];
+	if (!small)
+		memcpy(n + 1, entries, DP_LPM_ENTRIES * sizeof(*entries));
 	store(entry_of(t, k), DP_LPM_CHILD | (small ? DP_LPM_SMALL : 0) | block);
 	dp_lpm_retire(t->mem, k->block & INDEX, 1);
 	k->block = block | (small ? DP_LPM_SMALL : 0);
@@ -230,26 +211,26 @@ static bool replace(struct dp_lpm *t, struct dp_lpm_keep *k, const uint32_t entr
 static bool repaint(struct dp_lpm *t, struct dp_lpm_keep *k, uint32_t key, unsigned length,
 		    bool must)
 {
-	uint32_t entries[DP_LPM_ENTRIES];
+	uint32_t entries[DP_LPM_ENTRIES], painted[DP_LPM_ENTRIES];
 	const unsigned n = DP_LPM_ENTRIES >> length;
 	const unsigned first = (key << (STEP_BITS - length)) & (DP_LPM_ENTRIES - 1);
 
+	paint(&k->claims, key, length, painted);
 	if (!is_small(k)) {
-		paint(&k->claims, key, length, entries);
 		for (unsigned e = 0; e < n; e++)
-			put(t, entry_at(t, k, first + e), entries[e]);
+			put(t, entry_at(t, k, first + e), painted[e]);
 		return true;
 	}
-	paint(&k->claims, 1, 0, entries);
-	for (unsigned e = 0; e < DP_LPM_ENTRIES; e++) {
-		const uint32_t was = *entry_at(t, k, e);
-
-		if (!(was & DP_LPM_CHILD))
-			continue;
-		store(&node_at(t, was)->outer, entries[e]);
-		entries[e] = was;
+	dp_lpm_small_read(node_at(t, k->block), entries);
+	for (unsigned e = 0; e < n; e++) {
+		if (!(entries[first + e] & DP_LPM_CHILD))
+			entries[first + e] = painted[e];
 	}
-	return replace(t, k, entries, must);
+	if (!replace(t, k, entries, must))
+		return false;
+	for (unsigned e = 0; e < n; e++)
+		put(t, &entries[first + e], painted[e]);
+	return true;
 }
 
 /* Puts one entry of a node: a child, or what it says without. False: no memory. */
@@ -262,8 +243,7 @@ static bool put_entry(struct dp_lpm *t, struct dp_lpm_keep *k, unsigned slot, ui
 		store(entry_at(t, k, slot), value);
 		return true;
 	}
-	for (unsigned e = 0; e < DP_LPM_ENTRIES; e++)
-		entries[e] = *entry_at(t, k, e);
+	dp_lpm_small_read(node_at(t, k->block), entries);
 	entries[slot] = value;
 	return replace(t, k, entries, must);
 }
@@ -271,8 +251,6 @@ static bool put_entry(struct dp_lpm *t, struct dp_lpm_keep *k, unsigned slot, ui
 /* A node without prefixes at an entry that has none yet. 0: no memory. */
 static uint32_t grow_node(struct dp_lpm *t, uint32_t parent, uint8_t slot)
 {
-	const bool small = t->mem->n_busy >= t->mem->sparse_at;
-	const unsigned lines = small ? 1 : DP_LPM_LINES;
 	const uint32_t keep = dp_lpm_keep_new(t->mem);
 	struct dp_lpm_keep *k, *above = dp_lpm_keep(t->mem, parent);
 	struct dp_lpm_node *n;
@@ -280,23 +258,23 @@ static uint32_t grow_node(struct dp_lpm *t, uint32_t parent, uint8_t slot)
 
 	if (!keep)
 		return 0;
-	block = dp_lpm_alloc(t->mem, lines, false);
+	block = dp_lpm_alloc(t->mem, 1, false);
 	if (block) {
 		n = node_at(t, block);
-		memset(n, 0, (size_t)lines * DP_LPM_LINE);
+		memset(n, 0, DP_LPM_LINE);
 		n->starts[0] = 1;
 		n->before[1] = n->before[2] = n->before[3] = 1;
 		n->keep = keep;
 		n->outer = *entry_at(t, above, slot);
 		k = dp_lpm_keep(t->mem, keep);
-		k->block = block | (small ? DP_LPM_SMALL : 0);
+		k->block = block | DP_LPM_SMALL;
 		k->parent = parent;
 		k->slot = slot;
 		if (put_entry(t, above, slot, DP_LPM_CHILD | k->block, false)) {
 			above->n_children++;
 			return keep;
 		}
-		dp_lpm_unused(t->mem, block, lines);
+		dp_lpm_unused(t->mem, block, 1);
 	}
 	dp_lpm_keep_free(t->mem, keep);
 	return 0;

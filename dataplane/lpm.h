@@ -9,9 +9,9 @@
  * table of the first 16 bits has the prefixes up to 16. So a prefix changes at most 65536 words, usually
  * one, however many prefixes lie below it.
  *
- * The root is address space: what no prefix touches takes no memory. A node takes 17 lines; where there are
- * very many, those of few runs of equal entries take one (DP_LPM_SMALL): a bit for each entry that begins a
- * run, and the runs' values.
+ * The root is address space: what no prefix touches takes no memory. A node of few runs of equal entries
+ * takes one line (DP_LPM_SMALL): a bit for each entry that begins a run, and the runs' values. That is
+ * how it begins; one that has had more runs takes 17 lines as long as it stands.
  *
  * Whatever the writer changes under readers' eyes it changes by the store of one word.
  *
@@ -95,6 +95,10 @@ static inline uint32_t *dp_lpm_value(struct dp_lpm_node *node, bool small, unsig
 {
 	return small ? dp_lpm_small_value(node, slot) : (uint32_t *)(node + 1) + slot;
 }
+
+/* lpm_small.c: makes of a node one with these entries; false: they have too many runs. */
+bool dp_lpm_small_make(struct dp_lpm_node *node, const uint32_t entries[DP_LPM_ENTRIES]);
+void dp_lpm_small_read(const struct dp_lpm_node *node, uint32_t entries[DP_LPM_ENTRIES]);
 
 /* lpm_lookup.c: longest matches of at most DP_LPM_BURST addresses; 0: none. IPv4 as numbers. */
 void dp_lpm_lookup4(const struct dp_lpm *t, const uint32_t *ip, uint32_t *values, unsigned n);

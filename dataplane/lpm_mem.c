@@ -12,7 +12,6 @@
 #define RESERVE     (256u * DP_LPM_MAX_LINES) /* lines for what takes away */
 #define CLOSE_AT    256u                      /* blocks given back before a grace period is begun */
 #define RETIRED_MIN 1024u
-#define SPARSE_AT   (1u << 20) /* 64 MiB */
 #define MAX_CHUNKS  4096u
 
 void *dp_lpm_space(uint64_t size)
@@ -47,7 +46,6 @@ bool dp_lpm_mem_init(struct dp_lpm_mem *m, uint64_t size, struct rte_rcu_qsbr *q
 	(void)madvise(m->base, m->size, MADV_HUGEPAGE);
 	m->n_lines = (uint32_t)(m->size / DP_LPM_LINE);
 	m->n_touched = 1;
-	m->sparse_at = SPARSE_AT;
 	return true;
 }
 

@@ -33,7 +33,6 @@ struct dp_lpm_mem {
 	uint32_t n_lines;
 	uint32_t n_touched;                  /* lines that were in use ever; the first never is */
 	uint32_t n_busy;                     /* lines in use */
-	uint32_t sparse_at;                  /* lines in use from which on new nodes are small */
 	uint32_t free[DP_LPM_MAX_LINES + 1]; /* by size: the first free block, or 0 */
 	struct rte_rcu_qsbr *qsbr;           /* borrowed */
 	/* Given back since, and before, the grace period that has begun. */

@@ -163,15 +163,13 @@ static void walk(const struct world *w, struct model *m, uint8_t family)
 	}
 }
 
-/* `sparse_at`: the lines in use from which on new nodes are small. */
-static void against_model(uint8_t family, uint32_t sparse_at)
+static void against_model(uint8_t family)
 {
 	static struct model m;
 	struct world w;
 
 	m.n = 0;
 	start(&w, MEM, 1);
-	w.mem.sparse_at = sparse_at;
 	for (unsigned step = 0; step < N_STEPS; step++) {
 		/* Fills, then takes away, then fills again. */
 		const bool add = m.n < 8 || draw(100) < (step / 1000 % 2 ? 30 : 80);
@@ -228,15 +226,12 @@ static void against_model(uint8_t family, uint32_t sparse_at)
 
 static void test_model_v4(void **s)
 {
-	against_model(IP_V4, UINT32_MAX);
-	against_model(IP_V4, 0);
+	against_model(IP_V4);
 }
 
 static void test_model_v6(void **s)
 {
-	against_model(IP_V6, UINT32_MAX);
-	against_model(IP_V6, 0);
-	against_model(IP_V6, 2000);
+	against_model(IP_V6);
 }
 
 /* A burst is as its addresses alone, with a table for all or for each. */
@@ -332,7 +327,8 @@ static void *reader(void *arg)
 	return NULL;
 }
 
-static void with_readers(uint32_t sparse_at)
+/* Nodes small and large. */
+static void test_readers(void **s)
 {
 	/* Over and beside those two; the addresses that are read are left alone. */
 	static const char *const around[] = {
@@ -346,7 +342,6 @@ static void with_readers(uint32_t sparse_at)
 	pthread_t t;
 
 	start(&shared, MEM, 1);
-	shared.mem.sparse_at = sparse_at;
 	stop = n_read = 0;
 	assert_true(ip_prefix_parse("10.1.0.0/16", &p));
 	assert_true(dp_lpm_set(&shared.t, &p, 0, 1, &before));
@@ -369,12 +364,6 @@ static void with_readers(uint32_t sparse_at)
 	(void)pthread_join(t, NULL);
 	assert_int_equal(wrong, 0);
 	end(&shared);
-}
-
-static void test_readers(void **s)
-{
-	with_readers(UINT32_MAX);
-	with_readers(0);
 }
 
 /* ------------------------------------------------------------------ memory */
@@ -421,7 +410,6 @@ static void test_full(void **s)
 	uint32_t n[2], before, busy = 0;
 
 	start(&w, UINT64_C(32) << 20, 1);
-	w.mem.sparse_at = w.mem.n_lines / 2;
 	for (int round = 0; round < 2; round++) {
 		n[round] = 0;
 		for (;; n[round]++) {
