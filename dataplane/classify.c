@@ -188,6 +188,7 @@ static inline bool into_decap_plain(struct dp_worker *w, struct rte_mbuf *m)
 struct ours {
 	uint64_t dst; /* none: more than an address */
 	unsigned lookups_left;
+	bool bare; /* no packet of the burst has gone the other way: it would be overtaken */
 };
 
 static bool is_ours(struct ours *o, const struct dp_lpm *lpm, uint32_t dst)
@@ -413,18 +414,66 @@ static inline bool is_usual(const struct rte_mbuf *m, const uint8_t *eth, uint64
 	       ((told && sum_told_good(m)) || sum_ip4_good(ip));
 }
 
+/* Step 1 for the frames of a burst, or for a part of it. */
+static inline void recognise(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n,
+			     struct ours *ours, struct dp_ip_burst *b, bool told)
+{
+	const struct dp_meta meta = {.port = (uint8_t)port, .family = 4};
+	uint64_t mac = 0;
+
+	memcpy(&mac, &w->dp->ports[port].mac, RTE_ETHER_ADDR_LEN);
+	for (uint16_t i = 0; i < n; i++) {
+		uint8_t *eth = dp_data(m[i]);
+
+		if (!is_usual(m[i], eth, mac, told)) {
+			take_any(w, port, m[i], b);
+			ours->bare = false;
+			continue;
+		}
+		ours->bare =
+			ours->bare && into_decap_bare(w, m[i], eth + DP_ETH_SIZE,
+						      m[i]->pkt_len - DP_ETH_SIZE, ours, b->lpm4);
+		if (ours->bare) {
+			w->decap.n_bare = w->decap.n;
+			continue;
+		}
+		*dp_meta(m[i]) = meta;
+		(void)rte_pktmbuf_adj(m[i], DP_ETH_SIZE);
+		dp_ip_burst_add(b, m[i], eth + DP_ETH_SIZE, 4, DP_TUNNEL_NONE);
+	}
+}
+
+/*
+ * The same where a lookup would wait for memory twice, for the root's entries and for nodes: both are asked for
+ * while frames are recognised, by what stands where a usual frame has its destination.
+ */
+static inline void recognise_ahead(struct dp_worker *w, unsigned port, struct rte_mbuf **m,
+				   uint16_t n, struct ours *ours, struct dp_ip_burst *b, bool told)
+{
+	const uint16_t half = n / 2;
+	uint32_t dst4[DP_VEC_SIZE];
+
+	for (uint16_t i = 0; i < n; i++) {
+		dst4[i] = dp_get32(dp_data(m[i]) + DP_ETH_SIZE + 16);
+		dp_lpm_fetch4(b->lpm4, dst4[i]);
+	}
+	recognise(w, port, m, half, ours, b, told);
+	for (uint16_t i = 0; i < n; i++)
+		b->v4.nh[i] = dp_lpm_root4(b->lpm4, dst4[i]);
+	recognise(w, port, m + half, (uint16_t)(n - half), ours, b, told);
+	/* Any other frame, and those behind it, may be somewhere else in the burst, or nowhere. */
+	b->begun = b->v4.n == n && memcmp(dst4, b->dst4, n * sizeof(dst4[0])) == 0;
+}
+
 static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n,
 			    bool told)
 {
-	const struct dp_meta meta = {.port = (uint8_t)port, .family = 4};
-	struct ours ours = {.dst = UINT64_MAX, .lookups_left = OURS_LOOKUPS};
-	/* While no packet has gone the other way: it would be overtaken. */
-	bool bare = w->decap.n == 0;
+	struct ours ours = {
+		.dst = UINT64_MAX, .lookups_left = OURS_LOOKUPS, .bare = w->decap.n == 0};
+	bool *apart = &w->port[port].apart;
 	struct dp_ip_burst b;
-	uint64_t mac = 0;
 
 	w->decap.port = (uint8_t)port;
-	memcpy(&mac, &w->dp->ports[port].mac, RTE_ETHER_ADDR_LEN);
 	dp_ip_burst_init(&b, &w->dp->fib, w->dp->ports[port].table);
 	for (uint16_t i = 0; i < n; i++) {
 		const uint8_t *eth = dp_data(m[i]);
@@ -434,27 +483,14 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 		__builtin_prefetch(eth + m[i]->data_len, 1);
 		__builtin_prefetch(dp_meta(m[i]), 1);
 	}
-	for (uint16_t i = 0; i < n; i++) {
-		uint8_t *eth = dp_data(m[i]);
-
-		if (!is_usual(m[i], eth, mac, told)) {
-			take_any(w, port, m[i], &b);
-			bare = false;
-			continue;
-		}
-		bare = bare && into_decap_bare(w, m[i], eth + DP_ETH_SIZE,
-					       m[i]->pkt_len - DP_ETH_SIZE, &ours, b.lpm4);
-		if (bare) {
-			w->decap.n_bare = w->decap.n;
-			continue;
-		}
-		*dp_meta(m[i]) = meta;
-		(void)rte_pktmbuf_adj(m[i], DP_ETH_SIZE);
-		dp_ip_burst_add(&b, m[i], eth + DP_ETH_SIZE, 4, DP_TUNNEL_NONE);
-	}
+	if (*apart && dp_lpm_is_large(b.lpm4))
+		recognise_ahead(w, port, m, n, &ours, &b, told);
+	else
+		recognise(w, port, m, n, &ours, &b, told);
 	if (b.v4.n == 0 && b.v6.n == 0)
 		return;
 	dp_lookup(&b);
+	*apart = b.apart;
 	dispatch(w, &b.v4, 4);
 	dispatch(w, &b.v6, 6);
 }

@@ -18,12 +18,15 @@ static bool one_dst4(const struct dp_ip_burst *b)
 
 void dp_lookup(struct dp_ip_burst *b)
 {
-	if (b->v4.n && one_dst4(b)) {
+	b->apart = b->v4.n && !one_dst4(b);
+	if (b->begun) {
+		dp_lpm_finish4(b->lpm4, b->dst4, b->v4.nh, b->v4.n);
+	} else if (b->apart) {
+		dp_lpm_lookup4(b->lpm4, b->dst4, b->v4.nh, b->v4.n);
+	} else if (b->v4.n) {
 		dp_lpm_lookup4(b->lpm4, b->dst4, b->v4.nh, 1);
 		for (uint16_t i = 1; i < b->v4.n; i++)
 			b->v4.nh[i] = b->v4.nh[0];
-	} else if (b->v4.n) {
-		dp_lpm_lookup4(b->lpm4, b->dst4, b->v4.nh, b->v4.n);
 	}
 	if (b->v6.n)
 		dp_lpm_lookup6(b->lpm6, (const uint8_t(*)[16])b->dst6, b->v6.nh, b->v6.n);

@@ -428,7 +428,7 @@ bool dp_lpm_set(struct dp_lpm *t, const struct ip_prefix *p, unsigned source, ui
 		prune(t, keep);
 		return false;
 	}
-	t->n += *before == 0;
+	__atomic_store_n(&t->n, t->n + (*before == 0), __ATOMIC_RELAXED);
 	if (t->n >= HUGE_AT && !t->huge) {
 		(void)madvise(t->root, DP_LPM_ROOT_BYTES, MADV_HUGEPAGE);
 		t->huge = true;
@@ -460,7 +460,7 @@ bool dp_lpm_clear(struct dp_lpm *t, const struct ip_prefix *p, unsigned source, 
 		(void)claims_set(c, at.key, source, *before);
 		return false;
 	}
-	t->n--;
+	__atomic_store_n(&t->n, t->n - 1, __ATOMIC_RELAXED);
 	prune(t, keep);
 	return true;
 }

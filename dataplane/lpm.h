@@ -36,6 +36,7 @@
 #define DP_LPM_RUNS       5u         /* of a small node, at most */
 #define DP_LPM_LINES      (1 + DP_LPM_ENTRIES * 4 / DP_LPM_LINE) /* of one that is not small */
 #define DP_LPM_BURST      64u
+#define DP_LPM_LARGE      16384u /* claims */
 
 /* What readers see of a node. It is followed by its entries, atomic, unless it is small. */
 struct dp_lpm_node {
@@ -57,7 +58,7 @@ struct dp_lpm {
 	uint8_t *lengths; /* + 1, of the prefixes in `shorts` */
 	uint32_t *keeps;  /* by the first 16 bits: of prefixes of 17 to 24, and nodes below */
 	struct dp_lpm_claims claims; /* for prefixes up to 16 bits */
-	uint32_t n;                  /* claims in all */
+	uint32_t n;                  /* claims in all; atomic */
 	bool huge;                   /* the root asks for hugepages */
 };
 
@@ -96,6 +97,21 @@ static inline uint32_t *dp_lpm_value(struct dp_lpm_node *node, bool small, unsig
 	return small ? dp_lpm_small_value(node, slot) : (uint32_t *)(node + 1) + slot;
 }
 
+/* The node that an entry says, and what a lookup reads first of it. */
+static inline struct dp_lpm_node *dp_lpm_child(const uint8_t *base, uint32_t entry)
+{
+	const uint64_t block = entry & ~(DP_LPM_CHILD | DP_LPM_SMALL);
+
+	return (struct dp_lpm_node *)(uintptr_t)(base + block * DP_LPM_LINE);
+}
+
+static inline const uint8_t *dp_lpm_next(const uint8_t *base, uint32_t entry, unsigned slot)
+{
+	const uint8_t *node = (const uint8_t *)dp_lpm_child(base, entry);
+
+	return entry & DP_LPM_SMALL ? node : node + DP_LPM_LINE + 4 * slot;
+}
+
 /* lpm_small.c: makes of a node one with these entries; false: they have too many runs. */
 bool dp_lpm_small_make(struct dp_lpm_node *node, const uint32_t entries[DP_LPM_ENTRIES]);
 void dp_lpm_small_read(const struct dp_lpm_node *node, uint32_t entries[DP_LPM_ENTRIES]);
@@ -108,15 +124,36 @@ void dp_lpm_each4(const struct dp_lpm *const *t, const uint32_t *ip, uint32_t *v
 void dp_lpm_each6(const struct dp_lpm *const *t, const uint8_t (*ip)[16], uint32_t *values,
 		  unsigned n);
 
+/* The same; `values` are at first what dp_lpm_root4() says of the addresses. */
+void dp_lpm_finish4(const struct dp_lpm *t, const uint32_t *ip, uint32_t *values, unsigned n);
+
 static inline uint32_t dp_lpm_first6(const uint8_t ip[16])
 {
 	return (uint32_t)ip[0] << 16 | (uint32_t)ip[1] << 8 | ip[2];
+}
+
+/* It does not fit into the nearest caches. */
+static inline bool dp_lpm_is_large(const struct dp_lpm *t)
+{
+	return __atomic_load_n(&t->n, __ATOMIC_RELAXED) >= DP_LPM_LARGE;
 }
 
 /* Ahead of a lookup: fetches what it will read first. */
 static inline void dp_lpm_fetch4(const struct dp_lpm *t, uint32_t ip)
 {
 	__builtin_prefetch(&t->root[ip >> 8]);
+}
+
+/* The first step of a lookup: fetches what the second one reads, if there is one. */
+static inline uint32_t dp_lpm_root4(const struct dp_lpm *t, uint32_t ip)
+{
+	const uint32_t *entry = &t->root[ip >> 8];
+	const uint32_t v = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+
+	/* Without a branch, which nobody could predict. */
+	__builtin_prefetch(v & DP_LPM_CHILD ? dp_lpm_next(t->mem->base, v, ip & 255)
+					    : (const uint8_t *)entry);
+	return v;
 }
 
 static inline void dp_lpm_fetch6(const struct dp_lpm *t, const uint8_t ip[16])

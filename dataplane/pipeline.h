@@ -33,6 +33,8 @@ struct dp_ip_burst {
 	uint32_t dst4[DP_VEC_SIZE];
 	uint8_t dst6[DP_VEC_SIZE][16];
 	const struct dp_lpm *lpm4, *lpm6; /* what they are looked up in: fetched as they come */
+	bool begun;                       /* v4.nh has the entries of the root for dst4 */
+	bool apart; /* dp_lookup(): the destinations of IPv4 are not all the same */
 };
 
 static inline void dp_ip_burst_init(struct dp_ip_burst *b, const struct dp_fib *fib, uint16_t table)
@@ -42,6 +44,7 @@ static inline void dp_ip_burst_init(struct dp_ip_burst *b, const struct dp_fib *
 	b->v4.family = 4;
 	b->v6.family = 6;
 	b->v4.n = b->v6.n = 0;
+	b->begun = false;
 }
 
 static inline void dp_ip_burst_add(struct dp_ip_burst *b, struct rte_mbuf *m, const uint8_t *ip,

@@ -26,6 +26,7 @@ struct dp_spread;
 
 struct dp_worker_port {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	bool apart; /* the destinations of the burst that came last were not all the same */
 };
 
 struct dp_worker {

@@ -264,6 +264,10 @@ static void test_burst(void **s)
 		dp_lpm_lookup4(&w.t, ip4, got, n);
 		for (unsigned i = 0; i < n; i++)
 			assert_int_equal(got[i], find(&w, &a[i]));
+		for (unsigned i = 0; i < n; i++)
+			again[i] = dp_lpm_root4(&w.t, ip4[i]);
+		dp_lpm_finish4(&w.t, ip4, again, n);
+		assert_memory_equal(got, again, n * sizeof(got[0]));
 		dp_lpm_each4(tables, ip4, got, n);
 		for (unsigned i = 0; i < n; i++) {
 			uint32_t want;

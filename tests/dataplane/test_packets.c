@@ -310,6 +310,81 @@ static void segments(void **state)
 	free(dp.grace.qsbr);
 }
 
+/* A frame to 10.N.2.9 or, if `dropped`, to a host whose route drops: of a /24, or of a /28. */
+static struct rte_mbuf *to_routed(unsigned n, bool dropped)
+{
+	uint8_t frame[DP_ETH_SIZE + 64] = {[12] = 8, [13] = 0};
+	uint8_t *ip = frame + DP_ETH_SIZE;
+
+	make4(ip, 64, NULL, 0, 0);
+	dp_put16(ip + 16, (uint16_t)((dropped ? 11 : 10) << 8 | n));
+	finish4(ip);
+	return packet(frame, sizeof(frame));
+}
+
+/* A table that is looked up while frames are recognised: each finds its own route, also if frames of the burst
+ * are no usual ones. */
+static void large(void **state)
+{
+	static struct dp dp;
+	static struct dp_worker w;
+	struct dp_route r = {.group = DP_GROUP_BLACKHOLE, .prefix = {.family = 4, .b = {11}}};
+	struct rte_mbuf *m[32], *rest;
+	uint64_t *drops;
+
+	dp.grace.qsbr = aligned_alloc(RTE_CACHE_LINE_SIZE, rte_rcu_qsbr_get_memsize(1));
+	assert_int_equal(rte_rcu_qsbr_init(dp.grace.qsbr, 1), 0);
+	assert_true(dp_fib_init(&dp.fib, 2 * DP_LPM_LARGE, &dp.grace));
+	dp.stats = calloc(1, sizeof(*dp.stats));
+	w.dp = &dp;
+	w.stats = dp.stats->workers;
+	drops = w.stats->drops;
+	for (unsigned i = 0; i < DP_LPM_LARGE; i++) {
+		r.prefix.b[1] = (uint8_t)(i >> 8);
+		r.prefix.b[2] = (uint8_t)i;
+		r.len = i >> 8 & 1 ? 28 : 24;
+		assert_int_equal(dp_route_set(&dp, &r), DP_OK);
+	}
+	/* By the first burst it learns that destinations differ. */
+	for (unsigned odd = 0; odd < 6; odd++) {
+		const uint64_t black = drops[DP_DROP_BLACKHOLE],
+			       bad = drops[DP_DROP_BAD_IP_CHECKSUM],
+			       none = drops[DP_DROP_NOT_PROTECTED];
+		unsigned n_bad = 0;
+
+		for (unsigned i = 0; i < 32; i++)
+			m[i] = to_routed(i, i % 3 == 0);
+		if (odd == 2 || odd == 4) {
+			/* Its destination stands in a second piece, and another one where it usually does. */
+			m[0]->data_len = 30;
+			m[0]->pkt_len = 30;
+			rest = to_routed(0, false);
+			dp_put16(dp_data(m[0]) + 24, dp_get16(dp_data(rest) + 24));
+			(void)rte_pktmbuf_adj(rest, 30);
+			assert_int_equal(rte_pktmbuf_chain(m[0], rest), 0);
+		}
+		if (odd >= 3) {
+			dp_data(m[15])[24] ^= 1;
+			n_bad = 1;
+		}
+		dp_classify(&w, 0, m, 32);
+		assert_true(w.port[0].apart);
+		assert_int_equal(drops[DP_DROP_BAD_IP_CHECKSUM] - bad, n_bad);
+		assert_int_equal(drops[DP_DROP_BLACKHOLE] - black,
+				 11 - n_bad - (odd == 2 || odd == 4));
+		assert_int_equal(drops[DP_DROP_NOT_PROTECTED] - none, 21 + (odd == 2 || odd == 4));
+	}
+	/* All to one. */
+	for (unsigned i = 0; i < 32; i++)
+		m[i] = to_routed(1, true);
+	dp_classify(&w, 0, m, 32);
+	assert_false(w.port[0].apart);
+	assert_int_equal(rte_mempool_avail_count(pool), 63);
+	dp_fib_fini(&dp.fib);
+	free(dp.stats);
+	free(dp.grace.qsbr);
+}
+
 /* Of many routes those for which there is no room are named; the others are carried out. */
 static void routes(void **state)
 {
@@ -360,7 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fragments),  cmocka_unit_test(mss),
 		cmocka_unit_test(mss_values), cmocka_unit_test(routes),
-		cmocka_unit_test(segments),
+		cmocka_unit_test(segments),   cmocka_unit_test(large),
 	};
 
 	if (rte_eal_init(sizeof(args) / sizeof(args[0]), args) < 0)
