@@ -296,7 +296,7 @@ static void test_own_as(void **state)
 	world_own(w, 0, "10.3.0.0/16", world_path(w, 0, (uint32_t[]){65002}, 1));
 	world_start(w);
 	world_run(w, span_s(1));
-	/* The second is not even said to AS 65002. */
+	/* Both are said, and AS 65002 takes one: its own AS is a loop (RFC 4271 9.1.2). */
 	assert_int_equal(world_count(w, 1, 0), 1);
 	assert_int_equal(world_show(w, 0, 1).advertised[0], 2);
 	world_free(w);
