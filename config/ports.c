@@ -10,8 +10,8 @@
 
 void config_handle_backend(struct config_parse *p, const struct config_node *n, void *field)
 {
-	static const char *const words[] = {"auto", "ipsec-mb",  "openssl",
-					    "vaes", "cryptodev", NULL};
+	static const char *const words[] = {"auto",     "ipsec-mb",  "openssl", "vaes",
+					    "vaes-256", "cryptodev", NULL};
 	char *out = field;
 	unsigned w;
 

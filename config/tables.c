@@ -19,7 +19,8 @@
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const hugepages[] = {"auto", "require", "off", NULL};
-static const char *const backends[] = {"auto", "ipsec-mb", "openssl", "vaes", "cryptodev", NULL};
+static const char *const backends[] = {"auto",     "ipsec-mb",  "openssl", "vaes",
+				       "vaes-256", "cryptodev", NULL};
 static const char *const spreads[] = {"auto", "off", NULL};
 static const char *const offloads[] = {"auto", "off", "inline-crypto", NULL};
 static const char *const startups[] = {"start", "add", NULL};

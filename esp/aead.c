@@ -3,14 +3,17 @@
 #include <string.h>
 #include "esp/esp_int.h"
 
+/* clang-format off */
 const struct esp_backend *const esp_backends[] = {
 #if defined(__x86_64__)
 	&esp_backend_vaes,
+	&esp_backend_vaes_256,
 #endif
 	&esp_backend_ipsec_mb,
 	&esp_backend_openssl,
 	NULL,
 };
+/* clang-format on */
 
 bool esp_thread_supports(const struct esp_thread *t, const struct esp_suite *s)
 {

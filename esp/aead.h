@@ -91,7 +91,7 @@ struct esp_job {
 };
 
 struct esp_backend {
-	const char *name; /* "ipsec-mb", "vaes", "openssl", "cryptodev" */
+	const char *name; /* "ipsec-mb", "vaes", "vaes-256", "openssl", "cryptodev" */
 
 	bool (*supports)(const struct esp_suite *s);
 
@@ -119,7 +119,8 @@ struct esp_backend {
 	void (*mem_free)(void *mem);
 };
 
-extern const struct esp_backend esp_backend_vaes; /* x86-64 only */
+extern const struct esp_backend esp_backend_vaes; /* x86-64 only, as the next */
+extern const struct esp_backend esp_backend_vaes_256;
 extern const struct esp_backend esp_backend_ipsec_mb;
 extern const struct esp_backend esp_backend_openssl;
 

@@ -118,7 +118,7 @@ struct esp_sa_cfg {
 struct esp_out; /* outbound half */
 struct esp_in;  /* inbound half */
 
-#define ESP_AEADS_MAX 4
+#define ESP_AEADS_MAX 5
 
 /* A backend with one thread's context of it. */
 struct esp_aead {

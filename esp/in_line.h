@@ -13,15 +13,15 @@
 #include "esp/replay.h"
 
 enum esp_in_flags {
-	ESP_IN_AEAD = 3, /* which of a thread's backends */
+	ESP_IN_AEAD = 7, /* which of a thread's backends */
 	ESP_IN_V4 =
 		1
-		<< 2, /* src, dst and ports are the newest packet's; else it was IPv6's, or none */
-	ESP_IN_TS = 1 << 3, /* the selectors are more than the two prefixes */
+		<< 3, /* src, dst and ports are the newest packet's; else it was IPv6's, or none */
+	ESP_IN_TS = 1 << 4, /* the selectors are more than the two prefixes */
 	/* What the caller may want to tell; see esp_in_news(). */
-	ESP_IN_SOFT = 1 << 4,
-	ESP_IN_EXPIRED = 1 << 5,
-	ESP_IN_MOVED = 1 << 6,
+	ESP_IN_SOFT = 1 << 5,
+	ESP_IN_EXPIRED = 1 << 6,
+	ESP_IN_MOVED = 1 << 7,
 };
 
 /* Written by the thread that decapsulates. Packets since the limits were looked at: by `quota`. */

@@ -45,75 +45,87 @@ uint64_t __wrap_esp_backend_time(const struct esp_backend *b, const struct esp_s
 
 static const struct pick_row {
 	const char *what, *want;
-	struct told told[4];
+	struct told told[5];
 	const char *gcm, *others; /* NULL: it must not start */
-	bool vaes;                /* only where the CPU has what that backend needs */
+	const char *needs;        /* only where the CPU has what this backend needs */
 } rows[] = {
 	{"the fastest",
 	 "auto",
 	 {{"vaes", 100, 0}, {"ipsec-mb", 200, 500}, {"openssl", 300, 900}},
 	 "vaes",
 	 "ipsec-mb",
-	 true},
+	 "vaes"},
 	{"each suite its own",
 	 "auto",
 	 {{"vaes", 300, 0}, {"ipsec-mb", 200, 500}, {"openssl", 400, 400}},
 	 "ipsec-mb",
 	 "openssl",
-	 false},
+	 NULL},
 	{"no faster than by the margin: the first",
 	 "auto",
 	 {{"vaes", 100, 0}, {"ipsec-mb", 99, 500}, {"openssl", 98, 495}},
 	 "vaes",
 	 "ipsec-mb",
-	 true},
+	 "vaes"},
+	{"no AVX-512",
+	 "auto",
+	 {{"vaes-256", 150, 0}, {"ipsec-mb", 200, 500}, {"openssl", 300, 900}},
+	 "vaes-256",
+	 "ipsec-mb",
+	 "vaes-256"},
+	{"both burst ones: the faster",
+	 "auto",
+	 {{"vaes", 100, 0}, {"vaes-256", 150, 0}, {"ipsec-mb", 200, 500}, {"openssl", 300, 900}},
+	 "vaes",
+	 "ipsec-mb",
+	 "vaes"},
 	{"wrong answers: the next",
 	 "auto",
 	 {{"vaes", 0, 0}, {"ipsec-mb", 200, 500}, {"openssl", 300, 900}},
 	 "ipsec-mb",
 	 "ipsec-mb",
-	 false},
+	 NULL},
 	{"both wrong: the last",
 	 "auto",
 	 {{"vaes", 0, 0}, {"ipsec-mb", 0, 0}, {"openssl", 300, 900}},
 	 "openssl",
 	 "openssl",
-	 false},
+	 NULL},
 	{"all wrong",
 	 "auto",
 	 {{"vaes", 0, 0}, {"ipsec-mb", 0, 0}, {"openssl", 0, 0}},
 	 NULL,
 	 NULL,
-	 false},
+	 NULL},
 	{"the wanted one, slow as it is",
 	 "openssl",
 	 {{"vaes", 100, 0}, {"ipsec-mb", 200, 500}, {"openssl", 300, 900}},
 	 "openssl",
 	 "openssl",
-	 false},
+	 NULL},
 	{"the wanted one, and another for what it has not",
 	 "vaes",
 	 {{"vaes", 900, 0}, {"ipsec-mb", 200, 500}, {"openssl", 300, 900}},
 	 "vaes",
 	 "ipsec-mb",
-	 true},
+	 "vaes"},
 	{"the wanted one is wrong",
 	 "ipsec-mb",
 	 {{"vaes", 100, 0}, {"ipsec-mb", 0, 0}, {"openssl", 300, 900}},
 	 NULL,
 	 NULL,
-	 false},
+	 NULL},
 	{"nobody has that name",
 	 "none",
 	 {{"vaes", 100, 0}, {"ipsec-mb", 200, 500}, {"openssl", 300, 900}},
 	 NULL,
 	 NULL,
-	 false},
+	 NULL},
 };
 
-static bool has_vaes(void)
+static bool has(const char *name)
 {
-	const struct esp_backend *b = esp_backend_by_name("vaes");
+	const struct esp_backend *b = esp_backend_by_name(name);
 	void *ctx = b ? b->ctx_new() : NULL;
 
 	if (ctx)
@@ -123,13 +135,11 @@ static bool has_vaes(void)
 
 static void test_pick(void **state)
 {
-	const bool vaes = has_vaes();
-
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct pick_row *r = &rows[i];
 		struct esp_thread t = {0}, other = {0};
 
-		if (r->vaes && !vaes)
+		if (r->needs && !has(r->needs))
 			continue;
 		told = r->told;
 		if (dp_aeads_pick(&t, r->want) != (r->gcm != NULL))

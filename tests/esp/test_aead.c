@@ -78,7 +78,8 @@ static void test_backends(void **state)
 #if defined(__x86_64__)
 	assert_ptr_equal(esp_backend_by_name("vaes"), &esp_backend_vaes);
 	assert_ptr_equal(esp_backends[0], &esp_backend_vaes);
-	assert_ptr_equal(esp_backends[1], &esp_backend_ipsec_mb);
+	assert_ptr_equal(esp_backends[1], &esp_backend_vaes_256);
+	assert_ptr_equal(esp_backends[2], &esp_backend_ipsec_mb);
 #endif
 }
 

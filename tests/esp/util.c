@@ -73,7 +73,7 @@ bool backend_works(const struct esp_backend *b)
 	if (ctx)
 		b->ctx_free(ctx);
 	else
-		assert_string_equal(b->name, "vaes");
+		assert_true(strncmp(b->name, "vaes", 4) == 0);
 	return ctx;
 }
 

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aead_vaes_256: AES-GCM over bursts of packets, for CPUs whose vectors of 256 bits do AES, and that have no
+ * AVX-512: AMD's Zen 3, Intel's clients since Alder Lake and servers of efficient cores.
+ *
+ * As in aead_vaes.c, eight vectors are always under way, here of two blocks each, and a packet is cut from its
+ * ESP header on: the header and the IV stand where GHASH has the additional data, and counter mode
+ * the block that encrypts the ICV. There are half as many registers, and none for masks: the sums of four packets
+ * would not fit, so that packets go one after the other, or two at a time if they are short
+ * (aead_vaes_256_burst.c), and nothing is sorted.
+ *
+ * Nothing here depends on a secret but the values themselves: no branch, no address (the counters'
+ * table is indexed by position).
+ */
+#include "base/key_mem.h"
+#include "base/secret.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include "esp/aead_vaes_256.h"
+
+#define XCR0_AVX 0x6u /* the operating system saves SSE's and AVX's registers (Intel SDM 1, 13.3) */
+
+static uint64_t xcr0(void)
+{
+	uint32_t lo, hi;
+
+	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return (uint64_t)hi << 32 | lo;
+}
+
+static bool cpu_serves(void)
+{
+	const unsigned ebx_want = bit_BMI | bit_AVX2 | bit_BMI2;
+	const unsigned ecx_want = bit_VAES | bit_VPCLMULQDQ;
+	const unsigned first_want = bit_OSXSAVE | bit_AVX | bit_AES | bit_PCLMUL;
+	unsigned a, b, c, d;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & first_want) != first_want)
+		return false;
+	if ((xcr0() & XCR0_AVX) != XCR0_AVX || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+		return false;
+	return (b & ebx_want) == ebx_want && (c & ecx_want) == ecx_want;
+}
+
+static bool y_supports(const struct esp_suite *s)
+{
+	struct esp_suite known;
+
+	return esp_suite_init(&known, s->encr, s->encr_key_bits, s->integ) &&
+	       known.kind == ESP_KIND_GCM;
+}
+
+static void y_ctx_free(void *ctx)
+{
+	key_mem_free(ctx); /* key stream and pieces of packets are in it */
+}
+
+static void *y_ctx_new(void)
+{
+	struct y_ctx *c = cpu_serves() ? key_mem_alloc(sizeof(*c)) : NULL;
+
+	if (!c)
+		return NULL;
+	for (unsigned i = 0; i < Y_VECTOR; i++)
+		c->swap[i] = (uint8_t)(15 - i % 16);
+	memset(c->mask, 0xff, Y_VECTOR);
+	memset(c->text[0] + Y_BLOCK, 0xff, 2 * Y_VECTOR - Y_BLOCK);
+	for (uint32_t i = 0; i < Y_COUNTERS; i++)
+		esp_put32(c->ctrs[i] + 12, i + 1);
+	c->idle.kind = Y_ONE;
+	c->idle.packet[0] = &c->nobody;
+	c->idle.h[0] = c->no_key.h[0];
+	return c;
+}
+
+/* SubWord by the AES unit, which has no table. */
+INLINE uint32_t sub_word(uint32_t w)
+{
+	return (uint32_t)_mm_cvtsi128_si32(
+		_mm_aeskeygenassist_si128(_mm_shuffle_epi32(_mm_cvtsi32_si128((int)w), 0x00), 0));
+}
+
+/* FIPS 197 5.2, for any length of key. */
+INLINE void expand(uint32_t *w, const uint8_t *key, unsigned n_key, unsigned n_words)
+{
+	uint32_t rcon = 1;
+
+	memcpy(w, key, 4 * n_key);
+	for (unsigned i = n_key; i < n_words; i++) {
+		uint32_t t = w[i - 1];
+
+		if (i % n_key == 0) {
+			/* RotWord in the order of bytes of this CPU */
+			t = sub_word(t);
+			t = (t >> 8 | t << 24) ^ rcon;
+			rcon = rcon << 1 ^ (rcon >> 7) * 0x11bu;
+		} else if (n_key == 8 && i % 8 == 4) {
+			t = sub_word(t);
+		}
+		w[i] = w[i - n_key] ^ t;
+	}
+}
+
+/* H (NIST SP 800-38D 7.1, 1.) as powers are kept. */
+INLINE __m128i hash_key(const struct esp_key *k)
+{
+	const __m128i swap = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	__m128i h = load_block(k->rk[0]), out;
+
+	for (unsigned i = 1; i < k->n_rounds; i++)
+		h = _mm_aesenc_si128(h, load_block(k->rk[i]));
+	h = _mm_shuffle_epi8(_mm_aesenclast_si128(h, load_block(k->rk[k->n_rounds])), swap);
+	/* Times X, which the reflected products lack: a shift, and the polynomial if a bit falls out. */
+	out = _mm_srai_epi32(_mm_shuffle_epi32(h, 0xff), 31);
+	h = _mm_or_si128(_mm_slli_epi64(h, 1), _mm_srli_epi64(_mm_slli_si128(h, 8), 63));
+	return _mm_xor_si128(h, _mm_and_si128(out, _mm_set_epi64x((long long)POLY_HIGH, 1)));
+}
+
+VAES_256 static void y_key_init(struct esp_key *k, const uint8_t *key, unsigned bits)
+{
+	const uint8_t *salt = key + bits / 8;
+	__m128i h, power, below[2] = {_mm_setzero_si128(), _mm_setzero_si128()};
+
+	k->n_rounds = (uint8_t)(bits / 32 + 6);
+	expand((uint32_t *)(void *)k->rk, key, bits / 32, 4u * (k->n_rounds + 1u));
+	for (unsigned i = 0; i < Y_BLOCK; i++)
+		k->nonce[i] = (uint8_t)(k->rk[0][i] ^ (i < AEAD_SALT_SIZE ? salt[i] : 0));
+	h = power = hash_key(k);
+	for (unsigned n = 1; n <= Y_POWERS; n++) {
+		const __m128i halves = _mm_xor_si128(power, swap_halves(power));
+
+		_mm_store_si128((void *)k->h[Y_POWERS - n], power);
+		_mm_store_si128((void *)k->mid[Y_POWERS - n],
+				_mm_unpacklo_epi64(halves, below[n % 2]));
+		below[n % 2] = halves;
+		power = reduce(multiply(power, h));
+	}
+}
+
+static struct esp_key *y_key_new(void *ctx, const struct esp_suite *s, bool esn,
+				 const uint8_t *encr_key, const uint8_t *integ_key)
+{
+	struct esp_key *k = y_supports(s) ? key_mem_alloc(sizeof(*k)) : NULL;
+
+	if (!k)
+		return NULL;
+	k->icv_size = s->icv_size;
+	k->esn = esn;
+	k->aad_bits = esn ? 96 : 64;
+	y_key_init(k, encr_key, s->encr_key_bits);
+	return k;
+}
+
+static void y_key_free(struct esp_key *k)
+{
+	key_mem_free(k);
+}
+
+static void y_seal(void *ctx, struct esp_job *jobs, size_t n)
+{
+	vaes_256_seal(ctx, jobs, n);
+}
+
+static void y_open(void *ctx, struct esp_job *jobs, size_t n)
+{
+	vaes_256_open(ctx, jobs, n);
+}
+
+/* What a short packet needs: the lowest powers, and the round keys. */
+static void y_prefetch(const struct esp_key *k)
+{
+	__builtin_prefetch(k->h[Y_POWERS - 4]);
+	__builtin_prefetch(k->h[Y_POWERS - 8]);
+	__builtin_prefetch(k->mid[Y_POWERS - 4]);
+	__builtin_prefetch(k->mid[Y_POWERS - 8]);
+	for (unsigned i = 0; i < sizeof(k->rk); i += 64)
+		__builtin_prefetch(k->rk[0] + i);
+}
+
+const struct esp_backend esp_backend_vaes_256 = {
+	.name = "vaes-256",
+	.supports = y_supports,
+	.ctx_new = y_ctx_new,
+	.ctx_free = y_ctx_free,
+	.key_new = y_key_new,
+	.key_free = y_key_free,
+	.seal = y_seal,
+	.open = y_open,
+	.prefetch = y_prefetch,
+};
+#endif
