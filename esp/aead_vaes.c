@@ -45,7 +45,7 @@ static bool cpu_serves(void)
 	unsigned a, b, c, d;
 
 	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AES) ||
-	    !(c & bit_PCLMUL))
+	    !(c & bit_PCLMUL) || !(c & bit_POPCNT))
 		return false;
 	if ((xcr0() & XCR0_AVX512) != XCR0_AVX512 || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
 		return false;

@@ -11,7 +11,7 @@
 #define VAES_512                                                                                   \
 	__attribute__((no_sanitize("address", "undefined"),                                        \
 		       target("avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmul,"     \
-			      "bmi,bmi2")))
+			      "bmi,bmi2,popcnt")))
 #define INLINE VAES_512 static inline __attribute__((always_inline))
 
 #define POLY_HIGH 0xc200000000000000u /* x^128 + x^127 + x^126 + x^121 + 1, reflected */

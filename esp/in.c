@@ -54,7 +54,7 @@ static void look_at_limits(struct esp_in *sa)
 /* Whether a range is a prefix, which then has `rest` bits behind it. */
 static bool is_prefix(uint32_t first, uint32_t span, uint8_t *rest)
 {
-	*rest = (uint8_t)__builtin_popcount(span);
+	*rest = span ? (uint8_t)(32 - __builtin_clz(span)) : 0;
 	return (span & (span + 1)) == 0 && (first & span) == 0;
 }
 
