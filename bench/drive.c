@@ -200,10 +200,11 @@ static uint64_t crypto(struct driver *d, struct rte_mbuf **m, unsigned n, bool o
 		uint8_t *ip = dp_data(m[i]) + DP_ETH_SIZE;
 		const uint32_t slot = dp_get32(ip + IP_SIZE) & DP_SLOT_MASK;
 
-		backend = open ? dp->sas.in[slot]->esp->backend : dp->sas.out[slot]->esp->backend;
-		jobs[i] = job_of(ip, s,
-				 open ? dp->sas.in[slot]->esp->line.key
-				      : dp->sas.out[slot]->esp->key);
+		const struct esp_in *in = open ? dp->sas.in[slot]->esp : NULL;
+		const struct esp_out *out = open ? NULL : dp_out_esp(dp->sas.out[slot]);
+
+		backend = open ? in->backend : out->backend;
+		jobs[i] = job_of(ip, s, open ? in->line.key : out->line.key);
 	}
 	if (together)
 		begin_together(d);

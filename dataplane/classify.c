@@ -304,7 +304,7 @@ static void to_group(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n,
 	else if (unlikely(hop & DP_HOP_HAND))
 		dp_into_tunnel(w, m, n, (uint32_t)(hop >> 2), family, false);
 	else
-		dp_into_sa(w, m, n, o, o->tunnel, family, false);
+		dp_into_sa(w, m, n, o, family, false);
 }
 
 /* One of our networks, by a route to it: an address of ours may be among them. */

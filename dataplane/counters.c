@@ -62,14 +62,15 @@ static void put_in(struct dp_stats_sa *s, const struct esp_in_state *st)
 
 static void tell_out(struct dp *dp, struct dp_out *o)
 {
-	const struct esp_out_state *st = esp_out_state_view(o->esp);
 	struct dp_stats_tunnel *t = &dp_stats_tunnels(dp)[o->tunnel];
+	struct esp_out_state st;
 
-	o->has_news = false;
-	put_out(&dp_stats_sas(dp)[o->slot], st);
-	add(&t->out_packets, st->packets - o->told.packets);
-	add(&t->out_bytes, st->bytes - o->told.bytes);
-	o->told = (struct dp_told){st->packets, st->bytes};
+	esp_out_state(dp_out_esp(o), &st);
+	o->near.has_news = false;
+	put_out(&dp_stats_sas(dp)[o->slot], &st);
+	add(&t->out_packets, st.packets - o->told.packets);
+	add(&t->out_bytes, st.bytes - o->told.bytes);
+	o->told = (struct dp_told){st.packets, st.bytes};
 }
 
 static void tell_in(struct dp *dp, struct dp_in *in)
@@ -122,8 +123,7 @@ static void tell_some(struct dp_worker *w, uint32_t n)
 		out[i] = half & 1 ? NULL : noted_out(w, slot);
 		in[i] = half & 1 ? noted_in(w, slot) : NULL;
 		if (out[i]) {
-			__builtin_prefetch(&out[i]->told, 1);
-			__builtin_prefetch(esp_out_state_view(out[i]->esp));
+			esp_out_prefetch_state(dp_out_esp(out[i]));
 			__builtin_prefetch(&w->sas[slot], 1);
 			__builtin_prefetch(&w->tunnels[out[i]->tunnel], 1);
 		} else if (in[i]) {
@@ -180,13 +180,14 @@ void dp_counters_tell_all(struct dp_worker *w)
 
 void dp_counters_last_out(struct dp *dp, const struct dp_out *o)
 {
-	const struct esp_out_state *st = esp_out_state_view(o->esp);
 	struct dp_stats_tunnel *t = &dp_stats_tunnels(dp)[o->tunnel];
+	struct esp_out_state st;
 
+	esp_out_state(dp_out_esp(o), &st);
 	if (!dp->sas.out[o->slot])
-		put_out(&dp_stats_sas(dp)[o->slot], st);
-	add(&t->out_packets, st->packets - o->told.packets);
-	add(&t->out_bytes, st->bytes - o->told.bytes);
+		put_out(&dp_stats_sas(dp)[o->slot], &st);
+	add(&t->out_packets, st.packets - o->told.packets);
+	add(&t->out_bytes, st.bytes - o->told.bytes);
 }
 
 void dp_counters_last_in(struct dp *dp, const struct dp_in *in)

@@ -44,7 +44,7 @@ static inline void dp_counters_add(struct dp_counters *c, bool *has_news, uint32
 
 static inline void dp_counters_note_out(struct dp_counters *c, struct dp_out *o)
 {
-	dp_counters_add(c, &o->has_news, o->slot << 1);
+	dp_counters_add(c, &o->near.has_news, o->near.slot << 1);
 }
 
 static inline void dp_counters_note_in(struct dp_counters *c, struct dp_in *in)

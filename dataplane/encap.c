@@ -8,6 +8,9 @@
  *   2. all packets at once: encryption
  *   3. each run: counters, the next hop's Ethernet header, and out
  *
+ * Usual packets go a short way (quick.h), which reads one line of their SA: those that follow each other are
+ * one run, whatever their SAs.
+ *
  * A packet for which a tunnel has no SA, or the peer no neighbour, never leaves in clear.
  *
  * A worker that has an SA of its own for a tunnel (RFC 9611) sends by it what it meets; a worker
@@ -23,6 +26,7 @@
 #include "dataplane/l2.h"
 #include "dataplane/spread.h"
 #include "dataplane/translate.h"
+#include "esp/quick.h"
 
 #define V6_LEAST_MTU 1280u /* RFC 8200 5 */
 
@@ -89,7 +93,7 @@ void dp_group_fetch(struct dp_worker *w, const uint32_t *nh, uint16_t n)
 			dp_out_fetch(outs[k++] = (const struct dp_out *)hop);
 	}
 	for (uint16_t i = 0; i < k; i++)
-		esp_out_prefetch_key(&w->esp, outs[i]->esp);
+		esp_out_prefetch_key(&w->esp, dp_out_esp(outs[i]));
 }
 
 static void drop_out(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, unsigned reason)
@@ -118,40 +122,57 @@ static void fragment(struct dp_worker *w, struct rte_mbuf *m, uint32_t mtu)
 }
 
 /* Too big to be encapsulated (RFC 4301 8): fragments if allowed, else tells the sender. */
-static void too_big(struct dp_worker *w, struct rte_mbuf *m, uint32_t mtu)
+static void too_big(struct dp_worker *w, uint32_t tunnel, struct rte_mbuf *m, uint32_t mtu)
 {
 	const uint8_t *ip = dp_data(m);
 
+	dp_meta(m)->tunnel = tunnel;
 	if (dp_meta(m)->family == 4 && !(ip[6] & 0x40) && mtu >= 68) {
 		fragment(w, m, mtu);
 		return;
 	}
 	dp_icmp_too_big(w, m, mtu);
-	drop_out(w, dp_meta(m)->tunnel, m, DP_DROP_OUT_TOO_BIG);
+	drop_out(w, tunnel, m, DP_DROP_OUT_TOO_BIG);
 }
 
+/* After packets that went the longer way: only there a limit is met. */
 static void count(struct dp_worker *w, struct dp_out *o)
 {
-	const struct esp_out_state *st = esp_out_state_view(o->esp);
+	struct esp_out_state st;
 	uint32_t bits = 0;
 
+	esp_out_state(dp_out_esp(o), &st);
 	dp_counters_note_out(&w->counters, o);
-	if (st->soft_reached)
+	if (st.soft_reached)
 		bits |= DP_SA_EV_SOFT;
-	if (st->exhausted)
+	if (st.exhausted)
 		bits |= DP_SA_EV_HARD;
 	if (bits & ~(uint32_t)o->reported)
 		dp_raise_out(w, o, bits);
+	o->near.odd &= (uint8_t)~DP_ODD_EVENTS;
+	if (bits & ~(uint32_t)o->reported)
+		o->near.odd |= DP_ODD_EVENTS;
 }
 
-/* Packets of one SA that follow each other, and what phase 1 found for phase 3. */
+/* Packets that follow each other and are treated alike, and what phase 1 found for phase 3. */
 struct run {
-	struct dp_out *o;
+	struct dp_out *o; /* NULL: they went the short way, each by its own SA */
 	const struct esp_job *jobs;
 	const struct dp_nic_session *nic; /* the port's device seals them, or NULL */
 	uint16_t first, n;
 };
-static_assert(sizeof(struct run) <= DP_SPREAD_RUN_SIZE, "a run of a burst on its way");
+
+/* The packets of a burst that went the short way: what phase 3 needs of each. */
+struct quick {
+	struct esp_job *jobs[DP_VEC_SIZE];
+	uint16_t neigh[DP_VEC_SIZE];
+};
+
+struct burst {
+	struct run runs[DP_VEC_SIZE];
+	struct quick quick;
+};
+static_assert(sizeof(struct burst) <= DP_VEC_SIZE * DP_SPREAD_RUN_SIZE, "a burst on its way");
 
 /* What ESP refused, still as it was. */
 static void refused(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, enum esp_drop reason)
@@ -174,12 +195,12 @@ static void refused(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, e
 /* No next hop, or it has no address yet: then the manager holds the packet and asks Linux. */
 static void unresolved(struct dp_worker *w, struct rte_mbuf *m, const struct dp_out *o)
 {
-	if (o->view.neigh == DP_NEIGH_NONE) {
+	if (o->near.neigh == DP_NEAR_NONE) {
 		drop_out(w, o->tunnel, m, DP_DROP_ADJACENCY);
 		return;
 	}
 	dp_meta(m)->family = o->view.family;
-	dp_meta(m)->neigh = o->view.neigh;
+	dp_meta(m)->neigh = o->near.neigh;
 	dp_to_linux(w, m, DP_PKT_UNRESOLVED);
 }
 
@@ -209,7 +230,7 @@ static void write_udp_sum(struct rte_mbuf *m)
 static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, struct esp_pkt *p)
 {
 	const uint32_t outer_mtu = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE)->outer_mtu;
-	const struct dp_l2 l2 = dp_l2_of(w, o->view.neigh);
+	const struct dp_l2 l2 = dp_l2_of(w, dp_out_neigh(o));
 	struct rte_mbuf *pieces[DP_MAX_FRAGMENTS] = {m};
 	uint32_t id;
 	int n = 1;
@@ -217,7 +238,7 @@ static void send_cut(struct dp_worker *w, struct dp_out *o, struct rte_mbuf *m, 
 	dp_spread_drain(w); /* what has lower numbers goes first */
 	if (o->view.translates && !dp_translate_out_one(w, o->tunnel, m, p))
 		return;
-	if (esp_encap(&w->esp, o->esp, p, 1) != 1) {
+	if (esp_encap(&w->esp, dp_out_esp(o), p, 1) != 1) {
 		refused(w, o, m, p->drop);
 		return;
 	}
@@ -257,8 +278,8 @@ static void look_at_path(struct dp_worker *w, struct dp_out *o)
 	dp_out_look(w->dp, o);
 	path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
 	if (path->version != o->path_version) {
-		esp_out_set_peer(o->esp, &path->local, &path->remote, path->udp);
-		esp_out_leave_udp_sum(o->esp, path->udp_sum_left);
+		esp_out_set_peer(dp_out_esp(o), &path->local, &path->remote, path->udp);
+		esp_out_leave_udp_sum(dp_out_esp(o), path->udp_sum_left);
 		o->path_version = path->version;
 	}
 }
@@ -269,7 +290,63 @@ static void look_at_path(struct dp_worker *w, struct dp_out *o)
  */
 static bool by_nic(const struct dp_worker *w, const struct dp_out *o)
 {
-	return unlikely(o->view.nic) && dp_l2_of(w, o->view.neigh).resolved;
+	return unlikely(o->view.nic) && dp_l2_of(w, dp_out_neigh(o)).resolved;
+}
+
+/* Phase 1 of `n` packets of one SA, as far as they are usual. Returns how many they are. `l`: see quick.h. */
+static inline __attribute__((always_inline)) uint16_t
+prepare_quick_of(struct dp_worker *w, struct dp_out *o, struct esp_out_line *l, uint16_t first,
+		 uint16_t n, struct esp_batch *batch, struct quick *to)
+{
+	size_t *n_jobs = &batch->n[l->flags & ESP_QUICK_AEAD];
+	struct esp_job *job = &batch->jobs[l->flags & ESP_QUICK_AEAD][*n_jobs];
+	const uint32_t mtu = o->near.mtu;
+	const uint16_t neigh = o->near.neigh;
+	uint16_t k;
+
+	for (k = 0; k < n; k++, job++) {
+		struct esp_pkt *p = &w->encap.pkts[first + k];
+
+		if (p->size > mtu)
+			break;
+		dp_mss_clamp(p->data, p->inner_family, p->size, mtu);
+		if (!esp_quick_prepare(l, dp_out_esp(o), p, job))
+			break;
+		to->jobs[first + k] = job;
+		to->neigh[first + k] = neigh;
+	}
+	*n_jobs += k;
+	dp_counters_note_out(&w->counters, o);
+	w->n_runs++;
+	return k;
+}
+
+/* The same, from `first` on, whatever their SAs. */
+static uint16_t prepare_quick(struct dp_worker *w, uint16_t first, struct esp_batch *batch,
+			      struct quick *to)
+{
+	const struct dp_esp_vec *v = &w->encap;
+	uint16_t i, n, k;
+
+	for (i = first; i < v->n; i = (uint16_t)(i + k)) {
+		struct dp_out *o = v->sa[i];
+		struct esp_out_line *l = esp_out_line(dp_out_esp(o));
+
+		if (dp_out_is_odd(o) || l->quota == 0)
+			break;
+		n = dp_run_size(v, i);
+		if (n == 1) {
+			k = prepare_quick_of(w, o, l, i, 1, batch, to);
+		} else {
+			struct esp_out_line copy = *l;
+
+			k = prepare_quick_of(w, o, &copy, i, n, batch, to);
+			esp_quick_done(&copy, dp_out_esp(o));
+		}
+		if (k < n)
+			return (uint16_t)(i + k - first);
+	}
+	return (uint16_t)(i - first);
 }
 
 /* A source port for each inner flow, by which queues and paths are chosen on the way. */
@@ -292,11 +369,11 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 	uint16_t k = r->first;
 	uint32_t mtu;
 
-	if (unlikely(__atomic_load_n(&o->published, __ATOMIC_ACQUIRE) != o->view.published))
+	if (unlikely(__atomic_load_n(&o->near.stale, __ATOMIC_ACQUIRE)))
 		look_at_path(w, o);
 	if (unlikely(o->port_entropy))
 		choose_ports(w, r);
-	mtu = o->view.mtu;
+	mtu = o->near.mtu;
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		struct esp_pkt *p = &v->pkts[i];
 
@@ -304,7 +381,7 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 			if (p->inner_family == 6 && p->size <= V6_LEAST_MTU)
 				send_cut(w, o, v->m[i], p);
 			else
-				too_big(w, v->m[i], mtu);
+				too_big(w, o->tunnel, v->m[i], mtu);
 			continue;
 		}
 		dp_mss_clamp(p->data, p->inner_family, p->size, mtu);
@@ -321,7 +398,7 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 		r->nic = o->nic;
 		batch = nic;
 	}
-	r->jobs = esp_out_prepare(&w->esp, o->esp, &v->pkts[r->first], r->n, batch);
+	r->jobs = esp_out_prepare(&w->esp, dp_out_esp(o), &v->pkts[r->first], r->n, batch);
 }
 
 /* It is plaintext still: by this port, now, or not at all. */
@@ -344,86 +421,102 @@ static void trust_nic(struct esp_batch *nic)
 			nic->jobs[a][i].ok = true;
 }
 
-/* Phase 3 of a run of which every packet leaves, at once, by a port that has its next hop. */
-static void send_all(struct dp_worker *w, const struct dp_esp_vec *v, const struct run *r,
-		     const struct dp_l2 *l2)
+/* Puts the Ethernet header in front of what ESP has made, and queues. */
+static inline void send_one(struct dp_worker *w, struct rte_mbuf *m, const struct esp_pkt *p,
+			    const struct dp_l2 *l2, uint16_t type)
 {
-	const uint16_t type = dp_l2_type(r->o->view.family);
+	uint8_t *eth = p->data - DP_ETH_SIZE;
+
+	if (unlikely(p->headroom < DP_ETH_SIZE)) {
+		dp_drop(w, m, DP_DROP_NO_BUFFER);
+		return;
+	}
+	dp_l2_write(eth, l2, type);
+	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
+	m->pkt_len = p->size + DP_ETH_SIZE;
+	m->data_len = (uint16_t)(p->size + DP_ETH_SIZE);
+	dp_tx(w, l2->port, m);
+}
+
+/* Phase 3 of packets that went the short way. `sealed`: every job is done. */
+static void send_quick(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
+		       const struct quick *q, bool sealed)
+{
+	const uint16_t type = dp_l2_type(4);
+	struct dp_l2 l2 = {.resolved = false};
 
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
-		const struct esp_pkt *p = &v->pkts[i];
+		struct esp_pkt *p = &v->pkts[i];
 		struct rte_mbuf *m = v->m[i];
-		uint8_t *eth = p->data - DP_ETH_SIZE;
 
-		if (unlikely(p->headroom < DP_ETH_SIZE)) {
-			dp_drop(w, m, DP_DROP_NO_BUFFER);
-			continue;
+		if (i == r->first || q->neigh[i] != q->neigh[i - 1])
+			l2 = dp_l2_of(w, dp_neigh_far(q->neigh[i]));
+		if (unlikely(!sealed) &&
+		    esp_out_finish(dp_out_esp(v->sa[i]), p, 1, q->jobs[i]) != 1) {
+			refused(w, v->sa[i], m, p->drop);
+		} else if (unlikely(!l2.resolved)) {
+			dp_esp_done(m, p);
+			unresolved(w, m, v->sa[i]);
+		} else {
+			send_one(w, m, p, &l2, type);
 		}
-		dp_l2_write(eth, l2, type);
-		m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
-		m->pkt_len = p->size + DP_ETH_SIZE;
-		m->data_len = (uint16_t)(p->size + DP_ETH_SIZE);
-		dp_tx(w, l2->port, m);
 	}
 }
 
-/* Phase 3. */
-static void send_run(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
-		     const struct dp_l2 *l2)
+/* Phase 3 of packets that went the longer way. */
+static void send_run(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r)
 {
-	const uint8_t family = r->o->view.family;
+	struct dp_out *o = r->o;
+	const struct dp_l2 l2 = dp_l2_of(w, dp_out_neigh(o));
 
-	if (esp_out_finish(r->o->esp, &v->pkts[r->first], r->n, r->jobs) == r->n && l2->resolved &&
-	    !r->nic && !r->o->view.udp_sum_left) {
-		send_all(w, v, r, l2);
-		count(w, r->o);
-		return;
-	}
-	if (unlikely(r->o->view.udp_sum_left))
-		for (uint16_t i = r->first; i < r->first + r->n; i++)
-			leave_udp_sum(v->m[i]);
+	(void)esp_out_finish(dp_out_esp(o), &v->pkts[r->first], r->n, r->jobs);
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		const struct esp_pkt *p = &v->pkts[i];
 		struct rte_mbuf *m = v->m[i];
 
 		if (p->drop != ESP_DROP_OK) {
-			refused(w, r->o, m, p->drop);
+			refused(w, o, m, p->drop);
+			continue;
+		}
+		if (unlikely(o->view.udp_sum_left))
+			leave_udp_sum(m);
+		if (likely(l2.resolved && !r->nic)) {
+			send_one(w, m, p, &l2, dp_l2_type(o->view.family));
 			continue;
 		}
 		dp_esp_done(m, p);
-		if (unlikely(r->nic))
-			send_by_nic(w, r, m, l2);
-		else if (l2->resolved)
-			dp_l2_send(w, m, l2, family);
+		if (r->nic)
+			send_by_nic(w, r, m, &l2);
 		else
-			unresolved(w, m, r->o);
+			unresolved(w, m, o);
 	}
-	count(w, r->o);
+	count(w, o);
 }
 
-static void send_runs(struct dp_worker *w, struct dp_esp_vec *v, const struct run *runs,
-		      uint16_t n_runs)
+static void send_runs(struct dp_worker *w, struct dp_esp_vec *v, const struct burst *b,
+		      uint16_t n_runs, const struct esp_batch *batch)
 {
-	struct dp_l2 l2 = {.resolved = false};
+	const bool sealed = esp_batch_all_ok(batch);
 
 	for (uint16_t i = 0; i < n_runs; i++) {
-		if (i == 0 || runs[i].o->view.neigh != runs[i - 1].o->view.neigh)
-			l2 = dp_l2_of(w, runs[i].o->view.neigh);
-		send_run(w, v, &runs[i], &l2);
+		if (b->runs[i].o)
+			send_run(w, v, &b->runs[i]);
+		else
+			send_quick(w, v, &b->runs[i], &b->quick, sealed);
 	}
 }
 
 /* Phase 3 of a burst of which another worker may have done the second. */
 static void send_item(struct dp_worker *w, struct dp_spread_item *item)
 {
-	send_runs(w, &item->v, (const struct run *)item->runs, item->n_runs);
+	send_runs(w, &item->v, (const struct burst *)item->runs, item->n_runs, &item->batch);
 }
 
 void dp_encap(struct dp_worker *w)
 {
 	struct dp_esp_vec *v = &w->encap;
 	struct dp_spread_item *item = dp_spread_item(w, v, false);
-	struct run here[DP_VEC_SIZE], *runs = item ? (struct run *)item->runs : here;
+	struct burst here, *b = item ? (struct burst *)item->runs : &here;
 	struct esp_batch own, nic, *batch = item ? &item->batch : &own;
 	uint16_t n_runs = 0;
 
@@ -431,13 +524,17 @@ void dp_encap(struct dp_worker *w)
 	if (w->dp->inline_crypto)
 		esp_batch_init(&nic);
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
-		struct run *r = &runs[n_runs++];
+		struct run *r = &b->runs[n_runs++];
 
-		n = dp_run_size(v, i);
-		*r = (struct run){.o = v->sa[i], .first = i, .n = n};
+		n = prepare_quick(w, i, batch, &b->quick);
+		*r = (struct run){.first = i, .n = n};
+		if (n)
+			continue;
+		n = r->n = dp_run_size(v, i);
+		r->o = v->sa[i];
+		w->n_runs++;
 		prepare_run(w, r, batch, &nic);
 	}
-	w->n_runs = (uint16_t)(w->n_runs + n_runs);
 	if (unlikely(item != NULL)) {
 		dp_spread_put(w, item, v, n_runs, send_item);
 		v->n = 0;
@@ -448,7 +545,7 @@ void dp_encap(struct dp_worker *w)
 		trust_nic(&nic);
 	/* What comes up from here on, such as an ICMP error, is for the next round. */
 	v->n = 0;
-	send_runs(w, v, runs, n_runs);
+	send_runs(w, v, b, n_runs, batch);
 }
 
 static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out *o, uint8_t family,
@@ -464,25 +561,35 @@ static inline void append(struct dp_worker *w, struct rte_mbuf *m, struct dp_out
 	v->m[v->n++] = m;
 }
 
+static void hand_over(struct dp_worker *w, struct rte_mbuf *m, unsigned worker, uint32_t tunnel,
+		      bool common)
+{
+	dp_meta(m)->tunnel = tunnel;
+	dp_meta(m)->common = common;
+	dp_handoff(w, worker, m, DP_PKT_ENCAP);
+}
+
 void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
 		    uint8_t family, bool originated)
 {
-	dp_into_sa(w, m, n, __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE), tunnel, family,
-		   originated);
+	struct dp_out *o = __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
+
+	if (o) {
+		dp_into_sa(w, m, n, o, family, originated);
+		return;
+	}
+	for (uint16_t i = 0; i < n; i++)
+		hand_over(w, m[i], tunnel % w->dp->n_workers, tunnel, true);
 }
 
 void dp_into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, struct dp_out *o,
-		uint32_t tunnel, uint8_t family, bool originated)
+		uint8_t family, bool originated)
 {
 	for (uint16_t i = 0; i < n; i++) {
-		dp_meta(m[i])->tunnel = tunnel;
-		dp_meta(m[i])->common = !o;
-		if (!o)
-			dp_handoff(w, tunnel % w->dp->n_workers, m[i], DP_PKT_ENCAP);
-		else if (w->encap.n < DP_VEC_SIZE)
+		if (likely(w->encap.n < DP_VEC_SIZE))
 			append(w, m[i], o, family, originated);
 		else
-			dp_handoff(w, w->index, m[i], DP_PKT_ENCAP);
+			hand_over(w, m[i], w->index, o->tunnel, false);
 	}
 }
 

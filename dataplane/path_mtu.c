@@ -174,8 +174,8 @@ static bool is_our_port(const struct dp_out *o, uint16_t port)
 
 static bool is_quoted(const struct dp *dp, const struct dp_out *o, const struct too_big *t)
 {
-	const struct esp_out_state *st;
 	const struct dp_path *p;
+	struct esp_out_state st;
 	uint64_t last;
 
 	if (!o || o->spi != t->spi)
@@ -188,10 +188,10 @@ static bool is_quoted(const struct dp *dp, const struct dp_out *o, const struct 
 		       t->remote.port != (p->remote.port ? p->remote.port : DP_PORT_NAT_T)))
 		return false;
 	/* It stands for the next number, and says little before a packet has left. */
-	st = esp_out_state_view(o->esp);
-	if (__atomic_load_n(&st->packets, __ATOMIC_RELAXED) == 0)
+	esp_out_state(dp_out_esp(o), &st);
+	if (st.packets == 0)
 		return false;
-	last = __atomic_load_n(&st->next_seq, __ATOMIC_RELAXED) - 1;
+	last = st.next_seq - 1;
 	return t->seq != 0 && (uint32_t)last - t->seq < RTE_MIN(last, (uint64_t)SEQ_LATELY);
 }
 

@@ -133,9 +133,9 @@ void dp_group_fetch(struct dp_worker *w, const uint32_t *nh, uint16_t n);
 void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
 		    uint8_t family, bool originated);
 
-/* The same; the SA by which this worker sends by the tunnel is known, or NULL: none. */
+/* The same; the SA by which this worker sends by the tunnel is known. Nothing of it is read. */
 void dp_into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, struct dp_out *o,
-		uint32_t tunnel, uint8_t family, bool originated);
+		uint8_t family, bool originated);
 
 /* decap.c: w->decap -> dp_forward(), or the worker that owns the SA */
 void dp_decap(struct dp_worker *w);

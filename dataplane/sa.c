@@ -49,7 +49,7 @@ static void out_free(void *ctx, void *object, uint64_t arg)
 
 	if (ctx)
 		dp_nic_retire(ctx, o->nic);
-	esp_out_fini(o->esp);
+	esp_out_fini(dp_out_esp(o));
 	key_mem_free(o->path);
 	key_mem_free(o);
 }
@@ -231,18 +231,17 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 		return DP_ERR_MALFORMED;
 	if (dp->sas.out[m->slot])
 		return DP_ERR_EXISTS;
-	o = key_mem_alloc(sizeof(*o) + esp_out_size());
+	o = key_mem_alloc(offsetof(struct dp_out, near) + esp_out_size());
 	if (!o)
 		return DP_ERR_RESOURCES;
 	o->path = key_mem_alloc(sizeof(*o->path));
-	o->esp = (void *)(o + 1);
-	if (!o->path || !esp_out_init(o->esp, &dp->esp, &cfg)) {
+	if (!o->path || !esp_out_init(dp_out_esp(o), &dp->esp, &cfg)) {
 		key_mem_free(o->path);
 		key_mem_free(o);
 		return no_memory();
 	}
 	o->spi = m->spi;
-	o->slot = m->slot;
+	o->slot = o->near.slot = m->slot;
 	o->tunnel = m->tunnel;
 	o->owner = DP_NO_WORKER;
 	o->port_entropy = m->flags & DP_SA_PORT_ENTROPY;
@@ -260,7 +259,7 @@ enum dp_status dp_sa_add_out(struct dp *dp, const struct dp_sa *m)
 	};
 	dp_out_resolve(dp, o);
 	dp_out_look(dp, o);
-	esp_out_leave_udp_sum(o->esp, o->path->udp_sum_left);
+	esp_out_leave_udp_sum(dp_out_esp(o), o->path->udp_sum_left);
 	o->path_version = o->path->version;
 	stats = &dp_stats_sas(dp)[m->slot];
 	stats->out_packets = stats->out_bytes = stats->out_seq = 0;
@@ -469,25 +468,30 @@ static void show_mtu(struct dp *dp, const struct dp_out *o)
 
 static void republish(struct dp_out *o)
 {
-	__atomic_store_n(&o->published, o->published + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&o->near.stale, 1, __ATOMIC_RELEASE);
 }
 
 void dp_out_look(const struct dp *dp, struct dp_out *o)
 {
-	/* First: what is published later is seen as such. */
-	const uint32_t published = __atomic_load_n(&o->published, __ATOMIC_ACQUIRE);
-	const struct dp_path *path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
-	const uint32_t limit = __atomic_load_n(&dp->tunnels.hot[o->tunnel].mtu, __ATOMIC_RELAXED);
+	const struct dp_path *path;
+	uint32_t mtu, limit;
 
+	/* First, and before anything is loaded: what is published later is seen as such. */
+	(void)__atomic_exchange_n(&o->near.stale, 0, __ATOMIC_SEQ_CST);
+	limit = __atomic_load_n(&dp->tunnels.hot[o->tunnel].mtu, __ATOMIC_RELAXED);
+	path = __atomic_load_n(&o->path, __ATOMIC_ACQUIRE);
+	mtu = limit && limit < path->mtu ? limit : path->mtu;
 	o->view = (struct dp_out_view){
-		.published = published,
-		.neigh = path->neigh,
-		.mtu = limit && limit < path->mtu ? limit : path->mtu,
 		.family = path->remote.addr.family,
 		.udp_sum_left = path->udp_sum_left,
 		.nic = path->nic,
 		.translates = dp_translate_has(dp, o->tunnel),
 	};
+	o->near.neigh = path->neigh == DP_NEIGH_NONE ? DP_NEAR_NONE : (uint16_t)path->neigh;
+	o->near.mtu = (uint16_t)RTE_MIN(mtu, (uint32_t)UINT16_MAX);
+	o->near.odd &= (uint8_t)~DP_ODD_WAY;
+	if (o->view.family != IP_V4 || o->view.udp_sum_left || o->view.nic || o->view.translates)
+		o->near.odd |= DP_ODD_WAY;
 }
 
 void dp_sas_republish(struct dp *dp, uint32_t tunnel)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include "base/key_mem.h"
 #include "base/mono.h"
+#include "dataplane/neigh.h"
 #include "esp/esp.h"
 #include "esp/in_line.h"
 #include "twinbore/dp_msg.h"
@@ -100,11 +101,28 @@ static inline struct dp_in_room *dp_in_room(const struct dp_in *in)
 
 #define DP_NO_WORKER UINT32_MAX
 
-/* The owner's copy of what it needs of a path for every packet. */
+/* What the short way does not do (quick.h); bits. */
+enum dp_out_odd {
+	DP_ODD_WAY = 1 << 0,    /* the outer family, rules to translate by, what a device does */
+	DP_ODD_EVENTS = 1 << 1, /* to be raised, once there is room */
+};
+
+#define DP_NEAR_NONE UINT16_MAX /* no neighbour */
+static_assert(DP_MAX_NEIGH < DP_NEAR_NONE, "a neighbour's number is of 16 bits");
+
+/* The owner's copy of what it needs of a path for every packet: in the room that ESP's first line has for it. */
+struct dp_out_near {
+	uint32_t slot;
+	uint16_t neigh; /* or DP_NEAR_NONE */
+	uint16_t mtu;   /* the path's, or the tunnel's configured one if that is smaller */
+	uint8_t stale; /* atomic, set by the manager: the path or the tunnel's MTU is another one */
+	uint8_t odd;
+	bool has_news; /* see counters.h */
+};
+static_assert(sizeof(struct dp_out_near) == ESP_OUT_ROOM, "ESP has room for it");
+
+/* The rest of it. */
 struct dp_out_view {
-	uint32_t published; /* the half's, when this was copied */
-	uint32_t neigh;
-	uint32_t mtu; /* the path's, or the tunnel's configured one if that is smaller */
 	uint8_t family;
 	bool udp_sum_left;
 	bool nic;        /* the port's device seals, by the half's session */
@@ -112,28 +130,35 @@ struct dp_out_view {
 };
 
 struct dp_out {
+	uint32_t spi, slot, tunnel;
+	uint32_t owner;       /* DP_NO_WORKER before the first DP_SA_SWITCH to it */
+	struct dp_path *path; /* atomic; never NULL */
+	uint32_t events;      /* atomic, as in dp_in */
+	/* the owner's */
+	uint16_t reported; /* what was raised already */
+	bool port_entropy; /* in UDP, each inner flow has a source port; fixed */
+	struct dp_out_view view;
+	uint32_t path_version; /* that ESP knows */
+	struct dp_told told;
+
 	/* the manager's */
 	struct esp_suite suite;
 	struct dp_nic_session *nic;  /* of the port that has our address, or NULL */
 	struct ip_addr nic_remote;   /* for this peer */
 	struct dp_out *next, **prev; /* all of them */
-	struct dp_told told;         /* the owner's */
 
-	uint32_t spi __attribute__((aligned(KEY_MEM_ALIGN)));
-	uint32_t slot, tunnel;
-	uint32_t owner; /* DP_NO_WORKER before the first DP_SA_SWITCH to it */
-	struct esp_out *esp;
-	struct dp_path *path; /* atomic; never NULL */
-	uint32_t published;   /* atomic: changes with the path and with the tunnel's MTU */
-	uint32_t events;
-	uint16_t reported;       /* the owner's */
-	bool has_news;           /* the owner's: see counters.h */
-	bool port_entropy;       /* in UDP, each inner flow has a source port; fixed */
-	struct dp_out_view view; /* the owner's */
-	uint32_t path_version;   /* the owner's: the version that esp knows */
+	/* Here ESP's half begins: a packet of the usual kind reads this line and no other. */
+	struct dp_out_near near __attribute__((aligned(KEY_MEM_ALIGN)));
 };
-static_assert(sizeof(struct dp_out) - offsetof(struct dp_out, spi) == KEY_MEM_ALIGN,
-	      "dp_out's last line");
+
+static_assert(offsetof(struct dp_out, suite) <= KEY_MEM_ALIGN,
+	      "what workers read is one line more");
+
+/* ESP's half, which lies in the same piece of memory. */
+static inline struct esp_out *dp_out_esp(const struct dp_out *o)
+{
+	return (struct esp_out *)(uintptr_t)&o->near;
+}
 
 struct dp_sas {
 	uint32_t max;           /* slots 0..max-1 */
@@ -161,18 +186,33 @@ enum dp_status dp_sa_list(struct dp *dp, uint32_t seq, const struct dp_sa_ref *m
 
 /* A tunnel's configured MTU is another one: its SAs' owners look at it again. */
 void dp_sas_republish(struct dp *dp, uint32_t tunnel);
-/* For the owner: copies what is published now into o->view. */
+/* For the owner: copies what is published now. */
 void dp_out_look(const struct dp *dp, struct dp_out *o);
 /* Looks up route and neighbour of an outbound half anew and publishes the result. */
 void dp_out_resolve(struct dp *dp, struct dp_out *o);
 /* The same for all: after a change of routes or addresses. */
 void dp_sas_resolve(struct dp *dp, bool only_unresolved);
 
-/* Fetch what a worker needs of a half, all but its key. */
+static inline uint32_t dp_neigh_far(uint16_t near)
+{
+	return near == DP_NEAR_NONE ? DP_NEIGH_NONE : near;
+}
+
+static inline uint32_t dp_out_neigh(const struct dp_out *o)
+{
+	return dp_neigh_far(o->near.neigh);
+}
+
+/* Whether a packet has to go the longer way. */
+static inline bool dp_out_is_odd(const struct dp_out *o)
+{
+	return __atomic_load_n(&o->near.stale, __ATOMIC_ACQUIRE) | o->near.odd;
+}
+
+/* Fetch what a worker needs of a half for every packet, all but its key. */
 static inline void dp_out_fetch(const struct dp_out *o)
 {
-	__builtin_prefetch(&o->spi, 1);
-	esp_out_prefetch((const struct esp_out *)(o + 1));
+	esp_out_prefetch(dp_out_esp(o));
 }
 
 static inline void dp_in_fetch(const struct dp_in *in)

@@ -52,7 +52,7 @@ static bool keys_shared(const struct dp_esp_vec *v, bool open)
 			continue;
 		last = sa;
 		if (!(open ? esp_in_keys_shared(((const struct dp_in *)sa)->esp)
-			   : esp_out_keys_shared(((const struct dp_out *)sa)->esp)))
+			   : esp_out_keys_shared(dp_out_esp(sa))))
 			return false;
 	}
 	return true;
@@ -178,6 +178,7 @@ void dp_spread_put(struct dp_worker *w, struct dp_spread_item *item, const struc
 	struct dp_spread *s = w->spread;
 
 	memcpy(item->v.m, v->m, v->n * sizeof(v->m[0]));
+	memcpy(item->v.sa, v->sa, v->n * sizeof(v->sa[0]));
 	memcpy(item->v.pkts, v->pkts, v->n * sizeof(v->pkts[0]));
 	item->v.n = v->n;
 	item->n_runs = n_runs;

@@ -34,7 +34,7 @@
 #include "dataplane/worker.h"
 
 #define DP_SPREAD_ITEMS    16u /* of a worker; a power of two */
-#define DP_SPREAD_RUN_SIZE 32u /* bytes that the phases may keep of a run */
+#define DP_SPREAD_RUN_SIZE 48u /* bytes that the phases may keep of a run, or of a packet */
 
 struct dp_spread_item;
 
@@ -48,7 +48,7 @@ struct dp_spread_item {
 	uint16_t n_runs;
 	dp_spread_end_fn *end;
 	uint8_t runs[DP_VEC_SIZE][DP_SPREAD_RUN_SIZE] __rte_aligned(8); /* what `end` wants */
-	struct dp_esp_vec v; /* packets, without their SAs */
+	struct dp_esp_vec v;
 	struct esp_batch batch;
 } __rte_cache_aligned;
 

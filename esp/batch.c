@@ -40,7 +40,12 @@ static inline void fetch(const void *p, size_t size)
 
 void esp_out_prefetch(const struct esp_out *sa)
 {
-	fetch(sa, ESP_OUT_COMMON);
+	fetch(sa, ESP_LINE);
+}
+
+void esp_out_prefetch_state(const struct esp_out *sa)
+{
+	fetch(sa, 2 * ESP_LINE);
 }
 
 /* `aead`: one of the thread's. */
@@ -54,7 +59,10 @@ static void fetch_key(const struct esp_thread *t, uint8_t aead, const struct esp
 
 void esp_out_prefetch_key(const struct esp_thread *t, const struct esp_out *sa)
 {
-	fetch_key(t, sa->aead, sa->key);
+	fetch_key(t, sa->line.flags & ESP_QUICK_AEAD, sa->line.key);
+	/* Its packets go the longer way. */
+	if (sa->line.quota == 0 || (sa->line.flags & ESP_QUICK_TS))
+		fetch(&sa->line + 1, sizeof(*sa) - sizeof(sa->line));
 }
 
 void esp_in_prefetch(const struct esp_in *sa)

@@ -8,6 +8,7 @@
  * The files, in the order in which a packet meets them:
  *	peek.c	where ESP is in a packet, and its SPI, for the lookup of the SA
  *	out.c	encapsulation: prepare (inspect, reserve a sequence number, build), finish
+ *	quick.h	the same for what is most frequent, inline, with one line of the SA
  *	in.c	decapsulation: prepare (inspect, check replay), accept (check replay again, unwrap)
  *	batch.c	between these stages: the packets of a burst are sealed or opened in one go
  *	inner.c	the inner IP header; ts.c the SA's selectors over it

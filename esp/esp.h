@@ -113,7 +113,8 @@ struct esp_sa_cfg {
 	const uint8_t *integ_key;
 };
 
-#define ESP_IN_ROOM 12 /* bytes that an inbound half begins with, for the caller: see in_line.h */
+#define ESP_OUT_ROOM 12 /* bytes that an outbound half begins with, for the caller: see quick.h */
+#define ESP_IN_ROOM  12 /* bytes that an inbound half begins with, for the caller: see in_line.h */
 
 struct esp_out; /* outbound half */
 struct esp_in;  /* inbound half */
@@ -188,6 +189,16 @@ static inline void esp_batch_init(struct esp_batch *b)
 struct esp_job *esp_out_prepare(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts,
 				size_t n, struct esp_batch *batch);
 void esp_batch_seal(struct esp_thread *t, struct esp_batch *batch);
+/* Whether all of its jobs are done. */
+static inline bool esp_batch_all_ok(const struct esp_batch *b)
+{
+	unsigned ok = 1;
+
+	for (size_t i = 0; i < ESP_AEADS_MAX; i++)
+		for (size_t k = 0; k < b->n[i]; k++)
+			ok &= b->jobs[i][k].ok;
+	return ok;
+}
 size_t esp_out_finish(const struct esp_out *sa, struct esp_pkt *pkts, size_t n,
 		      const struct esp_job *jobs);
 
@@ -202,9 +213,11 @@ bool esp_in_keys_shared(const struct esp_in *sa);
 
 /*
  * SAs of which a burst brings one packet each lie apart in memory. These fetch what the stages will
- * read: first the half itself, and, when that has come, its key and the like.
+ * read: first the half itself (of an outbound one, what usual packets read), and, when that has come, its key and
+ * the like. And what esp_out_state() reads.
  */
 void esp_out_prefetch(const struct esp_out *sa);
+void esp_out_prefetch_state(const struct esp_out *sa);
 void esp_out_prefetch_key(const struct esp_thread *t, const struct esp_out *sa);
 void esp_in_prefetch(const struct esp_in *sa);
 void esp_in_prefetch_key(const struct esp_thread *t, const struct esp_in *sa);
@@ -233,8 +246,7 @@ struct esp_in_state {
 		last_local; /* of the last authentic packet that was also the newest */
 	uint64_t auth_failed, replayed, late, ts_mismatch, malformed;
 };
-/* The half's own record, as it is now; and a copy of it. */
-const struct esp_out_state *esp_out_state_view(const struct esp_out *sa);
+/* As it is now; packets, bytes and number may be asked for by other threads, too. */
 void esp_out_state(const struct esp_out *sa, struct esp_out_state *out);
 void esp_in_state(const struct esp_in *sa, struct esp_in_state *out);
 

@@ -10,6 +10,7 @@
 #include "esp/in_line.h"
 #include "esp/inner.h"
 #include "esp/outer.h"
+#include "esp/quick.h"
 #include "esp/replay.h"
 #include "esp/ts.h"
 
@@ -47,35 +48,28 @@ static inline void *esp_thread_ctx(const struct esp_thread *t, const struct esp_
 
 /*
  * Where there are many SAs, each packet finds another, and each line of it in memory: what every packet
- * reads or writes stands in as few lines as it fits into: in three of an outbound half, in one of an inbound
- * half (in_line.h).
+ * reads or writes stands in as few lines as it fits into: in one of each half (quick.h, in_line.h).
  */
-#define ESP_OUT_COMMON (3 * ESP_LINE)
 
 struct esp_out {
-	/* Read for each packet, written by esp_out_new and esp_out_set_peer only. */
-	struct esp_key *key;
-	uint32_t spi;
-	uint8_t aead; /* which of a thread's backends */
-	bool counter_iv, esn;
-	uint8_t icv_size, align_mask;
-	/* Written by the thread that encapsulates. */
-	struct esp_out_state state;
-	uint64_t seq_left; /* numbers that may still be used, state.next_seq included */
+	struct esp_out_line line;
 
-	struct esp_ts_set ts;
+	/* What only the longer way needs. */
+	uint64_t first_seq;
+	uint64_t bytes; /* those of `line` are not in it */
+	bool soft_reached, exhausted;
+	bool counter_iv, esn;
+	uint8_t align_mask;
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* UINT64_MAX = none */
 
-	struct esp_outer outer; /* its last part is for IPv6 and UDP */
-
+	struct esp_ts_set ts;
+	struct esp_outer outer;
 	const struct esp_backend *backend;
 	struct esp_suite suite;
-} __attribute__((aligned(ESP_LINE)));
+};
 
-static_assert(offsetof(struct esp_out, ts) == ESP_LINE, "esp_out's first line");
-static_assert(offsetof(struct esp_out, outer) == 2 * ESP_LINE, "esp_out's second line");
-static_assert(offsetof(struct esp_out, outer.prefix) + 36 <= ESP_OUT_COMMON,
-	      "the prefix of ESP over IPv4 stands in the common lines");
+static_assert(offsetof(struct esp_out, ts) <= 2 * ESP_LINE, "the state is in the first two lines");
+static_assert(offsetof(struct esp_out, line) == 0, "what is quick finds its line at the beginning");
 
 struct esp_in {
 	struct esp_in_line line;

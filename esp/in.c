@@ -68,10 +68,10 @@ static void write_selectors(struct esp_in *sa)
 		l->src_rest = l->dst_rest = 32;
 		return;
 	}
-	l->src_first = ts->src_lo;
-	l->dst_first = ts->dst_lo;
-	if (!ts->one_v4 || !is_prefix(ts->src_lo, ts->src_span, &l->src_rest) ||
-	    !is_prefix(ts->dst_lo, ts->dst_span, &l->dst_rest))
+	l->src_first = ts->v4.src_lo;
+	l->dst_first = ts->v4.dst_lo;
+	if (!ts->one_v4 || !is_prefix(ts->v4.src_lo, ts->v4.src_span, &l->src_rest) ||
+	    !is_prefix(ts->v4.dst_lo, ts->v4.dst_span, &l->dst_rest))
 		l->flags |= ESP_IN_TS;
 }
 

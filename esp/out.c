@@ -25,25 +25,107 @@ size_t esp_out_size(void)
 	return sizeof(struct esp_out);
 }
 
+static inline size_t aead_of(const struct esp_out *sa)
+{
+	return sa->line.flags & ESP_QUICK_AEAD;
+}
+
+static inline uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t packets_of(const struct esp_out *sa)
+{
+	return sa->line.next_seq - sa->first_seq;
+}
+
+static inline uint64_t bytes_of(const struct esp_out *sa)
+{
+	return sa->bytes + sa->line.bytes;
+}
+
+/* Numbers that may still be used. With ESN the one after the last is 0. */
+static inline uint64_t seq_left(const struct esp_out *sa)
+{
+	const uint64_t last = sa->esn ? UINT64_MAX : UINT32_MAX;
+
+	return sa->line.next_seq <= last ? last - sa->line.next_seq + 1 : 0;
+}
+
+static inline uint64_t soft_seq_left(const struct esp_out *sa)
+{
+	return (sa->esn ? UINT64_MAX : UINT32_MAX) / SOFT_SEQ_SHARE;
+}
+
+/* By how much `n` may grow and stay below a limit. */
+static inline uint64_t below(uint64_t n, uint64_t limit)
+{
+	return n < limit ? limit - n - 1 : 0;
+}
+
+/* Whether the short way knows an SA: an AEAD over native IPv4. */
+static inline bool is_plain(const struct esp_out *sa)
+{
+	return sa->counter_iv && sa->align_mask == 3 && sa->outer.prefix_size == ESP_QUICK_PREFIX;
+}
+
+/* So many packets that no limit is reached by them, whatever their sizes. */
+static uint64_t quota(const struct esp_out *sa)
+{
+	uint64_t n = least(seq_left(sa), sa->hard_packets - packets_of(sa));
+	uint64_t bytes = sa->hard_bytes - bytes_of(sa);
+
+	if (!is_plain(sa) || sa->exhausted)
+		return 0;
+	if (!sa->soft_reached) {
+		n = least(n, below(soft_seq_left(sa), seq_left(sa)));
+		n = least(n, below(packets_of(sa), sa->soft_packets));
+		bytes = least(bytes, below(bytes_of(sa), sa->soft_bytes));
+	}
+	return least(n, bytes / UINT16_MAX);
+}
+
+/* What may go the short way until the limits are looked at again. */
+static void allow_quick(struct esp_out *sa)
+{
+	sa->bytes += sa->line.bytes;
+	sa->line.bytes = 0;
+	sa->line.quota = (uint16_t)least(quota(sa), UINT16_MAX);
+}
+
+/* What the short way reads of all the rest. */
+static void write_line(struct esp_out *sa)
+{
+	struct esp_out_line *l = &sa->line;
+
+	l->flags = (uint8_t)(aead_of(sa) | sa->outer.df_mask | (unsigned)sa->outer.df_set << 1);
+	if (sa->outer.tos_mask == 0xff)
+		l->flags |= ESP_QUICK_DSCP;
+	if (!sa->ts.one_v4)
+		l->flags |= ESP_QUICK_TS;
+	l->ts = sa->ts.v4;
+	l->src = esp_word32(sa->outer.prefix + 12);
+	l->dst = esp_word32(sa->outer.prefix + 16);
+	allow_quick(sa);
+}
+
 bool esp_out_init(struct esp_out *sa, struct esp_thread *t, const struct esp_sa_cfg *cfg)
 {
-	const uint64_t first = cfg->first_seq ? cfg->first_seq : 1;
-	const uint64_t last = cfg->esn ? UINT64_MAX : UINT32_MAX;
 	const struct esp_aead *aead = esp_thread_pick(t, &cfg->suite);
 
 	if (!aead)
 		return false;
-	sa->aead = (uint8_t)(aead - t->aead);
+	sa->line.flags = (uint8_t)(aead - t->aead);
+	sa->line.icv_size = cfg->suite.icv_size;
+	sa->line.spi = cfg->spi;
+	sa->line.next_seq = sa->first_seq = cfg->first_seq ? cfg->first_seq : 1;
 	sa->backend = aead->backend;
 	sa->suite = cfg->suite;
 	sa->counter_iv = cfg->suite.aead;
-	sa->icv_size = cfg->suite.icv_size;
 	sa->align_mask = (uint8_t)(cfg->suite.align - 1u);
-	sa->spi = cfg->spi;
 	sa->esn = cfg->esn;
 	esp_outer_set_policy(&sa->outer, cfg->copy_dscp, cfg->df);
-	sa->state.next_seq = first;
-	sa->seq_left = first <= last ? last - first + 1 : 0;
 	sa->soft_packets = esp_limit(cfg->soft_packets);
 	sa->hard_packets = esp_limit(cfg->hard_packets);
 	sa->soft_bytes = esp_limit(cfg->soft_bytes);
@@ -56,10 +138,11 @@ bool esp_out_init(struct esp_out *sa, struct esp_thread *t, const struct esp_sa_
 		goto fail;
 	if (!esp_ts_compile(&sa->ts, cfg->ts, cfg->n_ts, true))
 		goto fail;
-	sa->key = aead->backend->key_new(aead->ctx, &cfg->suite, cfg->esn, cfg->encr_key,
-					 cfg->integ_key);
-	if (!sa->key)
+	sa->line.key = aead->backend->key_new(aead->ctx, &cfg->suite, cfg->esn, cfg->encr_key,
+					      cfg->integ_key);
+	if (!sa->line.key)
 		goto fail;
+	write_line(sa);
 	return true;
 fail:
 	esp_ts_fini(&sa->ts);
@@ -68,7 +151,7 @@ fail:
 
 void esp_out_fini(struct esp_out *sa)
 {
-	sa->backend->key_free(sa->key);
+	sa->backend->key_free(sa->line.key);
 	esp_ts_fini(&sa->ts);
 }
 
@@ -95,8 +178,10 @@ void esp_out_set_peer(struct esp_out *sa, const struct ip_endpoint *local,
 {
 	struct esp_outer o = sa->outer;
 
-	if (esp_outer_init(&o, sa->spi, sa->suite.iv_size, local, remote, udp_encap))
-		sa->outer = o;
+	if (!esp_outer_init(&o, sa->line.spi, sa->suite.iv_size, local, remote, udp_encap))
+		return;
+	sa->outer = o;
+	write_line(sa);
 }
 
 void esp_out_leave_udp_sum(struct esp_out *sa, bool left)
@@ -104,14 +189,23 @@ void esp_out_leave_udp_sum(struct esp_out *sa, bool left)
 	sa->outer.udp_sum_left = left;
 }
 
-const struct esp_out_state *esp_out_state_view(const struct esp_out *sa)
-{
-	return &sa->state;
-}
-
 void esp_out_state(const struct esp_out *sa, struct esp_out_state *out)
 {
-	*out = sa->state;
+	const uint64_t next_seq = __atomic_load_n(&sa->line.next_seq, __ATOMIC_RELAXED);
+
+	*out = (struct esp_out_state){
+		.packets = next_seq - sa->first_seq,
+		.bytes = __atomic_load_n(&sa->bytes, __ATOMIC_RELAXED) +
+			 __atomic_load_n(&sa->line.bytes, __ATOMIC_RELAXED),
+		.next_seq = next_seq,
+		.soft_reached = sa->soft_reached,
+		.exhausted = sa->exhausted,
+	};
+}
+
+bool esp_out_selects_v4(const struct esp_out *sa, const uint8_t *inner, uint32_t size)
+{
+	return esp_ts_match(&sa->ts, inner, size, IP_V4);
 }
 
 /* Steps 1 to 4: whether this SA may carry the packet. Nothing is changed. */
@@ -141,10 +235,11 @@ static inline enum esp_drop inspect(const struct esp_out *sa, const struct esp_p
 		return ESP_DROP_OUT_SELECTOR;
 	/* 4. Sizes. RFC 4303 2.4: the trailer ends on a boundary of the cipher's blocks. */
 	*payload = (inner->total + ESP_TRAILER_SIZE + sa->align_mask) & ~(uint32_t)sa->align_mask;
-	if (sa->outer.prefix_size + *payload + sa->icv_size > sa->outer.size_max)
+	if (sa->outer.prefix_size + *payload + sa->line.icv_size > sa->outer.size_max)
 		return ESP_DROP_OUT_TOO_BIG;
 	tail = p->size - inner->total + p->tailroom;
-	if (p->headroom < sa->outer.prefix_size || tail < *payload - inner->total + sa->icv_size)
+	if (p->headroom < sa->outer.prefix_size ||
+	    tail < *payload - inner->total + sa->line.icv_size)
 		return ESP_DROP_OUT_NO_ROOM;
 	return ESP_DROP_OK;
 }
@@ -154,7 +249,7 @@ static inline void build(const struct esp_out *sa, struct esp_pkt *p, const stru
 			 uint32_t payload, uint64_t seq, const uint8_t *cbc_iv, struct esp_job *job)
 {
 	const uint32_t pad = payload - inner->total - ESP_TRAILER_SIZE;
-	const uint32_t outer_size = sa->outer.prefix_size + payload + sa->icv_size;
+	const uint32_t outer_size = sa->outer.prefix_size + payload + sa->line.icv_size;
 	const uint8_t next = inner->family == IP_V4 ? ESP_PROTO_IPV4 : ESP_PROTO_IPV6;
 	const uint16_t trailer = (uint16_t)(pad | (uint32_t)next << 8);
 	uint8_t *end = p->data + inner->total;
@@ -170,7 +265,7 @@ static inline void build(const struct esp_out *sa, struct esp_pkt *p, const stru
 		memcpy(end + 8, padding + 8, 8);
 	memcpy(end + pad, &trailer, ESP_TRAILER_SIZE);
 	/* 8. Outer headers and SPI; sequence number and IV. */
-	esp_outer_build(&sa->outer, outer, outer_size, inner, (uint16_t)(seq ^ sa->spi));
+	esp_outer_build(&sa->outer, outer, outer_size, inner, (uint16_t)(seq ^ sa->line.spi));
 	if (sa->outer.udp && p->source_port)
 		esp_put16(esp - ESP_UDP_HDR_SIZE, p->source_port);
 	esp_put32(esp + 4, (uint32_t)seq);
@@ -180,7 +275,7 @@ static inline void build(const struct esp_out *sa, struct esp_pkt *p, const stru
 	else
 		memcpy(esp + ESP_HDR_SIZE, cbc_iv, ESP_IV_MAX);
 	*job = (struct esp_job){
-		.key = sa->key,
+		.key = sa->line.key,
 		.esp = esp,
 		.payload_size = payload,
 		.seq_hi = (uint32_t)(seq >> 32),
@@ -192,155 +287,73 @@ static inline void build(const struct esp_out *sa, struct esp_pkt *p, const stru
 	p->tailroom -= outer_size - sa->outer.prefix_size;
 }
 
-/* Pad bytes, pad length, next header; by the pad length. */
-static const uint64_t trailers_v4[4] = {
-	ESP_PROTO_IPV4 << 8,
-	1 | 1 << 8 | ESP_PROTO_IPV4 << 16,
-	1 | 2 << 8 | 2 << 16 | ESP_PROTO_IPV4 << 24,
-	1 | 2 << 8 | 3 << 16 | 3 << 24 | (uint64_t)ESP_PROTO_IPV4 << 32,
-};
-
-/* IPv4, ESP, and the IV of an AEAD. */
-#define PLAIN_PREFIX 36u
-
-/* Whether prepare_plain() knows an SA: an AEAD over native IPv4. */
-static inline bool is_plain(const struct esp_out *sa)
+/* Takes a number for a packet, unless a limit stands in its way: then the half never sends again. */
+static inline bool take_number(struct esp_out *sa, uint32_t size, uint64_t *seq)
 {
-	return sa->counter_iv && sa->align_mask == 3 && sa->outer.prefix_size == PLAIN_PREFIX;
-}
-
-/*
- * Steps 1 to 8 for what is most frequent: a forwarded IPv4 packet that the caller has verified, in an SA
- * that is_plain(). The same as inspect() and build(), with each word of the headers loaded and stored
- * once. False: these have to look at it; nothing is changed.
- */
-static inline bool prepare_plain(const struct esp_out *sa, struct esp_pkt *p, uint64_t seq,
-				 struct esp_job *job)
-{
-	const struct esp_outer *o = &sa->outer;
-	const uint32_t size = p->size;
-	const uint32_t payload = (size + ESP_TRAILER_SIZE + 3) & ~3u;
-	const uint32_t outer_size = PLAIN_PREFIX + payload + sa->icv_size;
-	uint8_t *outer = p->data - PLAIN_PREFIX;
-	uint32_t life, tos, total, df, name, sum;
-	uint64_t inner; /* TOS and DF are in it */
-
-	/* Of others not even a header needs to be there. */
-	if (p->inner_family != IP_V4 || p->from_self)
+	/* RFC 4303 3.3.3: the counter must not cycle; with GCM it is also the nonce. */
+	if (sa->exhausted || seq_left(sa) == 0 || packets_of(sa) == sa->hard_packets ||
+	    size > sa->hard_bytes - bytes_of(sa)) {
+		sa->exhausted = true;
 		return false;
-	inner = esp_word64(p->data);
-	life = esp_word32(p->data + 8);
-	if ((life & 0xff) <= 1 || outer_size > o->size_max || p->headroom < PLAIN_PREFIX ||
-	    p->tailroom < payload - size + sa->icv_size ||
-	    !esp_ts_match(&sa->ts, p->data, size, IP_V4))
-		return false;
-	/* TTL, protocol and checksum, as in esp_inner_decrement_ttl(). */
-	sum = (~life >> 16) + (uint16_t)~1u;
-	sum = ~(sum + (sum >> 16));
-	esp_put_word32(p->data + 8, ((life & 0xffff) - 1) | sum << 16);
-	esp_put_word64(p->data + size, trailers_v4[payload - size - ESP_TRAILER_SIZE]);
-	/* As in esp_outer_build_v4(). */
-	tos = (uint32_t)inner & (uint32_t)o->tos_mask << 8;
-	total = __builtin_bswap16((uint16_t)outer_size);
-	df = ((uint32_t)(inner >> 48) & ESP_DF_WORD & o->df_mask) | o->df_set;
-	name = df ? 0 : (uint16_t)(seq ^ sa->spi);
-	sum = o->sum + tos + total + name + df;
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~(sum + (sum >> 16)) & 0xffff;
-	esp_put_word64(outer, esp_word64(o->prefix) | tos | (uint64_t)total << 16 |
-				      (uint64_t)name << 32 | (uint64_t)df << 48);
-	esp_put_word64(outer + 8, esp_word64(o->prefix + 8) | (uint64_t)sum << 16);
-	esp_put_word64(outer + 16, esp_word64(o->prefix + 16));
-	esp_put32(outer + 24, (uint32_t)seq);
-	esp_put64(outer + 28, seq);
-	*job = (struct esp_job){
-		.key = sa->key,
-		.esp = outer + ESP_IP4_HDR_SIZE,
-		.payload_size = payload,
-		.seq_hi = (uint32_t)(seq >> 32),
-	};
-	p->data = outer;
-	p->size = outer_size;
-	p->headroom -= PLAIN_PREFIX;
-	p->tailroom -= payload - size + sa->icv_size;
-	p->drop = ESP_DROP_OK;
+	}
+	*seq = sa->line.next_seq++;
+	sa->bytes += size;
 	return true;
 }
 
-static inline uint64_t least(uint64_t a, uint64_t b)
+/* After some packets. */
+static void account(struct esp_out *sa)
 {
-	return a < b ? a : b;
+	if (packets_of(sa) >= sa->soft_packets || bytes_of(sa) >= sa->soft_bytes ||
+	    seq_left(sa) <= soft_seq_left(sa))
+		sa->soft_reached = true;
+	allow_quick(sa);
 }
 
-static inline uint64_t soft_seq_left(const struct esp_out *sa)
+/* The packets from the first on that may go the short way: how many that are. */
+static size_t prepare_quick(struct esp_out *sa, struct esp_pkt *pkts, size_t n,
+			    struct esp_batch *batch)
 {
-	return (sa->esn ? UINT64_MAX : UINT32_MAX) / SOFT_SEQ_SHARE;
-}
+	struct esp_job *job = &batch->jobs[aead_of(sa)][batch->n[aead_of(sa)]];
+	struct esp_out_line l = sa->line;
+	size_t k = 0;
 
-/* What a burst of n packets has used up. */
-static void account(struct esp_out *sa, uint64_t packets, uint64_t bytes)
-{
-	sa->state.next_seq += packets;
-	sa->seq_left -= packets;
-	sa->state.packets += packets;
-	sa->state.bytes += bytes;
-	if (sa->state.packets >= sa->soft_packets || sa->state.bytes >= sa->soft_bytes ||
-	    sa->seq_left <= soft_seq_left(sa))
-		sa->state.soft_reached = true;
+	while (k < n && esp_quick_prepare(&l, sa, &pkts[k], &job[k]))
+		k++;
+	esp_quick_done(&l, sa);
+	batch->n[aead_of(sa)] += k;
+	return k;
 }
 
 struct esp_job *esp_out_prepare(struct esp_thread *t, struct esp_out *sa, struct esp_pkt *pkts,
 				size_t n, struct esp_batch *batch)
 {
-	/* RFC 4303 3.3.3: the counter must not cycle; with GCM it is also the nonce. */
-	uint64_t quota = least(sa->seq_left, sa->hard_packets - sa->state.packets);
-	uint64_t quota_bytes = sa->hard_bytes - sa->state.bytes;
-	const uint64_t quota_bytes_at_first = quota_bytes;
-	const uint64_t first_seq = sa->state.next_seq;
-	size_t *n_jobs = &batch->n[sa->aead];
-	struct esp_job *jobs = &batch->jobs[sa->aead][*n_jobs];
+	size_t *n_jobs = &batch->n[aead_of(sa)];
+	struct esp_job *jobs = &batch->jobs[aead_of(sa)][0], *first = jobs + *n_jobs;
 	uint8_t ivs[ESP_BURST_MAX][ESP_IV_MAX];
-	/* No limit is near: not by as many packets, and of the largest size. */
-	const bool plain =
-		is_plain(sa) && !sa->state.exhausted && quota >= n && quota_bytes >= n * UINT16_MAX;
-	size_t k = 0;
 
 	assert(*n_jobs + n <= ESP_BURST_MAX);
 	if (!sa->counter_iv)
 		t->random(t->random_arg, ivs[0], n * ESP_IV_MAX);
-	if (sa->state.exhausted)
-		quota = 0;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = prepare_quick(sa, pkts, n, batch); i < n; i++) {
 		struct esp_pkt *p = &pkts[i];
 		struct esp_inner inner;
 		uint32_t payload;
+		uint64_t seq;
 
 		if (i + ESP_PREFETCH_AHEAD < n)
 			__builtin_prefetch(pkts[i + ESP_PREFETCH_AHEAD].data);
-		inner.total = p->size;
-		if (plain && prepare_plain(sa, p, first_seq + k, &jobs[k])) {
-			quota_bytes -= inner.total;
-			k++;
-			continue;
-		}
 		p->drop = inspect(sa, p, &inner, &payload);
 		if (p->drop != ESP_DROP_OK)
 			continue;
-		/* 5. A number and room below the hard limits. Once one of them has stopped the half,
-		 * it never sends again. */
-		if (k == quota || inner.total > quota_bytes) {
+		/* 5. A number and room below the hard limits. */
+		if (!take_number(sa, inner.total, &seq))
 			p->drop = ESP_DROP_OUT_EXHAUSTED;
-			sa->state.exhausted = true;
-			quota = k;
-			continue;
-		}
-		quota_bytes -= inner.total;
-		build(sa, p, &inner, payload, first_seq + k, ivs[k], &jobs[k]);
-		k++;
+		else
+			build(sa, p, &inner, payload, seq, ivs[i], &jobs[(*n_jobs)++]);
 	}
-	*n_jobs += k;
-	account(sa, k, quota_bytes_at_first - quota_bytes);
-	return jobs;
+	account(sa);
+	return first;
 }
 
 /* Whether every packet has a job, and each of these is done. */

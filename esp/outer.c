@@ -8,7 +8,6 @@
 #include <assert.h>
 #include "base/sum.h"
 
-#define OUTER_TTL      64
 #define UDP_CHECKSUM   6u /* offset in the UDP header */
 #define UDP_PORTS_SIZE 4u
 #define ECN_CE         3
@@ -22,7 +21,7 @@ static void template_v4(struct esp_outer *o, const struct ip_addr *src, const st
 	uint8_t *p = o->prefix;
 
 	p[0] = 0x45;
-	p[8] = OUTER_TTL;
+	p[8] = ESP_OUTER_TTL;
 	p[9] = o->udp ? ESP_PROTO_UDP : ESP_PROTO_ESP;
 	memcpy(p + 12, src->b, 4);
 	memcpy(p + 16, dst->b, 4);
@@ -50,7 +49,7 @@ static void template_v6(struct esp_outer *o, uint32_t spi, const struct ip_addr 
 
 	esp_put32(p, 6u << 28 | flow_label(spi));
 	p[6] = o->udp ? ESP_PROTO_UDP : ESP_PROTO_ESP;
-	p[7] = OUTER_TTL;
+	p[7] = ESP_OUTER_TTL;
 	memcpy(p + 8, src->b, 16);
 	memcpy(p + 24, dst->b, 16);
 	o->pseudo_sum = sum_add(ESP_PROTO_UDP, p + 8, 32);

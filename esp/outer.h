@@ -10,6 +10,7 @@
 #include "esp/esp.h"
 #include "esp/inner.h"
 
+#define ESP_OUTER_TTL  64u
 #define ESP_PREFIX_MAX 80u /* IPv6, UDP, ESP, the largest IV; rounded up to 16 */
 
 /* Everything before the payload, precomputed. Sums are of words as the machine loads them. */

@@ -78,18 +78,25 @@ static bool compile_one(struct esp_ts_range *r, const struct esp_ts *t, bool out
 	return true;
 }
 
-/* The common case: one pair of IPv4 prefixes, whatever the protocol. */
-static void compile_single(struct esp_ts_set *out)
+/* The common cases: any IPv4 packet, or one pair of IPv4 prefixes, whatever the protocol. */
+static void compile_v4(struct esp_ts_set *out)
 {
 	const struct esp_ts_range *r = out->r;
 
+	if (out->all_v4) {
+		out->one_v4 = true;
+		out->v4 = (struct esp_ts_v4){.src_span = UINT32_MAX, .dst_span = UINT32_MAX};
+		return;
+	}
 	if (out->n != 1 || r->family != IP_V4 || !r->any_upper)
 		return;
 	out->one_v4 = true;
-	out->src_lo = (uint32_t)r->src_lo[0];
-	out->src_span = (uint32_t)(r->src_hi[0] - r->src_lo[0]);
-	out->dst_lo = (uint32_t)r->dst_lo[0];
-	out->dst_span = (uint32_t)(r->dst_hi[0] - r->dst_lo[0]);
+	out->v4 = (struct esp_ts_v4){
+		.src_lo = (uint32_t)r->src_lo[0],
+		.src_span = (uint32_t)(r->src_hi[0] - r->src_lo[0]),
+		.dst_lo = (uint32_t)r->dst_lo[0],
+		.dst_span = (uint32_t)(r->dst_hi[0] - r->dst_lo[0]),
+	};
 }
 
 bool esp_ts_compile(struct esp_ts_set *out, const struct esp_ts *ts, size_t n, bool outbound)
@@ -116,7 +123,7 @@ bool esp_ts_compile(struct esp_ts_set *out, const struct esp_ts *ts, size_t n, b
 		}
 	}
 	out->n = (uint8_t)n;
-	compile_single(out);
+	compile_v4(out);
 	return true;
 }
 

@@ -14,12 +14,16 @@ struct esp_ts_range {
 	bool any_upper; /* any protocol, any port */
 };
 
+/* A pair of ranges of IPv4 addresses; span: last - first. */
+struct esp_ts_v4 {
+	uint32_t src_lo, src_span, dst_lo, dst_span;
+};
+
 struct esp_ts_set {
 	bool all_v4, all_v6; /* everything of the family passes: nothing to look at */
-	/* Only one range, of IPv4 addresses: these four numbers decide. */
-	bool one_v4;
+	bool one_v4;         /* of IPv4 packets their addresses decide, by `v4` */
 	uint8_t n;
-	uint32_t src_lo, src_span, dst_lo, dst_span; /* span: last - first */
+	struct esp_ts_v4 v4;
 	struct esp_ts_range *r; /* n of them: most SAs have one, few the most */
 };
 
@@ -29,6 +33,12 @@ void esp_ts_fini(struct esp_ts_set *set);
 bool esp_ts_match_slow(const struct esp_ts_set *set, const uint8_t *inner, uint32_t total,
 		       uint8_t family);
 
+static inline bool esp_ts_v4_match(const struct esp_ts_v4 *t, const uint8_t *inner)
+{
+	return esp_get32(inner + 12) - t->src_lo <= t->src_span &&
+	       esp_get32(inner + 16) - t->dst_lo <= t->dst_span;
+}
+
 /* inner: parsed and whole, `total` bytes. */
 static inline bool esp_ts_match(const struct esp_ts_set *set, const uint8_t *inner, uint32_t total,
 				uint8_t family)
@@ -36,8 +46,7 @@ static inline bool esp_ts_match(const struct esp_ts_set *set, const uint8_t *inn
 	if (family == IP_V4 ? set->all_v4 : set->all_v6)
 		return true;
 	if (family == IP_V4 && set->one_v4)
-		return esp_get32(inner + 12) - set->src_lo <= set->src_span &&
-		       esp_get32(inner + 16) - set->dst_lo <= set->dst_span;
+		return esp_ts_v4_match(&set->v4, inner);
 	return esp_ts_match_slow(set, inner, total, family);
 }
 

@@ -12,6 +12,7 @@
 #include "base/sum.h"
 #include "dataplane/aeads.h"
 #include "dataplane/dp.h"
+#include "esp/esp_int.h"
 
 #define TUNNELS 4u
 #define SAS     16u
@@ -56,10 +57,10 @@ static struct dp_endpoint endpoint(const char *text, uint16_t port)
 /* As if it had sent all numbers before this one; 0: nothing yet. */
 static void has_sent(uint32_t slot, uint64_t next)
 {
-	struct esp_out_state *st = (void *)(uintptr_t)esp_out_state_view(dp.sas.out[slot]->esp);
+	struct esp_out *sa = dp_out_esp(dp.sas.out[slot]);
 
-	st->packets = next ? 1 : 0;
-	st->next_seq = next ? next : 1;
+	sa->first_seq = 1;
+	sa->line.next_seq = next ? next : 1;
 }
 
 static void install(const struct way *y, uint32_t slot, uint32_t spi, uint32_t tunnel)

@@ -362,7 +362,7 @@ static void unshared(void **state)
 	unsigned n;
 
 	rig_add_out(SLOT, TUNNEL, 0);
-	esp = rig.sas.out[SLOT]->esp;
+	esp = dp_out_esp(rig.sas.out[SLOT]);
 	alone = *esp->backend;
 	alone.keys_shared = false;
 	esp->backend = &alone;

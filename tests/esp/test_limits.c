@@ -30,7 +30,9 @@ static const struct limit_case {
 	{"ESN, three numbers left", true, UINT64_MAX - 2, 0, 0, 0, 0, 3, 1},
 };
 
-static void run_out(const struct limit_case *c, const struct suite_row *row, size_t burst)
+/* `verified`: as packets come that may go the short way. */
+static void run_out(const struct limit_case *c, const struct suite_row *row, size_t burst,
+		    bool verified)
 {
 	struct esp_sa_cfg cfg = cfg_of(row);
 	static struct buf bufs[N_TRIES];
@@ -49,6 +51,7 @@ static void run_out(const struct limit_case *c, const struct suite_row *row, siz
 	for (size_t i = 0; i < N_TRIES; i++) {
 		buf_inner4(&bufs[i], SIZE);
 		pkts[i] = bufs[i].pkt;
+		pkts[i].inner_family = verified ? IP_V4 : 0;
 	}
 	for (size_t i = 0; i < N_TRIES; i += burst) {
 		esp_encap(&p.out_thread, p.out, pkts + i, burst);
@@ -85,9 +88,52 @@ static void test_out(void **state)
 
 	for (size_t i = 0; i < sizeof(out_cases) / sizeof(out_cases[0]); i++)
 		for (size_t k = 0; k < 4; k++) {
-			run_out(&out_cases[i], &suite_rows[2], bursts[k]);
-			run_out(&out_cases[i], &suite_rows[3], bursts[k]);
+			run_out(&out_cases[i], &suite_rows[2], bursts[k], false);
+			run_out(&out_cases[i], &suite_rows[2], bursts[k], true);
+			run_out(&out_cases[i], &suite_rows[3], bursts[k], false);
 		}
+}
+
+/* The short way counts to a limit that is far, in as many looks at it as it takes; and not beyond. */
+static void test_out_far(void **state)
+{
+	static const struct {
+		uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
+	} cases[] = {
+		{66000, 67000, 0, 0},
+		{0, 0, 6600050, 6700099},
+		{66000, 0, 0, 6700000},
+		{0, 67000, 6600000, 0},
+	};
+	const uint64_t soft = 66000, hard = 67000;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct esp_sa_cfg cfg = cfg_of(&suite_rows[2]);
+		static struct buf b;
+		struct esp_out_state st;
+		struct pair p;
+
+		cfg.soft_packets = cases[i].soft_packets;
+		cfg.hard_packets = cases[i].hard_packets;
+		cfg.soft_bytes = cases[i].soft_bytes;
+		cfg.hard_bytes = cases[i].hard_bytes;
+		pair_init(&p, &cfg, &esp_backend_openssl, &esp_backend_openssl);
+		for (uint64_t n = 1; n <= hard + 2; n++) {
+			struct esp_batch batch;
+
+			buf_inner4(&b, SIZE);
+			b.pkt.inner_family = IP_V4;
+			esp_batch_init(&batch);
+			/* Nobody looks at the ciphertext. */
+			(void)esp_out_prepare(&p.out_thread, p.out, &b.pkt, 1, &batch);
+			assert_drop(b.pkt.drop, n <= hard ? ESP_DROP_OK : ESP_DROP_OUT_EXHAUSTED);
+			esp_out_state(p.out, &st);
+			if (st.soft_reached != (n >= soft + (cases[i].soft_bytes % SIZE != 0)) ||
+			    st.packets != (n < hard ? n : hard) || st.bytes != st.packets * SIZE)
+				fail_msg("case %zu: packet %llu", i, (unsigned long long)n);
+		}
+		pair_fini(&p);
+	}
 }
 
 static const struct in_case {
@@ -242,9 +288,9 @@ static void test_set_peer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_out),      cmocka_unit_test(test_in),
-		cmocka_unit_test(test_no_reuse), cmocka_unit_test(test_esn_nonce),
-		cmocka_unit_test(test_set_peer),
+		cmocka_unit_test(test_out),       cmocka_unit_test(test_out_far),
+		cmocka_unit_test(test_in),        cmocka_unit_test(test_no_reuse),
+		cmocka_unit_test(test_esn_nonce), cmocka_unit_test(test_set_peer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
