@@ -235,6 +235,8 @@ static uint32_t draw_prefix(struct traffic *t, unsigned queue)
 	const unsigned n = t->w->dp.n_workers;
 	uint32_t p;
 
+	if (t->in_turn)
+		return t->turn++ % t->o.n_sas;
 	if (t->left && queue == t->queue) {
 		t->left--;
 		return t->prefix;

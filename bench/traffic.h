@@ -35,6 +35,8 @@ struct traffic {
 	uint64_t random;
 	uint32_t prefix, left; /* of the train that is on its way, for `queue` */
 	unsigned queue;
+	bool in_turn; /* prefixes are not drawn: packets come to SA after SA */
+	uint32_t turn;
 	uint8_t pattern[2048];
 };
 
