@@ -72,6 +72,14 @@ INLINE void add_products(struct hashing *v, unsigned which, __m256i x, __m256i y
 	v->sum[which] = sum;
 }
 
+INLINE void store_sums(const struct hashing *v)
+{
+	/* As a loop they would be copied by way of general registers. */
+#pragma GCC unroll 3
+	for (unsigned i = 0; i < 3; i++)
+		store(v->packet->sum[i], v->sum[i]);
+}
+
 /* The four chunks' twelve pieces of a group's hash: two multiplications each. */
 INLINE void hash_piece(struct hashing *v, const struct y_group *w, unsigned piece, bool two)
 {
@@ -87,6 +95,7 @@ INLINE void hash_piece(struct hashing *v, const struct y_group *w, unsigned piec
 		v->packet = w->packet[chunk / each];
 		v->h = w->h[chunk / each];
 		v->a = _mm256_xor_si256(v->a, load(v->packet->add));
+#pragma GCC unroll 3
 		for (unsigned i = 0; i < 3; i++)
 			v->sum[i] = load(v->packet->sum[i]);
 	}
@@ -107,8 +116,8 @@ INLINE void hash_piece(struct hashing *v, const struct y_group *w, unsigned piec
 		k = load(h + Y_MID_AT);
 		add_products(v, 1, _mm256_clmulepi64_epi128(m, k, 0x00),
 			     _mm256_clmulepi64_epi128(m, k, 0x11));
-		for (unsigned i = 0; n + 1 == each && i < 3; i++)
-			store(v->packet->sum[i], v->sum[i]);
+		if (n + 1 == each)
+			store_sums(v);
 		break;
 	}
 }
