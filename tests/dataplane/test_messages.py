@@ -39,7 +39,7 @@ SA_CASES = [
     ("reserved SPI", put(good_in(), O_SPI, "I", 6), put(good_out(), O_SPI, "I", 255), E_MALFORMED),
     ("tunnel out of range", put(good_in(), O_TUNNEL, "I", 100000),
      put(good_out(), O_TUNNEL, "I", 100000), E_MALFORMED),
-    ("unknown flag", put(good_in(), O_FLAGS, "I", 32), put(good_out(), O_FLAGS, "I", 1 << 31),
+    ("unknown flag", put(good_in(), O_FLAGS, "I", 64), put(good_out(), O_FLAGS, "I", 1 << 31),
      E_MALFORMED),
     ("DF set and clear", put(good_in(), O_FLAGS, "I", 24), put(good_out(), O_FLAGS, "I", 24),
      E_MALFORMED),
