@@ -60,7 +60,7 @@ static void fill_sa(const struct traffic *t, struct dp_sa *m, uint32_t slot, uin
 	const struct dp_ts ts = {
 		.local_first = to_wire(ip_v4(10, 0, 0, 0)),
 		.local_last = to_wire(ip_v4(10, 0, 255, 255)),
-		.remote_first = to_wire(ip_v4(16, 0, 0, 0)),
+		.remote_first = to_wire(ip_v4(0, 0, 0, 0)),
 		.remote_last = to_wire(ip_v4(63, 255, 255, 255)),
 		.local_port_last = UINT16_MAX,
 		.remote_port_last = UINT16_MAX,
@@ -98,7 +98,7 @@ static void fill_peer(const struct esp_suite *suite, struct esp_sa_cfg *c, uint3
 		.remote = {.addr = world_local()},
 		.first_seq = 1,
 		.n_ts = 1,
-		.ts = {{.local_first = ip_v4(16, 0, 0, 0),
+		.ts = {{.local_first = ip_v4(0, 0, 0, 0),
 			.local_last = ip_v4(63, 255, 255, 255),
 			.remote_first = ip_v4(10, 0, 0, 0),
 			.remote_last = ip_v4(10, 0, 255, 255),
