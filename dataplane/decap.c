@@ -285,7 +285,6 @@ void dp_decap(struct dp_worker *w)
 	if (w->dp->inline_crypto)
 		esp_batch_init(&nic);
 	n_runs = find_runs(w, one, runs);
-	w->n_runs = (uint16_t)(w->n_runs + n_runs);
 	for (uint16_t i = 0; i < n_runs; i++) {
 		struct run *r = &runs[i];
 

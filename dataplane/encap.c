@@ -317,7 +317,6 @@ prepare_quick_of(struct dp_worker *w, struct dp_out *o, struct esp_out_line *l, 
 	}
 	*n_jobs += k;
 	dp_counters_note_out(&w->counters, o);
-	w->n_runs++;
 	return k;
 }
 
@@ -532,7 +531,6 @@ void dp_encap(struct dp_worker *w)
 			continue;
 		n = r->n = dp_run_size(v, i);
 		r->o = v->sa[i];
-		w->n_runs++;
 		prepare_run(w, r, batch, &nic);
 	}
 	if (unlikely(item != NULL)) {

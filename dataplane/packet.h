@@ -14,9 +14,7 @@
 #include <rte_mbuf.h>
 #include "esp/esp.h"
 
-#define DP_BURST 64
-#define DP_BURST_RUNS                                                                              \
-	32 /* while SAs alternate: what a burst needs of them fits into the nearest cache */
+#define DP_BURST      64
 #define DP_VEC_SIZE   64 /* at most ESP_BURST_MAX */
 #define DP_ETH_SIZE   14
 #define DP_PROTO_ESP  50

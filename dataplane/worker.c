@@ -30,7 +30,6 @@
 #define SLEEP_MIN_NS   10000  /* first sleep */
 #define SLEEP_MAX_NS   250000 /* bounds the delay of the first packet after a pause */
 #define TIMERSLACK_NS  1000
-#define RUN_MIN        4   /* packets with one SA: fewer in the mean are SAs that alternate */
 #define INTERVAL_MS    100 /* refill of the token buckets */
 #define SPI_TOKENS     2   /* unknown SPIs told to the manager in an interval */
 #define ICMP_TOKENS    20  /* ICMP errors sent in an interval */
@@ -45,7 +44,6 @@ bool dp_worker_init(struct dp_worker *w, struct dp *dp, unsigned index, unsigned
 	w->index = index;
 	w->lcore = lcore;
 	w->single = dp->n_workers == 1;
-	w->burst = DP_BURST;
 	w->out = calloc(dp->tunnels.max, sizeof(struct dp_out *));
 	w->stats = &dp->stats->workers[index];
 	w->sas = dp_stats_sas(dp);
@@ -168,7 +166,6 @@ static uint16_t run_ring(struct dp_worker *w)
 
 static void run_sas(struct dp_worker *w)
 {
-	w->n_runs = 0;
 	/* Out of one tunnel and into another: hence decapsulation first. */
 	if (w->decap.n)
 		dp_decap(w);
@@ -191,7 +188,7 @@ static uint16_t run_ports(struct dp_worker *w)
 
 			if (!dp_port_polled_by(p, q, w->index, dp->n_workers))
 				continue;
-			n = rte_eth_rx_burst(p->id, (uint16_t)q, m, w->burst);
+			n = rte_eth_rx_burst(p->id, (uint16_t)q, m, DP_BURST);
 			if (n == 0)
 				continue;
 			for (uint16_t k = 0; k < n; k++)
@@ -202,7 +199,6 @@ static uint16_t run_ports(struct dp_worker *w)
 			dp_count(&w->port[i].rx_bytes, bytes);
 			dp_classify(w, i, m, n);
 			run_sas(w);
-			w->burst = w->n_runs > n / RUN_MIN ? DP_BURST_RUNS : DP_BURST;
 			total = (uint16_t)(total + n);
 		}
 	}

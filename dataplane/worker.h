@@ -55,8 +55,6 @@ struct dp_worker {
 	struct dp_counters counters;
 	struct dp_spread *spread; /* bursts whose cryptography others may do; NULL: none */
 	struct dp_reassembly *reassembly;
-	uint16_t burst;          /* packets that a port is asked for */
-	uint16_t n_runs;         /* in the burst that is on its way */
 	uint32_t spi_tokens;     /* unknown SPIs that may still be told in this interval */
 	uint32_t icmp_tokens;    /* errors that may still be sent in this interval */
 	uint32_t too_big_tokens; /* "too big" from outside that may still be told in it */

@@ -17,7 +17,6 @@
 #define VAES_LANES_STEP  8u   /* blocks of each packet in a step of packets in lanes */
 #define VAES_QUAD        4u   /* packets of one shape that go together */
 #define VAES_SLICE       64u  /* jobs that are sorted by shape at once */
-#define VAES_SLICE_KEYS  32u  /* the same, of more than one key */
 #define VAES_LATELY      128u /* places for keys used lately */
 #define VAES_SHAPES      16u  /* sizes told apart, by pairs of chunks */
 #define VAES_PKTS        16u  /* on their way at once: collected, waiting, and hashed */

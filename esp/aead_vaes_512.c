@@ -598,7 +598,6 @@ VAES_512 static size_t run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_
 	}
 	same_key = keys_differ == 0;
 	if (!same_key) {
-		n = n < VAES_SLICE_KEYS ? n : VAES_SLICE_KEYS;
 		lanes = !vaes_keys_at_hand(c, jobs, n);
 		for (size_t i = 0; i < n; i++) {
 			jobs[i].ok = false;
