@@ -110,8 +110,9 @@ class Account(unittest.TestCase):
         s = self.dp.settled()
         self.assertEqual(balance(s), 0)
         self.assertEqual(self.site.wan.lost(), 0)
-        self.assertEqual(sum(p[9] == 50 for p in wan), s["tunnels"][0]["out_packets"],
-                         sh("ip", "-s", "link", "show", "w0", ns="gw") +
+        # A busy machine may leave the port's queue full: what does not fit is sealed, and counted as dropped.
+        self.assertEqual(sum(p[9] == 50 for p in wan), s["tunnels"][0]["out_packets"] - s["drops"].get("tx-full", 0),
+                         f"{s['drops']}\n" + sh("ip", "-s", "link", "show", "w0", ns="gw") +
                          sh("ip", "-s", "link", "show", "w1"))
 
     def test_port_to_port(self):
