@@ -28,37 +28,7 @@
 
 /* What the operating system saves: SSE, AVX, and the three parts of AVX-512 (Intel SDM 1, 13.3). */
 #define XCR0_AVX512 0xe6u
-
-static uint64_t xcr0(void)
-{
-	uint32_t lo, hi;
-
-	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return (uint64_t)hi << 32 | lo;
-}
-
-static bool cpu_serves(void)
-{
-	const unsigned ebx_want =
-		bit_BMI | bit_BMI2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;
-	const unsigned ecx_want = bit_VAES | bit_VPCLMULQDQ;
-	unsigned a, b, c, d;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AES) ||
-	    !(c & bit_PCLMUL) || !(c & bit_POPCNT))
-		return false;
-	if ((xcr0() & XCR0_AVX512) != XCR0_AVX512 || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
-		return false;
-	return (b & ebx_want) == ebx_want && (c & ecx_want) == ecx_want;
-}
-
-static bool vaes_supports(const struct esp_suite *s)
-{
-	struct esp_suite known;
-
-	return esp_suite_init(&known, s->encr, s->encr_key_bits, s->integ) &&
-	       known.kind == ESP_KIND_GCM;
-}
+#define EBX_AVX512  (bit_BMI | bit_BMI2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL)
 
 static void vaes_ctx_free(void *ctx)
 {
@@ -101,7 +71,8 @@ static void idle_init(struct vaes_ctx *c)
 
 static void *vaes_ctx_new(void)
 {
-	struct vaes_ctx *c = cpu_serves() ? key_mem_alloc(sizeof(*c)) : NULL;
+	struct vaes_ctx *c =
+		vaes_cpu_has(EBX_AVX512, XCR0_AVX512) ? key_mem_alloc(sizeof(*c)) : NULL;
 
 	if (!c)
 		return NULL;

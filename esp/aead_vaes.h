@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include "esp/aead_int.h"
+#include "esp/aead_vaes_setup.h"
 
 #define VAES_BLOCK       16u
 #define VAES_CHUNK       64u /* four blocks: one vector */

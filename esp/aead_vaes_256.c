@@ -21,36 +21,6 @@
 
 #define XCR0_AVX 0x6u /* the operating system saves SSE's and AVX's registers (Intel SDM 1, 13.3) */
 
-static uint64_t xcr0(void)
-{
-	uint32_t lo, hi;
-
-	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return (uint64_t)hi << 32 | lo;
-}
-
-static bool cpu_serves(void)
-{
-	const unsigned ebx_want = bit_BMI | bit_AVX2 | bit_BMI2;
-	const unsigned ecx_want = bit_VAES | bit_VPCLMULQDQ;
-	const unsigned first_want = bit_OSXSAVE | bit_AVX | bit_AES | bit_PCLMUL;
-	unsigned a, b, c, d;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & first_want) != first_want)
-		return false;
-	if ((xcr0() & XCR0_AVX) != XCR0_AVX || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
-		return false;
-	return (b & ebx_want) == ebx_want && (c & ecx_want) == ecx_want;
-}
-
-static bool y_supports(const struct esp_suite *s)
-{
-	struct esp_suite known;
-
-	return esp_suite_init(&known, s->encr, s->encr_key_bits, s->integ) &&
-	       known.kind == ESP_KIND_GCM;
-}
-
 static void y_ctx_free(void *ctx)
 {
 	key_mem_free(ctx); /* key stream and pieces of packets are in it */
@@ -58,7 +28,9 @@ static void y_ctx_free(void *ctx)
 
 static void *y_ctx_new(void)
 {
-	struct y_ctx *c = cpu_serves() ? key_mem_alloc(sizeof(*c)) : NULL;
+	struct y_ctx *c = vaes_cpu_has(bit_BMI | bit_AVX2 | bit_BMI2, XCR0_AVX)
+				  ? key_mem_alloc(sizeof(*c))
+				  : NULL;
 
 	if (!c)
 		return NULL;
@@ -74,59 +46,16 @@ static void *y_ctx_new(void)
 	return c;
 }
 
-/* SubWord by the AES unit, which has no table. */
-INLINE uint32_t sub_word(uint32_t w)
-{
-	return (uint32_t)_mm_cvtsi128_si32(
-		_mm_aeskeygenassist_si128(_mm_shuffle_epi32(_mm_cvtsi32_si128((int)w), 0x00), 0));
-}
-
-/* FIPS 197 5.2, for any length of key. */
-INLINE void expand(uint32_t *w, const uint8_t *key, unsigned n_key, unsigned n_words)
-{
-	uint32_t rcon = 1;
-
-	memcpy(w, key, 4 * n_key);
-	for (unsigned i = n_key; i < n_words; i++) {
-		uint32_t t = w[i - 1];
-
-		if (i % n_key == 0) {
-			/* RotWord in the order of bytes of this CPU */
-			t = sub_word(t);
-			t = (t >> 8 | t << 24) ^ rcon;
-			rcon = rcon << 1 ^ (rcon >> 7) * 0x11bu;
-		} else if (n_key == 8 && i % 8 == 4) {
-			t = sub_word(t);
-		}
-		w[i] = w[i - n_key] ^ t;
-	}
-}
-
-/* H (NIST SP 800-38D 7.1, 1.) as powers are kept. */
-INLINE __m128i hash_key(const struct esp_key *k)
-{
-	const __m128i swap = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-	__m128i h = load_block(k->rk[0]), out;
-
-	for (unsigned i = 1; i < k->n_rounds; i++)
-		h = _mm_aesenc_si128(h, load_block(k->rk[i]));
-	h = _mm_shuffle_epi8(_mm_aesenclast_si128(h, load_block(k->rk[k->n_rounds])), swap);
-	/* Times X, which the reflected products lack: a shift, and the polynomial if a bit falls out. */
-	out = _mm_srai_epi32(_mm_shuffle_epi32(h, 0xff), 31);
-	h = _mm_or_si128(_mm_slli_epi64(h, 1), _mm_srli_epi64(_mm_slli_si128(h, 8), 63));
-	return _mm_xor_si128(h, _mm_and_si128(out, _mm_set_epi64x((long long)POLY_HIGH, 1)));
-}
-
 VAES_256 static void y_key_init(struct esp_key *k, const uint8_t *key, unsigned bits)
 {
 	const uint8_t *salt = key + bits / 8;
 	__m128i h, power, below[2] = {_mm_setzero_si128(), _mm_setzero_si128()};
 
-	k->n_rounds = (uint8_t)(bits / 32 + 6);
-	expand((uint32_t *)(void *)k->rk, key, bits / 32, 4u * (k->n_rounds + 1u));
+	k->n_rounds = (uint8_t)vaes_round_keys(k->rk, key, bits);
 	for (unsigned i = 0; i < Y_BLOCK; i++)
 		k->nonce[i] = (uint8_t)(k->rk[0][i] ^ (i < AEAD_SALT_SIZE ? salt[i] : 0));
-	h = power = hash_key(k);
+	vaes_hash_key(k->h[Y_POWERS - 1], (const void *)k->rk, k->n_rounds);
+	h = power = load_block(k->h[Y_POWERS - 1]);
 	for (unsigned n = 1; n <= Y_POWERS; n++) {
 		const __m128i halves = _mm_xor_si128(power, swap_halves(power));
 
@@ -141,7 +70,7 @@ VAES_256 static void y_key_init(struct esp_key *k, const uint8_t *key, unsigned 
 static struct esp_key *y_key_new(void *ctx, const struct esp_suite *s, bool esn,
 				 const uint8_t *encr_key, const uint8_t *integ_key)
 {
-	struct esp_key *k = y_supports(s) ? key_mem_alloc(sizeof(*k)) : NULL;
+	struct esp_key *k = vaes_supports(s) ? key_mem_alloc(sizeof(*k)) : NULL;
 
 	if (!k)
 		return NULL;
@@ -180,7 +109,7 @@ static void y_prefetch(const struct esp_key *k)
 
 const struct esp_backend esp_backend_vaes_256 = {
 	.name = "vaes-256",
-	.supports = y_supports,
+	.supports = vaes_supports,
 	.ctx_new = y_ctx_new,
 	.ctx_free = y_ctx_free,
 	.key_new = y_key_new,

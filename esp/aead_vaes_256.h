@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include "esp/aead_int.h"
+#include "esp/aead_vaes_setup.h"
 #include <immintrin.h>
 
 #define Y_BLOCK       16u
@@ -22,8 +23,6 @@
 	__attribute__((no_sanitize("address", "undefined"),                                        \
 		       target("avx2,vaes,vpclmulqdq,aes,pclmul,bmi,bmi2")))
 #define INLINE VAES_256 static inline __attribute__((always_inline))
-
-#define POLY_HIGH 0xc200000000000000u /* x^128 + x^127 + x^126 + x^121 + 1, reflected */
 
 /*
  * An expanded key. Powers of H are in descending order, so that those of any chunk are one piece,
@@ -125,11 +124,11 @@ INLINE struct y_product multiply(__m128i a, __m128i b)
 
 /*
  * Modulo the polynomial, times X^-128, which the powers of H make up for: twice the low half is made
- * zero by a multiple of the polynomial, whose low half is 1 and high half POLY_HIGH.
+ * zero by a multiple of the polynomial, whose low half is 1 and high half VAES_POLY_HIGH.
  */
 INLINE __m128i reduce(struct y_product p)
 {
-	const __m128i poly = _mm_set1_epi64x((long long)POLY_HIGH);
+	const __m128i poly = _mm_set1_epi64x((long long)VAES_POLY_HIGH);
 	__m128i a = _mm_xor_si128(_mm_xor_si128(p.lo, p.mid), p.hi);
 
 	a = _mm_xor_si128(a, swap_halves(p.lo));

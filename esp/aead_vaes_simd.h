@@ -14,8 +14,6 @@
 			      "bmi,bmi2,popcnt")))
 #define INLINE VAES_512 static inline __attribute__((always_inline))
 
-#define POLY_HIGH 0xc200000000000000u /* x^128 + x^127 + x^126 + x^121 + 1, reflected */
-
 INLINE __m512i load(const void *p)
 {
 	return _mm512_loadu_si512(p);
@@ -60,11 +58,11 @@ INLINE void multiply(struct sum *s, __m512i a, __m512i b, __m512i ha, __m512i hb
 
 /*
  * Each lane modulo the polynomial, times X^-128, which the powers of H make up for: twice the low
- * half is made zero by a multiple of the polynomial, whose low half is 1 and high half POLY_HIGH.
+ * half is made zero by a multiple of the polynomial, whose low half is 1 and high half VAES_POLY_HIGH.
  */
 INLINE __m512i reduce(const struct sum *s)
 {
-	const __m512i poly = _mm512_set1_epi64((long long)POLY_HIGH);
+	const __m512i poly = _mm512_set1_epi64((long long)VAES_POLY_HIGH);
 	const __m512i cross = xor3(s->lo, s->mid, s->hi);
 	const __m512i a = xor3(cross, swap_halves(s->lo), _mm512_clmulepi64_epi128(s->lo, poly, 0));
 
