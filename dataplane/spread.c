@@ -41,7 +41,7 @@ void dp_spread_fini(struct dp_worker *w)
 }
 
 /* Whether every SA of a burst has keys that several threads may use at once. */
-static bool keys_shared(const struct dp_esp_vec *v, bool open)
+static bool keys_shared(const struct dp_worker *w, const struct dp_esp_vec *v, bool open)
 {
 	const void *last = NULL;
 
@@ -51,8 +51,8 @@ static bool keys_shared(const struct dp_esp_vec *v, bool open)
 		if (sa == last)
 			continue;
 		last = sa;
-		if (!(open ? esp_in_keys_shared(((const struct dp_in *)sa)->esp)
-			   : esp_out_keys_shared(dp_out_esp(sa))))
+		if (!(open ? esp_in_keys_shared(&w->esp, dp_in_esp(sa))
+			   : esp_out_keys_shared(&w->esp, dp_out_esp(sa))))
 			return false;
 	}
 	return true;
@@ -147,7 +147,7 @@ void dp_spread_drain(struct dp_worker *w)
 struct dp_spread_item *dp_spread_open(struct dp_worker *w, const struct dp_esp_vec *v, bool open)
 {
 	struct dp_spread *s = w->spread;
-	const bool full = v->n >= FULL_MIN && keys_shared(v, open);
+	const bool full = v->n >= FULL_MIN && keys_shared(w, v, open);
 	struct dp_spread_item *item;
 
 	if (unlikely(w->dp->inline_crypto || v->n == 0))

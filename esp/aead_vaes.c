@@ -126,7 +126,7 @@ static void vaes_prefetch(const struct esp_key *k)
 const struct esp_backend esp_backend_vaes = {
 	.name = "vaes",
 	.supports = vaes_supports,
-	.keys_shared = true, /* but for `used`, of which the worst is a key expanded once more */
+	.keys_shared = true,
 	.ctx_new = vaes_ctx_new,
 	.ctx_free = vaes_ctx_free,
 	.key_new = vaes_key_new,

@@ -22,14 +22,14 @@ void esp_batch_open(struct esp_thread *t, struct esp_batch *batch)
 	}
 }
 
-bool esp_out_keys_shared(const struct esp_out *sa)
+bool esp_out_keys_shared(const struct esp_thread *t, const struct esp_out *sa)
 {
-	return sa->backend->keys_shared;
+	return t->aead[sa->line.flags & ESP_QUICK_AEAD].backend->keys_shared;
 }
 
-bool esp_in_keys_shared(const struct esp_in *sa)
+bool esp_in_keys_shared(const struct esp_thread *t, const struct esp_in *sa)
 {
-	return sa->backend->keys_shared;
+	return t->aead[sa->line.flags & ESP_IN_AEAD].backend->keys_shared;
 }
 
 static inline void fetch(const void *p, size_t size)

@@ -208,8 +208,8 @@ void esp_batch_open(struct esp_thread *t, struct esp_batch *batch);
 size_t esp_in_accept(struct esp_in *sa, struct esp_pkt *pkts, size_t n, const struct esp_job *jobs);
 
 /* Whether several threads may use the half's key at the same time. */
-bool esp_out_keys_shared(const struct esp_out *sa);
-bool esp_in_keys_shared(const struct esp_in *sa);
+bool esp_out_keys_shared(const struct esp_thread *t, const struct esp_out *sa);
+bool esp_in_keys_shared(const struct esp_thread *t, const struct esp_in *sa);
 
 /*
  * SAs of which a burst brings one packet each lie apart in memory. These fetch what the stages will

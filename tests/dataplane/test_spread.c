@@ -356,16 +356,18 @@ static void asking(void **state)
 /* Keys that one thread alone may use at a time stay with the owner. */
 static void unshared(void **state)
 {
+	const struct esp_backend *backend;
 	struct esp_backend alone;
 	struct rte_mbuf *m[RINGS];
-	struct esp_out *esp;
+	struct esp_aead *aead;
 	unsigned n;
 
 	rig_add_out(SLOT, TUNNEL, 0);
-	esp = dp_out_esp(rig.sas.out[SLOT]);
-	alone = *esp->backend;
+	aead = &owner()->esp.aead[dp_out_esp(rig.sas.out[SLOT])->line.flags & ESP_QUICK_AEAD];
+	backend = aead->backend;
+	alone = *backend;
 	alone.keys_shared = false;
-	esp->backend = &alone;
+	aead->backend = &alone;
 	set_help(2);
 	for (unsigned i = 0; i < 3; i++)
 		offer(0, BURST);
@@ -375,6 +377,7 @@ static void unshared(void **state)
 	assert_int_equal(n, 3 * BURST);
 	rte_pktmbuf_free_bulk(m, n);
 	set_help(0);
+	aead->backend = backend;
 	rig_del(SLOT);
 }
 
