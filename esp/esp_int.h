@@ -52,7 +52,7 @@ static inline void *esp_thread_ctx(const struct esp_thread *t, const struct esp_
  */
 
 struct esp_out {
-	struct esp_out_line line;
+	struct esp_out_line line __attribute__((aligned(ESP_LINE)));
 
 	/* What only the longer way needs. */
 	uint64_t first_seq;
@@ -72,7 +72,7 @@ static_assert(offsetof(struct esp_out, ts) <= 2 * ESP_LINE, "the state is in the
 static_assert(offsetof(struct esp_out, line) == 0, "what is quick finds its line at the beginning");
 
 struct esp_in {
-	struct esp_in_line line;
+	struct esp_in_line line __attribute__((aligned(ESP_LINE)));
 
 	/* What only the longer way needs. */
 	struct esp_ts_set ts;

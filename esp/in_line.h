@@ -39,7 +39,7 @@ struct esp_in_line {
 	uint16_t quota; /* packets, of any size, before one of which no limit can be reached */
 	uint8_t iv_size, icv_size, align_mask;
 	uint8_t flags;
-} __attribute__((aligned(ESP_LINE)));
+};
 static_assert(sizeof(struct esp_in_line) == ESP_LINE, "a usual packet reads one line of its SA");
 static_assert(ESP_AEADS_MAX <= ESP_IN_AEAD + 1, "a backend has a number");
 

@@ -40,7 +40,7 @@ struct esp_out_line {
 	uint16_t quota;
 	uint8_t icv_size;
 	uint8_t flags;
-} __attribute__((aligned(ESP_LINE)));
+};
 static_assert(sizeof(struct esp_out_line) == ESP_LINE, "the short way reads one line of an SA");
 static_assert(ESP_AEADS_MAX <= ESP_QUICK_AEAD + 1, "a backend has a number");
 
