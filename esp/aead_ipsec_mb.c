@@ -9,10 +9,12 @@
  * here, but for the length. (Handing it packets sorted by size was tried: 2 % at best.)
  * ChaCha20-Poly1305 has jobs, too, but each is complete as soon as it is submitted.
  */
+#include <cpuid.h>
 #include <intel-ipsec-mb.h>
 #include "base/key_mem.h"
 #include "base/secret.h"
 #include "esp/aead_int.h"
+#include "esp/cpu.h"
 
 #define HMAC_BLOCK_MAX 128
 #define HMAC_STATE_MAX 64
@@ -81,11 +83,25 @@ static void mb_ctx_free(void *ctx)
 	key_mem_free(c);
 }
 
+/* The library asks the CPU alone, and takes vectors that the operating system does not save, too. */
+static void mgr_init(IMB_MGR *m)
+{
+	struct esp_cpu cpu;
+	IMB_ARCH arch;
+
+	esp_cpu_ask(&cpu);
+	if ((cpu.first_ecx & bit_AVX) && (cpu.xcr0 & ESP_XCR0_AVX) != ESP_XCR0_AVX)
+		init_mb_mgr_sse(m);
+	else if ((cpu.ebx & bit_AVX512F) && (cpu.xcr0 & ESP_XCR0_AVX512) != ESP_XCR0_AVX512)
+		init_mb_mgr_avx2(m);
+	else
+		init_mb_mgr_auto(m, &arch);
+}
+
 static void *mb_ctx_new(void)
 {
 	struct mb_ctx *c = key_mem_alloc(sizeof(*c));
 	void *mgr;
-	IMB_ARCH arch;
 
 	if (!c)
 		return NULL;
@@ -93,7 +109,7 @@ static void *mb_ctx_new(void)
 	if (!mgr)
 		goto fail;
 	c->mgr = imb_set_pointers_mb_mgr(mgr, 0, 1);
-	init_mb_mgr_auto(c->mgr, &arch);
+	mgr_init(c->mgr);
 	if (imb_get_errno(c->mgr) != 0)
 		goto fail;
 	return c;

@@ -25,10 +25,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include "esp/cpu.h"
 
-/* What the operating system saves: SSE, AVX, and the three parts of AVX-512 (Intel SDM 1, 13.3). */
-#define XCR0_AVX512 0xe6u
-#define EBX_AVX512  (bit_BMI | bit_BMI2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL)
+#define EBX_AVX512 (bit_BMI | bit_BMI2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL)
 
 static void vaes_ctx_free(void *ctx)
 {
@@ -72,7 +71,7 @@ static void idle_init(struct vaes_ctx *c)
 static void *vaes_ctx_new(void)
 {
 	struct vaes_ctx *c =
-		vaes_cpu_has(EBX_AVX512, XCR0_AVX512) ? key_mem_alloc(sizeof(*c)) : NULL;
+		vaes_cpu_has(EBX_AVX512, ESP_XCR0_AVX512) ? key_mem_alloc(sizeof(*c)) : NULL;
 
 	if (!c)
 		return NULL;

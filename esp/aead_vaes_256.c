@@ -18,8 +18,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include "esp/aead_vaes_256.h"
-
-#define XCR0_AVX 0x6u /* the operating system saves SSE's and AVX's registers (Intel SDM 1, 13.3) */
+#include "esp/cpu.h"
 
 static void y_ctx_free(void *ctx)
 {
@@ -28,7 +27,7 @@ static void y_ctx_free(void *ctx)
 
 static void *y_ctx_new(void)
 {
-	struct y_ctx *c = vaes_cpu_has(bit_BMI | bit_AVX2 | bit_BMI2, XCR0_AVX)
+	struct y_ctx *c = vaes_cpu_has(bit_BMI | bit_AVX2 | bit_BMI2, ESP_XCR0_AVX)
 				  ? key_mem_alloc(sizeof(*c))
 				  : NULL;
 
@@ -110,6 +109,7 @@ static void y_prefetch(const struct esp_key *k)
 const struct esp_backend esp_backend_vaes_256 = {
 	.name = "vaes-256",
 	.supports = vaes_supports,
+	.keys_shared = true,
 	.ctx_new = y_ctx_new,
 	.ctx_free = y_ctx_free,
 	.key_new = y_key_new,

@@ -6,28 +6,19 @@
 #include <cpuid.h>
 #include <immintrin.h>
 #include <string.h>
+#include "esp/cpu.h"
 
 #define AES_CPU __attribute__((target("aes,sse4.1")))
-
-static uint64_t xcr0(void)
-{
-	uint32_t lo, hi;
-
-	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return (uint64_t)hi << 32 | lo;
-}
 
 bool vaes_cpu_has(unsigned ebx_want, uint64_t saved)
 {
 	const unsigned first_want = bit_OSXSAVE | bit_AVX | bit_AES | bit_PCLMUL | bit_POPCNT;
 	const unsigned ecx_want = bit_VAES | bit_VPCLMULQDQ;
-	unsigned a, b, c, d;
+	struct esp_cpu cpu;
 
-	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & first_want) != first_want)
-		return false;
-	if ((xcr0() & saved) != saved || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
-		return false;
-	return (b & ebx_want) == ebx_want && (c & ecx_want) == ecx_want;
+	esp_cpu_ask(&cpu);
+	return (cpu.first_ecx & first_want) == first_want && (cpu.ebx & ebx_want) == ebx_want &&
+	       (cpu.ecx & ecx_want) == ecx_want && (cpu.xcr0 & saved) == saved;
 }
 
 bool vaes_supports(const struct esp_suite *s)

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which AEAD backend serves which suite: by what each says of itself, its known answers, and its time. */
+/* Which AEAD backend serves which suite: by what CPU and operating system have, what each backend says of itself,
+ * its known answers, and its time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <cpuid.h>
+#include <intel-ipsec-mb.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/secret.h"
 #include "dataplane/aeads.h"
+#include "esp/cpu.h"
 
 /* What the next dp_aeads_pick() is told of a backend: cycles for AES-GCM and for the rest; 0: it fails. */
 struct told {
@@ -27,6 +31,7 @@ static const struct told *told_of(const struct esp_backend *b)
 	return t;
 }
 
+bool __real_esp_backend_self_test(const struct esp_backend *b);
 bool __wrap_esp_backend_self_test(const struct esp_backend *b);
 bool __wrap_esp_backend_self_test(const struct esp_backend *b)
 {
@@ -163,10 +168,113 @@ static void test_pick(void **state)
 	}
 }
 
+/* What this machine shall not have. */
+static struct esp_cpu missing;
+
+void __real_esp_cpu_ask(struct esp_cpu *cpu);
+void __wrap_esp_cpu_ask(struct esp_cpu *cpu);
+void __wrap_esp_cpu_ask(struct esp_cpu *cpu)
+{
+	__real_esp_cpu_ask(cpu);
+	cpu->first_ecx &= ~missing.first_ecx;
+	cpu->ebx &= ~missing.ebx;
+	cpu->ecx &= ~missing.ecx;
+	cpu->xcr0 &= ~missing.xcr0;
+}
+
+/* By what ipsec-mb was begun last. */
+static IMB_ARCH mb_arch;
+
+void __real_init_mb_mgr_auto(IMB_MGR *m, IMB_ARCH *arch);
+void __wrap_init_mb_mgr_auto(IMB_MGR *m, IMB_ARCH *arch);
+void __wrap_init_mb_mgr_auto(IMB_MGR *m, IMB_ARCH *arch)
+{
+	__real_init_mb_mgr_auto(m, arch);
+	mb_arch = IMB_ARCH_NUM;
+}
+
+void __real_init_mb_mgr_avx2(IMB_MGR *m);
+void __wrap_init_mb_mgr_avx2(IMB_MGR *m);
+void __wrap_init_mb_mgr_avx2(IMB_MGR *m)
+{
+	__real_init_mb_mgr_avx2(m);
+	mb_arch = IMB_ARCH_AVX2;
+}
+
+void __real_init_mb_mgr_sse(IMB_MGR *m);
+void __wrap_init_mb_mgr_sse(IMB_MGR *m);
+void __wrap_init_mb_mgr_sse(IMB_MGR *m)
+{
+	__real_init_mb_mgr_sse(m);
+	mb_arch = IMB_ARCH_SSE;
+}
+
+/* Of CPUs that have all of it: who is left when some is missing. ipsec-mb asks the CPU itself, but not XCR0. */
+static const struct cpu_row {
+	const char *what;
+	struct esp_cpu missing;
+	const char *gcm;
+	IMB_ARCH mb;
+} cpu_rows[] = {
+	{"nothing is missing", {0}, "vaes", IMB_ARCH_NUM},
+	{"AVX-512F", {.ebx = bit_AVX512F}, "vaes-256", IMB_ARCH_NUM},
+	{"AVX-512DQ", {.ebx = bit_AVX512DQ}, "vaes-256", IMB_ARCH_NUM},
+	{"AVX-512BW", {.ebx = bit_AVX512BW}, "vaes-256", IMB_ARCH_NUM},
+	{"AVX-512VL", {.ebx = bit_AVX512VL}, "vaes-256", IMB_ARCH_NUM},
+	{"AVX2", {.ebx = bit_AVX2 | bit_AVX512F}, "ipsec-mb", IMB_ARCH_NUM},
+	{"BMI", {.ebx = bit_BMI}, "ipsec-mb", IMB_ARCH_NUM},
+	{"BMI2", {.ebx = bit_BMI2}, "ipsec-mb", IMB_ARCH_NUM},
+	{"VAES", {.ecx = bit_VAES}, "ipsec-mb", IMB_ARCH_NUM},
+	{"VPCLMULQDQ", {.ecx = bit_VPCLMULQDQ}, "ipsec-mb", IMB_ARCH_NUM},
+	{"AES", {.first_ecx = bit_AES}, "ipsec-mb", IMB_ARCH_NUM},
+	{"PCLMULQDQ", {.first_ecx = bit_PCLMUL}, "ipsec-mb", IMB_ARCH_NUM},
+	{"POPCNT", {.first_ecx = bit_POPCNT}, "ipsec-mb", IMB_ARCH_NUM},
+	{"AVX", {.first_ecx = bit_AVX}, "ipsec-mb", IMB_ARCH_NUM},
+	{"all of CPUID", {~0u, ~0u, ~0u, ~UINT64_C(0)}, "ipsec-mb", IMB_ARCH_NUM},
+	{"opmask registers are not saved", {.xcr0 = 1 << 5}, "vaes-256", IMB_ARCH_AVX2},
+	{"upper halves of ZMM", {.xcr0 = 1 << 6}, "vaes-256", IMB_ARCH_AVX2},
+	{"upper ZMM", {.xcr0 = 1 << 7}, "vaes-256", IMB_ARCH_AVX2},
+	{"upper halves of YMM", {.xcr0 = 1 << 2}, "ipsec-mb", IMB_ARCH_SSE},
+	{"no XSAVE", {.first_ecx = bit_OSXSAVE, .xcr0 = ~UINT64_C(0)}, "ipsec-mb", IMB_ARCH_SSE},
+};
+
+static void test_cpus(void **state)
+{
+	static const struct told all[5] = {{"vaes", 100, 0},
+					   {"vaes-256", 150, 0},
+					   {"ipsec-mb", 200, 500},
+					   {"openssl", 300, 900}};
+	const bool whole = has("vaes") && has("vaes-256");
+
+	told = all;
+	for (size_t i = 0; i < sizeof(cpu_rows) / sizeof(cpu_rows[0]); i++) {
+		const struct cpu_row *r = &cpu_rows[i];
+		struct esp_thread t = {0};
+		struct esp_suite s;
+
+		assert_true(esp_suite_init(&s, ESP_ENCR_AES_GCM_16, 256, 0));
+		missing = r->missing;
+		assert_true(dp_aeads_pick(&t, "auto"));
+		if (whole && strcmp(dp_aeads_name(&t, &s), r->gcm) != 0)
+			fail_msg("%s: %s instead of %s", r->what, dp_aeads_name(&t, &s), r->gcm);
+		if (whole && mb_arch != r->mb)
+			fail_msg("%s: ipsec-mb by %d", r->what, (int)mb_arch);
+		/* What is left, ipsec-mb's narrower code too, computes right. */
+		for (const struct esp_aead *a = t.aead; a->backend; a++)
+			assert_true(__real_esp_backend_self_test(a->backend));
+		dp_aeads_fini(&t);
+		/* By its name it is refused, not run. */
+		assert_int_equal(dp_aeads_pick(&t, "vaes"), strcmp(r->gcm, "vaes") == 0 && whole);
+		dp_aeads_fini(&t);
+	}
+	missing = (struct esp_cpu){0};
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pick),
+		cmocka_unit_test(test_cpus),
 	};
 
 	if (!secret_init())

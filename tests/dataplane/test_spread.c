@@ -6,9 +6,11 @@
 #include "rig.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
+#include "base/secret.h"
 #include "dataplane/spread.h"
 #include "esp/esp_int.h"
 
@@ -20,6 +22,7 @@
 #define ENOUGH   40u /* bursts that helpers shall have done */
 #define PATIENCE 60  /* seconds, on a busy machine */
 
+static const char *backend;
 static struct rte_ring *rx[RIG_WORKERS], *tx[RIG_WORKERS];
 static uint64_t seed = 7;
 
@@ -356,7 +359,7 @@ static void asking(void **state)
 /* Keys that one thread alone may use at a time stay with the owner. */
 static void unshared(void **state)
 {
-	const struct esp_backend *backend;
+	const struct esp_backend *shared;
 	struct esp_backend alone;
 	struct rte_mbuf *m[RINGS];
 	struct esp_aead *aead;
@@ -364,8 +367,8 @@ static void unshared(void **state)
 
 	rig_add_out(SLOT, TUNNEL, 0);
 	aead = &owner()->esp.aead[dp_out_esp(rig.sas.out[SLOT])->line.flags & ESP_QUICK_AEAD];
-	backend = aead->backend;
-	alone = *backend;
+	shared = aead->backend;
+	alone = *shared;
 	alone.keys_shared = false;
 	aead->backend = &alone;
 	set_help(2);
@@ -377,7 +380,7 @@ static void unshared(void **state)
 	assert_int_equal(n, 3 * BURST);
 	rte_pktmbuf_free_bulk(m, n);
 	set_help(0);
-	aead->backend = backend;
+	aead->backend = shared;
 	rig_del(SLOT);
 }
 
@@ -436,7 +439,7 @@ static int start(void **state)
 	const struct rte_eth_conf conf = {0};
 	int id;
 
-	if (!rig_start_bursts("ipsec-mb", 4095))
+	if (!rig_start_bursts(backend, 4095))
 		return -1;
 	for (unsigned q = 0; q < RIG_WORKERS; q++) {
 		rx[q] = rte_ring_create(q ? "rx1" : "rx0", 64, SOCKET_ID_ANY, 0);
@@ -454,7 +457,8 @@ static int start(void **state)
 	return rte_eth_dev_start((uint16_t)id);
 }
 
-int main(void)
+/* Its argument is the backend's name. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order),   cmocka_unit_test(decapsulation),
@@ -462,6 +466,17 @@ int main(void)
 		cmocka_unit_test(asking),  cmocka_unit_test(unshared),
 		cmocka_unit_test(threads),
 	};
+	const struct esp_backend *b = argc == 2 ? esp_backend_by_name(argv[1]) : NULL;
+	void *ctx;
 
+	if (!b || !secret_init())
+		return 2;
+	ctx = b->ctx_new();
+	if (!ctx) {
+		printf("1..0 # SKIP this CPU lacks what %s needs\n", argv[1]);
+		return 0;
+	}
+	b->ctx_free(ctx);
+	backend = argv[1];
 	return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -169,6 +169,24 @@ static void seal_wrong_icv(void *ctx, struct esp_job *jobs, size_t n)
 	jobs[n - 1].esp[8 + 8 + 64 + 8] ^= 1;
 }
 
+/* Right but for long packets of a burst of several keys. */
+static void seal_wrong_long(void *ctx, struct esp_job *jobs, size_t n)
+{
+	esp_backend_openssl.seal(ctx, jobs, n);
+	for (size_t i = 1; i < n; i++)
+		if (jobs[i].key != jobs[0].key && jobs[i].payload_size > 256)
+			jobs[i].esp[8 + 8 + jobs[i].payload_size] ^= 1;
+}
+
+/* The same the other way: the text behind the first eight blocks. */
+static void open_wrong_long(void *ctx, struct esp_job *jobs, size_t n)
+{
+	esp_backend_openssl.open(ctx, jobs, n);
+	for (size_t i = 1; i < n; i++)
+		if (jobs[i].key != jobs[0].key && jobs[i].payload_size > 256)
+			jobs[i].esp[8 + 8 + 200] ^= 1;
+}
+
 static void open_credulous(void *ctx, struct esp_job *jobs, size_t n)
 {
 	esp_backend_openssl.open(ctx, jobs, n);
@@ -210,7 +228,11 @@ static void test_self_test_finds_faults(void **state)
 	assert_false(esp_backend_self_test(&b));
 	b.seal = seal_wrong_icv;
 	assert_false(esp_backend_self_test(&b));
+	b.seal = seal_wrong_long;
+	assert_false(esp_backend_self_test(&b));
 	b = esp_backend_openssl;
+	b.open = open_wrong_long;
+	assert_false(esp_backend_self_test(&b));
 	b.open = open_credulous;
 	assert_false(esp_backend_self_test(&b));
 	b.open = open_lazy;
