@@ -183,6 +183,7 @@ static void add_child(json_t *o, const struct ike_show_sa *sa)
 	else if (sa->resource)
 		json_object_set_new(o, "worker", json_integer(sa->resource - 1));
 	json_object_set_new(o, "udp_encap", json_boolean(sa->udp_encap));
+	json_object_set_new(o, "udp_ports_vary", json_boolean(sa->ports_vary));
 	json_object_set_new(o, "local_ts", selectors(sa->local_ts, sa->n_local_ts));
 	json_object_set_new(o, "remote_ts", selectors(sa->remote_ts, sa->n_remote_ts));
 }

@@ -150,10 +150,10 @@ bool translate_dp_sa(const struct ike_child_sa *child, bool outbound, const stru
 	sa->spi = outbound ? child->spi_out : child->spi_in;
 	sa->tunnel = child->tunnel;
 	sa->flags = (child->udp_encap ? DP_SA_UDP_ENCAP : 0u) |
+		    (child->ports_vary ? DP_SA_PORT_ENTROPY : 0u) |
 		    (child->suite.esn == IKE_ESN_YES ? DP_SA_ESN : 0u);
 	if (t)
-		sa->flags |= df_flag(t->df) | (t->copy_dscp ? DP_SA_COPY_DSCP : 0u) |
-			     (t->udp_port_entropy ? DP_SA_PORT_ENTROPY : 0u);
+		sa->flags |= df_flag(t->df) | (t->copy_dscp ? DP_SA_COPY_DSCP : 0u);
 	sa->encr = child->suite.encr;
 	sa->encr_key_bits = child->suite.encr_key_bits;
 	sa->integ = child->suite.integ;

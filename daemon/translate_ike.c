@@ -227,6 +227,7 @@ bool translate_ike_tunnel(const struct config_connection *c, const struct config
 	out->replay_window = t->replay_window;
 	out->fragment_size = t->fragmentation ? t->fragment_size : 0;
 	out->per_resource = t->per_worker_sas;
+	out->ports_vary = t->udp_port_entropy;
 	mobility(t, out);
 	return true;
 }

@@ -41,6 +41,7 @@ static void fill(struct ike_action *a, const struct ike_child *c)
 	if (!c->sa)
 		return;
 	s->udp_encap = c->sa->natt;
+	s->ports_vary = c->sa->natt && c->sa->agreed.ports_vary;
 	s->local = c->sa->local;
 	s->remote = c->sa->remote;
 	if (!s->udp_encap)

@@ -54,6 +54,26 @@ void ike_extend_init_seen(struct ike_sa *sa, const struct ike_msg *m)
 
 /* -------------------------------------------------------------------- IKE_AUTH */
 
+/* What says that it is ours: the number may mean something else to others. */
+static const uint8_t ports_vary[] = "Twinbore: ESP from any UDP port";
+
+/*
+ * RFC 3948 2.1 has ESP come from IKE's port, and RFC 7296 2.23 makes another one a move: so both ends have to
+ * want it, and who knows to be behind a NAT, which has a mapping for one port, does not.
+ */
+static bool ports_may_vary(const struct ike_sa *sa)
+{
+	return sa->tunnel->cfg.ports_vary && sa->natt && !sa->local_nat;
+}
+
+static bool says_ports_vary(const struct ike_msg *m)
+{
+	const struct ike_notify_payload *n = ike_msg_notify(m, IKE_N_UDP_PORTS_VARY);
+
+	return n && n->data.size == sizeof(ports_vary) &&
+	       memcmp(n->data.p, ports_vary, sizeof(ports_vary)) == 0;
+}
+
 void ike_extend_auth_build(struct ike_sa *sa, struct ike_builder *b)
 {
 	/* RFC 4555 3.1: the responder only in answer to the initiator's. */
@@ -61,6 +81,9 @@ void ike_extend_auth_build(struct ike_sa *sa, struct ike_builder *b)
 		flag(b, IKE_N_MOBIKE_SUPPORTED);
 		ike_mobike_build_addresses(sa, b);
 	}
+	if (sa->initiator ? ports_may_vary(sa) : sa->agreed.ports_vary)
+		ike_build_notify(b, IKE_PROTO_NONE, NULL, 0, IKE_N_UDP_PORTS_VARY, ports_vary,
+				 sizeof(ports_vary));
 	ike_crash_build_token(sa, b);
 	/* RFC 5723 4.1 */
 	if (sa->initiator && ike_ticket_wanted(sa))
@@ -78,6 +101,7 @@ void ike_extend_auth_build(struct ike_sa *sa, struct ike_builder *b)
 void ike_extend_auth_seen(struct ike_sa *sa, const struct ike_packet *p, const struct ike_msg *m)
 {
 	sa->agreed.mobike = sa->tunnel->cfg.mobike && ike_msg_notify(m, IKE_N_MOBIKE_SUPPORTED);
+	sa->agreed.ports_vary = ports_may_vary(sa) && says_ports_vary(m);
 	sa->agreed.sync = ike_msg_notify(m, IKE_N_IKEV2_MESSAGE_ID_SYNC_SUPPORTED) != NULL;
 	ike_mobike_learn_addresses(sa, p, m);
 	ike_crash_keep_token(sa, m);

@@ -24,6 +24,7 @@ struct ike_agreed {
 	bool redirect;      /* RFC 5685: the peer follows */
 	bool childless;     /* RFC 6023: the responder takes IKE_AUTH without a child */
 	bool sync;          /* RFC 6311: message ids, outside of the window */
+	bool ports_vary;    /* ESP in UDP comes from any source port, both ways */
 };
 
 struct ike_mobike {

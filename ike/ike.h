@@ -188,6 +188,7 @@ struct ike_tunnel_cfg {
 	bool childless;    /* RFC 6023: IKE_AUTH without a child, where the peer can do that */
 	bool resumption;   /* RFC 5723: tickets, asked for and granted */
 	bool per_resource; /* RFC 9611: SAs of single workers, where the peer agrees */
+	bool ports_vary;   /* ESP in UDP by a source port for each flow, where the peer agrees */
 };
 
 struct ike_limits {
@@ -343,6 +344,7 @@ struct ike_child_sa {
 	uint32_t resource;
 	struct ike_suite suite;
 	bool udp_encap;
+	bool ports_vary; /* ADD_IN, ADD_OUT: each flow has a source port; only with udp_encap */
 	uint16_t replay_window;
 	struct ip_endpoint local, remote;
 	uint8_t key[36]; /* of the half in question: encryption key and salt */
@@ -645,7 +647,7 @@ struct ike_show_sa {
 	uint32_t slot;            /* child */
 	bool current_out;         /* child: the tunnel, or its worker, sends by it */
 	uint32_t resource; /* child: 0: of all workers; n: of worker n - 1; IKE_RESOURCE_SPARE */
-	bool natt, local_behind_nat, remote_behind_nat, udp_encap;
+	bool natt, local_behind_nat, remote_behind_nat, udp_encap, ports_vary;
 	struct ike_suite suite;
 	struct ip_endpoint local, remote;
 	/* IKE SA: what each side proved who it is by, "psk", "ecdsa-sha2-256", ...; "" before that */

@@ -427,6 +427,8 @@ void codec_sa(struct ike_codec *c, struct ike_sa *sa, struct ike_sa_record *x)
 	codec_bool(c, &sa->resync.doubt);
 	codec_version(c);
 	codec_bool(c, &sa->notice_ticket);
+	codec_version(c);
+	codec_bool(c, &sa->agreed.ports_vary);
 }
 
 void codec_keys(struct ike_codec *c, struct ike_sa_keys *k)

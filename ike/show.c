@@ -128,6 +128,7 @@ static struct ike_show_sa show_child(const struct ike_child *c)
 	memcpy(s.remote_ts, c->remote_ts, sizeof(s.remote_ts));
 	if (c->sa) {
 		s.udp_encap = s.natt = c->sa->natt;
+		s.ports_vary = s.natt && c->sa->agreed.ports_vary;
 		s.local = c->sa->local;
 		s.remote = c->sa->remote;
 	}

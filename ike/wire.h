@@ -121,6 +121,7 @@ enum ike_notify {
 	IKE_N_ADDITIONAL_KEY_EXCHANGE = 16441,         /* RFC 9370 */
 	IKE_N_SUPPORTED_AUTH_METHODS = 16443,          /* RFC 9593 */
 	IKE_N_SA_RESOURCE_INFO = 16444,                /* RFC 9611 */
+	IKE_N_UDP_PORTS_VARY = 52837, /* of our own (RFC 7296 3.10.1: private use): extend.c */
 };
 
 /* Why a message or payload was refused. The table in err.c gives text, counter and disposition. */

@@ -192,7 +192,7 @@ static struct ike_child_sa child(void)
 static void sa_halves(void **state)
 {
 	struct ike_child_sa c = child();
-	struct config_tunnel t = {.df = CONFIG_DF_SET, .copy_dscp = true, .udp_port_entropy = true};
+	struct config_tunnel t = {.df = CONFIG_DF_SET, .copy_dscp = true};
 	struct dp_msg m;
 
 	assert_true(translate_dp_sa(&c, false, NULL, &m));
@@ -219,7 +219,7 @@ static void sa_halves(void **state)
 	assert_int_equal(m.sa.ts[0].local_port_last, 65535);
 	assert_int_equal(m.sa.ts[0].remote_last.b[3], 255);
 
-	c.udp_encap = true;
+	c.udp_encap = c.ports_vary = true;
 	c.suite.esn = 0;
 	assert_true(translate_dp_sa(&c, true, &t, &m));
 	assert_int_equal(m.type, DP_SA_ADD_OUT);

@@ -250,7 +250,7 @@ def feature_rows():
     return [
         Row("no-pfs", esp=("aes-256-gcm-16", None, None)),
         Row("no-pfs-theirs", "responder", esp=("aes-128-cbc", "sha2-256", None), ender="theirs"),
-        Row("udp-forced", ours={"udp_encapsulation": "force"}),
+        Row("udp-forced", ours={"udp_encapsulation": "force", "udp_port_entropy": True}),  # the peer does not agree
         Row("udp-forced-theirs", "responder", theirs={"encap": "yes"}),
         Row("dpd", ours={"dpd": {"interval": "500ms", "timeout": "2s", "action": "clear"}},
             theirs={"dpd_delay": "1s"}, steps=("dead-peer",)),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A NAT between the gateways: encapsulation, keepalives, a new mapping, rekeys behind it."""
+"""A NAT between the gateways: encapsulation, keepalives, a new mapping, rekeys behind it. Both would have a source
+port for each flow, which nothing behind a NAT does."""
 
 import sys
 import time
@@ -32,6 +33,7 @@ def cases(tap, sites, p):
         classes = wire.judge(w.stop().packets(), sites.inner)
         assert p.a.tunnel(t)["natt"] and p.b.tunnel(p.names_b[0])["natt"]
         assert classes["esp"] == 0, "native ESP behind a NAT"
+        assert not any(s["udp_ports_vary"] for gw, name in ((p.a, t), (p.b, p.names_b[0])) for s in gw.sas(name, "child"))
         remote = p.b.tunnel(p.names_b[0])["remote"]
         assert remote.startswith(a.public[0] + ":"), remote
 
@@ -98,7 +100,7 @@ def main():
     with World("nat") as world:
         tap = Tap(world)
         sites = two_sites(world, Side(nat=True), Side())
-        p = pair(sites, nat_keepalive="1s", mobike=False,
+        p = pair(sites, nat_keepalive="1s", mobike=False, udp_encapsulation="force", udp_port_entropy=True,
                  dpd={"interval": "5s", "timeout": "20s", "action": "restart"})
         with wire.Guard(*sites.wires):
             with p.a, p.b:

@@ -142,6 +142,7 @@ static bool count_one(void *ctx, const struct ike_show_sa *s)
 			k->c.spi_in = s->spi_in;
 			k->c.spi_out = s->spi_out;
 			k->c.esp_suite = s->suite;
+			k->c.ports_vary = s->ports_vary;
 			k->c.child_initiator = s->initiator;
 		}
 		return true;

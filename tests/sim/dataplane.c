@@ -4,6 +4,10 @@
 #include <string.h>
 #include "tests/sim/world.h"
 
+/* Where ESP comes from that has a source port for each flow. */
+#define FLOW_PORT_FIRST 49152u
+#define FLOW_PORTS      16384u
+
 static uint64_t digest(const uint8_t *data, size_t size)
 {
 	uint64_t h = 0xcbf29ce484222325ull;
@@ -57,6 +61,7 @@ static void set_half(struct sim_half *h, const struct ike_action *a, uint32_t sp
 		       digest(a->child.integ_key, sizeof(a->child.integ_key)),
 		.tunnel = a->child.tunnel,
 		.udp = a->child.udp_encap,
+		.ports_vary = a->child.ports_vary,
 		.local = a->child.local,
 		.remote = a->child.remote,
 		.added = now,
@@ -238,6 +243,8 @@ static bool send_by(struct sim_node *n, uint32_t t, struct sim_half *h, uint8_t 
 
 	packet.from = h->local;
 	packet.to = h->remote;
+	if (h->ports_vary && h->udp) /* by flows, which are of one packet each */
+		packet.from.port = (uint16_t)(FLOW_PORT_FIRST + h->next * 9973 % FLOW_PORTS);
 	packet.esp.spi = h->spi;
 	packet.esp.key = h->key;
 	packet.esp.number = ++h->next;
@@ -308,6 +315,7 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 	struct sim_node *sender = &w->node[p->esp.sender];
 	const uint32_t slot = p->esp.spi & 0xfffff, t = p->esp.tunnel;
 	struct sim_half *h = slot < SIM_SLOTS ? &n->in[slot] : NULL;
+	struct ip_endpoint from;
 
 	if (h && h->on && h->spi == p->esp.spi && h->key != p->esp.key) {
 		/* Of an SA that this end has lost since: its SPI was drawn again, one in 4,096. */
@@ -323,9 +331,15 @@ void dp_packet(struct sim_node *n, const struct sim_item *p)
 		n->heard_at[t] = w->now;
 		if (!h->seen)
 			tell(n, IKE_EV_CHILD_FIRST_IN, slot, p);
-		if (h->udp && !ip_endpoint_equal(&h->remote, &p->from)) {
+		if (p->from.port >= FLOW_PORT_FIRST && !h->ports_vary)
+			fail_world(w, "node %d: ESP from port %u, which was not agreed on",
+				   n->index, p->from.port);
+		from = p->from;
+		if (h->ports_vary)
+			from.port = h->remote.port;
+		if (h->udp && !ip_endpoint_equal(&h->remote, &from)) {
 			tell(n, IKE_EV_CHILD_MOVED, slot, p);
-			h->remote = p->from;
+			h->remote = from;
 		}
 		h->seen = true;
 		if (p->esp.inner && w->inside)

@@ -236,6 +236,9 @@ static void draw_sessions(struct world *w)
 			n->cfg[t].resumption = tickets && rng_below(&r, 8);
 		n->limits.puzzles = rng_below(&r, 16) == 0;
 	}
+	for (int i = 0; i < SIM_NODES; i++)
+		for (size_t t = 0; t < SIM_TUNNELS; t++)
+			w->node[i].cfg[t].ports_vary = rng_below(&r, 4) != 0;
 }
 
 void chaos_configure(struct world *w)

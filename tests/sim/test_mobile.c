@@ -173,6 +173,71 @@ static void mobike_nat_ends(struct world *w)
 	same_sas(w);
 }
 
+/* ---------------------------------------------------- a source port for each flow */
+
+static unsigned halves(const struct sim_node *n, bool ports_vary)
+{
+	unsigned found = 0;
+
+	for (size_t i = 0; i < SIM_SLOTS; i++)
+		found += (n->in[i].on && n->in[i].ports_vary == ports_vary) +
+			 (n->out_half[i].on && n->out_half[i].ports_vary == ports_vary);
+	return found;
+}
+
+static void must_vary(struct world *w, bool ports_vary)
+{
+	for (int i = 0; i < SIM_NODES; i++)
+		must(w, halves(&w->node[i], ports_vary) >= 2 && !halves(&w->node[i], !ports_vary),
+		     ports_vary ? "ports do not vary;" : "ports vary;");
+	must(w,
+	     count_sas(A, 0).ports_vary == ports_vary && count_sas(B, 0).ports_vary == ports_vary,
+	     "shown otherwise;");
+}
+
+/* Agreed on once, it outlives rekeys and processes, and nobody takes a port for a move. */
+static void ports_vary(struct world *w)
+{
+	A->cfg[0].encap = B->cfg[0].encap = IKE_ENCAP_FORCE;
+	A->cfg[0].ports_vary = B->cfg[0].ports_vary = true;
+	connect_pair(w);
+	must_vary(w, true);
+	node_event(A, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(10));
+	node_event(B, IKE_EV_REKEY_IKE, 0);
+	world_run(w, span_s(10));
+	process_restart(B);
+	world_run(w, span_s(10));
+	node_event(B, IKE_EV_REKEY_CHILD, 0);
+	world_run(w, span_s(20));
+	must_vary(w, true);
+	must_flow(w);
+	must(w, !A->n_events[IKE_HAP_PEER_MOVED] && !B->n_events[IKE_HAP_PEER_MOVED],
+	     "a port was followed;");
+	must(w, count_sas(A, 0).remote.port == 4500 && count_sas(B, 0).remote.port == 4500,
+	     "the peer is elsewhere;");
+}
+
+/* One end alone has it, either of them, or it is behind a NAT. */
+static void ports_stay(struct world *w)
+{
+	for (int i = 0; i < 3; i++) {
+		world_fini(w);
+		world_init(w, 42);
+		A->cfg[0].encap = B->cfg[0].encap = IKE_ENCAP_FORCE;
+		A->cfg[0].ports_vary = i != 1;
+		B->cfg[0].ports_vary = i != 0;
+		if (i == 2) {
+			net_use_nat(w);
+			B->cfg[0].remote = (struct ip_addr){0};
+		}
+		connect_pair(w);
+		world_run(w, span_s(10));
+		must_vary(w, false);
+		must_flow(w);
+	}
+}
+
 /* ------------------------------------------------------------- MOBIKE, with liars */
 
 #define MAX_RECORDED 64
@@ -335,6 +400,8 @@ static const struct scenario scenarios[] = {
 	{"MOBIKE: another path is found (3.10)", other_path},
 	{"MOBIKE: a NAT maps anew (3.8)", mobike_nat},
 	{"MOBIKE: a NAT goes (3.8)", mobike_nat_ends},
+	{"a source port for each flow: both ends want it", ports_vary},
+	{"a source port for each flow: one wants it, or is behind a NAT", ports_stay},
 	{"MOBIKE: a replayed update from elsewhere", replayed_update},
 	{"MOBIKE: wrong COOKIE2 (3.7)", wrong_cookie2},
 	{"MOBIKE: NO_NATS_ALLOWED (3.9)", nat_not_allowed},

@@ -30,7 +30,7 @@ struct sim_half {
 	uint32_t spi;
 	uint64_t key; /* a digest of it */
 	uint32_t tunnel;
-	bool udp;
+	bool udp, ports_vary;
 	struct ip_endpoint local, remote;
 	struct mono added;
 	bool refused;   /* inbound: was not installed */
@@ -325,7 +325,7 @@ struct sim_count {
 	unsigned ike, live_ike, child, live_child;
 	uint64_t spi_i, spi_r;
 	uint32_t spi_in, spi_out;
-	bool natt, ike_initiator, child_initiator;
+	bool natt, ports_vary, ike_initiator, child_initiator;
 	struct ip_endpoint remote;
 	struct ike_suite ike_suite, esp_suite;
 };
