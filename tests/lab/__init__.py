@@ -19,6 +19,7 @@ Invariants
   uml.py       a guest with its own kernel
   stream.py    a numbered UDP stream: loss, gaps
   flows.py     the same from sockets of the test itself, each direction for itself
+  volleys.py   hundreds of numbered packets at once, and their order
   feed.py      a whole table by BGP through a tunnel
   fetch.py     HTTP with a SHA-256     wire.py       capture, and what may be on the wire
   mutate.py    damaged packets         tap.py        test output

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic through one tunnel: both families, both ways, every size, and nothing of it in clear."""
+"""Traffic through one tunnel: both families, both ways, every size, and nothing of it in clear; by one worker in native
+ESP, then by two, in UDP with a source port for each flow."""
 
+import socket
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lab import LabError, Tap, World, need, wire  # noqa: E402
+from lab import LabError, Tap, World, need, until, wire  # noqa: E402
 from lab.fetch import Server  # noqa: E402
+from lab.flows import Flow  # noqa: E402
 from lab.stream import Stream, ping  # noqa: E402
 from lab.topology import two_sites  # noqa: E402
 from lab.twinbore import DRIVER, pair, wait_both_up  # noqa: E402
+from lab.volleys import Volleys  # noqa: E402
 
 GIB = 1 << 30
 
@@ -122,6 +126,66 @@ def cases(tap, sites, p):
         assert p.a.cli("nonsense", check=False, as_json=False).returncode == 2
 
 
+def shared(gw):
+    """How many bursts workers have put forward for others, and how many others have done."""
+    workers = gw.call("show.ports")["workers"]
+    return sum(w["spread"] for w in workers), sum(w["helped"] for w in workers)
+
+
+def ports_of(packets, sender, kind):
+    """The UDP source ports of this sender's packets of a kind."""
+    return {int.from_bytes(p.data[34:36], "big") for p in packets
+            if p.data[26:30] == socket.inet_aton(sender) and wire.classify(p.data)[0] == kind}
+
+
+def flows_have_ports(tap, sites, p):
+    a, b = sites.a, sites.b
+    pairs = [((a.host, a.host4), (b.host, b.host4))] * 6 + [((a.host, a.host6), (b.host, b.host6))] * 6
+    with tap.case("each flow has a UDP source port, which no end takes for a move; IKE keeps its own") as say, \
+            wire.Capture(*a.wire) as w:
+        with Flow(*pairs, interval_ms=20) as flow:
+            until("packets came by each of them", flow.flows)
+            p.a.rekey(p.names_a[0], "ike")
+            p.b.rekey(p.names_b[0])
+            flow.lossless()
+        packets = list(w.stop().packets())
+        wire.judge(packets, sites.inner)
+        for gw, site, name in ((p.a, a, p.names_a[0]), (p.b, b, p.names_b[0])):
+            ports = ports_of(packets, site.outside[0], "esp-in-udp")
+            say(f"{len(ports)} ports")
+            assert len(ports) > 4 and min(ports) >= 49152, ports
+            assert ports_of(packets, site.outside[0], "ike") == {4500}
+            assert all(s["udp_ports_vary"] for s in gw.sas(name, "child"))
+            assert gw.tunnel(name)["remote"].endswith(":4500"), gw.tunnel(name)["remote"]
+            assert not gw.events("peer-moved"), gw.events("peer-moved")
+
+
+def not_in_order(gw):
+    c = gw.counters()
+    return c["dataplane.esp-in-replayed"] + c["dataplane.esp-in-before-window"]
+
+
+def two_workers(tap, sites, p):
+    """a's workers help each other, b's do not."""
+    a, b = sites.a, sites.b
+    wait_both_up(p)
+    flows_have_ports(tap, sites, p)
+    for what, source, to in (("encrypts", (a.host, a.host4), (b.host, b.host4)),
+                             ("decrypts", (b.host, b.host6), (a.host, a.host6))):
+        with tap.case(f"a second worker {what} for the one that has the SA: order kept, nothing lost") as say:
+            assert ping(source[0], source[1], to[1])
+            with Volleys(source, to) as volleys:
+                for gw, name in ((None, None), (p.a, p.names_a[0]), (p.b, p.names_b[0])):
+                    if gw:
+                        gw.rekey(name)
+                    before = shared(p.a)[1]
+                    until("the other worker helps", lambda: shared(p.a)[1] > before, 60)
+                say(f"{volleys.lossless()} packets, {shared(p.a)[1]} of {shared(p.a)[0]} bursts by the helper")
+            assert not_in_order(p.a) == not_in_order(p.b) == 0
+    with tap.case("with spread_crypto: off each works alone"):
+        assert shared(p.b) == (0, 0) and len(p.b.call("show.ports")["workers"]) == 2
+
+
 def main():
     need("ip", "ethtool", "tcpdump", "curl", "ping")
     with World("traffic") as world:
@@ -138,6 +202,13 @@ def main():
         finally:
             if tap.n_failed:
                 tap.say(p.a.log[-1500:])
+        for gw in (p.a, p.b):
+            gw.config["dataplane"]["workers"] = 2
+            gw.config["connections"][0]["defaults"].update(udp_encapsulation="force", udp_port_entropy=True)
+        p.b.config["dataplane"]["spread_crypto"] = "off"
+        p.a.config["connections"][0]["defaults"]["startup"] = "start"
+        with wire.Guard(*sites.wires), p.a, p.b:
+            two_workers(tap, sites, p)
         return tap.done()
 
 
