@@ -267,6 +267,15 @@ static void local_input(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
 	}
 }
 
+/* Packets that do not go to an SA as they are: their mbufs learn what the burst knows. */
+static void dress(const struct dp_ip_vec *v, uint16_t first, uint16_t n, uint8_t port)
+{
+	for (uint16_t i = first; i < first + n; i++) {
+		*dp_meta(v->m[i]) = (struct dp_meta){.port = port, .family = v->family};
+		dp_set_data(v->m[i], v->ip[i], v->size[i]);
+	}
+}
+
 static void drop_all(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, unsigned reason)
 {
 	for (uint16_t i = 0; i < n; i++)
@@ -291,12 +300,17 @@ static void to_shared(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n
 	}
 }
 
-static void to_group(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t place,
+static void to_group(struct dp_worker *w, const struct dp_ip_vec *v, uint16_t first, uint16_t n,
 		     uint8_t family)
 {
-	const uintptr_t hop = dp_hop(w, place);
+	const uintptr_t hop = dp_hop(w, dp_nh_index(v->nh[first]));
+	struct rte_mbuf *const *m = &v->m[first];
 	struct dp_out *o = (struct dp_out *)hop;
 
+	if (likely(hop && !(hop & DP_HOP_KINDS) && family == 4 &&
+		   dp_into_sa_bare(w, v, first, n, o)))
+		return;
+	dress(v, first, n, w->encap.port);
 	if (unlikely(!hop))
 		drop_all(w, m, n, DP_DROP_NO_TUNNEL);
 	else if (unlikely(hop & DP_HOP_SHARED))
@@ -304,7 +318,7 @@ static void to_group(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n,
 	else if (unlikely(hop & DP_HOP_HAND))
 		dp_into_tunnel(w, m, n, (uint32_t)(hop >> 2), family, false);
 	else
-		dp_into_sa(w, m, n, o, family, false);
+		dp_into_tunnel(w, m, n, o->tunnel, family, false);
 }
 
 /* One of our networks, by a route to it: an address of ours may be among them. */
@@ -329,13 +343,15 @@ static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint
 		struct rte_mbuf *const *m = &v->m[i];
 
 		n = dp_same_nh(v, i);
+		if (dp_nh_kind(v->nh[i]) != DP_NH_GROUP)
+			dress(v, i, n, w->encap.port);
 		switch (dp_nh_kind(v->nh[i])) {
 		case DP_NH_LOCAL:
 			for (uint16_t k = 0; k < n; k++)
 				if (family != 4 || !into_decap_plain(w, m[k]))
 					local_input(w, m[k], family);
 			break;
-		case DP_NH_GROUP: to_group(w, m, n, dp_nh_index(v->nh[i]), family); break;
+		case DP_NH_GROUP: to_group(w, v, i, n, family); break;
 		case DP_NH_BLACKHOLE: drop_all(w, m, n, DP_DROP_BLACKHOLE); break;
 		case DP_NH_PORTS: to_ports(w, m, n, family); break;
 		case DP_NH_NONE:
@@ -389,7 +405,7 @@ static void take_any(struct dp_worker *w, unsigned port, struct rte_mbuf *m, str
 	else if (meta->family == 6 && is_link_local_v6(dp_data(m)))
 		dp_to_mirror(w, m);
 	else
-		dp_ip_burst_add(b, m, dp_data(m), meta->family, DP_TUNNEL_NONE);
+		dp_ip_burst_add(b, m, dp_data(m), m->pkt_len, meta->family);
 }
 
 /* The device has verified the checksum of the IPv4 header. */
@@ -418,7 +434,6 @@ static inline bool is_usual(const struct rte_mbuf *m, const uint8_t *eth, uint64
 static inline void recognise(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n,
 			     struct ours *ours, struct dp_ip_burst *b, bool told)
 {
-	const struct dp_meta meta = {.port = (uint8_t)port, .family = 4};
 	uint64_t mac = 0;
 
 	memcpy(&mac, &w->dp->ports[port].mac, RTE_ETHER_ADDR_LEN);
@@ -437,9 +452,7 @@ static inline void recognise(struct dp_worker *w, unsigned port, struct rte_mbuf
 			w->decap.n_bare = w->decap.n;
 			continue;
 		}
-		*dp_meta(m[i]) = meta;
-		(void)rte_pktmbuf_adj(m[i], DP_ETH_SIZE);
-		dp_ip_burst_add(b, m[i], eth + DP_ETH_SIZE, 4, DP_TUNNEL_NONE);
+		dp_ip_burst_add(b, m[i], eth + DP_ETH_SIZE, m[i]->pkt_len - DP_ETH_SIZE, 4);
 	}
 }
 
@@ -473,7 +486,7 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 	bool *apart = &w->port[port].apart;
 	struct dp_ip_burst b;
 
-	w->decap.port = (uint8_t)port;
+	w->decap.port = w->encap.port = (uint8_t)port;
 	dp_ip_burst_init(&b, &w->dp->fib, w->dp->ports[port].table);
 	for (uint16_t i = 0; i < n; i++) {
 		const uint8_t *eth = dp_data(m[i]);

@@ -102,18 +102,6 @@ static bool find_one_sa(struct dp_worker *w)
 	return true;
 }
 
-/* A packet that leaves decapsulation, and may have come into it as it was received. */
-static struct rte_mbuf *dressed(const struct dp_esp_vec *v, uint16_t i)
-{
-	struct rte_mbuf *m = v->m[i];
-
-	if (i < v->n_bare) {
-		*dp_meta(m) = (struct dp_meta){.port = v->port, .family = 4};
-		dp_esp_done(m, &v->pkts[i]);
-	}
-	return m;
-}
-
 /*
  * Phase 0 for any other burst: each packet's SA. SAs that alternate lie apart in memory: each step fetches, for the whole
  * burst, what the next one reads.
@@ -137,14 +125,14 @@ static void find_each_sa(struct dp_worker *w)
 		const struct dp_in *in = v->sa[i];
 
 		if (unlikely(!in || dp_in_room(in)->spi != v->spi[i])) {
-			struct rte_mbuf *m = dressed(v, i);
+			struct rte_mbuf *m = dp_dressed(v, i);
 
 			dp_meta(m)->spi = v->spi[i];
 			unknown_spi(w, m);
 			continue;
 		}
 		if (unlikely(dp_in_room(in)->owner != w->index)) {
-			dp_handoff(w, dp_in_room(in)->owner, dressed(v, i), DP_PKT_DECAP);
+			dp_handoff(w, dp_in_room(in)->owner, dp_dressed(v, i), DP_PKT_DECAP);
 			continue;
 		}
 		if (n != i) {

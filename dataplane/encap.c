@@ -160,12 +160,21 @@ struct run {
 	const struct esp_job *jobs;
 	const struct dp_nic_session *nic; /* the port's device seals them, or NULL */
 	uint16_t first, n;
+	/* The short way: the frames are complete but for the ciphertext. */
+	uint32_t bytes; /* in all of them */
+	uint8_t port;   /* they leave by it */
 };
 
-/* The packets of a burst that went the short way: what phase 3 needs of each. */
+/* The packets of a burst that went the short way: of each, for when it could not be sealed. */
 struct quick {
 	struct esp_job *jobs[DP_VEC_SIZE];
-	uint16_t neigh[DP_VEC_SIZE];
+	uint16_t size[DP_VEC_SIZE]; /* of the inner packet */
+};
+
+/* A neighbour to which packets go the short way. */
+struct way {
+	uint16_t neigh;
+	struct dp_l2 l2;
 };
 
 struct burst {
@@ -293,59 +302,84 @@ static bool by_nic(const struct dp_worker *w, const struct dp_out *o)
 	return unlikely(o->view.nic) && dp_l2_of(w, dp_out_neigh(o)).resolved;
 }
 
-/* Phase 1 of `n` packets of one SA, as far as they are usual. Returns how many they are. `l`: see quick.h. */
-static inline __attribute__((always_inline)) uint16_t
-prepare_quick_of(struct dp_worker *w, struct dp_out *o, struct esp_out_line *l, uint16_t first,
-		 uint16_t n, struct esp_batch *batch, struct quick *to)
+/* A complete frame of what ESP has made. There is room for the header. */
+static inline void write_frame(struct rte_mbuf *m, const struct esp_pkt *p, const struct dp_l2 *l2,
+			       uint16_t type)
 {
+	uint8_t *eth = p->data - DP_ETH_SIZE;
+
+	dp_l2_write(eth, l2, type);
+	dp_set_data(m, eth, p->size + DP_ETH_SIZE);
+}
+
+/*
+ * Phase 1 of `n` packets of one SA, as far as they are usual, and of phase 3 all but sending: the headers' lines are
+ * at hand. Returns how many they are. `l`: see quick.h.
+ */
+static inline __attribute__((always_inline)) uint16_t
+prepare_quick_of(struct dp_worker *w, struct dp_out *o, struct esp_out_line *l,
+		 const struct dp_l2 *l2, uint16_t first, uint16_t n, struct esp_batch *batch,
+		 struct run *r, struct quick *to)
+{
+	const struct dp_esp_vec *v = &w->encap;
 	size_t *n_jobs = &batch->n[l->flags & ESP_QUICK_AEAD];
 	struct esp_job *job = &batch->jobs[l->flags & ESP_QUICK_AEAD][*n_jobs];
 	const uint32_t mtu = o->near.mtu;
-	const uint16_t neigh = o->near.neigh;
+	uint32_t bytes = 0;
 	uint16_t k;
 
 	for (k = 0; k < n; k++, job++) {
 		struct esp_pkt *p = &w->encap.pkts[first + k];
 
-		if (p->size > mtu)
+		if (p->size > mtu || p->headroom < DP_ETH_SIZE + ESP_QUICK_PREFIX)
 			break;
+		to->size[first + k] = (uint16_t)p->size;
 		dp_mss_clamp(p->data, p->inner_family, p->size, mtu);
 		if (!esp_quick_prepare(l, dp_out_esp(o), p, job))
 			break;
 		to->jobs[first + k] = job;
-		to->neigh[first + k] = neigh;
+		write_frame(v->m[first + k], p, l2, dp_l2_type(4));
+		bytes += p->size + DP_ETH_SIZE;
 	}
 	*n_jobs += k;
+	r->bytes += bytes;
 	dp_counters_note_out(&w->counters, o);
 	return k;
 }
 
-/* The same, from `first` on, whatever their SAs. */
-static uint16_t prepare_quick(struct dp_worker *w, uint16_t first, struct esp_batch *batch,
+/* The same, from r->first on, whatever their SAs, as long as they leave by one port. */
+static uint16_t prepare_quick(struct dp_worker *w, struct run *r, struct esp_batch *batch,
 			      struct quick *to)
 {
 	const struct dp_esp_vec *v = &w->encap;
+	struct way way = {.neigh = DP_NEAR_NONE, .l2 = {.resolved = false}};
 	uint16_t i, n, k;
 
-	for (i = first; i < v->n; i = (uint16_t)(i + k)) {
+	for (i = r->first; i < v->n; i = (uint16_t)(i + k)) {
 		struct dp_out *o = v->sa[i];
 		struct esp_out_line *l = esp_out_line(dp_out_esp(o));
 
 		if (dp_out_is_odd(o) || l->quota == 0)
 			break;
+		if (o->near.neigh != way.neigh)
+			way = (struct way){.neigh = o->near.neigh,
+					   .l2 = dp_l2_of(w, dp_out_neigh(o))};
+		if (!way.l2.resolved || (i > r->first && way.l2.port != r->port))
+			break;
+		r->port = way.l2.port;
 		n = dp_run_size(v, i);
 		if (n == 1) {
-			k = prepare_quick_of(w, o, l, i, 1, batch, to);
+			k = prepare_quick_of(w, o, l, &way.l2, i, 1, batch, r, to);
 		} else {
 			struct esp_out_line copy = *l;
 
-			k = prepare_quick_of(w, o, &copy, i, n, batch, to);
+			k = prepare_quick_of(w, o, &copy, &way.l2, i, n, batch, r, to);
 			esp_quick_done(&copy, dp_out_esp(o));
 		}
 		if (k < n)
-			return (uint16_t)(i + k - first);
+			return (uint16_t)(i + k - r->first);
 	}
-	return (uint16_t)(i - first);
+	return (uint16_t)(i - r->first);
 }
 
 /* A source port for each inner flow, by which queues and paths are chosen on the way. */
@@ -376,6 +410,7 @@ static void prepare_run(struct dp_worker *w, struct run *r, struct esp_batch *ba
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		struct esp_pkt *p = &v->pkts[i];
 
+		(void)dp_dressed(v, i);
 		if (unlikely(p->size > mtu)) {
 			if (p->inner_family == 6 && p->size <= V6_LEAST_MTU)
 				send_cut(w, o, v->m[i], p);
@@ -424,16 +459,11 @@ static void trust_nic(struct esp_batch *nic)
 static inline void send_one(struct dp_worker *w, struct rte_mbuf *m, const struct esp_pkt *p,
 			    const struct dp_l2 *l2, uint16_t type)
 {
-	uint8_t *eth = p->data - DP_ETH_SIZE;
-
 	if (unlikely(p->headroom < DP_ETH_SIZE)) {
 		dp_drop(w, m, DP_DROP_NO_BUFFER);
 		return;
 	}
-	dp_l2_write(eth, l2, type);
-	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
-	m->pkt_len = p->size + DP_ETH_SIZE;
-	m->data_len = (uint16_t)(p->size + DP_ETH_SIZE);
+	write_frame(m, p, l2, type);
 	dp_tx(w, l2->port, m);
 }
 
@@ -441,24 +471,19 @@ static inline void send_one(struct dp_worker *w, struct rte_mbuf *m, const struc
 static void send_quick(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
 		       const struct quick *q, bool sealed)
 {
-	const uint16_t type = dp_l2_type(4);
-	struct dp_l2 l2 = {.resolved = false};
-
+	if (likely(sealed)) {
+		dp_tx_all(w, r->port, &v->m[r->first], r->n, r->bytes);
+		return;
+	}
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
-		struct esp_pkt *p = &v->pkts[i];
 		struct rte_mbuf *m = v->m[i];
 
-		if (i == r->first || q->neigh[i] != q->neigh[i - 1])
-			l2 = dp_l2_of(w, dp_neigh_far(q->neigh[i]));
-		if (unlikely(!sealed) &&
-		    esp_out_finish(dp_out_esp(v->sa[i]), p, 1, q->jobs[i]) != 1) {
-			refused(w, v->sa[i], m, p->drop);
-		} else if (unlikely(!l2.resolved)) {
-			dp_esp_done(m, p);
-			unresolved(w, m, v->sa[i]);
-		} else {
-			send_one(w, m, p, &l2, type);
+		if (q->jobs[i]->ok) {
+			dp_tx(w, r->port, m);
+			continue;
 		}
+		m->pkt_len = q->size[i];
+		refused(w, v->sa[i], m, ESP_DROP_OUT_CRYPTO);
 	}
 }
 
@@ -525,8 +550,8 @@ void dp_encap(struct dp_worker *w)
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
 		struct run *r = &b->runs[n_runs++];
 
-		n = prepare_quick(w, i, batch, &b->quick);
-		*r = (struct run){.first = i, .n = n};
+		*r = (struct run){.first = i};
+		n = r->n = prepare_quick(w, r, batch, &b->quick);
 		if (n)
 			continue;
 		n = r->n = dp_run_size(v, i);
@@ -535,14 +560,14 @@ void dp_encap(struct dp_worker *w)
 	}
 	if (unlikely(item != NULL)) {
 		dp_spread_put(w, item, v, n_runs, send_item);
-		v->n = 0;
+		v->n = v->n_bare = 0;
 		return;
 	}
 	esp_batch_seal(&w->esp, batch);
 	if (w->dp->inline_crypto)
 		trust_nic(&nic);
 	/* What comes up from here on, such as an ICMP error, is for the next round. */
-	v->n = 0;
+	v->n = v->n_bare = 0;
 	send_runs(w, v, b, n_runs, batch);
 }
 
@@ -567,21 +592,8 @@ static void hand_over(struct dp_worker *w, struct rte_mbuf *m, unsigned worker, 
 	dp_handoff(w, worker, m, DP_PKT_ENCAP);
 }
 
-void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
+static void into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, struct dp_out *o,
 		    uint8_t family, bool originated)
-{
-	struct dp_out *o = __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
-
-	if (o) {
-		dp_into_sa(w, m, n, o, family, originated);
-		return;
-	}
-	for (uint16_t i = 0; i < n; i++)
-		hand_over(w, m[i], tunnel % w->dp->n_workers, tunnel, true);
-}
-
-void dp_into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, struct dp_out *o,
-		uint8_t family, bool originated)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		if (likely(w->encap.n < DP_VEC_SIZE))
@@ -589,6 +601,44 @@ void dp_into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, stru
 		else
 			hand_over(w, m[i], w->index, o->tunnel, false);
 	}
+}
+
+void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
+		    uint8_t family, bool originated)
+{
+	struct dp_out *o = __atomic_load_n(&w->out[tunnel], __ATOMIC_ACQUIRE);
+
+	if (o) {
+		into_sa(w, m, n, o, family, originated);
+		return;
+	}
+	for (uint16_t i = 0; i < n; i++)
+		hand_over(w, m[i], tunnel % w->dp->n_workers, tunnel, true);
+}
+
+bool dp_into_sa_bare(struct dp_worker *w, const struct dp_ip_vec *b, uint16_t first, uint16_t n,
+		     struct dp_out *o)
+{
+	struct dp_esp_vec *v = &w->encap;
+
+	if (v->n_bare != v->n || v->n + n > DP_VEC_SIZE)
+		return false;
+	for (uint16_t i = first; i < first + n; i++, v->n++) {
+		struct rte_mbuf *m = b->m[i];
+		const uint32_t at = (uint32_t)(b->ip[i] - (uint8_t *)m->buf_addr);
+
+		v->pkts[v->n] = (struct esp_pkt){
+			.data = b->ip[i],
+			.size = b->size[i],
+			.headroom = at,
+			.tailroom = m->buf_len - at - b->size[i],
+			.inner_family = IP_V4,
+		};
+		v->sa[v->n] = o;
+		v->m[v->n] = m;
+	}
+	v->n_bare = v->n;
+	return true;
 }
 
 /*

@@ -160,24 +160,16 @@ static uint32_t table_of(const struct dp_worker *w, struct rte_mbuf *m, uint32_t
 
 /* A port as its neighbours' packets need it. */
 struct way {
-	uint64_t tag;  /* what is above the MAC in a neighbour's word, if it is resolved */
-	uint64_t from; /* our MAC's beginning, as in dp_l2.to */
-	uint32_t from_rest;
+	uint64_t tag;    /* what is above the MAC in a neighbour's word, if it is resolved */
+	struct dp_l2 l2; /* for a neighbour that has no MAC */
 	uint32_t mtu;
-	unsigned port;
 };
 
 static struct way way_of(const struct dp_worker *w, uint64_t adj)
 {
-	const unsigned port = dp_adj_port(adj);
-	const uint8_t *mac = w->dp->ports[port].mac.addr_bytes;
-	struct way way = {.tag = adj >> DP_MAC_BITS, .mtu = w->dp->ports[port].mtu, .port = port};
-	uint16_t first;
+	const struct dp_l2 l2 = dp_l2_make(w, adj & ~DP_MAC_MASK);
 
-	memcpy(&first, mac, sizeof(first));
-	memcpy(&way.from_rest, mac + sizeof(first), sizeof(way.from_rest));
-	way.from = (uint64_t)first << DP_MAC_BITS;
-	return way;
+	return (struct way){.tag = adj >> DP_MAC_BITS, .l2 = l2, .mtu = w->dp->ports[l2.port].mtu};
 }
 
 /* Whether a packet may be a TCP SYN, whose MSS matters. */
@@ -201,6 +193,7 @@ static inline bool leave_plain(struct dp_worker *w, const struct dp_ip_vec *v, u
 	struct rte_mbuf *m = v->m[i];
 	uint8_t *ip = v->ip[i];
 	struct dp_adj *adj;
+	struct dp_l2 l2;
 	uint64_t word;
 
 	if (dp_nh_kind(v->nh[i]) != DP_NH_NEIGH)
@@ -217,11 +210,11 @@ static inline bool leave_plain(struct dp_worker *w, const struct dp_ip_vec *v, u
 		return false;
 	if (unlikely(!__atomic_load_n(&adj->used, __ATOMIC_RELAXED)))
 		__atomic_store_n(&adj->used, 1, __ATOMIC_RELAXED);
-	dp_l2_write(ip - DP_ETH_SIZE,
-		    &(struct dp_l2){.to = (word & DP_MAC_MASK) | way->from, .from = way->from_rest},
-		    dp_l2_type(family));
+	l2 = way->l2;
+	l2.to |= word & DP_MAC_MASK;
+	dp_l2_write(ip - DP_ETH_SIZE, &l2, dp_l2_type(family));
 	dp_set_data(m, ip - DP_ETH_SIZE, v->size[i] + DP_ETH_SIZE);
-	dp_tx(w, way->port, m);
+	dp_tx(w, way->l2.port, m);
 	return true;
 }
 

@@ -6,36 +6,49 @@
 #include "dataplane/dp.h"
 #include "dataplane/pipeline.h"
 
-/* The header as the words that it is written with. */
+/* The header as the words that it is written with: they share two bytes, so that two are enough. */
 struct dp_l2 {
-	uint64_t to; /* destination, and the source's first bytes */
-	uint32_t from;
+	uint64_t to;   /* destination, and the source's first bytes */
+	uint64_t from; /* source, and zeros where the type comes */
 	bool resolved;
 	uint8_t port;
 };
+#define DP_L2_FROM 6 /* where the second word is */
+
+/* A MAC address as a word's beginning. */
+static inline uint64_t dp_l2_mac(const struct rte_ether_addr *mac)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, mac->addr_bytes, sizeof(mac->addr_bytes));
+	return v;
+}
+
+/* `adj`: a neighbour's word. */
+static inline struct dp_l2 dp_l2_make(const struct dp_worker *w, uint64_t adj)
+{
+	const unsigned port = dp_adj_port(adj);
+	const uint64_t from = dp_l2_mac(&w->dp->ports[port].mac);
+
+	return (struct dp_l2){
+		.to = (adj & DP_MAC_MASK) | from << DP_MAC_BITS,
+		.from = from,
+		.resolved = adj & DP_NEIGH_VALID,
+		.port = (uint8_t)port,
+	};
+}
 
 /* The header for a neighbour's packets, which is marked as used. */
 static inline struct dp_l2 dp_l2_of(const struct dp_worker *w, uint32_t neigh)
 {
-	const struct rte_ether_addr *mac;
 	struct dp_adj *adj;
-	struct dp_l2 out;
-	uint64_t l2;
-	uint16_t first;
 
 	if (neigh == DP_NEIGH_NONE)
 		return (struct dp_l2){.resolved = false};
 	adj = &w->dp->neighs.adjs[neigh];
-	l2 = __atomic_load_n(&adj->l2, __ATOMIC_RELAXED);
 	if (!__atomic_load_n(&adj->used, __ATOMIC_RELAXED))
 		__atomic_store_n(&adj->used, 1, __ATOMIC_RELAXED);
-	out.port = dp_adj_port(l2);
-	out.resolved = l2 & DP_NEIGH_VALID;
-	mac = &w->dp->ports[out.port].mac;
-	memcpy(&first, mac->addr_bytes, sizeof(first));
-	memcpy(&out.from, mac->addr_bytes + sizeof(first), sizeof(out.from));
-	out.to = (l2 & 0xffffffffffff) | (uint64_t)first << 48;
-	return out;
+	return dp_l2_make(w, __atomic_load_n(&adj->l2, __ATOMIC_RELAXED));
 }
 
 /* The type of what follows. */
@@ -46,9 +59,10 @@ static inline uint16_t dp_l2_type(uint8_t family)
 
 static inline void dp_l2_write(uint8_t *eth, const struct dp_l2 *l2, uint16_t type)
 {
+	const uint64_t from = l2->from | (uint64_t)type << DP_MAC_BITS;
+
 	memcpy(eth, &l2->to, 8);
-	memcpy(eth + 8, &l2->from, 4);
-	memcpy(eth + 12, &type, 2);
+	memcpy(eth + DP_L2_FROM, &from, 8);
 }
 
 /* Puts the header in front (without room for it the packet is dropped) and queues. */

@@ -108,8 +108,8 @@ struct dp_esp_vec {
 	uint32_t spi[DP_VEC_SIZE]; /* of ESP packets whose SA is still to be found */
 	struct esp_pkt pkts[DP_VEC_SIZE];
 	uint16_t n;
-	/* Of ESP packets: the first so many are as `port` received them, their mbufs without meta data and
-	 * with the frame still; `pkts` says where they are. */
+	/* The first so many are as `port` received them, their mbufs without meta data and with the frame
+	 * still; `pkts` says where they are. */
 	uint16_t n_bare;
 	uint8_t port;
 };
@@ -137,6 +137,18 @@ static inline void dp_set_data(struct rte_mbuf *m, const uint8_t *data, uint32_t
 static inline void dp_esp_done(struct rte_mbuf *m, const struct esp_pkt *p)
 {
 	dp_set_data(m, p->data, p->size);
+}
+
+/* The mbuf of a packet that leaves its way through ESP, and may have come onto it as it was received. */
+static inline struct rte_mbuf *dp_dressed(const struct dp_esp_vec *v, uint16_t i)
+{
+	struct rte_mbuf *m = v->m[i];
+
+	if (i < v->n_bare) {
+		*dp_meta(m) = (struct dp_meta){.port = v->port, .family = 4};
+		dp_esp_done(m, &v->pkts[i]);
+	}
+	return m;
 }
 
 #endif

@@ -18,9 +18,10 @@ struct dp_out;
 /* IP packets of one family, and what the FIB says of their destinations (fib.h). */
 struct dp_ip_vec {
 	struct rte_mbuf *m[DP_VEC_SIZE];
-	uint32_t from[DP_VEC_SIZE]; /* the tunnel that it came out of, or DP_TUNNEL_NONE */
+	uint32_t from
+		[DP_VEC_SIZE]; /* dp_forward(): the tunnel that it came out of, or DP_TUNNEL_NONE */
 	uint32_t nh[DP_VEC_SIZE];
-	/* For dp_forward(): where it is and its size, which its mbuf does not know yet. */
+	/* Where it is and its size, which its mbuf may not know yet. */
 	uint8_t *ip[DP_VEC_SIZE];
 	uint32_t size[DP_VEC_SIZE];
 	uint8_t family; /* 4 or 6 */
@@ -47,8 +48,8 @@ static inline void dp_ip_burst_init(struct dp_ip_burst *b, const struct dp_fib *
 	b->begun = false;
 }
 
-static inline void dp_ip_burst_add(struct dp_ip_burst *b, struct rte_mbuf *m, const uint8_t *ip,
-				   uint8_t family, uint32_t from)
+static inline void dp_ip_burst_add(struct dp_ip_burst *b, struct rte_mbuf *m, uint8_t *ip,
+				   uint32_t size, uint8_t family)
 {
 	struct dp_ip_vec *v = family == 4 ? &b->v4 : &b->v6;
 
@@ -59,7 +60,8 @@ static inline void dp_ip_burst_add(struct dp_ip_burst *b, struct rte_mbuf *m, co
 		memcpy(b->dst6[v->n], ip + 24, 16);
 		dp_lpm_fetch6(b->lpm6, b->dst6[v->n]);
 	}
-	v->from[v->n] = from;
+	v->ip[v->n] = ip;
+	v->size[v->n] = size;
 	v->m[v->n++] = m;
 }
 
@@ -69,9 +71,8 @@ static inline void dp_ip_burst_add_inner(struct dp_ip_burst *b, struct rte_mbuf 
 {
 	struct dp_ip_vec *v = family == 4 ? &b->v4 : &b->v6;
 
-	v->ip[v->n] = ip;
-	v->size[v->n] = size;
-	dp_ip_burst_add(b, m, ip, family, from);
+	v->from[v->n] = from;
+	dp_ip_burst_add(b, m, ip, size, family);
 }
 
 /* How many packets from `first` on follow each other with one next hop. */
@@ -133,9 +134,10 @@ void dp_group_fetch(struct dp_worker *w, const uint32_t *nh, uint16_t n);
 void dp_into_tunnel(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, uint32_t tunnel,
 		    uint8_t family, bool originated);
 
-/* The same; the SA by which this worker sends by the tunnel is known. Nothing of it is read. */
-void dp_into_sa(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n, struct dp_out *o,
-		uint8_t family, bool originated);
+/* Usual packets as a port has received them, from `first` on, by the SA by which this worker sends: their mbufs are not
+ * written. Nothing of the SA is read. False: they would overtake others, or there is no room. */
+bool dp_into_sa_bare(struct dp_worker *w, const struct dp_ip_vec *b, uint16_t first, uint16_t n,
+		     struct dp_out *o);
 
 /* decap.c: w->decap -> dp_forward(), or the worker that owns the SA */
 void dp_decap(struct dp_worker *w);
@@ -155,6 +157,9 @@ static inline void dp_tx(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
 	if (v->n == DP_BURST)
 		dp_tx_flush(w, port);
 }
+/* Frames for one port, `bytes` in all of them, DP_BURST at most. */
+void dp_tx_all(struct dp_worker *w, unsigned port, struct rte_mbuf *const *m, uint16_t n,
+	       uint32_t bytes);
 /* l2.h: dp_l2_send() puts an Ethernet header in front of a packet, then dp_tx(). */
 
 void dp_to_linux(struct dp_worker *w, struct rte_mbuf *m, enum dp_kind kind);

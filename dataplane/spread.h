@@ -34,7 +34,7 @@
 #include "dataplane/worker.h"
 
 #define DP_SPREAD_ITEMS    16u /* of a worker; a power of two */
-#define DP_SPREAD_RUN_SIZE 48u /* bytes that the phases may keep of a run, or of a packet */
+#define DP_SPREAD_RUN_SIZE 56u /* bytes that the phases may keep of a run, or of a packet */
 
 struct dp_spread_item;
 

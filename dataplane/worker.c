@@ -98,6 +98,20 @@ void dp_tx_flush(struct dp_worker *w, unsigned port)
 	v->n = v->bytes = 0;
 }
 
+void dp_tx_all(struct dp_worker *w, unsigned port, struct rte_mbuf *const *m, uint16_t n,
+	       uint32_t bytes)
+{
+	struct dp_tx_vec *v = &w->tx[port];
+
+	if (v->n + n > DP_BURST)
+		dp_tx_flush(w, port);
+	memcpy(&v->m[v->n], m, n * sizeof(*m));
+	v->n += n;
+	v->bytes += bytes;
+	if (v->n == DP_BURST)
+		dp_tx_flush(w, port);
+}
+
 static void linux_flush(struct dp_worker *w)
 {
 	struct dp_vec *v = &w->to_linux;
