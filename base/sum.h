@@ -16,15 +16,17 @@ uint16_t sum_finish(uint32_t sum);
 /* For every packet, inline. Words are added as the machine loads them, which changes nothing but the
  * order of the sum's bytes (RFC 1071 2). */
 
-/* Both halves added, twice; the second time in the upper half of a sum with itself, carry and all. */
+/* The sum of both halves of a word, carry and all, in the upper half. */
+static inline uint32_t sum_twice(uint32_t s)
+{
+	return s + (s >> 16 | s << 16);
+}
+
+/* Both halves added, twice. */
 static inline uint16_t sum_fold(uint64_t sum)
 {
-	uint32_t s;
-
 	sum = (sum & 0xffffffff) + (sum >> 32);
-	s = (uint32_t)sum + (uint32_t)(sum >> 32);
-	s += s >> 16 | s << 16;
-	return (uint16_t)(s >> 16);
+	return (uint16_t)(sum_twice((uint32_t)sum + (uint32_t)(sum >> 32)) >> 16);
 }
 
 static inline uint64_t sum_carry(uint64_t a, uint64_t b)
@@ -46,6 +48,16 @@ static inline bool sum_ip4_good(const uint8_t *header)
 	memcpy(&c, header + 16, 4);
 	sum = sum_carry(sum_carry(a, b), c);
 	return sum != 0 && sum % 0xffff == 0;
+}
+
+/*
+ * TTL, protocol and checksum of an IPv4 header, as a little-endian machine loads them, after one hop more: the TTL,
+ * at least 1, is the lowest byte. By RFC 1624 the checksum grows by one, and the carry's one, which comes a number early: it is
+ * never 0xffff.
+ */
+static inline uint32_t sum_ip4_hop(uint32_t word)
+{
+	return word + 0xffff + ((uint32_t)(word >= 0xfffe0000) << 16);
 }
 
 #endif

@@ -165,12 +165,6 @@ struct run {
 	uint8_t port;   /* they leave by it */
 };
 
-/* The packets of a burst that went the short way: of each, for when it could not be sealed. */
-struct quick {
-	struct esp_job *jobs[DP_VEC_SIZE];
-	uint16_t size[DP_VEC_SIZE]; /* of the inner packet */
-};
-
 /* A neighbour to which packets go the short way. */
 struct way {
 	uint16_t neigh;
@@ -179,7 +173,7 @@ struct way {
 
 struct burst {
 	struct run runs[DP_VEC_SIZE];
-	struct quick quick;
+	struct esp_job *quick[DP_VEC_SIZE]; /* of the packets that went the short way */
 };
 static_assert(sizeof(struct burst) <= DP_VEC_SIZE * DP_SPREAD_RUN_SIZE, "a burst on its way");
 
@@ -303,25 +297,26 @@ static bool by_nic(const struct dp_worker *w, const struct dp_out *o)
 }
 
 /* A complete frame of what ESP has made. There is room for the header. */
-static inline void write_frame(struct rte_mbuf *m, const struct esp_pkt *p, const struct dp_l2 *l2,
-			       uint16_t type)
+static inline void write_frame(struct rte_mbuf *m, uint8_t *data, uint32_t size,
+			       const struct dp_l2 *l2, uint16_t type)
 {
-	uint8_t *eth = p->data - DP_ETH_SIZE;
+	uint8_t *eth = data - DP_ETH_SIZE;
 
 	dp_l2_write(eth, l2, type);
-	dp_set_data(m, eth, p->size + DP_ETH_SIZE);
+	dp_set_data(m, eth, size + DP_ETH_SIZE);
 }
 
 /*
  * Phase 1 of `n` packets of one SA, as far as they are usual, and of phase 3 all but sending: the headers' lines are
- * at hand. Returns how many they are. `l`: see quick.h.
+ * at hand. Returns how many they are.
  */
 static inline __attribute__((always_inline)) uint16_t
-prepare_quick_of(struct dp_worker *w, struct dp_out *o, struct esp_out_line *l,
-		 const struct dp_l2 *l2, uint16_t first, uint16_t n, struct esp_batch *batch,
-		 struct run *r, struct quick *to)
+prepare_quick_of(struct dp_worker *w, struct dp_out *o, const struct dp_l2 *l2, uint16_t first,
+		 uint16_t n, struct esp_batch *batch, struct run *r, struct esp_job **jobs)
 {
 	const struct dp_esp_vec *v = &w->encap;
+	struct esp_out_line *l = esp_out_line(dp_out_esp(o));
+	struct esp_quick q = esp_quick_begin(l);
 	size_t *n_jobs = &batch->n[l->flags & ESP_QUICK_AEAD];
 	struct esp_job *job = &batch->jobs[l->flags & ESP_QUICK_AEAD][*n_jobs];
 	const uint32_t mtu = o->near.mtu;
@@ -329,18 +324,20 @@ prepare_quick_of(struct dp_worker *w, struct dp_out *o, struct esp_out_line *l,
 	uint16_t k;
 
 	for (k = 0; k < n; k++, job++) {
-		struct esp_pkt *p = &w->encap.pkts[first + k];
+		const struct esp_pkt *p = &v->pkts[first + k];
+		uint32_t size;
 
 		if (p->size > mtu || p->headroom < DP_ETH_SIZE + ESP_QUICK_PREFIX)
 			break;
-		to->size[first + k] = (uint16_t)p->size;
-		dp_mss_clamp(p->data, p->inner_family, p->size, mtu);
-		if (!esp_quick_prepare(l, dp_out_esp(o), p, job))
+		size = esp_quick_prepare(&q, dp_out_esp(o), p, job);
+		if (!size)
 			break;
-		to->jobs[first + k] = job;
-		write_frame(v->m[first + k], p, l2, dp_l2_type(4));
-		bytes += p->size + DP_ETH_SIZE;
+		dp_mss_clamp(p->data, 4, p->size, mtu);
+		jobs[first + k] = job;
+		write_frame(v->m[first + k], p->data - ESP_QUICK_PREFIX, size, l2, dp_l2_type(4));
+		bytes += size + DP_ETH_SIZE;
 	}
+	esp_quick_end(&q, l, k);
 	*n_jobs += k;
 	r->bytes += bytes;
 	dp_counters_note_out(&w->counters, o);
@@ -349,7 +346,7 @@ prepare_quick_of(struct dp_worker *w, struct dp_out *o, struct esp_out_line *l,
 
 /* The same, from r->first on, whatever their SAs, as long as they leave by one port. */
 static uint16_t prepare_quick(struct dp_worker *w, struct run *r, struct esp_batch *batch,
-			      struct quick *to)
+			      struct esp_job **jobs)
 {
 	const struct dp_esp_vec *v = &w->encap;
 	struct way way = {.neigh = DP_NEAR_NONE, .l2 = {.resolved = false}};
@@ -357,9 +354,9 @@ static uint16_t prepare_quick(struct dp_worker *w, struct run *r, struct esp_bat
 
 	for (i = r->first; i < v->n; i = (uint16_t)(i + k)) {
 		struct dp_out *o = v->sa[i];
-		struct esp_out_line *l = esp_out_line(dp_out_esp(o));
+		const uint16_t quota = esp_out_line(dp_out_esp(o))->quota;
 
-		if (dp_out_is_odd(o) || l->quota == 0)
+		if (dp_out_is_odd(o) || quota == 0)
 			break;
 		if (o->near.neigh != way.neigh)
 			way = (struct way){.neigh = o->near.neigh,
@@ -368,14 +365,10 @@ static uint16_t prepare_quick(struct dp_worker *w, struct run *r, struct esp_bat
 			break;
 		r->port = way.l2.port;
 		n = dp_run_size(v, i);
-		if (n == 1) {
-			k = prepare_quick_of(w, o, l, &way.l2, i, 1, batch, r, to);
-		} else {
-			struct esp_out_line copy = *l;
-
-			k = prepare_quick_of(w, o, &copy, &way.l2, i, n, batch, r, to);
-			esp_quick_done(&copy, dp_out_esp(o));
-		}
+		if (n == 1)
+			k = prepare_quick_of(w, o, &way.l2, i, 1, batch, r, jobs);
+		else
+			k = prepare_quick_of(w, o, &way.l2, i, RTE_MIN(n, quota), batch, r, jobs);
 		if (k < n)
 			return (uint16_t)(i + k - r->first);
 	}
@@ -463,13 +456,13 @@ static inline void send_one(struct dp_worker *w, struct rte_mbuf *m, const struc
 		dp_drop(w, m, DP_DROP_NO_BUFFER);
 		return;
 	}
-	write_frame(m, p, l2, type);
+	write_frame(m, p->data, p->size, l2, type);
 	dp_tx(w, l2->port, m);
 }
 
 /* Phase 3 of packets that went the short way. `sealed`: every job is done. */
-static void send_quick(struct dp_worker *w, struct dp_esp_vec *v, const struct run *r,
-		       const struct quick *q, bool sealed)
+static void send_quick(struct dp_worker *w, const struct dp_esp_vec *v, const struct run *r,
+		       struct esp_job *const *jobs, bool sealed)
 {
 	if (likely(sealed)) {
 		dp_tx_all(w, r->port, &v->m[r->first], r->n, r->bytes);
@@ -478,11 +471,11 @@ static void send_quick(struct dp_worker *w, struct dp_esp_vec *v, const struct r
 	for (uint16_t i = r->first; i < r->first + r->n; i++) {
 		struct rte_mbuf *m = v->m[i];
 
-		if (q->jobs[i]->ok) {
+		if (jobs[i]->ok) {
 			dp_tx(w, r->port, m);
 			continue;
 		}
-		m->pkt_len = q->size[i];
+		m->pkt_len = v->pkts[i].size; /* as it was */
 		refused(w, v->sa[i], m, ESP_DROP_OUT_CRYPTO);
 	}
 }
@@ -526,7 +519,7 @@ static void send_runs(struct dp_worker *w, struct dp_esp_vec *v, const struct bu
 		if (b->runs[i].o)
 			send_run(w, v, &b->runs[i]);
 		else
-			send_quick(w, v, &b->runs[i], &b->quick, sealed);
+			send_quick(w, v, &b->runs[i], b->quick, sealed);
 	}
 }
 
@@ -551,7 +544,7 @@ void dp_encap(struct dp_worker *w)
 		struct run *r = &b->runs[n_runs++];
 
 		*r = (struct run){.first = i};
-		n = r->n = prepare_quick(w, r, batch, &b->quick);
+		n = r->n = prepare_quick(w, r, batch, b->quick);
 		if (n)
 			continue;
 		n = r->n = dp_run_size(v, i);

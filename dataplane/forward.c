@@ -36,7 +36,7 @@ static void note_origin(struct rte_mbuf *m, uint32_t from, uint8_t family)
 /* A router's duty: one hop less. False: there is none left. */
 static inline bool decrement_ttl(uint8_t *ip, uint8_t family)
 {
-	uint32_t word, sum;
+	uint32_t word;
 
 	if (family != 4) {
 		if (ip[7] <= 1)
@@ -44,14 +44,10 @@ static inline bool decrement_ttl(uint8_t *ip, uint8_t family)
 		ip[7]--;
 		return true;
 	}
-	/* TTL, protocol and checksum at once. RFC 1141: the checksum grows by what the field lost,
-	 * which, as the machine loads both, is one. */
 	memcpy(&word, ip + 8, sizeof(word));
 	if ((word & 0xff) <= 1)
 		return false;
-	sum = (word >> 16) + 1;
-	sum += sum >> 16;
-	word = ((word & 0xffff) - 1) | sum << 16;
+	word = sum_ip4_hop(word);
 	memcpy(ip + 8, &word, sizeof(word));
 	return true;
 }

@@ -96,20 +96,10 @@ static inline enum esp_inner_fault esp_inner_parse(const uint8_t *data, uint32_t
 /* The TTL is at least 1. Keeps the IPv4 header checksum right (RFC 1624). */
 static inline void esp_inner_decrement_ttl(uint8_t *data, uint8_t family)
 {
-	uint16_t sum;
-	uint32_t s;
-
-	if (family != IP_V4) {
+	if (family == IP_V4)
+		esp_put_word32(data + 8, sum_ip4_hop(esp_word32(data + 8)));
+	else
 		data[7]--;
-		return;
-	}
-	/* As the machine loads it, the TTL is the low byte of its word: from m to m - 1, the sum
-	 * of ~m and m - 1 is the constant ~1. */
-	memcpy(&sum, data + 10, sizeof(sum));
-	s = (uint32_t)(uint16_t)~sum + (uint16_t)~1u;
-	sum = (uint16_t) ~(s + (s >> 16));
-	data[8]--;
-	memcpy(data + 10, &sum, sizeof(sum));
 }
 
 /* Keeps the checksum right, too. */

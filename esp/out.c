@@ -315,12 +315,23 @@ static size_t prepare_quick(struct esp_out *sa, struct esp_pkt *pkts, size_t n,
 			    struct esp_batch *batch)
 {
 	struct esp_job *job = &batch->jobs[aead_of(sa)][batch->n[aead_of(sa)]];
-	struct esp_out_line l = sa->line;
-	size_t k = 0;
+	struct esp_quick q = esp_quick_begin(&sa->line);
+	size_t k;
 
-	while (k < n && esp_quick_prepare(&l, sa, &pkts[k], &job[k]))
-		k++;
-	esp_quick_done(&l, sa);
+	n = least(n, sa->line.quota);
+	for (k = 0; k < n; k++) {
+		struct esp_pkt *p = &pkts[k];
+		const uint32_t size = esp_quick_prepare(&q, sa, p, &job[k]);
+
+		if (!size)
+			break;
+		p->tailroom -= size - ESP_QUICK_PREFIX - p->size;
+		p->headroom -= ESP_QUICK_PREFIX;
+		p->data -= ESP_QUICK_PREFIX;
+		p->size = size;
+		p->drop = ESP_DROP_OK;
+	}
+	esp_quick_end(&q, &sa->line, k);
 	batch->n[aead_of(sa)] += k;
 	return k;
 }
