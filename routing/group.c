@@ -150,6 +150,13 @@ void rt_group_tell(struct rt *rt, uint32_t group, bool more)
 	unused(rt, g);
 }
 
+void rt_groups_outlive(struct rt *rt)
+{
+	for (uint32_t i = 0; i < rt->n_groups_size; i++)
+		if (rt->groups[i].used && rt->groups[i].dying)
+			rt->groups[i].mark = rt->next_request;
+}
+
 static bool holds(const struct rt_group *g, uint32_t tunnel)
 {
 	for (size_t i = 0; i < g->n; i++)
@@ -402,7 +409,7 @@ void rt_groups_flush(struct rt *rt, struct mono now, struct rt_out *out)
 
 		if (!g->used || !g->dying)
 			continue;
-		if (rt_plan_answered(rt, g->mark))
+		if (!rt->n_unknown && rt_plan_answered(rt, g->mark))
 			bury(rt, i, out);
 		else
 			dying = true;

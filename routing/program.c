@@ -7,7 +7,7 @@
  * a round routes are set before any is taken away; beyond that the order is that of addresses, since a
  * table is changed several times faster where the last change was near by. The answer to a batch marks
  * its prefixes; what was refused is tried again later. A change that was refused leaves the dataplane with
- * a route that is not known here: it is deleted first.
+ * a route that is not known here: it is deleted first, and no group goes before.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +125,10 @@ static bool next_op(struct rt *rt, struct rt_entry *e, struct rt_route_op *op)
 		.table = e->table,
 		.group = clear ? RT_GROUP_NONE : e->group,
 	};
+	if (clear) {
+		rt->n_unknown--;
+		rt_groups_outlive(rt);
+	}
 	e->flags &= (uint8_t) ~(RT_CLEAR | RT_REPLACED | RT_INSTALLED);
 	if (told != RT_GROUP_NONE && op->group != RT_GROUP_NONE)
 		e->flags |= RT_REPLACED;
@@ -206,10 +210,14 @@ void rt_program_result(struct rt *rt, const struct rt_pending *p, const struct r
 			continue;
 		}
 		rt->n_refused++;
+		if (!(e->flags & RT_CLEAR) &&
+		    (e->flags & RT_REPLACED || e->told == RT_GROUP_NONE)) {
+			e->flags |= RT_CLEAR;
+			rt->n_unknown++;
+		}
 		rt_group_tell(rt, e->told, false);
 		e->told = RT_GROUP_NONE;
 		if (e->flags & RT_REPLACED) {
-			e->flags |= RT_CLEAR;
 			rt_program_queue(rt, number);
 		} else if (!(e->flags & RT_QUEUED)) {
 			e->flags |= RT_QUEUED;
@@ -238,7 +246,7 @@ void rt_program_restart(struct rt *rt)
 		memset(q->some, 0, sizeof(q->some));
 	}
 	rt->retry_first = RT_NONE;
-	rt->n_waiting = 0;
+	rt->n_waiting = rt->n_unknown = 0;
 	for (uint32_t i = 0; i < rt->entries.n_used; i++) {
 		struct rt_entry *e = rt_entry(rt, i);
 

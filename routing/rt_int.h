@@ -248,6 +248,7 @@ struct rt {
 	bool passed; /* nothing was found among those that could be looked at: soon again */
 	uint32_t retry_first;
 	size_t n_waiting, n_refused;
+	size_t n_unknown; /* RT_CLEAR stands at so many: their routes may name any group that is dying */
 	uint32_t n_batches;
 
 	/* bgp.c: the sweep */
@@ -356,6 +357,7 @@ void rt_decide(struct rt *rt, uint32_t number, bool changed);
 uint32_t rt_group_intern(struct rt *rt, const uint32_t *key, size_t n, size_t n_ecmp);
 void rt_group_want(struct rt *rt, uint32_t group, bool more); /* RT_GROUP_NONE: nothing */
 void rt_group_tell(struct rt *rt, uint32_t group, bool more);
+void rt_groups_outlive(struct rt *rt); /* those that are dying: what is requested now */
 void rt_groups_touch(struct rt *rt, uint32_t tunnel); /* those that hold it */
 void rt_groups_touch_all(struct rt *rt);
 void rt_groups_tick(struct rt *rt, struct mono now);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Scenarios of the routing core: a script of events on the left, the text of all that came out on
- * the right. Every action is answered "ok" at once unless the script says "refuse" or "silent".
+ * the right. Every action is answered "ok" at once unless the script says "refuse", "silent", or "full",
+ * when a route can be deleted but not set.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +24,7 @@ struct world {
 	struct sb log;
 	char text[TEXT_SIZE];
 	struct mono now;
-	enum { ANSWER_OK, ANSWER_REFUSE, ANSWER_SILENT } answer;
+	enum { ANSWER_OK, ANSWER_REFUSE, ANSWER_SILENT, ANSWER_FULL } answer;
 	struct tracer tracer;
 };
 
@@ -62,26 +63,28 @@ static void print_action(struct world *w, const struct rt_action *a)
 	}
 }
 
-static void answer(struct world *w, uint32_t request)
+static void answer(struct world *w, uint32_t request, bool ok)
 {
 	const struct rt_event ev = {
 		.type = RT_EV_DP_RESULT,
 		.now = w->now,
 		.request = request,
-		.ok = w->answer == ANSWER_OK,
+		.ok = ok && w->answer != ANSWER_REFUSE,
 	};
 
 	if (request && w->answer != ANSWER_SILENT)
 		rt_step(w->rt, &ev, &w->out);
 }
 
-static size_t print_routes(struct world *w, uint32_t *request)
+static size_t print_routes(struct world *w, uint32_t *request, bool *sets)
 {
 	struct rt_route_op ops[RT_BATCH_MAX];
 	const size_t n = rt_next_routes(w->rt, ops, RT_BATCH_MAX, request);
 	char buf[IP_PREFIX_STRLEN];
 
+	*sets = false;
 	for (size_t i = 0; i < n; i++) {
+		*sets |= ops[i].group != RT_GROUP_NONE;
 		ip_prefix_format(&ops[i].prefix, buf);
 		if (ops[i].group == RT_GROUP_NONE)
 			sb_printf(&w->log, "route-del %s\n", buf);
@@ -100,6 +103,7 @@ static void drain(struct world *w)
 		struct rt_action *actions = w->out.actions;
 		const size_t n = w->out.n;
 		size_t n_routes;
+		bool sets;
 
 		assert_false(w->out.overflow);
 		w->out = (struct rt_out){0};
@@ -108,11 +112,11 @@ static void drain(struct world *w)
 			assert_int_equal(actions[i].request == 0,
 					 actions[i].type >= RT_ACT_SWITCHED);
 		}
-		n_routes = print_routes(w, &request);
+		n_routes = print_routes(w, &request, &sets);
 		for (size_t i = 0; i < n; i++)
-			answer(w, actions[i].request);
+			answer(w, actions[i].request, true);
 		if (n_routes)
-			answer(w, request);
+			answer(w, request, !(sets && w->answer == ANSWER_FULL));
 		free(actions);
 		if (!n && !n_routes)
 			break;
@@ -214,7 +218,11 @@ static void command(struct world *w, char *text)
 	} else if (strcmp(text, "heard") == 0) {
 		ev = (struct rt_event){.type = RT_EV_BFD_UP, .tunnel = (uint32_t)atoi(arg)};
 	} else if (strcmp(text, "session") == 0) {
-		rt_session_up(w->rt, (uint32_t)atoi(arg));
+		ev = (struct rt_event){.type = RT_EV_BGP_UP, .tunnel = (uint32_t)atoi(arg)};
+	} else if (strcmp(text, "gone") == 0) {
+		for (int v6 = 0; v6 < 2; v6++)
+			(void)rt_purge(w->rt, (uint32_t)atoi(arg), v6, false);
+		ev = (struct rt_event){.type = RT_EV_BGP_DOWN, .tunnel = (uint32_t)atoi(arg)};
 	} else if (strcmp(text, "announce") == 0) {
 		announce(w, arg);
 	} else if (strcmp(text, "restarted") == 0) {
@@ -239,6 +247,7 @@ static void command(struct world *w, char *text)
 	} else {
 		w->answer = strcmp(text, "refuse") == 0   ? ANSWER_REFUSE
 			    : strcmp(text, "silent") == 0 ? ANSWER_SILENT
+			    : strcmp(text, "full") == 0   ? ANSWER_FULL
 							  : ANSWER_OK;
 		step = false;
 	}
@@ -379,6 +388,32 @@ SCENARIO(prefixes_by_bgp,
 	 "group-set 2:\n"
 	 "switched c 2 -1\n")
 
+/* A session falls and comes again before all that it had brought is swept away: nothing goes by that. */
+SCENARIO(session_of_the_dead,
+	 "config c 1/a,2/b\nup 1\nup 2\nsession 1\nsession 2\n"
+	 "announce 1 10.2.0.0/16 100\nannounce 2 10.2.0.0/16 200\nwait 0\n"
+	 "gone 1\nsession 1\nwait 0\nshow\n",
+	 "tunnel-set 1 t1 a\ntunnel-set 2 t2 b\ngroup-set 0:\n"
+	 "# t1 tunnel: down -> up\n"
+	 "# c switch: none -> t1 (tunnel up)\n"
+	 "group-set 0: 1\n"
+	 "switched c -1 1\n"
+	 "# t2 tunnel: down -> up\n"
+	 "group-set 0: 1 2\n"
+	 "group-set 1: 1\n"
+	 "route-set 10.2.0.0/16 1\n"
+	 "group-set 2: 1 2\n"
+	 "route-set 10.2.0.0/16 2\n"
+	 "group-del 1\n"
+	 "# c switch: t1 -> t2 (BGP down)\n"
+	 "group-set 2: 2\n"
+	 "switched c 1 2\n"
+	 "group-set 1: 2\n"
+	 "group-set 2: 2 1\n"
+	 "route-set 10.2.0.0/16 1\n"
+	 "group-del 2\n"
+	 "show 10.2.0.0/16 c 2 installed\n")
+
 SCENARIO(nothing_left, TWO "up 1\ndown 1\nshow\n",
 	 TWO_IS "# t1 tunnel: down -> up\n"
 		"# c switch: none -> t1 (tunnel up)\n"
@@ -497,6 +532,26 @@ SCENARIO(refused, "refuse\n" TWO "show\nok\nwait 60000\nshow\n",
 	 TWO_IS "# routing program: the dataplane refused request 1; trying again\n"
 		"show 10.2.0.0/16 c -1 waiting\n" TWO_IS "show 10.2.0.0/16 c -1 installed\n")
 
+/* A change that was refused leaves the route where it was: it is deleted before the group that it names,
+ * whose number another one may get, and before that one's tunnels. */
+SCENARIO(refused_change, TWO "full\nconfig d 3/x 10.2.0.0/16\nok\nwait 60000\nshow\n",
+	 TWO_IS "tunnel-set 3 t3 x\n"
+		"group-set 1:\n"
+		"route-set 10.2.0.0/16 1\n"
+		"# routing program: the dataplane refused request 7; trying again\n"
+		"route-del 10.2.0.0/16\n"
+		"group-del 0\n"
+		"tunnel-del 1\n"
+		"tunnel-del 2\n"
+		"route-set 10.2.0.0/16 1\n"
+		"show 10.2.0.0/16 d -1 installed\n")
+
+/* The group that a route is moved away from goes when the dataplane has answered, not before. */
+SCENARIO(unanswered_change, TWO "silent\nconfig d 3/x 10.2.0.0/16\nwait 10\n",
+	 TWO_IS "tunnel-set 3 t3 x\n"
+		"group-set 1:\n"
+		"route-set 10.2.0.0/16 1\n")
+
 /* Host bits do not count; IPv4 stands before IPv6; longer after shorter. */
 SCENARIO(order, "config c 1/a 2001:db8::1/32,10.9.9.9/8,10.0.0.0/9,10.0.0.0/8\nshow\n",
 	 "tunnel-set 1 t1 a\ngroup-set 0:\n"
@@ -518,6 +573,7 @@ int main(void)
 		cmocka_unit_test(flap),
 		cmocka_unit_test(held_but_needed),
 		cmocka_unit_test(prefixes_by_bgp),
+		cmocka_unit_test(session_of_the_dead),
 		cmocka_unit_test(nothing_left),
 		cmocka_unit_test(silence),
 		cmocka_unit_test(noise),
@@ -529,6 +585,8 @@ int main(void)
 		cmocka_unit_test(shared_prefix),
 		cmocka_unit_test(dataplane_restart),
 		cmocka_unit_test(refused),
+		cmocka_unit_test(refused_change),
+		cmocka_unit_test(unanswered_change),
 		cmocka_unit_test(order),
 		cmocka_unit_test(empty),
 	};
