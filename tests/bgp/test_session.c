@@ -28,6 +28,7 @@ static void test_comes_up(void **state)
 	world_run(w, span_s(1));
 	assert_int_equal(world_state(w, 0, 1), BGP_ESTABLISHED);
 	assert_int_equal(world_state(w, 1, 0), BGP_ESTABLISHED);
+	assert_int_equal(w->n_conns, 2);
 	assert_int_equal(world_count(w, 1, 0), 2);
 	assert_int_equal(world_count(w, 0, 1), 1);
 	assert_int_equal(world_heard(w, 1, 0, "10.1.0.0/16")->path->facts.first_as, 65001);

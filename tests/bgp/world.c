@@ -161,8 +161,11 @@ static void put_bytes(struct world *w, struct half *to, const uint8_t *bytes, si
 {
 	to->bytes = realloc(to->bytes, to->n + size);
 	memcpy(to->bytes + to->n, bytes, size);
+	to->then = mono_add(w->now, DELAY);
 	if (to->n == 0)
-		to->at = mono_add(w->now, DELAY);
+		to->at = to->then;
+	if (mono_reached(to->at, to->then))
+		to->n_first += size;
 	to->n += size;
 }
 
@@ -195,14 +198,7 @@ void world_step(struct world *w, unsigned i, struct bgp_event ev)
 	step(w, i, &ev);
 }
 
-/* What a core wants done once its step is over: connections make further steps. */
-struct later {
-	unsigned end;
-	uint32_t neighbor;
-	struct ip_addr local, remote;
-};
-
-static void do_connect(struct world *w, const struct later *l)
+static void do_connect(struct world *w, const struct wanted *l)
 {
 	const unsigned to = end_at(&l->remote);
 	struct bgp_event ev = {.neighbor = l->neighbor, .conn = BGP_CONN_NONE};
@@ -227,7 +223,7 @@ static void do_connect(struct world *w, const struct later *l)
 static void carry_out(struct world *w, unsigned i, const struct bgp_out *out)
 {
 	struct end *e = &w->end[i];
-	struct later later[16];
+	struct wanted later[16]; /* once the step is over: connections make further steps */
 	size_t n_later = 0;
 
 	for (size_t k = 0; k < out->n; k++) {
@@ -241,8 +237,8 @@ static void carry_out(struct world *w, unsigned i, const struct bgp_out *out)
 					continue;
 				assert_true(n_later < 16);
 				later[n_later++] =
-					(struct later){i, a->neighbor, e->neighbors[n].local,
-						       e->neighbors[n].remote};
+					(struct wanted){i, a->neighbor, e->neighbors[n].local,
+							e->neighbors[n].remote};
 			}
 			break;
 		case BGP_ACT_SEND:
@@ -266,8 +262,12 @@ static void carry_out(struct world *w, unsigned i, const struct bgp_out *out)
 			break;
 		}
 	}
-	for (size_t k = 0; k < n_later; k++)
-		do_connect(w, &later[k]);
+	for (size_t k = 0; k < n_later; k++) {
+		if (w->starting)
+			w->crossing[w->n_crossing++] = later[k];
+		else
+			do_connect(w, &later[k]);
+	}
 }
 
 static void receive(struct world *w, struct half *h, const uint8_t *bytes, size_t size)
@@ -289,7 +289,7 @@ static void receive(struct world *w, struct half *h, const uint8_t *bytes, size_
 static void deliver(struct world *w, size_t c, int k)
 {
 	struct half *h = &w->conn[c][k], *other = &w->conn[c][!k];
-	const size_t size = w->chunk && w->chunk < h->n ? w->chunk : h->n;
+	const size_t size = w->chunk && w->chunk < h->n_first ? w->chunk : h->n_first;
 	struct bgp_event ev = {.type = BGP_EV_SENT, .conn = other->number};
 	uint8_t *bytes;
 
@@ -298,7 +298,9 @@ static void deliver(struct world *w, size_t c, int k)
 		memcpy(bytes, h->bytes, size);
 		h->n -= size;
 		memmove(h->bytes, h->bytes + size, h->n);
-		h->at = h->n || h->closed ? w->now : MONO_NEVER;
+		h->n_first -= size;
+		h->at = h->n_first || (!h->n && h->closed) ? w->now : h->n ? h->then : MONO_NEVER;
+		h->n_first = h->n_first ? h->n_first : h->n;
 		receive(w, h, bytes, size);
 		free(bytes);
 		ev.sent = size;
@@ -361,7 +363,7 @@ void world_break(struct world *w, unsigned i, unsigned j)
 
 			if (!h->open)
 				continue;
-			h->n = 0;
+			h->n = h->n_first = 0;
 			h->closed = true;
 			h->at = w->now;
 		}
@@ -489,9 +491,17 @@ void world_start(struct world *w)
 	for (unsigned i = 0; i < WORLD_ENDS; i++)
 		if (w->end[i].core)
 			world_configure(w, i);
+	w->starting = true;
 	for (unsigned i = 0; i < WORLD_ENDS; i++)
 		if (w->end[i].core)
 			start_end(w, i);
+	w->starting = false;
+	while (w->n_crossing) {
+		const struct wanted first = w->crossing[0];
+
+		memmove(w->crossing, w->crossing + 1, --w->n_crossing * sizeof(first));
+		do_connect(w, &first);
+	}
 }
 
 void world_restart(struct world *w, unsigned i)

@@ -56,10 +56,17 @@ struct half {
 	unsigned end;
 	uint32_t number; /* the end's */
 	uint8_t *bytes;  /* on their way to this half */
-	size_t n;
-	struct mono at; /* when they arrive */
-	bool closed;    /* by the other half, after the bytes */
+	size_t n, n_first;
+	struct mono at, then; /* when the first n_first arrive, and the others */
+	bool closed;          /* by the other half, after the bytes */
 	bool open;
+};
+
+/* A connection that an end wants to have. */
+struct wanted {
+	unsigned end;
+	uint32_t neighbor;
+	struct ip_addr local, remote;
 };
 
 struct world {
@@ -72,6 +79,9 @@ struct world {
 	bool refuse;  /* no connection can be made */
 	size_t chunk; /* bytes are delivered in pieces of so many; 0: as they were written */
 	uint32_t next_number;
+	bool starting; /* nobody hears yet of what is connected: both may connect at once */
+	struct wanted crossing[WORLD_CONNS];
+	size_t n_crossing;
 };
 
 struct world *world_new(void);
@@ -82,7 +92,7 @@ void world_core(struct world *w, unsigned i);
 struct bgp_neighbor_cfg *world_neighbor(struct world *w, unsigned i, unsigned other);
 void world_configure(struct world *w, unsigned i);
 void world_step(struct world *w, unsigned i, struct bgp_event ev);
-/* Configures and starts all neighbours of all cores. */
+/* Configures and starts all neighbours of all cores; their connections cross each other. */
 void world_start(struct world *w);
 void world_run(struct world *w, struct mono_span d);
 /* Ends i and j lose every connection between them, without a word. */
