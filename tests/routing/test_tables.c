@@ -365,6 +365,10 @@ static void stale(void **state)
 	assert_int_equal(r.tunnel, 1);
 	assert_true(rt_show_tunnel(w.rt, 1, &t));
 	assert_int_equal(t.stale[0], 2);
+	/* The session they came by has fallen, and the tunnel carries them all the same. */
+	event(&w, RT_EV_BGP_DOWN, 1);
+	assert_int_equal(way(&w, 0, "10.1.0.1"), 1);
+	event(&w, RT_EV_BGP_UP, 1);
 	announce(&w, 1, "10.1.0.0/16");
 	assert_true(rt_show_route(w.rt, 0, &p, &r));
 	assert_false(r.stale);

@@ -91,6 +91,15 @@ FAULTS = (
           'return t->draining              ? RANK_DRAINING', 'return t->draining              ? RANK_END'),
     Fault('returns-unproven', 'a tunnel that comes and goes takes the traffic with it', 'routing/group.c',
           'if (tunnels[i] == active || mono_reached(now, proven_at(rt, tunnels[i])))', 'if (tunnels[i] != RT_NONE)'),
+    Fault('break-before-make', 'a reload takes a route away before it sets the one in its place', 'routing/program.c',
+          'if (!q[0].n)\n			return pop(rt, &q[1]);', 'if (q[1].n)\n			return pop(rt, &q[1]);'),
+    Fault('group-before-its-routes', "a group goes while a route in the dataplane still names its number", 'routing/group.c',
+          'if (!rt->n_unknown && rt_plan_answered(rt, g->mark))', 'if (g->dying)'),
+    Fault('stale-not-used', 'RFC 4724 4.2: the routes of a neighbour that restarts are used until it is back',
+          'routing/group.c', 'return has_session(t, member) || t->family[0].kept || t->family[1].kept;',
+          'return has_session(t, member);'),
+    Fault('routes-of-the-dead', 'a session comes again, and prefixes that it does not announce any more go by it',
+          'routing/bgp.c', 't->hold_bgp = t->unswept && rt->sweep_left;', 't->hold_bgp = false;'),
     Fault('told-back', 'what a connection has announced is announced to itself', 'routing/export.c',
           'if (!from || from->connection == t->connection)', 'if (!from)'),
     Fault('missing-med-is-best', 'RFC 4271 9.1.2.2: a missing MED counts as the configured one', 'routing/decide.c',
@@ -104,6 +113,8 @@ FAULTS = (
           'return c->path ? c->path->facts.as_path_length : 0;', 'return c->path ? 255u - c->path->facts.as_path_length : 0;'),
     Fault('no-sign-of-life', 'RFC 4271 8.2.2: KEEPALIVE restarts the hold timer', 'bgp/fsm.c',
           'if (c->hold.ns && (type == BGP_KEEPALIVE || type == BGP_UPDATE))', 'if (c->hold.ns && type == BGP_UPDATE)'),
+    Fault('both-close', 'RFC 4271 6.8: both ends of two connections choose the same one to close', 'bgp/fsm.c',
+          'return n->bgp->id > peer->id;', 'return true;'),
     Fault('detects-by-own-multiplier', "RFC 5880 6.8.4: the peer's multiplier counts", 'bfd/session.c',
           'return span_us((uint64_t)us * s->remote_mult);', 'return span_us((uint64_t)us * s->cfg.multiplier);'),
     Fault('poll-not-answered', 'RFC 5880 6.5: a poll is answered at once, or the intervals stay slow', 'bfd/session.c',
@@ -166,7 +177,7 @@ class Copy:
         if done.returncode == 0:
             return None
         for line in done.stdout.splitlines():
-            for mark in ('ERROR: ', 'not ok ', '# want ', 'Assertion ', 'runtime error', 'SUMMARY: '):
+            for mark in ('[  FAILED  ] ', 'ERROR: ', 'not ok ', '# want ', 'Assertion ', 'runtime error', 'SUMMARY: '):
                 if mark in line:
                     return line.strip()[:110]
         return f'exit status {done.returncode}'
