@@ -182,23 +182,11 @@ static void print_neighbor(const json_t *o)
 /* `name` NULL: all in short. */
 static int neighbors(const struct cli_args *a, const char *name)
 {
-	struct cli_client *c;
-	json_t *params = json_object(), *text, *r;
+	json_t *params = name ? cli_tunnel_params(a, name) : json_object();
+	json_t *r = params ? cli_ask(a, "show.bgp", params) : NULL;
 	const json_t *list, *o;
 	size_t i;
 
-	if (name) {
-		text = json_string(name);
-		if (!text) {
-			json_decref(params);
-			return cli_fail(a, "bad-params", "'%s' is no name of a tunnel", name);
-		}
-		json_object_set_new(params, "tunnel", text);
-	}
-	c = cli_connect(a);
-	r = c ? cli_call(c, a, "show.bgp", json_incref(params)) : NULL;
-	json_decref(params);
-	cli_close(c);
 	if (!r)
 		return CLI_ERROR;
 	if (a->json) {
@@ -259,10 +247,10 @@ static void print_advertised(const json_t *list)
 
 static int routes(const struct cli_args *a, bool received)
 {
-	json_t *params = json_pack("{s:s}", "tunnel", a->words[2]);
+	json_t *params = cli_tunnel_params(a, a->words[2]);
 
 	if (!params)
-		return cli_fail(a, "bad-params", "'%s' is no name of a tunnel", a->words[2]);
+		return CLI_ERROR;
 	return received ? cli_show_pages(a, "show.bgp.received", "routes", params, print_received,
 					 "it has announced nothing that is accepted")
 			: cli_show_pages(a, "show.bgp.advertised", "routes", params,
@@ -334,13 +322,11 @@ static void print_sessions(const json_t *list)
 
 int cli_show_bfd(const struct cli_args *a)
 {
-	struct cli_client *c = cli_connect(a);
-	json_t *r = c ? cli_call(c, a, "show.bfd", NULL) : NULL;
+	json_t *r = cli_ask(a, "show.bfd", NULL);
 	const char *name;
 	json_t *value;
 	char *safe;
 
-	cli_close(c);
 	if (!r)
 		return CLI_ERROR;
 	if (a->json) {

@@ -156,7 +156,11 @@ void cli_close(struct cli_client *c); /* NULL is fine */
  */
 json_t *cli_call(struct cli_client *c, const struct cli_args *a, const char *method,
 		 json_t *params);
-/* The same without a word about errors. */
+/* The same by a connection of its own. */
+json_t *cli_ask(const struct cli_args *a, const char *method, json_t *params);
+/* {"tunnel": name}; NULL after cli_fail(): the name is no text that can be sent. */
+json_t *cli_tunnel_params(const struct cli_args *a, const char *name);
+/* cli_call() without a word about errors. */
 json_t *cli_call_quietly(struct cli_client *c, const char *method);
 /*
  * The next event, when one comes in time: the caller releases it. NULL otherwise, with *over = true

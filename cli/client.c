@@ -260,6 +260,25 @@ json_t *cli_call(struct cli_client *c, const struct cli_args *a, const char *met
 	return take_result(line);
 }
 
+json_t *cli_ask(const struct cli_args *a, const char *method, json_t *params)
+{
+	struct cli_client *c = cli_connect(a);
+	json_t *result = c ? cli_call(c, a, method, json_incref(params)) : NULL;
+
+	json_decref(params);
+	cli_close(c);
+	return result;
+}
+
+json_t *cli_tunnel_params(const struct cli_args *a, const char *name)
+{
+	json_t *params = json_pack("{s:s}", "tunnel", name);
+
+	if (!params)
+		cli_fail(a, "bad-params", "'%s' is no name of a tunnel", name);
+	return params;
+}
+
 json_t *cli_call_quietly(struct cli_client *c, const char *method)
 {
 	json_t *line = exchange(c, method, NULL);

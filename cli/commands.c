@@ -8,24 +8,6 @@
 
 #define POLL_S 0.2
 
-/* NULL after an error: the name is no text that can be sent. */
-static json_t *tunnel_params(const struct cli_args *a)
-{
-	json_t *params = json_pack("{s:s}", "tunnel", a->words[0]);
-
-	if (!params)
-		cli_fail(a, "bad-params", "'%s' is no name of a tunnel", a->words[0]);
-	return params;
-}
-
-/* A command with the tunnel's name; NULL after an error, else the result. */
-static json_t *command(struct cli_client *c, const struct cli_args *a, const char *method)
-{
-	json_t *params = c ? tunnel_params(a) : NULL;
-
-	return params ? cli_call(c, a, method, params) : NULL;
-}
-
 static int done(const struct cli_args *a, const char *what)
 {
 	if (a->json)
@@ -84,7 +66,8 @@ static int wait_until_up(const struct cli_args *a, struct cli_client *c)
 int cli_up(const struct cli_args *a)
 {
 	struct cli_client *c = cli_connect(a);
-	json_t *result = command(c, a, "up");
+	json_t *params = c ? cli_tunnel_params(a, a->words[0]) : NULL;
+	json_t *result = params ? cli_call(c, a, "up", params) : NULL;
 	int r = CLI_ERROR;
 
 	if (result && a->given & CLI_OPT_WAIT)
@@ -98,12 +81,11 @@ int cli_up(const struct cli_args *a)
 
 int cli_down(const struct cli_args *a)
 {
-	struct cli_client *c = cli_connect(a);
-	json_t *result = command(c, a, "down");
+	json_t *params = cli_tunnel_params(a, a->words[0]);
+	json_t *result = params ? cli_ask(a, "down", params) : NULL;
 	const int r = result ? done(a, "going down") : CLI_ERROR;
 
 	json_decref(result);
-	cli_close(c);
 	return r;
 }
 
@@ -134,7 +116,7 @@ int cli_rekey(const struct cli_args *a)
 {
 	const bool wait = a->given & CLI_OPT_WAIT;
 	struct cli_client *c = cli_connect(a);
-	json_t *params = c ? tunnel_params(a) : NULL;
+	json_t *params = c ? cli_tunnel_params(a, a->words[0]) : NULL;
 	json_t *followed = NULL, *result = NULL;
 	int r = CLI_ERROR;
 
@@ -160,35 +142,28 @@ out:
 int cli_redirect(const struct cli_args *a)
 {
 	const bool off = strcmp(a->words[1], "off") == 0;
-	struct cli_client *c = cli_connect(a);
-	json_t *params = c ? tunnel_params(a) : NULL, *to, *result = NULL;
-	int r = CLI_ERROR;
+	json_t *params = cli_tunnel_params(a, a->words[0]), *to, *result;
+	int r;
 
 	if (!params)
-		goto out;
+		return CLI_ERROR;
 	to = json_string(a->words[1]);
 	if (!to) {
-		(void)cli_fail(a, "bad-params", "'%s' is no address", a->words[1]);
-		goto out;
+		json_decref(params);
+		return cli_fail(a, "bad-params", "'%s' is no address", a->words[1]);
 	}
 	json_object_set_new(params, "to", to);
-	result = cli_call(c, a, "redirect", json_incref(params));
-	if (result)
-		r = done(a, off ? "no longer redirected" : "redirecting its peer");
-out:
-	json_decref(params);
+	result = cli_ask(a, "redirect", params);
+	r = result ? done(a, off ? "no longer redirected" : "redirecting its peer") : CLI_ERROR;
 	json_decref(result);
-	cli_close(c);
 	return r;
 }
 
 int cli_reload(const struct cli_args *a)
 {
-	struct cli_client *c = cli_connect(a);
-	json_t *result = c ? cli_call(c, a, "reload", NULL) : NULL, *changed;
+	json_t *result = cli_ask(a, "reload", NULL), *changed;
 	char *names, *safe;
 
-	cli_close(c);
 	if (!result)
 		return CLI_ERROR;
 	if (a->json) {

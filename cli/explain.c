@@ -73,7 +73,6 @@ static void print_mismatch(const json_t *m, const json_t *fix)
 
 int cli_explain(const struct cli_args *a)
 {
-	struct cli_client *c;
 	json_t *params, *r;
 	char age[CLI_HUMAN_SIZE], *name;
 	bool up;
@@ -82,16 +81,8 @@ int cli_explain(const struct cli_args *a)
 		return cli_explain_route(a);
 	if (a->given & CLI_OPT_TABLE)
 		return cli_usage("--table goes with a prefix or an address");
-	c = cli_connect(a);
-	params = json_pack("{s:s}", "tunnel", a->words[0]);
-	if (!params) {
-		cli_close(c);
-		return cli_fail(a, "bad-params", "'%s' is no name of a tunnel", a->words[0]);
-	}
-	r = c ? cli_call(c, a, "explain", params) : NULL;
-	if (!c)
-		json_decref(params);
-	cli_close(c);
+	params = cli_tunnel_params(a, a->words[0]);
+	r = params ? cli_ask(a, "explain", params) : NULL;
 	if (!r)
 		return CLI_ERROR;
 	up = !*cli_str(r, "broken");
@@ -128,12 +119,10 @@ static void print_finding(const json_t *f)
 
 int cli_doctor(const struct cli_args *a)
 {
-	struct cli_client *c = cli_connect(a);
-	json_t *r = c ? cli_call(c, a, "doctor", NULL) : NULL;
+	json_t *r = cli_ask(a, "doctor", NULL);
 	const json_t *findings, *f;
 	size_t i, n;
 
-	cli_close(c);
 	if (!r)
 		return CLI_ERROR;
 	findings = json_object_get(r, "findings");

@@ -355,17 +355,15 @@ static void print_names(const json_t *list)
 int cli_explain_route(const struct cli_args *a)
 {
 	const bool address = !strchr(a->words[0], '/');
-	struct cli_client *c = cli_connect(a);
 	json_t *params = json_object(), *result = NULL;
 	const json_t *tables, *t;
 	int r = CLI_ERROR;
 	size_t i;
 
-	if (c && add(params, a, address ? "address" : "prefix", a->words[0]) &&
+	if (add(params, a, address ? "address" : "prefix", a->words[0]) &&
 	    (!a->table || add(params, a, "table", a->table)))
-		result = cli_call(c, a, "explain.route", json_incref(params));
+		result = cli_ask(a, "explain.route", json_incref(params));
 	json_decref(params);
-	cli_close(c);
 	if (!result)
 		return CLI_ERROR;
 	tables = json_object_get(result, "tables");
@@ -423,19 +421,13 @@ static void print_moves(const json_t *r)
 
 int cli_what_if(const struct cli_args *a)
 {
-	struct cli_client *c;
-	json_t *params = json_object(), *r = NULL;
+	json_t *params, *r;
 	int code;
 
-	if (a->n_words > 1 && strcmp(a->words[1], "down") != 0) {
-		json_decref(params);
+	if (a->n_words > 1 && strcmp(a->words[1], "down") != 0)
 		return cli_usage("what-if knows only 'down', not '%s'", a->words[1]);
-	}
-	c = cli_connect(a);
-	if (c && add(params, a, "tunnel", a->words[0]))
-		r = cli_call(c, a, "what-if", json_incref(params));
-	json_decref(params);
-	cli_close(c);
+	params = cli_tunnel_params(a, a->words[0]);
+	r = params ? cli_ask(a, "what-if", params) : NULL;
 	if (!r)
 		return CLI_ERROR;
 	code = cli_num(r, "lost") ? CLI_DEGRADED : CLI_OK;

@@ -464,7 +464,6 @@ int cli_show(const struct cli_args *a)
 					     "bgp",         "bfd",     "ports", "counters"};
 	const char *what = a->words[0], *near;
 	char method[32];
-	struct cli_client *c;
 	json_t *result;
 	size_t i;
 
@@ -490,11 +489,7 @@ int cli_show(const struct cli_args *a)
 	if (!strcmp(what, "bfd"))
 		return cli_show_bfd(a);
 	snprintf(method, sizeof(method), "show.%s", what);
-	c = cli_connect(a);
-	if (!c)
-		return CLI_ERROR;
-	result = cli_call(c, a, method, NULL);
-	cli_close(c);
+	result = cli_ask(a, method, NULL);
 	if (!result)
 		return CLI_ERROR;
 	if (a->json) {

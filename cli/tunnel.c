@@ -137,9 +137,9 @@ int cli_tunnel(const struct cli_args *a)
 	}
 	if (a->given & ~actions[i].options)
 		return cli_usage("--force and --wait are for 'tunnel replace'");
-	params = json_pack("{s:s}", "tunnel", a->words[1]);
+	params = cli_tunnel_params(a, a->words[1]);
 	if (!params)
-		return cli_fail(a, "bad-params", "'%s' is no name of a tunnel", a->words[1]);
+		return CLI_ERROR;
 	c = cli_connect(a);
 	if (c)
 		r = actions[i].run(a, c, params);
