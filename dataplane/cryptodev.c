@@ -152,23 +152,6 @@ static struct rte_crypto_sym_xform aead_xform(const struct esp_suite *s, bool es
 	};
 }
 
-static struct rte_crypto_sym_xform gmac_xform(const struct esp_suite *s, bool seal,
-					      const uint8_t *key)
-{
-	return (struct rte_crypto_sym_xform){
-		.type = RTE_CRYPTO_SYM_XFORM_AUTH,
-		.auth =
-			{
-				.op = seal ? RTE_CRYPTO_AUTH_OP_GENERATE
-					   : RTE_CRYPTO_AUTH_OP_VERIFY,
-				.algo = RTE_CRYPTO_AUTH_AES_GMAC,
-				.key = {.data = key, .length = s->encr_key_bits / 8u},
-				.iv = {.offset = DP_CRYPTO_IV_OFFSET, .length = NONCE_SIZE},
-				.digest_length = s->icv_size,
-			},
-	};
-}
-
 static struct rte_crypto_sym_xform cbc_xform(const struct esp_suite *s, bool seal,
 					     const uint8_t *key)
 {
@@ -185,8 +168,11 @@ static struct rte_crypto_sym_xform cbc_xform(const struct esp_suite *s, bool sea
 	};
 }
 
-static struct rte_crypto_sym_xform hmac_xform(const struct esp_suite *s, bool seal,
-					      const uint8_t *key)
+/* Of a MAC; one with a nonce finds it where AEADs do. */
+static struct rte_crypto_sym_xform mac_xform(const struct esp_suite *s, bool seal,
+					     enum rte_crypto_auth_algorithm algo,
+					     const uint8_t *key, uint16_t key_size,
+					     uint16_t nonce_size)
 {
 	return (struct rte_crypto_sym_xform){
 		.type = RTE_CRYPTO_SYM_XFORM_AUTH,
@@ -194,8 +180,9 @@ static struct rte_crypto_sym_xform hmac_xform(const struct esp_suite *s, bool se
 			{
 				.op = seal ? RTE_CRYPTO_AUTH_OP_GENERATE
 					   : RTE_CRYPTO_AUTH_OP_VERIFY,
-				.algo = hmac_of(s->integ),
-				.key = {.data = key, .length = s->integ_key_size},
+				.algo = algo,
+				.key = {.data = key, .length = key_size},
+				.iv = {.offset = DP_CRYPTO_IV_OFFSET, .length = nonce_size},
 				.digest_length = s->icv_size,
 			},
 	};
@@ -209,11 +196,14 @@ void *dp_cryptodev_session(const struct esp_suite *s, bool esn, bool seal, const
 	switch ((enum esp_kind)s->kind) {
 	case ESP_KIND_GCM:
 	case ESP_KIND_CHACHA20_POLY1305: first = aead_xform(s, esn, seal, encr_key); break;
-	case ESP_KIND_GMAC: first = gmac_xform(s, seal, encr_key); break;
+	case ESP_KIND_GMAC:
+		first = mac_xform(s, seal, RTE_CRYPTO_AUTH_AES_GMAC, encr_key,
+				  s->encr_key_bits / 8u, NONCE_SIZE);
+		break;
 	case ESP_KIND_CBC_HMAC:
 		/* RFC 4303 3.3.2: encrypted first; 3.4.4.1: verified first. */
 		first = cbc_xform(s, seal, encr_key);
-		second = hmac_xform(s, seal, integ_key);
+		second = mac_xform(s, seal, hmac_of(s->integ), integ_key, s->integ_key_size, 0);
 		if (seal) {
 			first.next = &second;
 		} else {
