@@ -5,7 +5,7 @@ import re
 
 from lab import until
 
-from bgp_peer import COMMUNITY, LARGE, LINK, MED, RESTART, THEIRS, V4, V4_PLAIN, V6, Peer, Route, more
+from bgp_peer import COMMUNITY, LARGE, LINK, MED, RESTART, THEIRS, V4, V4_PLAIN, V6, Peer, Route, given, more
 
 
 class Bird(Peer):
@@ -16,28 +16,19 @@ class Bird(Peer):
     def start(self):
         s = self.spec
         options = [f"local {s.theirs} as {s.their_as};", f"neighbor {s.ours} as {s.our_as};", "hold time 30;",
-                   "connect retry time 1; connect delay time 1; error wait time 1,2;", "enable extended messages on;"]
-        if s.opener == "ours":
-            options.append("passive on;")
-        if s.password:
-            options.append(f'password "{s.password}";')
-        if s.ttl_security:
-            options.append("ttl security on;")
-        if s.restart:
-            options.append(f"graceful restart on; graceful restart time {RESTART};")
-        if s.bfd_ms:
-            options.append("bfd on;")
-        if s.role:
-            options.append(f"local role {s.role.replace('-', '_')}; require roles {'on' if s.role_strict else 'off'};")
-        channel = ["import all;", "export filter all_of_it;"]
-        if s.add_path:
-            channel.append("add paths tx;")
-        if s.max_prefixes:
-            channel.append(f"import limit {s.max_prefixes} action disable;")
-        if s.internal:
-            channel.append("next hop self;")
-        four = channel + (["extended next hop on;"] if s.next_hop_6 else [])
-        six = channel + ([f"next hop address {THEIRS[6]};"] if s.transport == 4 else [])
+                   "connect retry time 1; connect delay time 1; error wait time 1,2;", "enable extended messages on;",
+                   *given((s.opener == "ours", "passive on;"),
+                          (s.password, f'password "{s.password}";'),
+                          (s.ttl_security, "ttl security on;"),
+                          (s.restart, f"graceful restart on; graceful restart time {RESTART};"),
+                          (s.bfd_ms, "bfd on;"),
+                          (s.role, f"local role {s.role.replace('-', '_')}; require roles {'on' if s.role_strict else 'off'};"))]
+        channel = ["import all;", "export filter all_of_it;",
+                   *given((s.add_path, "add paths tx;"),
+                          (s.max_prefixes, f"import limit {s.max_prefixes} action disable;"),
+                          (s.internal, "next hop self;"))]
+        four = channel + given((s.next_hop_6, "extended next hop on;"))
+        six = channel + given((s.transport == 4, f"next hop address {THEIRS[6]};"))
         channels = (f"ipv4 {{ {' '.join(four)} }}; " if "4" in s.families else "") + \
                    (f"ipv6 {{ {' '.join(six)} }};" if "6" in s.families else "")
         bfd = f"""protocol bfd {{ interface "{LINK}" {{ min rx interval {s.bfd_ms} ms; min tx interval {s.bfd_ms} ms;

@@ -4,7 +4,7 @@
 import json
 import os
 
-from bgp_peer import COMMUNITY, LARGE, MED, RESTART, THEIRS, V4, V4_PLAIN, V6, Peer, Route, more
+from bgp_peer import COMMUNITY, LARGE, MED, RESTART, THEIRS, V4, V4_PLAIN, V6, Peer, Route, given, more
 
 
 class Exabgp(Peer):
@@ -33,20 +33,14 @@ class Exabgp(Peer):
         routes += [f"route {p} next-hop {hop4};" for p in [V4_PLAIN] + more(s.many)]
         routes.append(f"route {V6} next-hop {THEIRS[6]};")
         options = [f"router-id {THEIRS[4]};", f"local-address {s.theirs};", f"local-as {s.their_as};",
-                   f"peer-as {s.our_as};", "hold-time 30;", f"family {{ {families} }}"]
+                   f"peer-as {s.our_as};", "hold-time 30;", f"family {{ {families} }}",
+                   *given((s.next_hop_6, "nexthop { ipv4 unicast ipv6; }"),
+                          (s.opener == "ours", "passive true;"),
+                          (s.password, f'md5-password "{s.password}";'),
+                          (s.ttl_security, "outgoing-ttl 255; incoming-ttl 255;"))]
         capability = ["route-refresh enable;", f"graceful-restart {RESTART if s.restart else 'disable'};",
-                      "extended-message enable;", "asn4 enable;"]
-        if s.add_path:
-            capability.append("add-path send;")
-        if s.next_hop_6:
-            capability.append("nexthop enable;")
-            options.append("nexthop { ipv4 unicast ipv6; }")
-        if s.opener == "ours":
-            options.append("passive true;")
-        if s.password:
-            options.append(f'md5-password "{s.password}";')
-        if s.ttl_security:
-            options.append("outgoing-ttl 255; incoming-ttl 255;")
+                      "extended-message enable;", "asn4 enable;",
+                      *given((s.add_path, "add-path send;"), (s.next_hop_6, "nexthop enable;"))]
         nl = "\n"
         config = self.write("exabgp.conf", f"""
 process watch {{ run {pipe}; encoder json; }}

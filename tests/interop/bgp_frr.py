@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import until
 
-from bgp_peer import COMMUNITY, LARGE, LINK, MED, RESTART, THEIRS, V4, V4_PLAIN, V6, Peer, Route, more
+from bgp_peer import COMMUNITY, LARGE, LINK, MED, RESTART, THEIRS, V4, V4_PLAIN, V6, Peer, Route, given, more
 
 
 class Frr(Peer):
@@ -35,30 +35,21 @@ class Frr(Peer):
             lines += [" bgp graceful-restart", f" bgp graceful-restart restart-time {RESTART}",
                       " bgp graceful-restart preserve-fw-state", " bgp graceful-restart select-defer-time 5"]
         lines += [f"{n} remote-as {s.our_as}", f"{n} timers 10 30", f"{n} timers connect 1",
-                  f"{n} advertisement-interval 0"]
-        if s.opener == "ours":
-            lines.append(f"{n} passive")
-        if s.password:
-            lines.append(f"{n} password {s.password}")
-        if s.ttl_security:
-            lines.append(f"{n} ttl-security hops 1")
-        if s.bfd_ms:
-            lines.append(f"{n} bfd 3 {s.bfd_ms} {s.bfd_ms}")
-        if s.role:
-            lines.append(f"{n} local-role {s.role}{' strict-mode' if s.role_strict else ''}")
-        if s.next_hop_6:
-            lines.append(f"{n} capability extended-nexthop")
+                  f"{n} advertisement-interval 0",
+                  *given((s.opener == "ours", f"{n} passive"),
+                         (s.password, f"{n} password {s.password}"),
+                         (s.ttl_security, f"{n} ttl-security hops 1"),
+                         (s.bfd_ms, f"{n} bfd 3 {s.bfd_ms} {s.bfd_ms}"),
+                         (s.role, f"{n} local-role {s.role}{' strict-mode' if s.role_strict else ''}"),
+                         (s.next_hop_6, f"{n} capability extended-nexthop"))]
         for family, prefixes in (("4", [V4, V4_PLAIN] + more(s.many)), ("6", [V6])):
             if family not in s.families:
                 continue
             lines += [f" address-family ipv{family} unicast", f" {n} activate"]
             lines += [f"  network {p}{' route-map rich' if p == V4 else ''}" for p in prefixes]
-            if s.max_prefixes:
-                lines.append(f" {n} maximum-prefix {s.max_prefixes}")
-            if s.add_path:
-                lines.append(f" {n} addpath-tx-all-paths")
-            if s.internal:
-                lines.append(f" {n} next-hop-self")
+            lines += given((s.max_prefixes, f" {n} maximum-prefix {s.max_prefixes}"),
+                           (s.add_path, f" {n} addpath-tx-all-paths"),
+                           (s.internal, f" {n} next-hop-self"))
             if s.add_path and family == "4":
                 lines.append("  redistribute kernel route-map second")
                 self.ns.ip(f"route replace blackhole {V4}")

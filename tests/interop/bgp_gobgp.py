@@ -5,7 +5,7 @@ import json
 
 from lab import until
 
-from bgp_peer import COMMUNITY, LARGE, MED, RESTART, THEIRS, V4, V4_PLAIN, V6, Peer, Route, more
+from bgp_peer import COMMUNITY, LARGE, MED, RESTART, THEIRS, V4, V4_PLAIN, V6, Peer, Route, given, more
 
 
 class Gobgp(Peer):
@@ -18,14 +18,12 @@ class Gobgp(Peer):
         s = self.spec
         lines = ["[global.config]", f"  as = {s.their_as}", f'  router-id = "{THEIRS[4]}"',
                  f'  local-address-list = ["{s.theirs}"]', "[[neighbors]]", "  [neighbors.config]",
-                 f'    neighbor-address = "{s.ours}"', f"    peer-as = {s.our_as}"]
-        if s.password:
-            lines.append(f'    auth-password = "{s.password}"')
-        lines += ["  [neighbors.timers.config]", "    connect-retry = 1", "    hold-time = 30",
-                  "    idle-hold-time-after-reset = 1",
-                  "  [neighbors.transport.config]", f'    local-address = "{s.theirs}"']
-        if s.opener == "ours":
-            lines.append("    passive-mode = true")
+                 f'    neighbor-address = "{s.ours}"', f"    peer-as = {s.our_as}",
+                 *given((s.password, f'    auth-password = "{s.password}"')),
+                 "  [neighbors.timers.config]", "    connect-retry = 1", "    hold-time = 30",
+                 "    idle-hold-time-after-reset = 1",
+                 "  [neighbors.transport.config]", f'    local-address = "{s.theirs}"',
+                 *given((s.opener == "ours", "    passive-mode = true"))]
         if s.ttl_security:
             lines += ["  [neighbors.ttl-security.config]", "    enabled = true", "    ttl-min = 255"]
         if s.restart:

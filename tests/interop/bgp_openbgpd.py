@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab import until
 
-from bgp_peer import COMMUNITY, LARGE, MED, THEIRS, V4, V4_PLAIN, V6, Peer, Route, more
+from bgp_peer import COMMUNITY, LARGE, MED, THEIRS, V4, V4_PLAIN, V6, Peer, Route, given, more
 
 
 class Openbgpd(Peer):
@@ -16,9 +16,7 @@ class Openbgpd(Peer):
     REFRESH_WANTS_RESTART = True
     # To anybody, BIRD too: "route refresh: AID IPv4 unicast not negotiated", where it was.
     ANSWERS_REFRESH = False
-    SECOND_PATH = False
-    MD5_ON_LISTENER = TTL_ON_LISTENER = False
-    SECOND_PATH = False
+    SECOND_PATH = MD5_ON_LISTENER = TTL_ON_LISTENER = False
     CAN = frozenset("refresh enhanced helper md5 gtsm limit internal roles add-path text".split())
 
     def start(self):
@@ -32,21 +30,14 @@ class Openbgpd(Peer):
                   "  announce restart yes"]
         lines += [f"  announce IPv{f} unicast" for f in s.families]
         lines += [f"  announce IPv{f} none" for f in "46" if f not in s.families]
-        if s.opener == "ours":
-            lines.append("  passive")
-        if s.password:
-            lines.append(f'  tcp md5sig password "{s.password}"')
-        if s.ttl_security:
-            lines.append("  ttl-security yes")
-        if s.role:
-            lines.append(f"  announce policy {s.role.replace('rs-server', 'rs')}{' enforce' if s.role_strict else ''}")
-        if s.add_path:
-            lines.append("  announce add-path send all")
-        if s.max_prefixes:
-            lines.append(f"  max-prefix {s.max_prefixes}")
+        lines += given((s.opener == "ours", "  passive"),
+                       (s.password, f'  tcp md5sig password "{s.password}"'),
+                       (s.ttl_security, "  ttl-security yes"),
+                       (s.role, f"  announce policy {s.role.replace('rs-server', 'rs')}{' enforce' if s.role_strict else ''}"),
+                       (s.add_path, "  announce add-path send all"),
+                       (s.max_prefixes, f"  max-prefix {s.max_prefixes}"))
         lines += ["}", "allow from any", "allow to any"]
-        if "6" in s.families and s.transport == 4:
-            lines.append(f"match to any inet6 set nexthop {THEIRS[6]}")
+        lines += given(("6" in s.families and s.transport == 4, f"match to any inet6 set nexthop {THEIRS[6]}"))
         config = self.write("bgpd.conf", "\n".join(lines) + "\n")
         Path("/run/openbgpd").mkdir(exist_ok=True)  # its chroot
         self.process = self.spawn(["/usr/sbin/bgpd", "-d", "-v", "-f", config], "openbgpd")

@@ -62,6 +62,11 @@ class Route:
     stale: bool = False
 
 
+def given(*lines):
+    """Of lines of a configuration, each with what it depends on, those that are wanted."""
+    return [line for wanted, line in lines if wanted]
+
+
 def more(n):
     return [f"10.{64 + i // 256}.{i % 256}.0/24" for i in range(n)]
 
