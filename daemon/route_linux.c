@@ -10,6 +10,7 @@
  * Linux does; it counts as the MED.
  */
 #include <errno.h>
+#include <libmnl/libmnl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -58,25 +59,23 @@ static void purge(struct route_shell *s, bool v6)
 
 static void ask(struct route_shell *s, enum route_linux_step step)
 {
-	struct {
-		struct nlmsghdr h;
-		union {
-			struct ifinfomsg link;
-			struct rtmsg route;
-		};
-	} m = {.h = {.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = ++s->kernel.seq}};
+	uint8_t buf[64] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct rtmsg *m;
 
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	h->nlmsg_seq = ++s->kernel.seq;
 	if (step == ROUTE_LINUX_LINKS) {
-		m.h.nlmsg_len = NLMSG_LENGTH(sizeof(m.link));
-		m.h.nlmsg_type = RTM_GETLINK;
+		h->nlmsg_type = RTM_GETLINK;
+		(void)mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
 	} else {
-		m.h.nlmsg_len = NLMSG_LENGTH(sizeof(m.route));
-		m.h.nlmsg_type = RTM_GETROUTE;
-		m.route.rtm_family = step == ROUTE_LINUX_V6 ? AF_INET6 : AF_INET;
+		h->nlmsg_type = RTM_GETROUTE;
+		m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+		m->rtm_family = step == ROUTE_LINUX_V6 ? AF_INET6 : AF_INET;
 		stale(s, step == ROUTE_LINUX_V6);
 	}
 	s->kernel.step = step;
-	if (send(s->kernel.fd, &m, m.h.nlmsg_len, 0) < 0)
+	if (send(s->kernel.fd, h, h->nlmsg_len, 0) < 0)
 		fail(s);
 }
 
@@ -111,61 +110,35 @@ static void dump_done(struct route_shell *s)
 
 /* ---------------------------------------------------------------- messages */
 
-static const struct rtattr *attr_next(const struct rtattr *a, int *left)
+static uint32_t attr_u32(const struct nlattr *a)
 {
-	const int size = (int)RTA_ALIGN(a->rta_len);
-
-	*left -= size;
-	return (const struct rtattr *)((const char *)a + size);
+	return mnl_attr_validate(a, MNL_TYPE_U32) == 0 ? mnl_attr_get_u32(a) : 0;
 }
 
-#define EACH_ATTR(a, left)                                                                         \
-	for (; (left) >= (int)sizeof(*(a)) && (a)->rta_len >= sizeof(*(a)) &&                      \
-	       (a)->rta_len <= (left);                                                             \
-	     (a) = attr_next((a), &(left)))
-
-static const void *attr_data(const struct rtattr *a)
-{
-	return (const char *)a + RTA_LENGTH(0);
-}
-
-static size_t attr_size(const struct rtattr *a)
-{
-	return a->rta_len - RTA_LENGTH(0);
-}
-
-static uint32_t attr_u32(const struct rtattr *a)
-{
-	uint32_t v = 0;
-
-	if (attr_size(a) == sizeof(v))
-		memcpy(&v, attr_data(a), sizeof(v));
-	return v;
-}
-
-static uint32_t tunnel_named(const struct route_shell *s, const char *name, size_t size)
+static uint32_t tunnel_named(const struct route_shell *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_tunnels; i++)
-		if (imports(s, i) && strnlen(name, size) < size &&
-		    strcmp(s->tunnels[i]->cfg->interface, name) == 0)
+		if (imports(s, i) && strcmp(s->tunnels[i]->cfg->interface, name) == 0)
 			return (uint32_t)i;
 	return RT_TUNNEL_NONE;
 }
 
 static void on_link(struct route_shell *s, const struct nlmsghdr *h)
 {
-	const struct ifinfomsg *link = (const void *)(h + 1);
-	int left = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*link));
-	const struct rtattr *a = (const void *)(link + 1);
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(h);
 	uint32_t tunnel = RT_TUNNEL_NONE, is = 0, was;
+	const struct nlattr *a;
 
-	if (left < 0 || link->ifi_index <= 0 || (uint32_t)link->ifi_index >= IFINDEX_MAX ||
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*link) || link->ifi_index <= 0 ||
+	    (uint32_t)link->ifi_index >= IFINDEX_MAX ||
 	    !array_reach(&s->kernel.tunnels, &s->kernel.n_tunnels, (size_t)link->ifi_index,
 			 sizeof(*s->kernel.tunnels)))
 		return;
-	EACH_ATTR(a, left)
-	if (a->rta_type == IFLA_IFNAME)
-		tunnel = tunnel_named(s, attr_data(a), attr_size(a));
+	mnl_attr_for_each (a, h, sizeof(*link)) {
+		if (mnl_attr_get_type(a) == IFLA_IFNAME &&
+		    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0)
+			tunnel = tunnel_named(s, mnl_attr_get_str(a));
+	}
 	if (h->nlmsg_type == RTM_NEWLINK && tunnel != RT_TUNNEL_NONE)
 		is = (tunnel + 1) | (link->ifi_flags & IFF_UP ? LINK_UP : 0);
 	was = s->kernel.tunnels[link->ifi_index];
@@ -198,19 +171,15 @@ static void leads_over(const struct route_shell *s, struct route *r, int ifindex
 		r->tunnels[r->n++] = (is & ~LINK_UP) - 1;
 }
 
-static void leads_over_several(const struct route_shell *s, struct route *r, const struct rtattr *a)
+static void leads_over_several(const struct route_shell *s, struct route *r, const struct nlattr *a)
 {
-	size_t left = attr_size(a);
-	const struct rtnexthop *hop = attr_data(a);
+	const struct rtnexthop *hop = mnl_attr_get_payload(a);
+	int left = mnl_attr_get_payload_len(a);
 
-	while (left >= sizeof(*hop) && hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= left) {
-		const size_t size = RTNH_ALIGN(hop->rtnh_len);
-
+	while (left >= (int)sizeof(*hop) && RTNH_OK(hop, left)) {
 		leads_over(s, r, hop->rtnh_ifindex);
-		if (size >= left)
-			break;
-		left -= size;
-		hop = (const void *)((const char *)hop + size);
+		left -= (int)RTNH_ALIGN(hop->rtnh_len);
+		hop = RTNH_NEXT(hop);
 	}
 }
 
@@ -218,26 +187,25 @@ static void leads_over_several(const struct route_shell *s, struct route *r, con
 static bool route_parse(const struct route_shell *s, const struct nlmsghdr *h, struct route *r)
 {
 	const struct config_linux_import *c = &s->config->routing.linux_import;
-	const struct rtmsg *m = (const void *)(h + 1);
-	int left = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*m));
-	const struct rtattr *a = (const void *)(m + 1);
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
 	const enum ip_family family = m->rtm_family == AF_INET6 ? IP_V6 : IP_V4;
 	const size_t size = family == IP_V6 ? 16 : 4;
+	const struct nlattr *a;
 
-	if (left < 0 || (m->rtm_family != AF_INET && m->rtm_family != AF_INET6) ||
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*m) ||
+	    (m->rtm_family != AF_INET && m->rtm_family != AF_INET6) ||
 	    m->rtm_flags & RTM_F_CLONED || m->rtm_tos || m->rtm_dst_len > 8 * size ||
 	    !(c->protocols[m->rtm_protocol / 8] >> m->rtm_protocol % 8 & 1))
 		return false;
 	*r = (struct route){.table = m->rtm_table};
 	r->nlri.prefix = (struct ip_prefix){.addr = {.family = family}, .len = m->rtm_dst_len};
-	EACH_ATTR(a, left)
-	{
-		switch (a->rta_type) {
+	mnl_attr_for_each (a, h, sizeof(*m)) {
+		switch (mnl_attr_get_type(a)) {
 		case RTA_TABLE: r->table = attr_u32(a); break;
 		case RTA_DST:
-			if (attr_size(a) != size)
+			if (mnl_attr_get_payload_len(a) != size)
 				return false;
-			r->nlri.prefix.addr = ip_from_bytes(family, attr_data(a));
+			r->nlri.prefix.addr = ip_from_bytes(family, mnl_attr_get_payload(a));
 			break;
 		case RTA_PRIORITY: r->nlri.path_id = attr_u32(a); break;
 		case RTA_OIF: leads_over(s, r, (int)attr_u32(a)); break;
@@ -318,7 +286,7 @@ static void on_readable(void *ctx, int fd, uint32_t events)
 		const ssize_t n =
 			recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &from_size);
 		const struct nlmsghdr *h = (const void *)buf;
-		uint32_t left = (uint32_t)n;
+		int left = (int)n;
 
 		if (n < 0 && errno == ENOBUFS) {
 			begin(s);
@@ -329,15 +297,8 @@ static void on_readable(void *ctx, int fd, uint32_t events)
 		/* Linux itself, and no other process. */
 		if (from.nl_pid != 0)
 			continue;
-		while (left >= sizeof(*h) && h->nlmsg_len >= sizeof(*h) && h->nlmsg_len <= left) {
-			const uint32_t size = NLMSG_ALIGN(h->nlmsg_len);
-
+		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
 			on_message(s, h);
-			if (size >= left)
-				break;
-			left -= size;
-			h = (const void *)((const char *)h + size);
-		}
 	}
 }
 

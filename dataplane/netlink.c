@@ -246,8 +246,7 @@ static int route_cb(const struct nlmsghdr *h, void *ctx)
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return MNL_CB_OK;
 	r->unicast = rtm->rtm_type == RTN_UNICAST;
-	mnl_attr_for_each(attr, h, sizeof(*rtm))
-	{
+	mnl_attr_for_each (attr, h, sizeof(*rtm)) {
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_OIF: r->ifindex = (int)mnl_attr_get_u32(attr); break;
 		case RTA_GATEWAY:
@@ -306,8 +305,7 @@ static void neigh_notice(const struct nlmsghdr *h, const struct listener *l)
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*ndm) ||
 	    (ndm->ndm_family != AF_INET && ndm->ndm_family != AF_INET6))
 		return;
-	mnl_attr_for_each(attr, h, sizeof(*ndm))
-	{
+	mnl_attr_for_each (attr, h, sizeof(*ndm)) {
 		const uint16_t size = mnl_attr_get_payload_len(attr);
 
 		if (mnl_attr_get_type(attr) == NDA_DST && ndm->ndm_family == AF_INET && size == 4)

@@ -123,8 +123,7 @@ static int hop_cb(const struct nlmsghdr *h, void *ctx)
 
 	if (h->nlmsg_type != RTM_NEWNEXTHOP || mnl_nlmsg_get_payload_len(h) < sizeof(struct nhmsg))
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, h, sizeof(struct nhmsg))
-	{
+	mnl_attr_for_each (attr, h, sizeof(struct nhmsg)) {
 		uint32_t id;
 
 		if (mnl_attr_get_type(attr) != NHA_ID || mnl_attr_get_payload_len(attr) != 4)
