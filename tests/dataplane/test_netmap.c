@@ -11,215 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "base/sum.h"
 #include "dataplane/netmap.h"
+#include "tests/dataplane/maker.h"
 
-#define ROOM   2048
 #define ROUNDS 100000
-
-enum transport {
-	TCP = 6,
-	UDP = 17,
-	DCCP = 33,
-	GRE = 47,
-	AH = 51,
-	OSPF = 89,
-	UDPLITE = 136,
-	ECHO = 256, /* of ICMP or ICMPv6 */
-	ERROR,      /* likewise; quotes `quote` */
-};
-
-enum oddity {
-	PLAIN = 0,
-	UDP_NO_SUM = 1 << 0,
-	OPTIONS = 1 << 1, /* IPv4 options; IPv6: hop-by-hop and destination options */
-	FIRST = 1 << 2,   /* fragment */
-	LATER = 1 << 3,
-	ROUTING_DONE = 1 << 4, /* IPv6: no segment left */
-	ROUTING_LEFT = 1 << 5,
-};
-
-struct packet {
-	const char *source, *destination;
-	enum transport transport;
-	unsigned odd;
-	size_t payload; /* bytes behind the transport header; ERROR: of the quote, 0: all of it */
-	const struct packet *quote;
-};
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void put16(uint8_t *p, unsigned v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static struct ip_addr addr_of(const char *text)
-{
-	struct ip_addr a;
-
-	if (!ip_parse(text, &a))
-		fail_msg("%s", text);
-	return a;
-}
-
-/* ------------------------------------------------------------------ building */
-
-static uint32_t pseudo(const struct ip_addr *s, const struct ip_addr *d, unsigned proto,
-		       size_t size)
-{
-	const uint8_t tail[4] = {0, (uint8_t)proto, (uint8_t)(size >> 8), (uint8_t)size};
-	uint32_t sum = sum_add(0, s->b, ip_size(s));
-
-	sum = sum_add(sum, d->b, ip_size(d));
-	return sum_add(sum, tail, sizeof(tail));
-}
-
-static size_t build(const struct packet *p, uint8_t *out);
-
-/* Returns the protocol's number. */
-static unsigned put_transport(const struct packet *p, uint8_t *out, size_t *size)
-{
-	const struct ip_addr s = addr_of(p->source), d = addr_of(p->destination);
-	const bool v4 = s.family == IP_V4;
-	unsigned proto = p->transport, sum_at = 0;
-	bool with_pseudo = true;
-	size_t header = 20, n;
-
-	memset(out, 0, ROOM / 2);
-	switch (p->transport) {
-	case TCP:
-		out[12] = 0x50;
-		sum_at = 16;
-		break;
-	case UDP:
-	case UDPLITE:
-		header = 8;
-		sum_at = 6;
-		break;
-	case DCCP:
-		header = 16;
-		sum_at = 6;
-		break;
-	case ECHO:
-	case ERROR:
-		proto = v4 ? 1 : 58;
-		with_pseudo = !v4;
-		header = 8;
-		sum_at = 2;
-		out[0] = p->transport == ECHO ? (v4 ? 8 : 128) : (v4 ? 3 : 2);
-		break;
-	case GRE:
-	case AH:
-	case OSPF: break;
-	}
-	n = header;
-	if (p->transport == ERROR) {
-		uint8_t whole[ROOM];
-		const size_t all = build(p->quote, whole);
-		const size_t part = p->payload && p->payload < all ? p->payload : all;
-
-		memcpy(out + n, whole, part);
-		n += part;
-	} else {
-		if (p->transport != ECHO)
-			put16(out + 2, 443);
-		for (size_t i = 0; i < p->payload; i++)
-			out[n++] = (uint8_t)(i * 7 + p->payload);
-		if (p->transport == UDP)
-			put16(out + 4, (unsigned)n);
-	}
-	*size = n;
-	if (!sum_at || p->odd & LATER || (p->transport == UDP && p->odd & UDP_NO_SUM))
-		return proto;
-	put16(out + sum_at,
-	      sum_finish(sum_add(with_pseudo ? pseudo(&s, &d, proto, n) : 0, out, n)));
-	if (p->transport == UDP && get16(out + sum_at) == 0)
-		put16(out + sum_at, 0xffff);
-	return proto;
-}
-
-static size_t put_extension(uint8_t *out, uint8_t *next, uint8_t type, const uint8_t *bytes,
-			    size_t size)
-{
-	memcpy(out, bytes, size);
-	out[0] = *next;
-	*next = type;
-	return size;
-}
-
-static size_t build_v6(const struct packet *p, uint8_t *out)
-{
-	static const uint8_t options[16] = {0, 1, 1, 12}, fragment[8] = {0, 0, 0, 1, 1, 2, 3, 4},
-			     later[8] = {0, 0, 0, 0x59, 1, 2, 3, 4}, routing[24] = {0, 2, 4, 0},
-			     left[24] = {0, 2, 4, 1};
-	const struct ip_addr s = addr_of(p->source), d = addr_of(p->destination);
-	uint8_t body[ROOM], chain[ROOM];
-	size_t size, n = 0;
-	uint8_t next;
-
-	next = (uint8_t)put_transport(p, body, &size);
-	/* From the last header to the first, each in front of the others. */
-	for (unsigned i = 0; i < 4; i++) {
-		const uint8_t *what = NULL;
-		size_t bytes = 0;
-		uint8_t type = 0;
-
-		if (i == 0 && p->odd & OPTIONS) {
-			what = options, bytes = 16, type = 60;
-		} else if (i == 1 && p->odd & (FIRST | LATER)) {
-			what = p->odd & FIRST ? fragment : later, bytes = 8, type = 44;
-		} else if (i == 2 && p->odd & (ROUTING_DONE | ROUTING_LEFT)) {
-			what = p->odd & ROUTING_LEFT ? left : routing, bytes = 24, type = 43;
-		} else if (i == 3 && p->odd & OPTIONS) {
-			what = options, bytes = 16, type = 0;
-		}
-		if (!what)
-			continue;
-		memmove(chain + bytes, chain, n);
-		n += put_extension(chain, &next, type, what, bytes);
-	}
-	memset(out, 0, 40);
-	out[0] = 0x60;
-	put16(out + 4, (unsigned)(n + size));
-	out[6] = next;
-	out[7] = 61;
-	memcpy(out + 8, s.b, 16);
-	memcpy(out + 24, d.b, 16);
-	memcpy(out + 40, chain, n);
-	memcpy(out + 40 + n, body, size);
-	return 40 + n + size;
-}
-
-static size_t build_v4(const struct packet *p, uint8_t *out)
-{
-	const struct ip_addr s = addr_of(p->source), d = addr_of(p->destination);
-	const size_t header = p->odd & OPTIONS ? 28 : 20;
-	size_t size;
-
-	memset(out, 0, header);
-	out[9] = (uint8_t)put_transport(p, out + header, &size);
-	out[0] = (uint8_t)(0x40 | header / 4);
-	put16(out + 2, (unsigned)(header + size));
-	put16(out + 4, 0x1234);
-	put16(out + 6, p->odd & FIRST ? 0x2000 : p->odd & LATER ? 0x000b : 0x4000);
-	out[8] = 61;
-	memcpy(out + 12, s.b, 4);
-	memcpy(out + 16, d.b, 4);
-	if (header > 20)
-		out[20] = 0x94; /* router alert */
-	put16(out + 10, sum_finish(sum_add(0, out, header)));
-	return header + size;
-}
-
-static size_t build(const struct packet *p, uint8_t *out)
-{
-	return addr_of(p->source).family == IP_V4 ? build_v4(p, out) : build_v6(p, out);
-}
 
 /* --------------------------------------------------------------------- rules */
 
@@ -401,8 +196,9 @@ static const struct both boths[] = {
 static void test_in(void **state)
 {
 	for (size_t i = 0; i < N_BOTHS; i++) {
-		uint8_t there[ROOM], here[ROOM], p[ROOM];
-		const size_t size = build(&boths[i].there, there), n = build(&boths[i].here, here);
+		uint8_t there[MAKER_ROOM], here[MAKER_ROOM], p[MAKER_ROOM];
+		const size_t size = maker_build(&boths[i].there, there),
+			     n = maker_build(&boths[i].here, here);
 		const uint8_t family = there[0] >> 4;
 		const enum netmap_result want =
 			memcmp(there, here, size) != 0 ? NETMAP_DONE : NETMAP_UNTOUCHED;
@@ -428,7 +224,7 @@ static void test_out(void **state)
 {
 	for (size_t i = 0; i < N_BOTHS; i++) {
 		struct packet t = reversed(&boths[i].there), h = reversed(&boths[i].here), qt, qh;
-		uint8_t there[ROOM], here[ROOM], p[ROOM];
+		uint8_t there[MAKER_ROOM], here[MAKER_ROOM], p[MAKER_ROOM];
 		size_t size;
 
 		if (t.quote) {
@@ -437,8 +233,8 @@ static void test_out(void **state)
 			t.quote = &qt;
 			h.quote = &qh;
 		}
-		size = build(&t, there);
-		assert_int_equal(build(&h, here), size);
+		size = maker_build(&t, there);
+		assert_int_equal(maker_build(&h, here), size);
 		memcpy(p, here, size);
 		if (netmap_out(&map, p, size, here[0] >> 4) == NETMAP_REFUSED)
 			fail_msg("%s: out", boths[i].what);
@@ -461,12 +257,12 @@ static void test_later_fragments(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		uint8_t there[ROOM], here[ROOM];
-		const size_t size = build(&later[i][0], there);
+		uint8_t there[MAKER_ROOM], here[MAKER_ROOM];
+		const size_t size = maker_build(&later[i][0], there);
 		const size_t header = there[0] >> 4 == 4 ? 20 : 48;
-		uint8_t body[ROOM];
+		uint8_t body[MAKER_ROOM];
 
-		assert_int_equal(build(&later[i][1], here), size);
+		assert_int_equal(maker_build(&later[i][1], here), size);
 		memcpy(body, there + header, size - header);
 		assert_int_equal(netmap_in(&map, there, size, there[0] >> 4), NETMAP_DONE);
 		show_difference("header", there, here, header);
@@ -522,8 +318,8 @@ static void test_refused(void **state)
 {
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		const struct refusal *r = &refusals[i];
-		uint8_t p[ROOM], before[ROOM], *exact;
-		size_t size = build(&r->p, p);
+		uint8_t p[MAKER_ROOM], before[MAKER_ROOM], *exact;
+		size_t size = maker_build(&r->p, p);
 		enum netmap_result got;
 
 		size = r->size ? r->size : size;
@@ -543,9 +339,9 @@ static void test_refused(void **state)
 static void test_untouched(void **state)
 {
 	const struct packet p = {"9.9.9.9", "9.9.9.8", TCP, 0, 0, 0};
-	uint8_t bytes[ROOM];
+	uint8_t bytes[MAKER_ROOM];
 
-	assert_int_equal(build(&p, bytes), 40);
+	assert_int_equal(maker_build(&p, bytes), 40);
 	assert_int_equal(netmap_in(&map, bytes, 30, 4), NETMAP_UNTOUCHED);
 	assert_int_equal(netmap_out(&map, bytes, 30, 4), NETMAP_UNTOUCHED);
 }
@@ -555,10 +351,10 @@ static void test_damage_stays(void **state)
 {
 	const struct packet p = {"10.0.3.4", "100.80.1.2", TCP, 0, 100, 0};
 	const struct packet q = {"100.64.3.4", "10.0.1.2", TCP, 0, 100, 0};
-	uint8_t bytes[ROOM], want[ROOM];
-	const size_t size = build(&p, bytes);
+	uint8_t bytes[MAKER_ROOM], want[MAKER_ROOM];
+	const size_t size = maker_build(&p, bytes);
 
-	(void)build(&q, want);
+	(void)maker_build(&q, want);
 	bytes[size - 1] ^= 0x10;
 	want[size - 1] ^= 0x10;
 	assert_int_equal(netmap_in(&map, bytes, size, 4), NETMAP_DONE);
@@ -603,7 +399,7 @@ static struct ip_addr draw_address(unsigned family, enum translation_side side, 
 
 static const char *name_there(const char *here, enum translation_side side, char *buf)
 {
-	struct ip_prefix p = {.addr = addr_of(here)}, q;
+	struct ip_prefix p = {.addr = maker_addr(here)}, q;
 
 	p.len = (uint8_t)ip_bits(&p.addr);
 	assert_int_not_equal(translation_to_there(rules, N_RULES, side, &p, &q), TRANSLATION_TAKEN);
@@ -636,7 +432,7 @@ static void test_random(void **state)
 			.payload = draw() % 120,
 		};
 		struct packet t = h, qt = qh;
-		uint8_t here[ROOM], there[ROOM], p[ROOM];
+		uint8_t here[MAKER_ROOM], there[MAKER_ROOM], p[MAKER_ROOM];
 		size_t size;
 
 		t.source = name_there(h.source, TRANSLATION_OURS, text[2]);
@@ -648,8 +444,8 @@ static void test_random(void **state)
 		/* Of a quote at least its header, and no half of a checksum. */
 		if (h.transport == ERROR)
 			h.payload = t.payload = h.payload < 40 ? 0 : h.payload & ~(size_t)1;
-		size = build(&h, here);
-		assert_int_equal(build(&t, there), size);
+		size = maker_build(&h, here);
+		assert_int_equal(maker_build(&t, there), size);
 		memcpy(p, here, size);
 		if (netmap_out(&map, p, size, (uint8_t)family) == NETMAP_REFUSED)
 			fail_msg("round %u: refused", i);
