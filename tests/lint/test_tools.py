@@ -122,6 +122,7 @@ class Setup(unittest.TestCase):
             SETUP_POLICY={self.policy}
             SETUP_POLICY_SAVED={self.policy}.saved
             SETUP_LOCK={self.folder.name}/lock
+            SETUP_PAUSE=0
             systemctl() {{ :; }}
             apt-get() {{ {apt}; }}
             setup_install some-package
