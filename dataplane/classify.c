@@ -494,7 +494,6 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 		__builtin_prefetch(eth, 1);
 		__builtin_prefetch(eth - 64, 1);
 		__builtin_prefetch(eth + m[i]->data_len, 1);
-		__builtin_prefetch(dp_meta(m[i]), 1);
 	}
 	if (*apart && dp_lpm_is_large(b.lpm4))
 		recognise_ahead(w, port, m, n, &ours, &b, told);

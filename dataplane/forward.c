@@ -154,11 +154,13 @@ static uint32_t table_of(const struct dp_worker *w, struct rte_mbuf *m, uint32_t
 		       : __atomic_load_n(&w->dp->tunnels.hot[from].table, __ATOMIC_ACQUIRE);
 }
 
-/* A port as its neighbours' packets need it. */
+/* A port as its neighbours' packets need it, and those that are ready to leave by it. */
 struct way {
 	uint64_t tag;    /* what is above the MAC in a neighbour's word, if it is resolved */
 	struct dp_l2 l2; /* for a neighbour that has no MAC */
 	uint32_t mtu;
+	uint32_t bytes; /* of the frames that are ready */
+	uint16_t first; /* the first of them in the vector */
 };
 
 static struct way way_of(const struct dp_worker *w, uint64_t adj)
@@ -166,6 +168,17 @@ static struct way way_of(const struct dp_worker *w, uint64_t adj)
 	const struct dp_l2 l2 = dp_l2_make(w, adj & ~DP_MAC_MASK);
 
 	return (struct way){.tag = adj >> DP_MAC_BITS, .l2 = l2, .mtu = w->dp->ports[l2.port].mtu};
+}
+
+/* What is ready, up to the packet `end`, leaves. */
+static void send_ready(struct dp_worker *w, const struct dp_ip_vec *v, struct way *way,
+		       uint16_t end)
+{
+	if (end > way->first)
+		dp_tx_all(w, way->l2.port, &v->m[way->first], (uint16_t)(end - way->first),
+			  way->bytes);
+	way->first = end;
+	way->bytes = 0;
 }
 
 /* Whether a packet may be a TCP SYN, whose MSS matters. */
@@ -183,8 +196,8 @@ static inline bool may_be_syn(const uint8_t *ip, uint8_t family)
  * matters. Where the outer header was there is room for Ethernet's. False: forward_one() has to look at it;
  * nothing is changed.
  */
-static inline bool leave_plain(struct dp_worker *w, const struct dp_ip_vec *v, uint16_t i,
-			       struct way *way, uint8_t family)
+static inline bool leave_plain(struct dp_worker *w, struct dp_adj *adjs, const struct dp_ip_vec *v,
+			       uint16_t i, struct way *way, uint8_t family)
 {
 	struct rte_mbuf *m = v->m[i];
 	uint8_t *ip = v->ip[i];
@@ -194,12 +207,14 @@ static inline bool leave_plain(struct dp_worker *w, const struct dp_ip_vec *v, u
 
 	if (dp_nh_kind(v->nh[i]) != DP_NH_NEIGH)
 		return false;
-	adj = &w->dp->neighs.adjs[dp_nh_index(v->nh[i])];
+	adj = &adjs[dp_nh_index(v->nh[i])];
 	word = __atomic_load_n(&adj->l2, __ATOMIC_RELAXED);
 	if (unlikely(word >> DP_MAC_BITS != way->tag)) {
 		if (!(word & DP_NEIGH_VALID))
 			return false;
+		send_ready(w, v, way, i);
 		*way = way_of(w, word);
+		way->first = i;
 	}
 	if (v->from[i] == DP_TUNNEL_NONE || v->size[i] > way->mtu || may_be_syn(ip, family) ||
 	    !decrement_ttl(ip, family))
@@ -210,7 +225,7 @@ static inline bool leave_plain(struct dp_worker *w, const struct dp_ip_vec *v, u
 	l2.to |= word & DP_MAC_MASK;
 	dp_l2_write(ip - DP_ETH_SIZE, &l2, dp_l2_type(family));
 	dp_set_data(m, ip - DP_ETH_SIZE, v->size[i] + DP_ETH_SIZE);
-	dp_tx(w, way->l2.port, m);
+	way->bytes += v->size[i] + DP_ETH_SIZE;
 	return true;
 }
 
@@ -250,13 +265,17 @@ static void forward_one(struct dp_worker *w, struct rte_mbuf *m, uint32_t from, 
 static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
 {
 	struct way way = {.tag = UINT64_MAX}; /* nobody's */
+	struct dp_adj *const adjs = w->dp->neighs.adjs;
 
 	for (uint16_t i = 0; i < v->n; i++) {
-		if (leave_plain(w, v, i, &way, family))
+		if (leave_plain(w, adjs, v, i, &way, family))
 			continue;
+		send_ready(w, v, &way, i);
+		way.first = (uint16_t)(i + 1);
 		dp_set_data(v->m[i], v->ip[i], v->size[i]);
 		forward_one(w, v->m[i], v->from[i], v->nh[i], family);
 	}
+	send_ready(w, v, &way, v->n);
 }
 
 void dp_forward(struct dp_worker *w, struct dp_ip_burst *b)
