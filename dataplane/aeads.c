@@ -16,9 +16,10 @@ static void *try_backend(const struct esp_backend *b)
 	void *ctx = b->ctx_new();
 
 	if (ctx && !esp_backend_self_test(b)) {
-		log_error("AEAD backend %s fails its known answers on this machine and is not used: "
-			  "\"twinbore show ports\" tells what took its place",
-			  b->name);
+		log_error(
+			"AEAD backend %s fails its known answers on this machine and is not used: "
+			"\"twinbore show ports\" tells what took its place",
+			b->name);
 		b->ctx_free(ctx);
 		ctx = NULL;
 	}
