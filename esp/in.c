@@ -354,7 +354,7 @@ static inline bool trailer_good(uint64_t last, uint32_t pad)
 	return last >> (48 - 8 * pad) == want[pad];
 }
 
-#define PLAIN_PAYLOAD_MIN 24u /* an IPv4 header and a trailer, in words */
+#define PLAIN_PAYLOAD_MIN 25u /* an IPv4 header before a trailer with any padding to a word */
 
 /* What unwrap_plain() needs of the SA, for a run: source and destination as a word of the header. */
 struct plain {
