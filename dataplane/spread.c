@@ -95,14 +95,18 @@ struct dp_spread_item *dp_spread_take(struct dp_spread *s)
 	return &s->items[i % DP_SPREAD_ITEMS];
 }
 
-void dp_spread_do(struct dp_worker *w, struct dp_spread_item *item)
+static void run_jobs(struct dp_worker *w, struct dp_spread_item *item)
 {
-	if (__atomic_load_n(&item->done, __ATOMIC_RELAXED))
-		return; /* it was put so */
 	if (item->open)
 		esp_batch_open(&w->esp, &item->batch);
 	else
 		esp_batch_seal(&w->esp, &item->batch);
+}
+
+void dp_spread_do(struct dp_worker *w, struct dp_spread_item *item)
+{
+	if (!item->early)
+		run_jobs(w, item);
 	__atomic_store_n(&item->done, 1, __ATOMIC_RELEASE);
 }
 
@@ -184,8 +188,9 @@ void dp_spread_put(struct dp_worker *w, struct dp_spread_item *item, const struc
 	item->n_runs = n_runs;
 	item->end = end;
 	item->done = 0;
-	if (unlikely(is_ours_alone(w, &item->batch)))
-		dp_spread_do(w, item);
+	item->early = is_ours_alone(w, &item->batch);
+	if (unlikely(item->early))
+		run_jobs(w, item);
 	__atomic_store_n(&s->put, s->put + 1, __ATOMIC_RELEASE);
 	dp_count(&w->stats->spread, 1);
 	/* What the helpers do not keep up with is ours. */

@@ -16,6 +16,8 @@
  *     packets of an SA leave in the order of their numbers.
  *   - A helper touches an item, its packets and its keys between taking it and saying that it is done, and nothing
  *     else; it never waits for anybody, so that waiting for it ends. It only helps when it found nothing of its own.
+ *   - An item ends only after somebody has taken it and said so, even if nothing was left to do: its place is another
+ *     burst's then, and who came late to it would seal that one twice.
  *   - Items keep SA halves in use across rounds. The owner reports no quiescent state (grace.h) while it has any,
  *     and empties its queue as soon as somebody waits for one; so nothing is freed under them.
  *   - Nobody depends on a helper that sleeps: the owner takes back what nobody has begun when it has nothing else to do,
@@ -43,8 +45,9 @@ typedef void dp_spread_end_fn(struct dp_worker *w, struct dp_spread_item *item);
 
 /* A burst on its way. */
 struct dp_spread_item {
-	uint32_t done; /* atomic: the jobs are, by whoever took it */
+	uint32_t done; /* atomic, by whoever took it: the jobs are */
 	bool open;     /* decapsulation */
+	bool early;    /* the owner did them beforehand: nobody else may use their keys */
 	uint16_t n_runs;
 	dp_spread_end_fn *end;
 	uint8_t runs[DP_VEC_SIZE][DP_SPREAD_RUN_SIZE] __rte_aligned(8); /* what `end` wants */

@@ -3,13 +3,11 @@
  * One SA's cryptography by several workers (spread.h): whatever helpers do, packets leave in the order of their
  * numbers, none is lost, and nothing is freed that is in use. The port is a pair of rings.
  */
-#include "rig.h"
+#include "rig_rings.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
-#include <rte_eth_ring.h>
-#include <rte_ethdev.h>
 #include "base/secret.h"
 #include "dataplane/spread.h"
 #include "esp/esp_int.h"
@@ -18,12 +16,11 @@
 #define SIZE     300u
 #define SLOT     4u
 #define TUNNEL   0u /* the first worker's */
-#define RINGS    2048u
+#define RINGS    RIG_RINGS_TX
 #define ENOUGH   40u /* bursts that helpers shall have done */
 #define PATIENCE 60  /* seconds, on a busy machine */
 
 static const char *backend;
-static struct rte_ring *rx[RIG_WORKERS], *tx[RIG_WORKERS];
 static uint64_t seed = 7;
 
 static struct dp_worker *owner(void)
@@ -67,7 +64,7 @@ static unsigned sent(struct rte_mbuf **m, unsigned max)
 {
 	if (owner()->tx[0].n)
 		dp_tx_flush(owner(), 0);
-	return rte_ring_sc_dequeue_burst(tx[0], (void **)m, max, NULL);
+	return rte_ring_sc_dequeue_burst(rig_tx[0], (void **)m, max, NULL);
 }
 
 /* Sequence numbers go on from `*seq`, and the packets' own numbers with them. */
@@ -356,6 +353,19 @@ static void asking(void **state)
 	rig_del(SLOT);
 }
 
+/* The backend of the SA's, for its owner, as if one thread alone might use a key at a time; and as it was. */
+static const struct esp_backend *alone_begin(struct esp_backend *alone, struct esp_aead **aead)
+{
+	const struct esp_backend *b;
+
+	*aead = &owner()->esp.aead[dp_out_esp(rig.sas.out[SLOT])->line.flags & ESP_QUICK_AEAD];
+	b = (*aead)->backend;
+	*alone = *b;
+	alone->keys_shared = false;
+	(*aead)->backend = alone;
+	return b;
+}
+
 /* Keys that one thread alone may use at a time stay with the owner. */
 static void unshared(void **state)
 {
@@ -366,11 +376,7 @@ static void unshared(void **state)
 	unsigned n;
 
 	rig_add_out(SLOT, TUNNEL, 0);
-	aead = &owner()->esp.aead[dp_out_esp(rig.sas.out[SLOT])->line.flags & ESP_QUICK_AEAD];
-	shared = aead->backend;
-	alone = *shared;
-	alone.keys_shared = false;
-	aead->backend = &alone;
+	shared = alone_begin(&alone, &aead);
 	set_help(2);
 	for (unsigned i = 0; i < 3; i++)
 		offer(0, BURST);
@@ -381,6 +387,46 @@ static void unshared(void **state)
 	rte_pktmbuf_free_bulk(m, n);
 	set_help(0);
 	aead->backend = shared;
+	rig_del(SLOT);
+}
+
+/* Such a burst behind others: sealed already, but its place is nobody else's before who took it has said so. */
+static void unshared_behind(void **state)
+{
+	const struct esp_backend *shared;
+	struct esp_backend alone;
+	struct dp_spread_item *first, *second;
+	struct rte_mbuf *m[RINGS];
+	uint32_t seq = 0, number = 0;
+	struct esp_aead *aead;
+
+	rig_add_out(SLOT, TUNNEL, 0);
+	rig_add_in(SLOT, TUNNEL, 0);
+	dp_worker_enter(owner());
+	set_help(2);
+	offer(0, BURST);
+	shared = alone_begin(&alone, &aead);
+	offer(BURST, 2);
+	assert_int_equal(owner()->spread->put - owner()->spread->ended, 2);
+	first = begin();
+	assert_non_null(first);
+	dp_spread_do(helper(), first);
+	assert_int_equal(dp_spread_round(owner(), false), 1);
+	second = begin();
+	assert_true(second && second != first);
+	assert_int_equal(dp_spread_round(owner(), false), 0);
+	assert_int_equal(sent(m, RINGS), BURST);
+	check_esp(m, BURST, &seq, 20);
+	check_inner(m, BURST, rig.sas.in[SLOT]->esp, &number);
+	dp_spread_do(helper(), second);
+	assert_int_equal(dp_spread_round(owner(), false), 1);
+	assert_int_equal(sent(m, RINGS), 2);
+	check_esp(m, 2, &seq, 20);
+	check_inner(m, 2, rig.sas.in[SLOT]->esp, &number);
+	assert_false(dp_spread_busy(owner()));
+	set_help(0);
+	aead->backend = shared;
+	dp_worker_leave(owner());
 	rig_del(SLOT);
 }
 
@@ -433,38 +479,19 @@ static void threads(void **state)
 	rig_del(SLOT);
 }
 
-/* Frames that workers send come out of rings. */
 static int start(void **state)
 {
-	const struct rte_eth_conf conf = {0};
-	int id;
-
-	if (!rig_start_bursts(backend, 4095))
-		return -1;
-	for (unsigned q = 0; q < RIG_WORKERS; q++) {
-		rx[q] = rte_ring_create(q ? "rx1" : "rx0", 64, SOCKET_ID_ANY, 0);
-		tx[q] = rte_ring_create(q ? "tx1" : "tx0", RINGS, SOCKET_ID_ANY, 0);
-	}
-	id = rte_eth_from_rings("spread", rx, RIG_WORKERS, tx, RIG_WORKERS, 0);
-	if (id < 0 || rte_eth_dev_configure((uint16_t)id, RIG_WORKERS, RIG_WORKERS, &conf) != 0)
-		return -1;
-	for (uint16_t q = 0; q < RIG_WORKERS; q++)
-		if (rte_eth_rx_queue_setup((uint16_t)id, q, 64, SOCKET_ID_ANY, NULL, rig.pool) !=
-			    0 ||
-		    rte_eth_tx_queue_setup((uint16_t)id, q, 64, SOCKET_ID_ANY, NULL) != 0)
-			return -1;
-	rig.ports[0].id = (uint16_t)id;
-	return rte_eth_dev_start((uint16_t)id);
+	return rig_start_bursts(backend, 4095) && rig_rings_start() ? 0 : -1;
 }
 
 /* Its argument is the backend's name. */
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(order),   cmocka_unit_test(decapsulation),
-		cmocka_unit_test(deleted), cmocka_unit_test(moved),
-		cmocka_unit_test(asking),  cmocka_unit_test(unshared),
-		cmocka_unit_test(threads),
+		cmocka_unit_test(order),           cmocka_unit_test(decapsulation),
+		cmocka_unit_test(deleted),         cmocka_unit_test(moved),
+		cmocka_unit_test(asking),          cmocka_unit_test(unshared),
+		cmocka_unit_test(unshared_behind), cmocka_unit_test(threads),
 	};
 	const struct esp_backend *b = argc == 2 ? esp_backend_by_name(argv[1]) : NULL;
 	void *ctx;
