@@ -3,6 +3,7 @@
  * Each burst AES-GCM against OpenSSL and ipsec-mb: every length, every alignment, bursts of many keys
  * and sizes with bad packets among them, all in memory that ends at a page that cannot be touched.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "util.h"
@@ -382,6 +383,69 @@ static void test_neighbours(void **state)
 	}
 }
 
+#define N_SHARED 24u
+#define SHARED   1536u
+
+/* One burst, always the same. */
+static void seal_shared(void *own, const struct esp_key *key, uint8_t to[N_SHARED][SHARED])
+{
+	struct rng r = {.s = 31};
+	struct esp_job j[N_SHARED];
+
+	for (unsigned i = 0; i < N_SHARED; i++) {
+		rng_fill(&r, to[i], SHARED);
+		j[i] = (struct esp_job){
+			.key = key, .esp = to[i], .payload_size = 4 + 4 * rng_below(&r, 370)};
+	}
+	ours->seal(own, j, N_SHARED);
+}
+
+struct sealer {
+	pthread_t thread;
+	const struct esp_key *key;
+	const void *want;
+	uint8_t got[N_SHARED][SHARED];
+	bool same;
+};
+
+static void *seal_often(void *arg)
+{
+	struct sealer *s = arg;
+	void *own = ours->ctx_new();
+
+	s->same = own;
+	for (unsigned i = 0; i < 100 && s->same; i++) {
+		seal_shared(own, s->key, s->got);
+		s->same = memcmp(s->got, s->want, sizeof(s->got)) == 0;
+	}
+	if (own)
+		ours->ctx_free(own);
+	return NULL;
+}
+
+/* Threads, each with its own context, use one key at the same time. */
+static void test_shared(void **state)
+{
+	static uint8_t want[N_SHARED][SHARED];
+	static struct sealer sealers[2];
+	struct rng r = {.s = 9};
+	struct keys k;
+
+	assert_true(ours->keys_shared);
+	keys_init(&k, &rows[2], false, &r);
+	seal_shared(ctx, k.ours, want);
+	for (size_t i = 0; i < 2; i++) {
+		sealers[i] = (struct sealer){.key = k.ours, .want = want};
+		assert_int_equal(pthread_create(&sealers[i].thread, NULL, seal_often, &sealers[i]),
+				 0);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		(void)pthread_join(sealers[i].thread, NULL);
+		assert_true(sealers[i].same);
+	}
+	keys_fini(&k);
+}
+
 /* Its argument is the backend's name. */
 int main(int argc, char **argv)
 {
@@ -389,7 +453,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_lengths),    cmocka_unit_test(test_alignments),
 		cmocka_unit_test(test_limits),     cmocka_unit_test(test_bursts),
 		cmocka_unit_test(test_alike),      cmocka_unit_test(test_many_keys),
-		cmocka_unit_test(test_neighbours),
+		cmocka_unit_test(test_neighbours), cmocka_unit_test(test_shared),
 	};
 
 	if (argc != 2 || !(ours = esp_backend_by_name(argv[1])))
