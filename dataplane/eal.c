@@ -244,11 +244,6 @@ bool dp_eal_init(const struct config *c, bool *hugepages, char *error, size_t er
 	return true;
 }
 
-void dp_eal_fini(void)
-{
-	(void)rte_eal_cleanup();
-}
-
 enum drop_state {
 	DROP_WAITS,
 	DROP_DONE,

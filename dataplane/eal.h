@@ -9,7 +9,6 @@
 
 /* False with a text in `error` that says what to do. *hugepages: what memory was taken. */
 bool dp_eal_init(const struct config *c, bool *hugepages, char *error, size_t error_size);
-void dp_eal_fini(void);
 
 /* Gives up privileges (privileges.h) in the thread that DPDK keeps for interrupts and alarms. */
 bool dp_eal_privileges_drop(void);

@@ -17,7 +17,7 @@
  *	mtu.c	the arithmetic of overhead
  *	aead.c	the list of backends; aead_ipsec_mb.c, aead_vaes.c with aead_vaes_512.c,
  *		aead_vaes_256.c, aead_openssl.c, aead_self_test.c, suite.c; cpu.c which of
-		them the machine can run
+ *		them the machine can run
  *
  * Invariants (tests/esp holds each of them to it)
  *   - Total over any bytes: nothing is read or written outside the packet and its rooms.
