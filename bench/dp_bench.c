@@ -14,7 +14,7 @@
 #include <rte_cycles.h>
 #include "base/log.h"
 #include "bench/cpus.h"
-#include "bench/drive.h"
+#include "bench/dp_bench_rows.h"
 #include "bench/hugepages.h"
 
 #define LIST_MAX   16u
@@ -27,14 +27,13 @@ struct list {
 };
 
 struct opts {
-	struct list workers, sas, prefixes, sizes, ops;
-	const char *suites; /* parts of names, with commas */
+	struct list workers, sas, prefixes, trains, sizes, ops;
+	struct list inner, outer; /* families */
+	const char *suites;       /* parts of names, with commas */
 	const char *backend;
-	unsigned batch, n_batches, memory_mb, train, pieces, repeat;
-	bool json, per_worker, aligned, one_queue, hugepages;
+	unsigned batch, n_batches, memory_mb, pieces, repeat;
+	bool json, per_worker, aligned, one_queue, udp, translate, hugepages;
 };
-
-static const char *const op_names[] = {"esp-encap", "esp-decap", "esp-both"};
 
 static void usage(FILE *f)
 {
@@ -45,10 +44,14 @@ static void usage(FILE *f)
 		   "  --sas LIST       (1)\n"
 		   "  --prefixes LIST  (1); at least as many as SAs\n"
 		   "  --workers LIST   (1)\n"
+		   "  --inner LIST     IP version of the hosts' packets (4)\n"
+		   "  --outer LIST     IP version between the gateways (4)\n"
+		   "  --udp            ESP in UDP, as through a NAT (RFC 3948)\n"
+		   "  --translate      hosts have other addresses inside tunnels\n"
 		   "  --per-worker     RFC 9611: one tunnel, an outbound SA for each worker\n"
 		   "  --aligned        packets come to the worker that owns their SA\n"
 		   "  --one-queue      all packets come to one worker, which the others help\n"
-		   "  --train N        packets that follow each other with one SA (1)\n"
+		   "  --train LIST     packets that follow each other with one SA (1)\n"
 		   "  --pieces N       frames come in segments of N bytes (whole)\n"
 		   "  --backend NAME   of the AEAD (auto)\n"
 		   "  --batch N        frames at a time for each worker (256)\n"
@@ -100,88 +103,11 @@ static bool suite_wanted(const char *name, const char *list)
 	return false;
 }
 
-static void print_head(bool json)
-{
-	if (!json)
-		printf("%-9s %-20s %-8s %5s %7s %8s %2s %8s %8s %8s %8s %6s\n", "bench", "suite",
-		       "backend", "size", "sas", "prefixes", "w", "cycles", "crypto", "Mpps",
-		       "Gbit/s", "ratio");
-}
-
-/* What a row belongs to. */
+/* What a process measures. */
 struct place {
 	const struct opts *o;
-	const struct esp_suite *suite;
-	const char *backend;
-	uint32_t n_sas, n_prefixes, n_workers;
-	bool hugepages;
+	struct dp_bench_place row;
 };
-
-/* How much more all workers do than one. */
-static void print_growth(const struct place *p, const struct drive_result *r)
-{
-	const double times = (p->o->one_queue ? 1 : p->n_workers) * r->cycles_alone / r->cycles;
-	const double crypto = p->n_workers * r->crypto_alone / r->crypto;
-
-	if (p->o->json && p->o->one_queue)
-		printf(", \"cycles_alone\": %.1f, \"times_one_worker\": %.3f", r->cycles_alone,
-		       times);
-	else if (p->o->json)
-		printf(", \"cycles_alone\": %.1f, \"times_one_worker\": %.3f, "
-		       "\"crypto_times_one_worker\": %.3f",
-		       r->cycles_alone, times, crypto);
-	else
-		printf("  one worker alone: %.1f cycles; all do %.2f times as much (%u batches, %u "
-		       "of "
-		       "them disturbed)\n",
-		       r->cycles_alone, times, r->n_batches, r->n_disturbed);
-	if (!p->o->json && !p->o->one_queue)
-		printf("  of the bare AEAD %.2f times as much\n", crypto);
-}
-
-static void print_row(const struct place *p, const struct drive_opts *d,
-		      const struct drive_result *r)
-{
-	const double hz = (double)rte_get_tsc_hz();
-	const unsigned n = p->o->one_queue ? 1 : p->n_workers;
-	const double mpps = hz * n / r->cycles / 1e6;
-	const double gbps = mpps * traffic_mean(d->size) * 8 / 1e3;
-	char name[ESP_SUITE_STRLEN], size[16] = "imix";
-
-	esp_suite_format(p->suite, name);
-	if (d->size != TRAFFIC_IMIX)
-		snprintf(size, sizeof(size), "%u", d->size);
-	if (p->o->json)
-		printf("{\"bench\": \"%s\", \"suite\": \"%s\", \"backend\": \"%s\", \"size\": "
-		       "\"%s\", \"n_sas\": %u, \"n_prefixes\": %u, \"n_workers\": %u, "
-		       "\"per_worker_sas\": %s, \"aligned\": %s, \"one_queue\": %s, "
-		       "\"bursts_spread\": %llu, \"bursts_helped\": %llu, "
-		       "\"train\": %u, "
-		       "\"hugepages\": %s, "
-		       "\"mpps\": "
-		       "%.3f, "
-		       "\"gbps\": %.3f, \"cycles_per_packet\": %.1f, \"cycles_per_packet_p50\": "
-		       "%.1f, \"crypto_cycles_per_packet\": %.1f, \"ratio_to_crypto\": %.3f, "
-		       "\"packets\": %llu, \"checked\": %llu, \"batches\": %u, \"disturbed\": "
-		       "%u",
-		       op_names[d->op], name, p->backend, size, p->n_sas, p->n_prefixes,
-		       p->n_workers, p->o->per_worker ? "true" : "false",
-		       p->o->aligned ? "true" : "false", p->o->one_queue ? "true" : "false",
-		       (unsigned long long)r->n_spread, (unsigned long long)r->n_helped,
-		       p->o->train, p->hugepages ? "true" : "false", mpps, gbps, r->cycles,
-		       r->cycles_p50, r->crypto, r->cycles / r->crypto,
-		       (unsigned long long)r->n_packets, (unsigned long long)r->n_checked,
-		       r->n_batches, r->n_disturbed);
-	else
-		printf("%-9s %-20s %-8s %5s %7u %8u %2u %8.1f %8.1f %8.2f %8.2f %6.2f\n",
-		       op_names[d->op], name, p->backend, size, p->n_sas, p->n_prefixes,
-		       p->n_workers, r->cycles, r->crypto, mpps, gbps, r->cycles / r->crypto);
-	if (r->cycles_alone > 0)
-		print_growth(p, r);
-	if (p->o->json)
-		printf("}\n");
-	fflush(stdout);
-}
 
 /* Virtual CPUs share a core with others at one time and not at another: the quickest of some runs. */
 static bool best_of(unsigned n, struct traffic *t, const struct drive_opts *d,
@@ -201,86 +127,138 @@ static bool best_of(unsigned n, struct traffic *t, const struct drive_opts *d,
 	return true;
 }
 
-/* In a process of its own: one world, a row for each operation and size. */
+static bool measure_one(const struct place *p, struct traffic *t, const struct drive_opts *d)
+{
+	struct drive_result best;
+	char error[WORLD_ERROR];
+
+	if (best_of(p->o->repeat, t, d, &best, error)) {
+		dp_bench_row(p->o->json, &p->row, d, &best);
+		return true;
+	}
+	fprintf(stderr, "dp_bench: %s\n", error);
+	return false;
+}
+
+/* In a process of its own: one world, a row for each length of trains, operation and size. */
 static int measure(void *arg)
 {
-	const struct place *p = arg;
+	struct place *p = arg;
 	static struct world w;
 	static struct traffic t;
 	const struct opts *o = p->o;
+	const struct traffic_opts *to = &p->row.traffic;
 	const struct world_opts wo = {
-		.n_workers = p->n_workers,
-		.max_sas = RTE_MAX(p->n_sas + p->n_workers, 16u),
-		.max_tunnels = RTE_MAX(p->n_sas, 16u),
+		.n_workers = p->row.n_workers,
+		.max_sas = RTE_MAX(to->n_sas + p->row.n_workers, 16u),
+		.max_tunnels = RTE_MAX(to->n_sas, 16u),
 		.memory_mb = o->memory_mb,
 		.backend = o->backend,
 		.no_hugepages = !o->hugepages,
 		.spread = o->one_queue,
+		.v6 = to->form.inner_v6 || to->form.outer_v6,
 	};
-	const struct traffic_opts to = {
-		.suite = *p->suite,
-		.n_sas = p->n_sas,
-		.n_prefixes = p->n_prefixes,
-		.per_worker = o->per_worker,
-		.aligned = o->aligned,
-		.train = o->train,
-		.pieces = o->pieces,
-	};
-	struct place place = *p;
+	struct drive_opts d = {.batch = o->batch,
+			       .n_batches = o->n_batches,
+			       .n_checked = 2,
+			       .one_queue = o->one_queue};
 	char error[WORLD_ERROR] = "";
 
-	if (!world_start(&w, &wo, error) || !traffic_init(&t, &w, &to, error)) {
+	if (!world_start(&w, &wo, error) || !traffic_init(&t, &w, to, error)) {
 		fprintf(stderr, "dp_bench: %s\n", error);
 		return 1;
 	}
-	place.hugepages = w.dp.hugepages;
-	place.backend = traffic_backend(&t);
-	for (unsigned i = 0; i < o->ops.n; i++) {
-		for (unsigned k = 0; k < o->sizes.n; k++) {
-			const struct drive_opts d = {
-				.op = (enum drive_op)o->ops.v[i],
-				.size = o->sizes.v[k],
-				.batch = o->batch,
-				.n_batches = o->n_batches,
-				.n_checked = 2,
-				.one_queue = o->one_queue,
-			};
-			struct drive_result best;
-
-			if (!best_of(o->repeat, &t, &d, &best, error)) {
-				fprintf(stderr, "dp_bench: %s\n", error);
-				return 1;
+	p->row.hugepages = w.dp.hugepages;
+	p->row.backend = traffic_backend(&t);
+	for (unsigned k = 0; k < o->trains.n; k++)
+		for (unsigned i = 0; i < o->ops.n; i++)
+			for (unsigned s = 0; s < o->sizes.n; s++) {
+				d.train = o->trains.v[k];
+				d.op = (enum drive_op)o->ops.v[i];
+				d.size = o->sizes.v[s];
+				if (!measure_one(p, &t, &d))
+					return 1;
 			}
-			print_row(&place, &d, &best);
-		}
-	}
 	return 0;
 }
 
-static int run_all(struct opts *o)
+static int run_place(struct place *p)
+{
+	const struct opts *o = p->o;
+
+	return hugepages_run(o->hugepages ? o->memory_mb : 0, measure, p);
+}
+
+/* Every number of SAs and of prefixes for what stands in `p`. */
+static int run_numbers(struct place *p)
+{
+	const struct opts *o = p->o;
+	int rc = 0;
+
+	for (unsigned a = 0; a < o->sas.n; a++)
+		for (unsigned k = 0; k < o->prefixes.n; k++) {
+			p->row.traffic.n_sas = o->sas.v[a];
+			p->row.traffic.n_prefixes = RTE_MAX(o->prefixes.v[k], o->sas.v[a]);
+			rc |= run_place(p);
+		}
+	return rc;
+}
+
+/* Every kind of tunnel for a suite. */
+static int run_suite(const struct opts *o, const struct esp_suite *suite, uint32_t n_workers)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < o->inner.n; i++)
+		for (unsigned k = 0; k < o->outer.n; k++) {
+			struct place p = {
+				.o = o,
+				.row = {.n_workers = n_workers,
+					.traffic = {.form = {.suite = *suite,
+							     .inner_v6 = o->inner.v[i] == IP_V6,
+							     .outer_v6 = o->outer.v[k] == IP_V6,
+							     .udp = o->udp,
+							     .translate = o->translate},
+						    .per_worker = o->per_worker,
+						    .aligned = o->aligned,
+						    .pieces = o->pieces}},
+			};
+
+			rc |= run_numbers(&p);
+		}
+	return rc;
+}
+
+static int run_all(const struct opts *o)
 {
 	int rc = 0;
 
 	for (unsigned w = 0; w < o->workers.n; w++)
-		for (size_t s = 0; s < ESP_N_SUITES; s++)
-			for (unsigned a = 0; a < o->sas.n; a++)
-				for (unsigned p = 0; p < o->prefixes.n; p++) {
-					const struct esp_suite suite = esp_suite_at(s);
-					char name[ESP_SUITE_STRLEN];
-					struct place place = {
-						.o = o,
-						.suite = &suite,
-						.n_sas = o->sas.v[a],
-						.n_prefixes =
-							RTE_MAX(o->prefixes.v[p], o->sas.v[a]),
-						.n_workers = o->workers.v[w],
-					};
+		for (size_t s = 0; s < ESP_N_SUITES; s++) {
+			const struct esp_suite suite = esp_suite_at(s);
+			char name[ESP_SUITE_STRLEN];
 
-					if (suite_wanted(esp_suite_format(&suite, name), o->suites))
-						rc |= hugepages_run(o->hugepages ? o->memory_mb : 0,
-								    measure, &place);
-				}
+			if (suite_wanted(esp_suite_format(&suite, name), o->suites))
+				rc |= run_suite(o, &suite, o->workers.v[w]);
+		}
 	return rc;
+}
+
+static bool are_versions(const struct list *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->v[i] != IP_V4 && l->v[i] != IP_V6)
+			return false;
+	return true;
+}
+
+static uint32_t min_of(const struct list *l)
+{
+	uint32_t m = UINT32_MAX;
+
+	for (unsigned i = 0; i < l->n; i++)
+		m = RTE_MIN(m, l->v[i]);
+	return m;
 }
 
 static uint32_t max_of(const struct list *l)
@@ -301,6 +279,10 @@ int main(int argc, char **argv)
 		{"sas", required_argument, NULL, 'a'},
 		{"prefixes", required_argument, NULL, 'p'},
 		{"workers", required_argument, NULL, 'w'},
+		{"inner", required_argument, NULL, 'I'},
+		{"outer", required_argument, NULL, 'O'},
+		{"udp", no_argument, NULL, 'U'},
+		{"translate", no_argument, NULL, 'T'},
 		{"per-worker", no_argument, NULL, 'r'},
 		{"aligned", no_argument, NULL, 'l'},
 		{"one-queue", no_argument, NULL, 'q'},
@@ -319,13 +301,13 @@ int main(int argc, char **argv)
 	struct opts o = {.suites = "aes-256-gcm-16",
 			 .backend = "auto",
 			 .batch = 256,
-			 .train = 1,
 			 .n_batches = 1000,
 			 .repeat = 1,
 			 .hugepages = true};
 	bool ok = parse_list("1", &o.workers) && parse_list("1", &o.sas) &&
 		  parse_list("1", &o.prefixes) && parse_list("64,576,1420,imix", &o.sizes) &&
-		  parse_list("encap,decap", &o.ops);
+		  parse_list("encap,decap", &o.ops) && parse_list("1", &o.trains) &&
+		  parse_list("4", &o.inner) && parse_list("4", &o.outer);
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -339,7 +321,11 @@ int main(int argc, char **argv)
 		case 'r': o.per_worker = true; break;
 		case 'l': o.aligned = true; break;
 		case 'q': o.one_queue = true; break;
-		case 't': o.train = (unsigned)atoi(optarg); break;
+		case 't': ok = ok && parse_list(optarg, &o.trains); break;
+		case 'I': ok = ok && parse_list(optarg, &o.inner); break;
+		case 'O': ok = ok && parse_list(optarg, &o.outer); break;
+		case 'U': o.udp = true; break;
+		case 'T': o.translate = true; break;
 		case 'i': o.pieces = (unsigned)atoi(optarg); break;
 		case 'b': o.backend = optarg; break;
 		case 'n': o.batch = (unsigned)atoi(optarg); break;
@@ -352,8 +338,9 @@ int main(int argc, char **argv)
 		default: usage(stderr); return 2;
 		}
 	}
-	if (!ok || optind != argc || o.train < 1 || o.repeat < 1 || o.n_batches < 4 ||
-	    o.batch < 64 || o.batch > 1024 || o.batch % 64 != 0) {
+	if (!ok || optind != argc || !are_versions(&o.inner) || !are_versions(&o.outer) ||
+	    min_of(&o.trains) < 1 || o.repeat < 1 || o.n_batches < 4 || o.batch < 64 ||
+	    o.batch > 1024 || o.batch % 64 != 0) {
 		usage(stderr);
 		return 2;
 	}
@@ -361,6 +348,6 @@ int main(int argc, char **argv)
 	log_init("dp_bench", LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
 	if (o.memory_mb == 0)
 		o.memory_mb = RTE_MAX(MEMORY_MIN, 192 + max_of(&o.sas) / 128);
-	print_head(o.json);
+	dp_bench_head(o.json);
 	return run_all(&o);
 }

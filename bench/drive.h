@@ -19,9 +19,9 @@ enum drive_op {
 
 struct drive_opts {
 	enum drive_op op;
-	uint32_t size;               /* inner bytes, or TRAFFIC_IMIX */
-	unsigned batch;              /* frames for each worker: a multiple of twice a burst */
-	uint64_t n_spread, n_helped; /* bursts put forward for others, and done by them */
+	uint32_t size;  /* inner bytes, or TRAFFIC_IMIX */
+	unsigned train; /* packets that follow each other to one prefix */
+	unsigned batch; /* frames for each worker: a multiple of twice a burst */
 	unsigned n_batches;
 	unsigned n_checked; /* the first batches, packet by packet */
 	bool one_queue;     /* all packets come to the first worker, and the others help it */
@@ -33,6 +33,7 @@ struct drive_result {
 	double crypto; /* the same of the AEAD alone */
 	/* Several workers that need no other: of one, while the others did nothing; else 0. */
 	double cycles_alone, crypto_alone;
+	double line_cycles; /* several: what it costs to read a line that another has written */
 	uint64_t n_packets, n_checked;
 	uint64_t n_spread, n_helped; /* bursts put forward for others, and done by them */
 	unsigned n_batches;

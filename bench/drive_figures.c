@@ -74,6 +74,18 @@ static double mean(const struct run *r, const uint64_t *v, enum kind kind, unsig
 	return n / rate;
 }
 
+/* The median of the batches in which both came to it; 0: in none. */
+static double line_cycles(const struct run *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->o->n_batches; i++)
+		if (r->lines[i] > 0)
+			r->lines[n++] = r->lines[i];
+	qsort(r->lines, n, sizeof(*r->lines), by_value);
+	return n ? r->lines[n / 2] : 0;
+}
+
 void drive_evaluate(const struct run *r, struct drive_result *out)
 {
 	const bool own = n_workers_of(r) == 1 || take_turns(r);
@@ -83,15 +95,15 @@ void drive_evaluate(const struct run *r, struct drive_result *out)
 		out->n_packets += r->packets[i];
 		out->n_disturbed += r->disturbed[i] != 0;
 	}
-	for (unsigned i = 0; i < n_workers_of(r); i++) {
-		out->n_spread += r->t->w->dp.stats->workers[i].spread;
-		out->n_helped += r->t->w->dp.stats->workers[i].helped;
-	}
+	out->n_spread = n_spread(r) - r->n_spread;
+	out->n_helped = n_helped(r) - r->n_helped;
 	out->cycles = own ? mean(r, r->cycles, TOGETHER_ONE, QUARTER)
 			  : quantile(r, r->cycles, TOGETHER_ALL, 0, QUARTER);
 	out->cycles_p50 = own ? mean(r, r->cycles, TOGETHER_ONE, 2)
 			      : quantile(r, r->cycles, TOGETHER_ALL, 0, 2);
 	out->crypto = mean(r, r->crypto, TOGETHER_ONE, QUARTER);
+	if (n_workers_of(r) > 1)
+		out->line_cycles = line_cycles(r);
 	if (take_turns(r)) {
 		out->cycles_alone = mean(r, r->cycles, ALONE, QUARTER);
 		out->crypto_alone = mean(r, r->crypto, ALONE, QUARTER);

@@ -12,13 +12,26 @@
 #define BENCH_DRIVE_INT_H
 
 #include "bench/drive.h"
+#include "bench/lines.h"
 
-/* With one_queue: what the other workers are to do, and whether they really run. All are atomic. */
+#define DRIVE_BATCH_MAX 1024u
+#define DRIVE_BUSY_MS   20u /* at real-time priority, then a rest */
+#define DRIVE_REST_US   10000u
+
+/* With one_queue: what the other workers are to do. */
+enum drive_task {
+	DRIVE_GO_ROUND, /* nothing else */
+	DRIVE_HELP,
+	DRIVE_SEAL, /* packets of their own, by the bare AEAD */
+	DRIVE_GIVE, /* lines.h */
+};
+
+/* The same, and whether they really run. All are atomic. */
 struct helper {
-	uint32_t wanted; /* they shall help */
-	uint32_t over;   /* they may end */
-	uint64_t beat;   /* when one of them went round last */
-	uint64_t gap;    /* the longest that took */
+	uint32_t wanted, doing; /* enum drive_task */
+	uint32_t over;          /* they may end */
+	uint64_t beat;          /* when one of them went round last */
+	uint64_t gap;           /* the longest that took */
 };
 
 /* What the threads of a run share. */
@@ -34,14 +47,47 @@ struct run {
 	uint64_t begin;      /* atomic: when all begin; another value each time */
 	uint64_t *cycles;    /* by batch and worker */
 	uint64_t *crypto;    /* the same */
+	double *lines;       /* by batch: what the first worker pays for a line of the second's */
 	uint64_t *packets;   /* by batch, of all workers together: sent; atomic */
 	uint64_t n_checked;
+	uint64_t n_spread, n_helped; /* of the workers, before */
+	struct lines shared_lines;
 	char *error;
+};
+
+/* A worker's thread. */
+struct driver {
+	struct run *run;
+	struct dp_worker *w;
+	struct rte_mbuf *own[DP_BURST]; /* a helper's: what it seals */
+	uint32_t n_barriers;
+	uint32_t n_emptied;
+	uint32_t n_waits;
+	uint64_t begun; /* the last `begin` */
+	bool late;
 };
 
 static inline unsigned n_workers_of(const struct run *r)
 {
 	return r->t->w->dp.n_workers;
+}
+
+/* Bursts that were put forward for other workers, and done by them, since the beginning. */
+static inline uint64_t n_spread(const struct run *r)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < n_workers_of(r); i++)
+		n += r->t->w->dp.stats->workers[i].spread;
+	return n;
+}
+static inline uint64_t n_helped(const struct run *r)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < n_workers_of(r); i++)
+		n += r->t->w->dp.stats->workers[i].helped;
+	return n;
 }
 
 /* Workers have no packets for each other, and may or may not run beside each other. */
@@ -60,6 +106,30 @@ static inline unsigned alone_in(const struct run *r, unsigned batch)
 {
 	return r->o->one_queue ? 0 : batch / 2 % n_workers_of(r);
 }
+
+/* drive.c. All that fails ends the run, with the first text. */
+void drive_fail(struct run *r, const char *text);
+bool drive_takes_part(const struct driver *d, unsigned batch);
+void drive_begin_together(struct driver *d);
+void drive_meet(struct driver *d);
+bool drive_make(struct driver *d, unsigned port, struct rte_mbuf **m, unsigned n);
+void drive_refill(struct driver *d);                                  /* its receive rings */
+unsigned drive_take(struct driver *d, unsigned port, unsigned batch); /* what was sent; its count */
+
+/* drive_crypto.c: cycles of the AEAD alone on a batch of packets as they come. */
+uint64_t drive_crypto(struct driver *d, unsigned batch);
+/* The AEAD's work on some packets of ESP, of which n <= DRIVE_BATCH_MAX. */
+struct drive_jobs {
+	const struct esp_backend *backend;
+	unsigned n;
+	struct esp_job jobs[DRIVE_BATCH_MAX];
+};
+void drive_jobs_of(struct driver *d, struct rte_mbuf **m, unsigned n, bool open,
+		   struct drive_jobs *out);
+void drive_jobs_do(struct driver *d, struct drive_jobs *j, bool open);
+
+/* drive_helped.c: all batches with one queue. */
+void drive_helped(struct driver *d);
 
 /* drive_figures.c: what all batches together say. */
 void drive_evaluate(const struct run *r, struct drive_result *out);

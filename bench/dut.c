@@ -57,6 +57,7 @@ static void work_on(struct dut_shared *s, struct dp_worker *w)
 static void watch_on(struct dut_shared *s)
 {
 	s->longest = s->missing = 0;
+	lines_give(&s->lines);
 	while (wanted(s) == DUT_CONTROL) {
 		const struct cpus_gaps g = cpus_control(rte_get_tsc_hz() / MS_PER_S);
 
@@ -98,7 +99,7 @@ static bool start_world(const struct esp_suite *suite, unsigned memory_mb, const
 				      .memory_mb = memory_mb,
 				      .backend = "auto",
 				      .memif = memif};
-	const struct traffic_opts to = {.suite = *suite, .n_sas = 1, .n_prefixes = 1, .train = 1};
+	const struct traffic_opts to = {.form = {.suite = *suite}, .n_sas = 1, .n_prefixes = 1};
 
 	return world_start(&world, &wo, error) && traffic_init(&traffic, &world, &to, error);
 }
@@ -194,7 +195,7 @@ static void gateway(const struct dut *d, const struct esp_suite *suite, unsigned
 		if (write(fd, world.dp.ports[i].mac.addr_bytes, 6) != 6)
 			_exit(1);
 	start_worker(&work);
-	rte_eal_mp_wait_lcore();
+	world_wait(&world);
 	_exit(0);
 }
 
@@ -270,7 +271,7 @@ void dut_stop(struct dut *d)
 		(void)waitpid(d->pid, NULL, 0);
 	} else if (d->shared && d->pool) {
 		set_mode(d, DUT_END);
-		rte_eal_mp_wait_lcore();
+		world_wait(&world);
 	}
 	clean(d);
 }

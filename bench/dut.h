@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "bench/lines.h"
 #include "bench/world.h"
 
 #define DUT_ERROR WORLD_ERROR
@@ -23,9 +24,10 @@ enum dut_mode {
 
 /* Seen by worker and generator, whichever processes they are in. */
 struct dut_shared {
-	uint32_t mode, at; /* atomic: wanted by the generator; where the worker is */
-	uint64_t longest;  /* the worker's: TSC between two looks, in the mode that ended last */
-	uint64_t missing;  /* the same, DUT_CONTROL: the sum of all that are no mere look */
+	uint32_t mode, at;  /* atomic: wanted by the generator; where the worker is */
+	uint64_t longest;   /* the worker's: TSC between two looks, in the mode that ended last */
+	uint64_t missing;   /* the same, DUT_CONTROL: the sum of all that are no mere look */
+	struct lines lines; /* DUT_CONTROL: the worker writes them first */
 };
 
 struct dut {

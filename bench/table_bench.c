@@ -13,6 +13,7 @@
 #include <rte_cycles.h>
 #include "base/log.h"
 #include "base/ring.h"
+#include "bench/hosts.h"
 #include "bench/hugepages.h"
 #include "bench/world.h"
 
@@ -43,24 +44,9 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* Prefix p of a family: /24 and some /28 of IPv4, /48 of IPv6. */
-static struct ip_prefix prefix_of(uint32_t p, bool v6)
-{
-	uint8_t b[16] = {0x20, 0x01};
-
-	if (!v6)
-		return world_far_prefix(p);
-	/* As they are assigned: blocks of a provider, /32, with many /48 next to each other. */
-	b[2] = (uint8_t)(p >> 16);
-	b[3] = (uint8_t)(p >> 12 << 4);
-	b[4] = (uint8_t)(p >> 8 & 15);
-	b[5] = (uint8_t)p;
-	return (struct ip_prefix){.addr = ip_from_bytes(IP_V6, b), .len = 48};
-}
-
 static struct dp_route route_of(uint32_t p, bool v6, uint32_t group)
 {
-	const struct ip_prefix prefix = prefix_of(p, v6);
+	const struct ip_prefix prefix = hosts_far_prefix(v6 ? IP_V6 : IP_V4, p);
 	struct dp_route r = {
 		.group = group, .prefix = {.family = prefix.addr.family}, .len = prefix.len};
 
@@ -87,7 +73,7 @@ static double lookups(uint32_t n, bool v6)
 			x ^= x << 13;
 			x ^= x >> 7;
 			x ^= x << 17;
-			p = prefix_of((uint32_t)((x >> 32) * n >> 32), v6);
+			p = hosts_far_prefix(v6 ? IP_V6 : IP_V4, (uint32_t)((x >> 32) * n >> 32));
 			ip4[i] = dp_get32(p.addr.b);
 			memcpy(ip6[i], p.addr.b, sizeof(ip6[i]));
 		}
@@ -193,7 +179,7 @@ static void failover(uint32_t n)
 	for (unsigned i = 0; i < N_SWITCHES; i++)
 		v[i] = switch_group(i & 1);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-	rte_eal_mp_wait_lcore();
+	world_wait(&w);
 	(void)program(n, false, false);
 	qsort(v, N_SWITCHES, sizeof(v[0]), by_value);
 	if (json)
@@ -374,7 +360,7 @@ static void feed(uint32_t n)
 	cpu = cpu_seconds() - cpu;
 	wall = seconds(rte_rdtsc() - t0);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-	rte_eal_mp_wait_lcore();
+	world_wait(&w);
 	(void)program(n, false, false);
 	qsort(waits, n_waits, sizeof(waits[0]), by_value);
 	if (json)

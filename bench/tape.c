@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <rte_common.h>
-#include "bench/traffic.h"
+#include "bench/tunnels.h"
 #include "dataplane/aeads.h"
 
 #define BYTES       (256u << 20)
@@ -36,7 +36,8 @@ bool tape_init(struct tape *t, const struct esp_suite *suite)
 	(void)madvise(t->bytes, BYTES, MADV_HUGEPAGE);
 	t->packets = calloc(PACKETS_MAX, sizeof(*t->packets));
 	if (t->packets && dp_aeads_pick(&t->thread, "auto"))
-		t->peer = traffic_peer(&t->thread, suite, 0, 0);
+		t->peer =
+			tunnels_peer_out(&t->thread, &(struct tunnels_form){.suite = *suite}, 0, 0);
 	return t->peer != NULL;
 }
 

@@ -66,6 +66,20 @@ class Bench(unittest.TestCase):
                 self.sane(r)
                 self.assertEqual(r["n_workers"], 2)
                 self.assertEqual("times_one_worker" in r, more != ["--sas", "10"])
+                self.assertEqual("crypto_times_one_worker" in r, more != ["--sas", "10"])
+
+    def test_kinds_of_tunnels(self):
+        """As every packet of the first batches is opened by the peer, what is not as it should be fails."""
+        for more, udp, translated in (([], False, False), (["--udp", "--translate"], True, True)):
+            got = esp("--size", "64,imix", "--inner", "4,6", "--outer", "4,6", *more)
+            self.assertEqual([(r["inner"], r["outer"]) for r in got], [(i, o) for i in (4, 6) for o in (4, 6) for _ in range(4)])
+            for r in got:
+                self.sane(r)
+                self.assertEqual((r["udp"], r["translated"]), (udp, translated))
+
+    def test_trains(self):
+        got = esp("--size", "64", "--op", "encap", "--sas", "16", "--train", "1,8")
+        self.assertEqual([r["train"] for r in got], [1, 8])
 
     def test_suites(self):
         got = esp("--size", "1420", "--suite", "aes-256-cbc/sha2-256,chacha20-poly1305")
@@ -80,7 +94,7 @@ class Bench(unittest.TestCase):
                 self.sane(r)
 
     def test_refused(self):
-        for argv in (["--size", "none"], ["--batch", "100"], ["--op", "x"], ["more"]):
+        for argv in (["--size", "none"], ["--batch", "100"], ["--op", "x"], ["--inner", "5"], ["--train", "0"], ["more"]):
             self.assertEqual(subprocess.run([DP_BENCH, *argv], capture_output=True).returncode, 2, argv)
         r = subprocess.run([DP_BENCH, "--backend", "none"], capture_output=True, text=True)
         self.assertEqual(r.returncode, 1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * traffic: SAs, routes and packets of a benchmark, and the peers at the other end of the tunnels.
+ * traffic: the packets of a benchmark, and the peers at the other end of its tunnels.
  *
  * SA i is tunnel i's and group i's; prefix p is routed to group p mod n_sas. Packets, or trains of them,
  * go to prefixes drawn at random, so that each is likely to be another SA's than the one before. The peers are
@@ -11,19 +11,19 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "bench/inner.h"
+#include "bench/tunnels.h"
 #include "bench/world.h"
-#include "esp/esp.h"
 
 #define TRAFFIC_IMIX 0u /* as a size: 7:4:1 of 64, 594 and 1518 bytes */
 
 struct traffic_opts {
-	struct esp_suite suite;
+	struct tunnels_form form;
 	uint32_t n_sas;
 	uint32_t n_prefixes; /* at least n_sas */
 	bool per_worker; /* RFC 9611: one tunnel, for each worker an outbound SA; n_sas is 1 then */
 	bool aligned; /* a queue gets packets of its own worker's tunnels only, as by flow rules */
 	uint32_t pieces; /* frames come in segments of at most so many bytes; 0: whole */
-	uint32_t train;  /* so many packets follow each other to one prefix; at least 1 */
 };
 
 struct traffic {
@@ -33,20 +33,20 @@ struct traffic {
 	struct esp_thread check_thread; /* opens them, by another backend where there is one */
 	struct esp_out **peer_out;
 	uint64_t random;
+	uint32_t train;        /* so many packets follow each other to one prefix; at least 1 */
 	uint32_t prefix, left; /* of the train that is on its way, for `queue` */
 	unsigned queue;
 	bool in_turn; /* prefixes are not drawn: packets come to SA after SA */
 	uint32_t turn;
-	uint8_t pattern[2048];
+	struct inner inner;
 };
 
 /* Installs everything by the manager's handlers. False with a text. */
 bool traffic_init(struct traffic *t, struct world *w, const struct traffic_opts *o,
 		  char error[WORLD_ERROR]);
 
-/* The peer's sending half of the SA in `slot`, by itself; NULL: unsupported, no memory. */
-struct esp_out *traffic_peer(struct esp_thread *thread, const struct esp_suite *suite,
-			     uint32_t slot, uint32_t tunnel);
+/* From the next packet on. */
+void traffic_set_train(struct traffic *t, uint32_t n);
 
 /* The name of the backend that the SAs use. */
 const char *traffic_backend(const struct traffic *t);

@@ -9,55 +9,25 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <rte_cycles.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
+#include <rte_launch.h>
 #include "base/secret.h"
 #include "base/shm.h"
+#include "bench/hosts.h"
 #include "dataplane/crypto_mem.h"
 #include "dataplane/eal.h"
 #include "dataplane/start.h"
 #include "dataplane/stats.h"
 
-#define FAR_BASE    (16u << 24) /* 16.0.0.0: the prefixes behind the tunnels, one in 256 addresses */
-#define LONG_EVERY  16u         /* one prefix of so many is longer than 24 bits */
-#define REMOTE_BASE (100u << 24 | 64u << 16) /* 100.64.0.0/10: the peers */
+#define WAIT_US 200
 #define MAC_GATEWAY                                                                                \
 	{                                                                                          \
 		0x02, 0, 0, 0, 0, 0xfe                                                             \
 	}
 
 static const char *const port_names[WORLD_PORTS] = {"lan", "wan"};
-
-static struct ip_addr v4(uint32_t a)
-{
-	return ip_v4((uint8_t)(a >> 24), (uint8_t)(a >> 16), (uint8_t)(a >> 8), (uint8_t)a);
-}
-
-struct ip_addr world_local(void)
-{
-	return ip_v4(192, 0, 2, 1);
-}
-
-struct ip_addr world_remote(uint32_t sa)
-{
-	return v4(REMOTE_BASE + 1 + sa);
-}
-
-struct ip_addr world_lan_host(uint32_t i)
-{
-	return ip_v4(10, 0, 1, (uint8_t)(1 + i));
-}
-
-struct ip_addr world_far_host(uint32_t p)
-{
-	return v4(FAR_BASE + (p << 8) + 1);
-}
-
-struct ip_prefix world_far_prefix(uint32_t p)
-{
-	return (struct ip_prefix){.addr = v4(FAR_BASE + (p << 8)),
-				  .len = p % LONG_EVERY == LONG_EVERY - 1 ? 28 : 24};
-}
 
 /* What a port is, for the configuration. */
 static const char *device_of(const struct world_opts *o, unsigned port, char *out, size_t size)
@@ -71,11 +41,35 @@ static const char *device_of(const struct world_opts *o, unsigned port, char *ou
 	return out;
 }
 
+/* "a" or "a, b" into `out`, by the families that this world has. */
+static const char *both(const struct world_opts *o, const char *a, const char *b, char *out,
+			size_t size)
+{
+	snprintf(out, size, "%s%s%s", a, o->v6 ? ", " : "", o->v6 ? b : "");
+	return out;
+}
+
+static const char *prefixes(const struct world_opts *o, struct ip_prefix a, struct ip_prefix b,
+			    char *out, size_t size)
+{
+	char text[2][IP_PREFIX_STRLEN];
+
+	return both(o, ip_prefix_format(&a, text[0]), ip_prefix_format(&b, text[1]), out, size);
+}
+
+static const char *next_hops(const struct world_opts *o, char *out, size_t size)
+{
+	const struct ip_addr a = hosts_next_hop(IP_V4), b = hosts_next_hop(IP_V6);
+	char text[2][IP_ADDR_STRLEN];
+
+	return both(o, ip_format(&a, text[0]), ip_format(&b, text[1]), out, size);
+}
+
 static struct config *make_config(const struct world_opts *o, char *error)
 {
 	static struct config_errors errors;
 	struct config *c;
-	char text[2048], lan[256], wan[256];
+	char text[2048], lan[256], wan[256], at_lan[128], at_wan[128], hops[128];
 	const int n = snprintf(
 		text, sizeof(text),
 		"version: 1\n"
@@ -83,14 +77,18 @@ static struct config *make_config(const struct world_opts *o, char *error)
 		"dataplane: {workers: %u, memory: %u, max_sas: %u, aead_backend: %s, hugepages: "
 		"%s, spread_crypto: %s}\n"
 		"ports:\n"
-		"  - {name: lan, device: {vdev: \"%s\"}, addresses: [10.0.0.1/16], mtu: %u}\n"
-		"  - {name: wan, device: {vdev: \"%s\"}, addresses: [192.0.2.1/24], gateway: "
-		"[192.0.2.254], mtu: %u}\n"
+		"  - {name: lan, device: {vdev: \"%s\"}, addresses: [%s], mtu: %u}\n"
+		"  - {name: wan, device: {vdev: \"%s\"}, addresses: [%s], gateway: [%s], mtu: "
+		"%u}\n"
 		"connections: []\n",
 		o->n_workers, o->memory_mb, o->max_sas, o->backend,
 		o->no_hugepages ? "off" : "auto", o->spread ? "auto" : "off",
-		device_of(o, WORLD_LAN, lan, sizeof(lan)), WORLD_MTU,
-		device_of(o, WORLD_WAN, wan, sizeof(wan)), WORLD_MTU);
+		device_of(o, WORLD_LAN, lan, sizeof(lan)),
+		prefixes(o, hosts_on_lan(IP_V4, true), hosts_on_lan(IP_V6, true), at_lan,
+			 sizeof(at_lan)),
+		WORLD_MTU, device_of(o, WORLD_WAN, wan, sizeof(wan)),
+		prefixes(o, hosts_on_wan(IP_V4), hosts_on_wan(IP_V6), at_wan, sizeof(at_wan)),
+		next_hops(o, hops, sizeof(hops)), WORLD_MTU);
 
 	c = config_parse(text, (size_t)n, &errors);
 	if (!c)
@@ -163,15 +161,15 @@ static bool make_ports(struct world *w, char *error)
 	return true;
 }
 
-static void make_neighbours(struct dp *dp)
+static void make_neighbours(struct dp *dp, enum ip_family f)
 {
 	static const uint8_t gateway_mac[] = MAC_GATEWAY;
-	const struct ip_addr gateway = ip_v4(192, 0, 2, 254);
+	const struct ip_addr hop = hosts_next_hop(f);
 
-	dp_neigh_update(dp, WORLD_WAN, &gateway, gateway_mac, false);
-	for (uint32_t i = 0; i < WORLD_LAN_HOSTS; i++) {
+	dp_neigh_update(dp, WORLD_WAN, &hop, gateway_mac, false);
+	for (uint32_t i = 0; i < HOSTS_ON_LAN; i++) {
 		const uint8_t mac[] = {0x02, 0, 0, 0, 1, (uint8_t)i};
-		const struct ip_addr a = world_lan_host(i);
+		const struct ip_addr a = hosts_lan(f, i);
 
 		dp_neigh_update(dp, WORLD_LAN, &a, mac, false);
 	}
@@ -219,8 +217,25 @@ bool world_start(struct world *w, const struct world_opts *o, char error[WORLD_E
 	    !dp_start_tables(dp, error) || !dp_start_workers(dp, error) ||
 	    !(o->memif ? make_memifs(w, error) : make_ports(w, error)))
 		return false;
-	make_neighbours(dp);
+	make_neighbours(dp, IP_V4);
+	if (o->v6)
+		make_neighbours(dp, IP_V6);
 	return true;
+}
+
+static bool all_ended(const struct dp *dp)
+{
+	for (unsigned i = 0; i < dp->n_workers; i++)
+		if (rte_eal_get_lcore_state(dp->workers[i]->lcore) == RUNNING)
+			return false;
+	return true;
+}
+
+void world_wait(const struct world *w)
+{
+	while (!all_ended(&w->dp))
+		rte_delay_us_sleep(WAIT_US);
+	rte_eal_mp_wait_lcore();
 }
 
 uint64_t world_drops(const struct world *w, const char **reason)

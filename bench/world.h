@@ -4,8 +4,8 @@
  * and handlers, and two ports ("lan", "wan") whose other ends are rings in our hands, or memif sockets
  * for another process.
  *
- * Linux's side of the ports stands in a network namespace that ends with the process. There is one
- * neighbour on each: hosts of 10.0.0.0/16 on the lan, the gateway to all peers on the wan.
+ * Linux's side of the ports stands in a network namespace that ends with the process. Their neighbours are
+ * hosts on the lan, and on the wan the next hop to all peers (hosts.h).
  */
 #ifndef BENCH_WORLD_H
 #define BENCH_WORLD_H
@@ -15,13 +15,12 @@
 #include <rte_ring.h>
 #include "dataplane/dp.h"
 
-#define WORLD_LAN       0u
-#define WORLD_WAN       1u
-#define WORLD_PORTS     2u
-#define WORLD_MTU       1600u /* holds the largest packet of IMIX in its tunnel */
-#define WORLD_RING      4096u
-#define WORLD_LAN_HOSTS 16u
-#define WORLD_ERROR     512u
+#define WORLD_LAN   0u
+#define WORLD_WAN   1u
+#define WORLD_PORTS 2u
+#define WORLD_MTU   1700u /* holds the largest packet of IMIX in any tunnel */
+#define WORLD_RING  4096u
+#define WORLD_ERROR 512u
 
 struct world_opts {
 	unsigned n_workers;
@@ -31,6 +30,7 @@ struct world_opts {
 	const char *backend;
 	bool no_hugepages; /* even if some are free */
 	bool spread;       /* workers do each other's cryptography */
+	bool v6;           /* ports and neighbours have addresses of IPv6, too */
 	const char *
 		memif; /* a folder for sockets: the ports' other ends are another process; or NULL */
 };
@@ -44,12 +44,8 @@ struct world {
 /* Once in a process; what it leaves ends with it. False with a text in `error`. */
 bool world_start(struct world *w, const struct world_opts *o, char error[WORLD_ERROR]);
 
-/* Addresses of this world. */
-struct ip_addr world_local(void);          /* ours on the wan */
-struct ip_addr world_remote(uint32_t sa);  /* the peer of an SA */
-struct ip_addr world_lan_host(uint32_t i); /* i < WORLD_LAN_HOSTS */
-struct ip_addr world_far_host(uint32_t p); /* in prefix p */
-struct ip_prefix world_far_prefix(uint32_t p);
+/* Until what was launched on the workers' CPUs has ended; asleep meanwhile, unlike rte_eal_mp_wait_lcore(). */
+void world_wait(const struct world *w);
 
 /* The sum of what all workers and the manager dropped, and the name of a reason among them. */
 uint64_t world_drops(const struct world *w, const char **reason);
