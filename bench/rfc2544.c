@@ -2,12 +2,11 @@
 /* rfc2544: see rfc2544.h. */
 #include "bench/rfc2544.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <rte_common.h>
 #include <rte_cycles.h>
 #include "bench/cpus.h"
+#include "bench/rfc2544_rows.h"
 
 #define RESOLUTION 0.01 /* of the rate */
 #define LEAST      0.01 /* of the generator's speed: a throughput below that is none */
@@ -16,35 +15,15 @@
 #define FAITHFUL   0.97 /* of the wanted rate: less was the generator's fault */
 #define BURST_MAX  65536u
 #define REST_SHARE 4 /* a trial is followed by a rest of so many times less */
-#define TRIALS_MAX 64u
+#define SEARCHES   3u
+#define MOVED      1.5 /* a line that costs so many times as much, or less: the CPUs lie elsewhere */
 
-/* A trial, and the longest time in which generator or worker did not look at its ports. */
-struct trial {
-	struct pktgen_result r;
-	double gap_us;
-};
-
-/* What generator and worker missed while they only looked at the clock, in intervals between the trials. */
-struct control {
-	double gap_us[TRIALS_MAX]; /* the longest of each interval */
-	double missing_us, whole_us;
-	unsigned n;
-};
-
-/* What the trials of a row have besides the one it shows. */
-struct others {
-	unsigned n_trials, n_lossless;
-	uint64_t lost;
-	double worst_p99_us, worst_max_us;
-	const struct control *control;
-};
-
-/* Who measures whom; what the generator makes at most, in packets a second. */
+/* Who measures whom. */
 struct bench {
 	struct pktgen *g;
 	const struct dut *d;
 	const struct rfc2544_opts *o;
-	double flood_pps;
+	struct rfc2544_place place;
 };
 
 static int by_value(const void *a, const void *b)
@@ -56,72 +35,16 @@ static int by_value(const void *a, const void *b)
 
 static int by_p99(const void *a, const void *b)
 {
-	return by_value(&((const struct trial *)a)->r.p99_us, &((const struct trial *)b)->r.p99_us);
+	return by_value(&((const struct rfc2544_trial *)a)->r.p99_us,
+			&((const struct rfc2544_trial *)b)->r.p99_us);
 }
 
 static int by_loss(const void *a, const void *b)
 {
-	const struct pktgen_result *x = &((const struct trial *)a)->r,
-				   *y = &((const struct trial *)b)->r;
+	const struct pktgen_result *x = &((const struct rfc2544_trial *)a)->r,
+				   *y = &((const struct rfc2544_trial *)b)->r;
 
 	return x->lost < y->lost ? -1 : x->lost > y->lost;
-}
-
-static void row(const struct bench *b, const char *bench, double load, const struct trial *t,
-		const struct others *more)
-{
-	const struct rfc2544_opts *o = b->o;
-	const struct pktgen *g = b->g;
-	const struct pktgen_result *r = &t->r;
-	const double mpps = r->offered_pps / 1e6, gbps = mpps * pktgen_mean(g->size) * 8 / 1e3;
-	char size[16] = "imix";
-
-	if (g->size != PKTGEN_IMIX)
-		snprintf(size, sizeof(size), "%u", g->size);
-	if (o->json) {
-		printf("{\"bench\": \"%s\", \"op\": \"%s\", \"suite\": \"%s\", \"ports\": \"%s\", "
-		       "\"size\": \"%s\", \"n_sas\": 1, \"n_workers\": 1, "
-		       "\"load\": %.2f, \"mpps\": %.3f, \"gbps\": %.3f, \"sent\": %llu, "
-		       "\"lost\": %llu, \"min_us\": %.2f, \"p50_us\": %.2f, \"p99_us\": %.2f, "
-		       "\"p999_us\": %.2f, \"max_us\": %.2f, \"gap_us\": %.2f, \"generator_mpps\": "
-		       "%.3f",
-		       bench, o->op, o->suite, o->ports, size, load, mpps, gbps,
-		       (unsigned long long)r->sent, (unsigned long long)r->lost, r->min_us,
-		       r->p50_us, r->p99_us, r->p999_us, r->max_us, t->gap_us, b->flood_pps / 1e6);
-		if (more)
-			printf(", \"trials\": %u, \"trials_without_loss\": %u, \"lost_in_all\": "
-			       "%llu, \"worst_p99_us\": %.2f, \"worst_max_us\": %.2f",
-			       more->n_trials, more->n_lossless, (unsigned long long)more->lost,
-			       more->worst_p99_us, more->worst_max_us);
-		if (more && more->control->n)
-			printf(", \"control_gap_us\": %.2f, \"control_worst_gap_us\": %.2f, "
-			       "\"control_missing_percent\": %.2f",
-			       more->control->gap_us[more->control->n / 2],
-			       more->control->gap_us[more->control->n - 1],
-			       more->control->missing_us / more->control->whole_us * 100);
-		printf("}\n");
-	} else {
-		printf("%-20s %-5s %5s B  load %4.0f %%  %7.3f Mpps %7.2f Gbit/s  lost %llu of "
-		       "%llu "
-		       " us: min %.1f p50 %.1f p99 %.1f p99.9 %.1f max %.1f, gap %.1f\n",
-		       bench, o->op, size, load * 100, mpps, gbps, (unsigned long long)r->lost,
-		       (unsigned long long)r->sent, r->min_us, r->p50_us, r->p99_us, r->p999_us,
-		       r->max_us, t->gap_us);
-		if (more)
-			printf("  of %u trials %u without loss, %llu lost in all, worst p99 %.1f, "
-			       "worst "
-			       "max %.1f",
-			       more->n_trials, more->n_lossless, (unsigned long long)more->lost,
-			       more->worst_p99_us, more->worst_max_us);
-		if (more && more->control->n)
-			printf("; control: gap %.1f, worst %.1f, %.2f %% missing",
-			       more->control->gap_us[more->control->n / 2],
-			       more->control->gap_us[more->control->n - 1],
-			       more->control->missing_us / more->control->whole_us * 100);
-		if (more)
-			printf("\n");
-	}
-	fflush(stdout);
 }
 
 /* For others, who want to be on these CPUs, too. */
@@ -131,9 +54,9 @@ static void rest(const struct bench *b)
 }
 
 /* At `pps`, or `n` packets as fast as possible. False: its packets cannot be made. */
-static bool trial(const struct bench *b, double pps, uint64_t n, struct trial *t)
+static bool trial(const struct bench *b, double pps, uint64_t n, struct rfc2544_trial *t)
 {
-	*t = (struct trial){0};
+	*t = (struct rfc2544_trial){0};
 	n = pktgen_prepare(b->g, pps, b->o->trial_s, n);
 	if (n == 0)
 		return false;
@@ -145,15 +68,17 @@ static bool trial(const struct bench *b, double pps, uint64_t n, struct trial *t
 }
 
 /* An interval as long as a trial in which both threads only look at the clock. */
-static void control(const struct bench *b, struct control *c)
+static void control(const struct bench *b, struct rfc2544_control *c)
 {
 	const double hz = (double)rte_get_tsc_hz();
+	struct dut_shared *shared = b->d->shared;
 	struct cpus_gaps mine;
 	struct dut_gaps theirs;
 
-	if (!b->d->shared || c->n == TRIALS_MAX)
+	if (!shared || c->n == RFC2544_TRIALS_MAX)
 		return;
 	dut_begin(b->d, DUT_CONTROL);
+	c->line_cycles[c->n] = lines_take(&shared->lines);
 	mine = cpus_control((uint64_t)(b->o->trial_s * hz));
 	theirs = dut_end(b->d);
 	c->gap_us[c->n++] = RTE_MAX((double)mine.longest * 1e6 / hz, theirs.longest_us);
@@ -163,7 +88,7 @@ static void control(const struct bench *b, struct control *c)
 }
 
 /* The best of some trials: what another user of the machine spoils is tried again. */
-static bool passes(const struct bench *b, double pps, struct trial *t)
+static bool passes(const struct bench *b, double pps, struct rfc2544_trial *t)
 {
 	for (unsigned i = 0; i < b->o->repeats; i++) {
 		if (trial(b, pps, 0, t) && t->r.lost == 0 && t->r.offered_pps >= pps * FAITHFUL)
@@ -173,9 +98,9 @@ static bool passes(const struct bench *b, double pps, struct trial *t)
 }
 
 /* 26.1: the highest rate at which nothing is lost. Negative: nothing came back at any. */
-static double search(struct bench *b, struct trial *best)
+static double search(struct bench *b, struct rfc2544_trial *best)
 {
-	struct trial t = {0};
+	struct rfc2544_trial t = {0};
 	double low = 0, high, least;
 
 	/* A worker without a CPU for the whole time gets another chance. */
@@ -185,7 +110,7 @@ static double search(struct bench *b, struct trial *best)
 	}
 	if (t.r.received == 0)
 		return -1;
-	b->flood_pps = high = t.r.offered_pps;
+	b->place.flood_pps = high = t.r.offered_pps;
 	least = high * LEAST;
 	while (high - low > high * RESOLUTION && high > least) {
 		const double middle = (low + high) / 2;
@@ -201,38 +126,40 @@ static double search(struct bench *b, struct trial *best)
 }
 
 /* 26.2, 26.3: several trials at a rate, of which the median is shown, with what the others had. */
-static void several(const struct bench *b, const char *name, double most, double load,
-		    int (*order)(const void *a, const void *b))
+static bool several(const struct bench *b, const char *name, double most, double load,
+		    int (*order)(const void *a, const void *b), struct rfc2544_row *row)
 {
-	struct trial all[TRIALS_MAX];
-	struct control c = {0};
-	struct others more = {.control = &c};
+	struct rfc2544_trial all[RFC2544_TRIALS_MAX];
 
+	*row = (struct rfc2544_row){.bench = name, .load = load};
 	for (unsigned i = 0; i < b->o->trials; i++) {
-		struct trial *t = &all[more.n_trials];
+		struct rfc2544_trial *t = &all[row->n_trials];
 
 		if (!trial(b, most * load, 0, t))
 			continue;
-		more.n_trials++;
-		more.n_lossless += t->r.lost == 0;
-		more.lost += t->r.lost;
-		more.worst_p99_us = RTE_MAX(more.worst_p99_us, t->r.p99_us);
-		more.worst_max_us = RTE_MAX(more.worst_max_us, t->r.max_us);
-		control(b, &c);
+		row->n_trials++;
+		row->n_lossless += t->r.lost == 0;
+		row->lost += t->r.lost;
+		row->worst_p99_us = RTE_MAX(row->worst_p99_us, t->r.p99_us);
+		row->worst_max_us = RTE_MAX(row->worst_max_us, t->r.max_us);
+		control(b, &row->control);
 	}
-	if (more.n_trials == 0)
-		return;
-	qsort(all, more.n_trials, sizeof(all[0]), order);
-	qsort(c.gap_us, c.n, sizeof(c.gap_us[0]), by_value);
-	row(b, name, load, &all[more.n_trials / 2], &more);
+	if (row->n_trials == 0)
+		return false;
+	qsort(all, row->n_trials, sizeof(all[0]), order);
+	qsort(row->control.gap_us, row->control.n, sizeof(double), by_value);
+	qsort(row->control.line_cycles, row->control.n, sizeof(double), by_value);
+	row->shown = all[row->n_trials / 2];
+	return true;
 }
 
 /* 26.4: the longest burst at the generator's full speed of which nothing is lost. */
-static void back_to_back(const struct bench *b)
+static void back_to_back(const struct bench *b, struct rfc2544_row *row)
 {
-	struct trial t, best = {0};
+	struct rfc2544_trial t;
 	uint64_t low = 0, high = BURST_MAX;
 
+	*row = (struct rfc2544_row){.bench = "rfc2544-back-to-back", .load = 1};
 	while (high - low > 1 + low / 100) {
 		const uint64_t middle = (low + high + 1) / 2;
 		bool all = false;
@@ -241,12 +168,11 @@ static void back_to_back(const struct bench *b)
 			all = trial(b, 0, middle, &t) && t.r.lost == 0;
 		if (all) {
 			low = middle;
-			best = t;
+			row->shown = t;
 		} else {
 			high = middle;
 		}
 	}
-	row(b, "rfc2544-back-to-back", 1, &best, NULL);
 }
 
 bool rfc2544_probe(struct pktgen *g, const struct dut *d, double seconds)
@@ -260,22 +186,76 @@ bool rfc2544_probe(struct pktgen *g, const struct dut *d, double seconds)
 	return found;
 }
 
+/* What it costs now to hand a line over; 0: nobody knows. */
+static double line_cycles(const struct bench *b)
+{
+	struct rfc2544_control c = {0};
+
+	control(b, &c);
+	return c.n ? c.line_cycles[0] : 0;
+}
+
+static bool is_other(double before, double now)
+{
+	return now > 0 && (now > before * MOVED || before > now * MOVED);
+}
+
+/* Virtual CPUs are moved: what was searched is another machine's throughput then. */
+static bool has_moved(const struct bench *b, const struct rfc2544_row *rows, int n)
+{
+	const double before = b->place.line_cycles;
+	bool moved = false;
+
+	for (int i = 0; i < n && before > 0; i++) {
+		const struct rfc2544_control *c = &rows[i].control;
+
+		moved |= c->n && is_other(before, c->line_cycles[c->n / 2]);
+	}
+	return moved || (before > 0 && is_other(before, line_cycles(b)));
+}
+
+/* All rows of a size: how many. Negative: nothing came back. */
+static int measure(struct bench *b, struct rfc2544_row *rows)
+{
+	static const double beyond[] = {0.9, 1.0, 1.1, 1.2};
+	const struct rfc2544_opts *o = b->o;
+	struct rfc2544_trial t = {0};
+	double most;
+	int n = 0;
+
+	b->place.line_cycles = line_cycles(b);
+	most = search(b, &t);
+	if (most < 0)
+		return -1;
+	if (o->throughput)
+		rows[n++] =
+			(struct rfc2544_row){.bench = "rfc2544-throughput", .load = 1, .shown = t};
+	for (unsigned i = 0; i < o->n_loads && o->latency && most > 0; i++)
+		n += several(b, "rfc2544-latency", most, o->loads[i], by_p99, &rows[n]);
+	for (unsigned i = 0; i < RTE_DIM(beyond) && o->loss && most > 0; i++)
+		n += several(b, "rfc2544-loss", most, beyond[i], by_loss, &rows[n]);
+	if (o->back_to_back)
+		back_to_back(b, &rows[n++]);
+	return n;
+}
+
 bool rfc2544(struct pktgen *g, const struct dut *d, const struct rfc2544_opts *o)
 {
-	static const double loads[] = {0.1, 0.5, 0.8, 1.0}, beyond[] = {0.9, 1.0, 1.1, 1.2};
-	struct bench b = {.g = g, .d = d, .o = o};
-	struct trial t = {0};
-	const double most = search(&b, &t);
+	static struct rfc2544_row rows[2 + RFC2544_LOADS_MAX + 4];
+	struct bench b = {
+		.g = g,
+		.d = d,
+		.o = o,
+		.place = {.op = o->op, .suite = o->suite, .ports = o->ports, .size = g->size}};
+	int n;
 
-	if (most < 0)
-		return false;
-	if (o->throughput)
-		row(&b, "rfc2544-throughput", 1, &t, NULL);
-	for (unsigned i = 0; i < RTE_DIM(loads) && o->latency && most > 0; i++)
-		several(&b, "rfc2544-latency", most, loads[i], by_p99);
-	for (unsigned i = 0; i < RTE_DIM(beyond) && o->loss && most > 0; i++)
-		several(&b, "rfc2544-loss", most, beyond[i], by_loss);
-	if (o->back_to_back)
-		back_to_back(&b);
+	do {
+		b.place.searches++;
+		n = measure(&b, rows);
+		if (n < 0)
+			return false;
+	} while (has_moved(&b, rows, n) && b.place.searches < SEARCHES);
+	for (int i = 0; i < n; i++)
+		rfc2544_print(o->json, &b.place, &rows[i]);
 	return true;
 }

@@ -9,12 +9,16 @@
 #include "bench/dut.h"
 #include "bench/pktgen.h"
 
+#define RFC2544_LOADS_MAX 8u
+
 struct rfc2544_opts {
 	bool json;
 	double trial_s; /* RFC 2544 24 asks for 60 s */
 	unsigned
 		repeats; /* a rate counts when one of so many trials loses nothing: 1 on a quiet machine */
 	unsigned trials; /* of latency and loss, for each load: the median is shown */
+	double loads[RFC2544_LOADS_MAX]; /* of latency: parts of the throughput */
+	unsigned n_loads;
 	bool throughput, latency, loss, back_to_back;
 	const char *op, *suite, *ports; /* for the rows */
 };

@@ -150,6 +150,21 @@ static bool parse_ops(struct job *j, const char *text)
 	return true;
 }
 
+static bool parse_loads(struct job *j, char *text)
+{
+	char *save = NULL, *end;
+
+	j->o.n_loads = 0;
+	for (char *s = strtok_r(text, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+		const double percent = strtod(s, &end);
+
+		if (*end || !(percent > 0 && percent <= 200) || j->o.n_loads == RFC2544_LOADS_MAX)
+			return false;
+		j->o.loads[j->o.n_loads++] = percent / 100;
+	}
+	return j->o.n_loads > 0;
+}
+
 static bool parse_suite(struct job *j, const char *text)
 {
 	for (size_t i = 0; i < ESP_N_SUITES; i++) {
@@ -193,6 +208,7 @@ static void usage(FILE *f)
 		"  --suite NAME    (aes-256-gcm-16)\n"
 		"  --size LIST     inner IP bytes, or imix (64,576,1420)\n"
 		"  --only LIST     throughput, latency, loss, back-to-back (all)\n"
+		"  --load LIST     of latency, in percent of the throughput (10,50,80,100)\n"
 		"  --trial SECONDS of a trial (0.02); --repeats N: a rate counts if one of N loses "
 		"nothing (8)\n"
 		"  --trials N      of latency and loss, for each load; the median is shown (7)\n"
@@ -210,21 +226,33 @@ static void usage(FILE *f)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},        {"size", required_argument, NULL, 's'},
-		{"trial", required_argument, NULL, 't'}, {"repeats", required_argument, NULL, 'r'},
-		{"only", required_argument, NULL, 'o'},  {"no-realtime", no_argument, NULL, 'n'},
-		{"memif", no_argument, NULL, 'm'},       {"lan", required_argument, NULL, 'l'},
-		{"wan", required_argument, NULL, 'w'},   {"dst-mac", required_argument, NULL, 'a'},
-		{"src", required_argument, NULL, 'S'},   {"dst", required_argument, NULL, 'D'},
-		{"hosts", required_argument, NULL, 'N'}, {"suite", required_argument, NULL, 'u'},
-		{"op", required_argument, NULL, 'O'},    {"trials", required_argument, NULL, 'T'},
-		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},
+		{"size", required_argument, NULL, 's'},
+		{"trial", required_argument, NULL, 't'},
+		{"repeats", required_argument, NULL, 'r'},
+		{"only", required_argument, NULL, 'o'},
+		{"no-realtime", no_argument, NULL, 'n'},
+		{"memif", no_argument, NULL, 'm'},
+		{"lan", required_argument, NULL, 'l'},
+		{"wan", required_argument, NULL, 'w'},
+		{"dst-mac", required_argument, NULL, 'a'},
+		{"src", required_argument, NULL, 'S'},
+		{"dst", required_argument, NULL, 'D'},
+		{"hosts", required_argument, NULL, 'N'},
+		{"suite", required_argument, NULL, 'u'},
+		{"op", required_argument, NULL, 'O'},
+		{"trials", required_argument, NULL, 'T'},
+		{"load", required_argument, NULL, 'L'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	struct job j = {.o = {.trial_s = 0.02,
 			      .repeats = 8,
 			      .trials = 7,
 			      .throughput = true,
 			      .latency = true,
+			      .loads = {0.1, 0.5, 0.8, 1.0},
+			      .n_loads = 4,
 			      .loss = true,
 			      .back_to_back = true,
 			      .suite = "aes-256-gcm-16",
@@ -258,6 +286,7 @@ int main(int argc, char **argv)
 			ok = ok && parse_suite(&j, optarg);
 			break;
 		case 'O': ok = ok && parse_ops(&j, optarg); break;
+		case 'L': ok = ok && parse_loads(&j, optarg); break;
 		case 'T': j.o.trials = (unsigned)atoi(optarg); break;
 		case 'o':
 			j.o.throughput = strstr(optarg, "throughput");
