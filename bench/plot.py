@@ -22,8 +22,13 @@ def _write(path, title, body, data):
     return path
 
 
+USUAL = {"inner": 4, "outer": 4, "udp": False, "translated": False, "train": 1}
+
+
 def _pick(rows, **want):
-    return [r for r in rows if all(r.get(k) == v for k, v in want.items()) and "cycles_per_packet" in r]
+    """Rows of the usual kind with these values."""
+    return [r for r in rows if all(r.get(k) == v for k, v in want.items()) and r.get("cycles_per_packet") and
+            all(r.get(k, v) == v for k, v in USUAL.items())]
 
 
 def _bars(rows, op, path):
@@ -58,7 +63,7 @@ def _lines(rows, key, title, path, **want):
 
 def _suites(rows, path):
     lines = []
-    for suite in dict.fromkeys(r["suite"] for r in rows if "suite" in r):
+    for suite in dict.fromkeys(r["suite"] for r in rows if r.get("suite")):
         of = [_pick(rows, bench=op, suite=suite, size="1420", n_sas=1, n_prefixes=1, n_workers=1, per_worker_sas=False)
               for op in ("esp-encap", "esp-decap")]
         if all(of):
@@ -90,7 +95,7 @@ def _latency(rows, op, path):
 
 def _peers(rows, path):
     names = list(dict.fromkeys(r["implementation"] for r in rows if r.get("bench") == "peer-encap" and
-                               "cycles_per_packet" in r))
+                               r.get("cycles_per_packet")))
     lines = []
     for size in ("64", "576", "1420"):
         of = [_pick(rows, bench="peer-encap", implementation=n, size=size) for n in names]
@@ -105,10 +110,14 @@ def _peers(rows, path):
                   plots + "\n", {"d": lines})
 
 
-def draw(rows, folder):
-    """Draws what the rows suffice for; the paths."""
+def check():
     if not shutil.which("gnuplot"):
         raise SystemExit("bench/run: --plot needs gnuplot: sudo tools/setup installs it")
+
+
+def draw(rows, folder):
+    """Draws what the rows suffice for; the paths."""
+    check()
     folder.mkdir(parents=True, exist_ok=True)
     made = [
         _bars(rows, "esp-encap", folder / "encap-sizes.png"),

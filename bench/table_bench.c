@@ -20,7 +20,6 @@
 #define MEMORY_MIN 256u
 #define N_LOOKUPS  4000u /* bursts */
 #define N_SWITCHES 500u
-#define N_MESSAGES 1000000u
 #define V6_SHARE   4u
 
 static struct world w;
@@ -198,8 +197,9 @@ static struct ring_end producer, consumer;
 static void *consume(void *arg)
 {
 	static struct dp_msg m;
+	const uint32_t n = *(const uint32_t *)arg;
 
-	for (uint32_t i = 0; i < N_MESSAGES;) {
+	for (uint32_t i = 0; i < n;) {
 		if (ring_pop(&consumer, &m))
 			i++;
 		else
@@ -208,7 +208,7 @@ static void *consume(void *arg)
 	return NULL;
 }
 
-static void ring(void)
+static void ring(uint32_t n_messages)
 {
 	static struct dp_msg m = {.type = DP_ROUTE_SET};
 	const size_t size = ring_size(DP_RING_SLOTS, DP_MSG_SIZE);
@@ -226,22 +226,22 @@ static void ring(void)
 		die("no ring");
 	/* One thread: the work of both ends. */
 	t0 = rte_rdtsc();
-	for (uint32_t i = 0; i < N_MESSAGES / 10; i++) {
+	for (uint32_t i = 0; i < n_messages / 10; i++) {
 		(void)ring_push(&producer, &m);
 		(void)ring_pop(&consumer, &m);
 	}
-	one = N_MESSAGES / 10 / seconds(rte_rdtsc() - t0);
+	one = n_messages / 10 / seconds(rte_rdtsc() - t0);
 	t0 = rte_rdtsc();
-	if (pthread_create(&t, NULL, consume, NULL) != 0)
+	if (pthread_create(&t, NULL, consume, &n_messages) != 0)
 		die("no thread");
-	for (uint32_t i = 0; i < N_MESSAGES;) {
+	for (uint32_t i = 0; i < n_messages;) {
 		if (ring_push(&producer, &m))
 			i++;
 		else
 			rte_pause();
 	}
 	(void)pthread_join(t, NULL);
-	two = N_MESSAGES / seconds(rte_rdtsc() - t0);
+	two = n_messages / seconds(rte_rdtsc() - t0);
 	free(mem);
 	if (json)
 		printf("{\"bench\": \"ring\", \"message_bytes\": %u, \"messages_per_second\": "
@@ -399,7 +399,7 @@ static int measure(void *arg)
 
 	start(j->memory_mb);
 	if (strcmp(j->what, "ring") == 0)
-		ring();
+		ring(j->max);
 	if (strcmp(j->what, "feed") == 0)
 		make_channel();
 	for (uint32_t n = 1; n <= j->max; n *= 1000) {
@@ -431,8 +431,7 @@ int main(int argc, char **argv)
 	if (!j.what || j.max < V6_SHARE ||
 	    (strcmp(j.what, "fib") != 0 && strcmp(j.what, "ring") != 0 &&
 	     strcmp(j.what, "failover") != 0 && strcmp(j.what, "feed") != 0)) {
-		fprintf(stderr,
-			"usage: table_bench fib|failover|feed|ring [--json] [--max=PREFIXES]\n");
+		fprintf(stderr, "usage: table_bench fib|failover|feed|ring [--json] [--max=N]\n");
 		return 2;
 	}
 	log_init("table_bench", LOG_LEVEL_WARN, LOG_FORMAT_TEXT);

@@ -4,6 +4,10 @@
     test_bench.py DP_BENCH TABLE_BENCH RFC2544_BENCH [AEAD_BENCH]
 """
 
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
 import json
 import shutil
 import subprocess
@@ -19,6 +23,19 @@ from bench import aims, bgp, plot  # noqa: E402
 
 DP_BENCH, TABLE_BENCH, RFC2544_BENCH = sys.argv[1:4]
 AEAD_BENCH = sys.argv[4:5]
+
+
+def load_run():
+    """bench/run as a module, with the programs that are there."""
+    loader = importlib.machinery.SourceFileLoader("bench_run", str(Path(__file__).with_name("run")))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_run", loader))
+    loader.exec_module(module)
+    module.BUILD = Path(DP_BENCH).parent.parent
+    module.build = lambda programs: None
+    return module
+
+
+RUN = load_run()
 MEAN = {"64": 64, "1420": 1420, "imix": (7 * 64 + 4 * 594 + 1518) / 12}
 
 
@@ -71,8 +88,8 @@ class Bench(unittest.TestCase):
     def test_kinds_of_tunnels(self):
         """As every packet of the first batches is opened by the peer, what is not as it should be fails."""
         for more, udp, translated in (([], False, False), (["--udp", "--translate"], True, True)):
-            got = esp("--size", "64,imix", "--inner", "4,6", "--outer", "4,6", *more)
-            self.assertEqual([(r["inner"], r["outer"]) for r in got], [(i, o) for i in (4, 6) for o in (4, 6) for _ in range(4)])
+            got = esp("--size", "imix", "--inner", "4,6", "--outer", "4,6", *more)
+            self.assertEqual([(r["inner"], r["outer"]) for r in got], [(i, o) for i in (4, 6) for o in (4, 6) for _ in range(2)])
             for r in got:
                 self.sane(r)
                 self.assertEqual((r["udp"], r["translated"]), (udp, translated))
@@ -100,12 +117,6 @@ class Bench(unittest.TestCase):
         self.assertEqual(r.returncode, 1)
         self.assertIn("none", r.stderr)
 
-    def test_tables(self):
-        for r in rows(TABLE_BENCH, "fib", "--max=1000"):
-            self.assertGreater(min(r["lookup_cycles_per_packet"], r["adds_per_second"], r["deletes_per_second"]), 0)
-        self.assertEqual([r["n_prefixes"] for r in rows(TABLE_BENCH, "failover", "--max=1000")], [1, 1000])
-        self.assertGreater(rows(TABLE_BENCH, "ring")[0]["messages_per_second"], 0)
-
     def rfc2544(self, *argv, ops=("encap",), sizes=("imix",)):
         got = rows(RFC2544_BENCH, "--op", ",".join(ops), "--size", ",".join(sizes), "--trial", "0.002", "--repeats", "1", "--trials", "2",
                    "--no-realtime", *argv)
@@ -122,17 +133,22 @@ class Bench(unittest.TestCase):
                 self.assertEqual(r["trials"], 2)
                 self.assertLessEqual(r["p99_us"], r["worst_p99_us"])
                 self.assertLessEqual(r["lost"], r["lost_in_all"])
-                self.assertEqual("control_gap_us" in r, r["ports"] != "own")
+                for key in ("control_gap_us", "line_cycles", "search_line_cycles"):
+                    self.assertEqual(key in r, r["ports"] != "own", key)
         return {r["ports"] for r in got}
 
     def test_rfc2544(self):
-        self.assertEqual(self.rfc2544(ops=("encap", "decap", "both"), sizes=("64", "imix")), {"net_ring"})
+        self.assertEqual(self.rfc2544("--load", "10,50", ops=("encap", "decap", "both")), {"net_ring"})
 
     def test_rfc2544_in_two_processes(self):
-        self.assertEqual(self.rfc2544("--memif", ops=("decap", "both")), {"net_memif"})
+        self.assertEqual(self.rfc2544("--memif", "--load", "50", ops=("decap", "both"), sizes=("64",)), {"net_memif"})
+
+    def test_latency_at_a_load(self):
+        got = rows(RFC2544_BENCH, "--only", "latency", "--load", "5,20", "--size", "64", "--trial", "0.002", "--trials", "1", "--no-realtime")
+        self.assertLessEqual({(r["bench"], r["load"]) for r in got}, {("rfc2544-latency", 0.05), ("rfc2544-latency", 0.2)})
 
     def test_rfc2544_refused(self):
-        for argv in (["--op", "x"], ["--suite", "none"], ["--trials", "0"],
+        for argv in (["--op", "x"], ["--load", "0"], ["--suite", "none"], ["--trials", "0"],
                      ["--lan", "net_null0", "--wan", "net_null1", "--op", "decap"]):
             self.assertEqual(subprocess.run([RFC2544_BENCH, *argv], capture_output=True).returncode, 2, argv)
 
@@ -140,6 +156,52 @@ class Bench(unittest.TestCase):
         with tempfile.TemporaryDirectory() as d:
             ends = [f"net_memif{i},role={role},socket={d}/s,socket-abstract=no" for i, role in enumerate(("server", "client"))]
             self.assertEqual(self.rfc2544("--lan", ends[0], "--wan", ends[1]), {"own"})
+
+    def run_all(self, *argv):
+        """bench/run itself: what it returned, and its rows."""
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
+            sys.argv[1:] = argv
+            code = RUN.main()
+        return code, out.getvalue()
+
+    def test_sections(self):
+        """Every row of every section has the fields that all have; those of the dataplane and of the AEAD mean something."""
+        sections = ["ring", "fib", "failover"] + ["aead"] * bool(AEAD_BENCH)
+        got = []
+        for argv in (sections, ["prefixes", "--", "--prefixes", "1,1000"]):
+            code, text = self.run_all("--quick", "--json", *argv)
+            self.assertEqual(code, 0)
+            got += [json.loads(line) for line in text.splitlines()]
+        for r in got:
+            self.assertLessEqual(set(RUN.FIELDS), set(r), r)
+            if r["bench"].startswith(("esp-", "aead-")):
+                self.assertNotIn(None, [r[f] for f in RUN.FIELDS], r)
+        by = {b: [r for r in got if r["bench"] == b] for b in ("esp-encap", "ring", "fib", "failover")}
+        self.assertEqual({r["n_prefixes"] for r in by["esp-encap"]}, {1, 1000})
+        self.assertGreater(by["ring"][0]["messages_per_second"], 0)
+        for r in by["fib"]:
+            self.assertGreater(min(r["lookup_cycles_per_packet"], r["adds_per_second"], r["deletes_per_second"]), 0)
+        self.assertEqual([r["n_prefixes"] for r in by["failover"]], [1, 1000])
+
+    def test_table(self):
+        usual = {"bench": "esp-encap", "suite": "aes-256-gcm-16", "size": "64", "n_workers": 1, "inner": 4, "outer": 4, "udp": False,
+                 "translated": False, "aligned": False, "per_worker_sas": False, "one_queue": False, "train": 1}
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            t = RUN.Table()
+            t.print({**usual, "cycles_per_packet": 100.25})
+            t.print({**usual, "cycles_per_packet": 1000.0, "inner": 6, "udp": True, "train": 8})
+            t.print({"bench": "aim", "mpps": None, "met": False})
+        self.assertEqual([line.split() for line in out.getvalue().splitlines()], [
+            [], ["bench", "suite", "size", "workers", "how", "cycles"],
+            ["esp-encap", "aes-256-gcm-16", "64", "1", "100.25"],
+            ["esp-encap", "aes-256-gcm-16", "64", "1", "6", "in", "4,", "UDP,", "trains", "of", "8", "1,000"],
+            [], ["bench", "met"], ["aim", "NO"]])
+
+    def test_run_refuses(self):
+        for argv in (["nothing"], ["--rows", "/nonexistent"], ["--rows", __file__]):
+            with self.assertRaises(SystemExit) as e:
+                self.run_all(*argv)
+            self.assertEqual(e.exception.code, 2, argv)
 
     @unittest.skipUnless(AEAD_BENCH, "only for x86-64")
     def test_aead(self):
