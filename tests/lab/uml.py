@@ -49,7 +49,7 @@ class Guest:
 
         until("the guest runs", runs, 30)
         self.run("".join(f"ip link set vec{n} name {name}; ip link set {name} up\n" for n, name in enumerate(self.interfaces)) +
-                 "".join(f"/run/modprobe {m} 2>/dev/null\n" for m in MODULES) +
+                 f"/run/modprobe -a {' '.join(MODULES)} 2>/dev/null\n"
                  "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.all.accept_dad=0 "
                  "net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0\n")
         return self
@@ -141,5 +141,6 @@ class GuestCharon(Charon):
         return self._vici
 
     def swanctl(self, *args, check=True, timeout=30):
-        return self.guest.run("export " + " ".join(f"{k}={v}" for k, v in self.environment.items()) +
-                              f"; {self.tool} {' '.join(args)} --uri tcp://{self.address}:{self.PORT}", check, timeout)
+        """Not in the guest, where a program takes seconds to begin."""
+        return self.host.run([self.tool, *args, "--uri", f"tcp://{self.address}:{self.PORT}"], check=check, timeout=timeout,
+                             env=self.environment)
