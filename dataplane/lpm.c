@@ -186,25 +186,55 @@ static void put(const struct dp_lpm *t, uint32_t *entry, uint32_t value)
 		store(entry, value);
 }
 
-/* A copy of a small node with other entries, small or not as they need, in its place. False: no memory. */
-static bool replace(struct dp_lpm *t, struct dp_lpm_keep *k, const uint32_t entries[DP_LPM_ENTRIES],
-		    bool must)
+/* Another node in a small one's place: a small one, or with these entries. False: no memory. */
+static bool put_node(struct dp_lpm *t, struct dp_lpm_keep *k, const struct dp_lpm_node *shape,
+		     const uint32_t *entries, bool must)
 {
-	const struct dp_lpm_node *old = node_at(t, k->block);
-	struct dp_lpm_node shape = {.outer = old->outer, .keep = old->keep}, *n;
-	const bool small = dp_lpm_small_make(&shape, entries);
+	const bool small = !entries;
 	const uint32_t block = dp_lpm_alloc(t->mem, small ? 1 : DP_LPM_LINES, must);
+	struct dp_lpm_node *n;
 
 	if (!block)
 		return false;
 	n = node_at(t, block);
-	*n = shape;
+	*n = *shape;
 	if (!small)
 		memcpy(n + 1, entries, DP_LPM_ENTRIES * sizeof(*entries));
 	store(entry_of(t, k), DP_LPM_CHILD | (small ? DP_LPM_SMALL : 0) | block);
 	dp_lpm_retire(t->mem, k->block & INDEX, 1);
 	k->block = block | (small ? DP_LPM_SMALL : 0);
 	return true;
+}
+
+/* What a node keeps when its entries are others. */
+static struct dp_lpm_node rest_of(const struct dp_lpm_node *n)
+{
+	return (struct dp_lpm_node){.outer = n->outer, .keep = n->keep};
+}
+
+/* A copy of a small node with other entries, small or not as they need, in its place. False: no memory. */
+static bool replace(struct dp_lpm *t, struct dp_lpm_keep *k, const uint32_t entries[DP_LPM_ENTRIES],
+		    bool must)
+{
+	struct dp_lpm_node shape = rest_of(node_at(t, k->block));
+	const bool small = dp_lpm_small_make(&shape, entries);
+
+	return put_node(t, k, &shape, small ? NULL : entries, must);
+}
+
+/* The same with one other entry. */
+static bool replace_one(struct dp_lpm *t, struct dp_lpm_keep *k, unsigned slot, uint32_t value,
+			bool must)
+{
+	const struct dp_lpm_node *old = node_at(t, k->block);
+	struct dp_lpm_node shape = rest_of(old);
+	uint32_t entries[DP_LPM_ENTRIES];
+
+	if (dp_lpm_small_change(&shape, old, slot, value))
+		return put_node(t, k, &shape, NULL, must);
+	dp_lpm_small_read(old, entries);
+	entries[slot] = value;
+	return put_node(t, k, &shape, entries, must);
 }
 
 /* Brings the entries below a prefix of the node in line with its claims. False: no memory. */
@@ -219,6 +249,14 @@ static bool repaint(struct dp_lpm *t, struct dp_lpm_keep *k, uint32_t key, unsig
 	if (!is_small(k)) {
 		for (unsigned e = 0; e < n; e++)
 			put(t, entry_at(t, k, first + e), painted[e]);
+		return true;
+	}
+	if (n == 1) {
+		uint32_t *entry = entry_at(t, k, first);
+
+		if (!(*entry & DP_LPM_CHILD) && *entry != painted[0])
+			return replace_one(t, k, first, painted[0], must);
+		put(t, entry, painted[0]);
 		return true;
 	}
 	dp_lpm_small_read(node_at(t, k->block), entries);
@@ -237,15 +275,11 @@ static bool repaint(struct dp_lpm *t, struct dp_lpm_keep *k, uint32_t key, unsig
 static bool put_entry(struct dp_lpm *t, struct dp_lpm_keep *k, unsigned slot, uint32_t value,
 		      bool must)
 {
-	uint32_t entries[DP_LPM_ENTRIES];
-
 	if (!is_small(k)) {
 		store(entry_at(t, k, slot), value);
 		return true;
 	}
-	dp_lpm_small_read(node_at(t, k->block), entries);
-	entries[slot] = value;
-	return replace(t, k, entries, must);
+	return replace_one(t, k, slot, value, must);
 }
 
 /* A node without prefixes at an entry that has none yet. 0: no memory. */

@@ -114,6 +114,9 @@ static inline const uint8_t *dp_lpm_next(const uint8_t *base, uint32_t entry, un
 
 /* lpm_small.c: makes of a node one with these entries; false: they have too many runs. */
 bool dp_lpm_small_make(struct dp_lpm_node *node, const uint32_t entries[DP_LPM_ENTRIES]);
+/* Likewise of one that is zero but for what is not its entries: those of `old`, and one that is another. */
+bool dp_lpm_small_change(struct dp_lpm_node *node, const struct dp_lpm_node *old, unsigned slot,
+			 uint32_t value);
 void dp_lpm_small_read(const struct dp_lpm_node *node, uint32_t entries[DP_LPM_ENTRIES]);
 
 /* lpm_lookup.c: longest matches of at most DP_LPM_BURST addresses; 0: none. IPv4 as numbers. */
