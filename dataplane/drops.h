@@ -47,7 +47,6 @@
 	X(LINUX_QUEUE, "to-linux-queue-full")                                                      \
 	X(LINUX_WRITE, "to-linux-refused")                                                         \
 	X(LINUX_BAD, "from-linux-malformed")                                                       \
-	X(LINUX_CLEAR, "from-linux-unprotected")                                                   \
 	X(HANDOFF_FULL, "handoff-queue-full")                                                      \
 	X(NO_BUFFER, "no-buffer")                                                                  \
 	X(TX_FULL, "tx-full")                                                                      \

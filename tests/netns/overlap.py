@@ -124,7 +124,7 @@ def cases(tap, sites, hub, customer, far):
         for t in ("site-b-1", "site-c-1"):
             shown = hub.tunnel(t)
             assert shown["in_translated"] > 10 and shown["out_translated"] > 10, shown
-        assert hub.counters().get("dp.not-translatable-in", 0) == 0, hub.counters()
+        assert hub.counters()["dataplane.not-translatable-in"] == 0, hub.counters()
 
     with tap.case("a route process and a dataplane that die leave it as it was"):
         hub.kill_role("route")
