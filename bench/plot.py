@@ -4,12 +4,15 @@
 import shutil
 import subprocess
 
+from bench.table import HEADS
+
 SIZES = ["64", "128", "256", "512", "576", "1024", "1280", "1420", "imix"]
 STYLE = """set terminal pngcairo size 1000,620 noenhanced font "Sans,11"
 set output "{path}"
 set title "{title}"
 set grid ytics
 set key top left
+set rmargin 5
 set yrange [0:*]
 """
 
@@ -58,7 +61,7 @@ def _lines(rows, key, title, path, **want):
                 plots.append(f'${name} using 1:2 with linespoints title "{op} {size}"')
     if not plots:
         return None
-    return _write(path, title, 'set logscale x\nset ylabel "TSC cycles per packet"\nplot ' + ", ".join(plots) + "\n", data)
+    return _write(path, title, f'set logscale x\nset xlabel "{HEADS[key]}"\nset ylabel "TSC cycles per packet"\nplot ' + ", ".join(plots) + "\n", data)
 
 
 def _suites(rows, path):
