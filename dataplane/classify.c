@@ -335,14 +335,15 @@ static void to_ports(struct dp_worker *w, struct rte_mbuf *const *m, uint16_t n,
 	}
 }
 
-/* Packets that follow each other with one next hop go there together. */
-static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family)
+/* Packets that follow each other with one next hop, which may be `apart` for each, go there together. */
+static inline void dispatch(struct dp_worker *w, const struct dp_ip_vec *v, uint8_t family,
+			    bool apart)
 {
-	dp_group_fetch(w, v->nh, v->n);
+	dp_group_fetch(w, v->nh, apart ? v->n : RTE_MIN(v->n, (uint16_t)1));
 	for (uint16_t i = 0, n; i < v->n; i = (uint16_t)(i + n)) {
 		struct rte_mbuf *const *m = &v->m[i];
 
-		n = dp_same_nh(v, i);
+		n = apart ? dp_same_nh(v, i) : v->n;
 		if (dp_nh_kind(v->nh[i]) != DP_NH_GROUP)
 			dress(v, i, n, w->encap.port);
 		switch (dp_nh_kind(v->nh[i])) {
@@ -503,8 +504,8 @@ static inline void classify(struct dp_worker *w, unsigned port, struct rte_mbuf 
 		return;
 	dp_lookup(&b);
 	*apart = b.apart;
-	dispatch(w, &b.v4, 4);
-	dispatch(w, &b.v6, 6);
+	dispatch(w, &b.v4, 4, b.apart);
+	dispatch(w, &b.v6, 6, true);
 }
 
 void dp_classify(struct dp_worker *w, unsigned port, struct rte_mbuf **m, uint16_t n)

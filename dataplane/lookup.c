@@ -9,11 +9,15 @@ static_assert(DP_VEC_SIZE <= DP_LPM_BURST, "a vector is looked up at once");
 /* Whether all IPv4 packets have one destination, as those from one peer have. */
 static bool one_dst4(const struct dp_ip_burst *b)
 {
-	uint16_t i = 1;
+	const uint16_t n = b->v4.n;
+	uint32_t differ = 0;
 
-	while (i < b->v4.n && b->dst4[i] == b->dst4[0])
-		i++;
-	return i == b->v4.n;
+	if (b->dst4[n - 1] != b->dst4[0])
+		return false;
+	/* To the end: so it is done four at a time. */
+	for (uint16_t i = 0; i < n; i++)
+		differ |= b->dst4[i] ^ b->dst4[0];
+	return differ == 0;
 }
 
 void dp_lookup(struct dp_ip_burst *b)
@@ -24,9 +28,12 @@ void dp_lookup(struct dp_ip_burst *b)
 	} else if (b->apart) {
 		dp_lpm_lookup4(b->lpm4, b->dst4, b->v4.nh, b->v4.n);
 	} else if (b->v4.n) {
-		dp_lpm_lookup4(b->lpm4, b->dst4, b->v4.nh, 1);
-		for (uint16_t i = 1; i < b->v4.n; i++)
-			b->v4.nh[i] = b->v4.nh[0];
+		const uint16_t n = b->v4.n;
+		uint32_t nh;
+
+		dp_lpm_lookup4(b->lpm4, b->dst4, &nh, 1);
+		for (uint16_t i = 0; i < n; i++)
+			b->v4.nh[i] = nh;
 	}
 	if (b->v6.n)
 		dp_lpm_lookup6(b->lpm6, (const uint8_t(*)[16])b->dst6, b->v6.nh, b->v6.n);
