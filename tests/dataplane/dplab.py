@@ -4,6 +4,10 @@
 The tests run in namespaces of their own that vanish with them (`main()` enters them): the gateway's
 ports are in namespace "gw", the other ends of the two veth pairs are raw sockets here. Rings,
 supervisor and counters are played by dp_harness. ESP is made and checked by scapy.
+
+A machine may stand still for a second at any moment, in any process. So that something did not happen
+is told by counts (Site.through()), and never by the clock alone; what is to happen has PATIENCE times as
+long as it takes.
 """
 
 import ctypes
@@ -24,6 +28,7 @@ import unittest
 MAC_LAN = "02:00:00:00:01:02"
 MAC_WAN = "02:00:00:00:02:02"
 
+PATIENCE = 10  # on a busy machine
 ETH_ALL = 3
 SO_RCVBUFFORCE = 33
 SOL_PACKET, PACKET_STATISTICS = 263, 6
@@ -193,6 +198,7 @@ class Dataplane:
         self.fatal = None
         self.is_ready = False
         self.last_stats = None
+        self.through = lambda: True  # a Site knows better
         self.reloaded = []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -212,7 +218,6 @@ class Dataplane:
             raise AssertionError("the harness ended: " + self.output())
         if "event" in o:
             ev = parse_event(o["hex"])
-            ev["at"] = time.monotonic()
             if ev["type"] == EV_ACK:
                 self.acks[o["event"]][ev["seq"]] = ev["status"]
                 self.refused = ev["refused"]
@@ -230,10 +235,11 @@ class Dataplane:
             self.exit = o["exit"]
 
     def until(self, what, cond, timeout=5.0):
+        timeout *= PATIENCE
         end = time.monotonic() + timeout
         while not cond():
             if time.monotonic() > end:
-                raise AssertionError(f"not within {timeout} s: {what}\n{self.output()}")
+                raise AssertionError(f"not within {timeout:g} s: {what}\n{self.output()}")
             self._take(min(0.05, end - time.monotonic()))
 
     def ready(self, timeout=20.0):
@@ -276,7 +282,8 @@ class Dataplane:
         return self.last_stats
 
     def settled(self):
-        """Counters after two ticks without a change."""
+        """Counters after two ticks without a change, when what was sent is through."""
+        self.through()
         last = None
         for _ in range(50):
             time.sleep(0.12)
@@ -354,6 +361,8 @@ class Wire:
         self.sock.bind((ifname, 0))
         self.stop = False
         self.answer = True
+        self.site = None
+        self.n_seen = self.counts()[0]  # frames that came and are dealt with
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
@@ -369,6 +378,7 @@ class Wire:
                 continue
             if not self._neighbour(frame):
                 self.frames.put(frame)
+            self.n_seen += 1
 
     def _neighbour(self, f):
         """Answers questions for our addresses. True if the frame was ARP or ND."""
@@ -394,11 +404,19 @@ class Wire:
         kind = b"\x08\x00" if b[0] >> 4 == 4 else b"\x86\xdd"
         self.sock.send(self.gw_mac + self.raw_mac + kind + b)
 
-    def recv(self, timeout=2.0):
-        """The next IP packet, as bytes, or None."""
+    def _next(self, timeout):
         try:
-            frame = self.frames.get(timeout=timeout)
+            return self.frames.get(timeout=timeout)
         except queue.Empty:
+            return None
+
+    def recv(self, timeout=2.0 * PATIENCE):
+        """The next IP packet, as bytes; None when there is none after this time, and none on its way."""
+        frame = self._next(timeout)
+        if frame is None and self.site:
+            self.site.through()
+            frame = self._next(0)
+        if frame is None:
             return None
         n = 14 + (struct.unpack("!H", frame[16:18])[0] if frame[14] >> 4 == 4 else
                   40 + struct.unpack("!H", frame[18:20])[0])
@@ -411,6 +429,15 @@ class Wire:
             if p is None:
                 return out
             out.append(p)
+
+    def counts(self):
+        """(frames that came, frames that went) as the kernel counts them."""
+        for line in read("/proc/net/dev").splitlines():
+            name, _, numbers = line.partition(":")
+            if name.strip() == self.ifname:
+                n = numbers.split()
+                return int(n[1]), int(n[9])
+        raise AssertionError(f"no interface {self.ifname}")
 
     def lost(self):
         """Frames that we were too slow for since the last call."""
@@ -451,8 +478,20 @@ def config(workers=1, driver=os.environ.get("DP_DRIVER", "net_af_xdp"), log="inf
                          more=more)
 
 
+def balance(s):
+    """What came in or was made, less what went out or was dropped: 0 once all is at rest."""
+    came = sum(p["rx_packets"] + p["from_linux"] for p in s["ports"])
+    came += sum(t["from_linux"] for t in s["tunnels"]) + sum(w["generated"] for w in s["workers"])
+    went = sum(p["tx_packets"] + p["to_linux"] for p in s["ports"])
+    went += sum(t["to_linux"] for t in s["tunnels"]) + sum(s["drops"].values())
+    return came - went
+
+
 class Site:
     """A gateway between a LAN wire and a WAN wire."""
+
+    UNBALANCED_S = 0.5
+    MOST_WAIT_S = 4.0  # for counts that never agree: what a killed dataplane had, what a kernel dropped
 
     def __init__(self, text=None, start=True, **kw):
         sh("ip", "netns", "add", "gw")
@@ -471,9 +510,53 @@ class Site:
 
     def start(self, text):
         self.dp = Dataplane(text).ready()
+        self.dp.through = self.through
         for wire, name in ((self.wan, "wan"), (self.lan, "lan")):
             mac = sh("cat", f"/sys/class/net/{name}/address", ns="gw").strip()
             wire.gw_mac = bytes.fromhex(mac.replace(":", ""))
+            wire.site = self
+
+    def _taken(self, s):
+        """The dataplane has taken all frames that were sent."""
+        return all(w.counts()[1] <= p["rx_packets"] + p["rx_missed"]
+                   for w, p in zip((self.wan, self.lan), s["ports"]))
+
+    def _wait(self, cond):
+        end = time.monotonic() + self.MOST_WAIT_S
+        while not cond():
+            if self.dp.exit is not None or time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def keeps_up(self):
+        """Waits until the dataplane has taken what was sent: its queues hold some thousand frames."""
+        return self._wait(lambda: self._taken(self.dp.stats()))
+
+    def through(self):
+        """Waits until all that was sent has come out, or is counted as something else; False if the counts
+        do not agree."""
+        if self.dp is None or self.dp.exit is not None:
+            return True
+        first = None  # when nothing was to be done any more: the time, the counts, the workers' rounds
+
+        def done():
+            nonlocal first
+            s = self.dp.stats()
+            now, polls = time.monotonic(), [w["polls"] for w in s["workers"][:-1]]
+            counts = [s["ports"], s["drops"], s["tunnels"]]
+            if not self._taken(s):
+                first = None
+                return False
+            if first is None or first[1] != counts:
+                first = now, counts, polls
+            # A worker may hand over to another one, which may be held up as well; and what is looked at twice
+            # is counted twice, so that the balance need not be 0.
+            return (all(b - a >= 4 for a, b in zip(first[2], polls)) and
+                    (balance(s) == 0 or now - first[0] > self.UNBALANCED_S) and
+                    all(w.counts()[0] <= w.n_seen for w in (self.wan, self.lan)))
+
+        return self._wait(done)
 
     def close(self):
         try:

@@ -4,6 +4,8 @@ behind."""
 
 import json
 import os
+import re
+import select
 import signal
 import subprocess
 import sys
@@ -98,9 +100,21 @@ class LinuxRoutes(Routed):
         """Another route process: what it does not set again goes; the rest is never missing."""
         self.dp.fib(ROUTES, routes(("10.2.0.0/24", 0), ("10.3.0.0/24", 0)))
         self.wait({"10.2.0.0/24": "tb0", "10.3.0.0/24": "tb0"})
-        monitor = subprocess.Popen(["ip", "netns", "exec", "gw", "ip", "monitor", "route"], stdout=subprocess.PIPE, text=True)
+        monitor = subprocess.Popen(["ip", "netns", "exec", "gw", "ip", "monitor", "route"], stdout=subprocess.PIPE, bufsize=0)
         self.addCleanup(monitor.stdout.close)
-        time.sleep(0.3)
+        said = []
+
+        def tells(what):
+            """Reads on until it has told of this."""
+            while not said or not re.search(what, said[-1]):
+                self.assertTrue(select.select([monitor.stdout], [], [], 20)[0], said)
+                said.append(monitor.stdout.readline().decode())
+        ip("route", "add", "blackhole", "10.200.0.0/24", "table", "100", "proto", "static")
+        for _ in range(200):
+            # Until it listens.
+            ip("route", "replace", "blackhole", "10.200.0.0/24", "table", "100", "proto", "static")
+            if select.select([monitor.stdout], [], [], 0.1)[0]:
+                break
         self.dp.command("ring 3")
         self.dp.command("ring 4")
         for t in range(3):
@@ -109,9 +123,11 @@ class LinuxRoutes(Routed):
         self.dp.fib(ROUTES, routes(("10.2.0.0/24", 7)))
         self.dp.fib(SWEEP)
         self.wait({"10.2.0.0/24": "tb0"})
-        time.sleep(0.3)
+        ip("route", "del", "blackhole", "10.200.0.0/24", "table", "100")
+        tells(r"Deleted.* 10\.200\.0\.0")
         monitor.terminate()
-        said = monitor.communicate()[0]
+        monitor.wait()
+        said = "".join(said)
         self.assertNotRegex(said, r"Deleted.* 10\.2\.0\.0")
         self.assertRegex(said, r"Deleted.* 10\.3\.0\.0")
 
@@ -122,7 +138,7 @@ class LinuxRoutes(Routed):
             ip(*cmd)
         self.dp.fib(ROUTES, routes(("10.2.0.0/24", 0), ("10.3.0.0/24", 0)))
         self.wait({"10.3.0.0/24": "tb0"})
-        self.assertIn("another program", self.dp.output())
+        self.dp.until("a word about it", lambda: "another program" in self.dp.output())
         self.dp.fib(ROUTES, routes(("10.3.0.0/24", WITHDRAW)))
         self.wait({})
         self.assertEqual(table(100, protocol="static"), {"10.2.0.0/24": "lan"})
@@ -179,7 +195,7 @@ class Limits(Routed):
         many = [f"10.9.{i}.0/24" for i in range(16)]
         self.dp.fib(ROUTES, routes(*((p, 0) for p in many)))
         self.dp.until("ten", lambda: len(table(100)) == 10)
-        self.assertIn("max_routes", self.dp.output())
+        self.dp.until("a word about it", lambda: "max_routes" in self.dp.output())
         self.dp.fib(ROUTES, routes(*((p, WITHDRAW) for p in many[:8])))
         self.wait({p: "tb0" for p in many[8:]}, timeout=20)
 

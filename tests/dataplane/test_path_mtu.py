@@ -101,7 +101,8 @@ class PathMtu(unittest.TestCase):
             bad[at] ^= 0x40
             self.site.wan.send(self.too_big(bytes(bad), 1400))
         self.site.wan.send(self.too_big(bytes(outer), 1400, quote=27))
-        time.sleep(0.3)
+        self.dp.settled()
+        time.sleep(0.3)  # so few are looked at in a second
         self.site.wan.send(self.too_big(bytes(outer), 1450))  # no smaller than the packet
         s = self.dp.settled()
         self.assertEqual(s["tunnels"][0]["path_mtu"], 1500)

@@ -177,6 +177,8 @@ class Resource(unittest.TestCase):
             for n in range(per_round):
                 for wire in (self.site.lan, self.site.wan):
                     wire.send(IP(src=HOST, dst=REMOTE_HOST) / UDP(sport=i, dport=n) / Raw(b"y"))
+            if i % 10 == 9:
+                self.site.keeps_up()
         self.dp.until("answer", lambda: kind in self.dp.acks["sa"])
         self.assertEqual({s for s in self.dp.acks["sa"].values()}, {OK})
         by = {spi: 0 for spi in SLOTS}

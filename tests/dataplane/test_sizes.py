@@ -108,7 +108,7 @@ class Reassembly(TwoTunnels):
     def test_ike_is_linux(self):
         """Fragments of IKE and other UDP reach a socket of Linux, whole."""
         code = ("import socket,sys; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
-                f"s.bind(('{LOCAL}',%d)); s.settimeout(3); print('up',flush=True);"
+                f"s.bind(('{LOCAL}',%d)); s.settimeout(30); print('up',flush=True);"
                 "print(len(s.recvfrom(70000)[0]))")
         for dport, load in ((500, bytes(range(256)) * 12), (4500, bytes(4) + bytes(range(256)) * 12),
                             (7777, b"u" * 5000)):
@@ -204,11 +204,14 @@ class Sizes(TwoTunnels):
 
     def test_errors_are_limited(self):
         p = bytes(IP(src=HOST, dst=REMOTE_HOST, ttl=1) / UDP() / bytes(40))
-        for _ in range(2000):
+        begun = time.monotonic()
+        for i in range(2000):
             self.site.lan.send(p)
+            if i % 512 == 511:
+                self.site.keeps_up()
         n = len(self.site.lan.drain())
         self.assertGreater(n, 0)
-        self.assertLess(n, 500)
+        self.assertLessEqual(n, 20 * (2 + (time.monotonic() - begun) / 0.1))
         self.assertEqual(self.dp.settled()["drops"], {"ttl-expired": 2000})
 
     def test_mss(self):

@@ -127,13 +127,16 @@ class Start(unittest.TestCase):
         pid = dp_pid()
         # NET_ADMIN 12, NET_RAW 13, IPC_LOCK 14, BPF 39: nothing else, in every thread
         allowed = 1 << 12 | 1 << 13 | 1 << 14 | 1 << 39
-        time.sleep(0.3)  # workers give up theirs when they start
+
+        def capabilities(task):
+            return int(re.search(r"^CapEff:\s*(\w+)", read(f"/proc/{pid}/task/{task}/status"), re.M).group(1), 16)
+        # Workers give up theirs when they start.
+        dp.until("few capabilities", lambda: not any(capabilities(t) & ~allowed for t in os.listdir(f"/proc/{pid}/task")))
         for task in os.listdir(f"/proc/{pid}/task"):
             status = read(f"/proc/{pid}/task/{task}/status")
             name = re.search(r"^Name:\s*(\S+)", status, re.M).group(1)
             with self.subTest(name):
-                caps = int(re.search(r"^CapEff:\s*(\w+)", status, re.M).group(1), 16)
-                self.assertEqual(caps & ~allowed, 0)
+                self.assertEqual(capabilities(task) & ~allowed, 0)
                 self.assertEqual(re.search(r"^NoNewPrivs:\s*(\d)", status, re.M).group(1), "1")
         limits = read(f"/proc/{pid}/limits")
         self.assertRegex(limits, r"Max core file size +0 +0")
