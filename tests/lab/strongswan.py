@@ -125,9 +125,8 @@ class Charon:
 
     def rekey(self, what="child", timeout=10, name="lab", child="net"):
         """Rekeys the child or the IKE SA from this side; returns when the new one serves alone."""
-        before = self.ids(what, name)
-        if len(before) != 1:
-            raise LabError(f"strongSwan has {len(before)} {what} SAs where one is to be rekeyed")
+        before = until(f"strongSwan has one {what} SA to be rekeyed",
+                       lambda: now if len(now := self.ids(what, name)) == 1 else None)
         self.vici.call("rekey", **({"child": child, "ike": name} if what == "child" else {"ike": name}))
         self.wait_rekeyed(what, before, timeout, name)
 
@@ -141,6 +140,13 @@ class Charon:
         """The IKE SAs of a connection (None: all), as trees of what VICI's list-sa says."""
         streamed = self.vici.call("list-sas", "list-sa", **({"ike": name} if name else {}))
         return [dict(v, name=k) for tree in streamed for k, v in tree.items()]
+
+    def sa(self, name="lab"):
+        """The one that serves; its predecessor may be on its way out."""
+        found = [s for s in self.sas(name) if s["state"] == "ESTABLISHED"]
+        if len(found) != 1:
+            raise LabError(f"strongSwan has {len(found)} established IKE SAs of {name}")
+        return found[0]
 
     def children(self, name="lab"):
         return [c for s in self.sas(name) for c in s.get("child-sas", {}).values()]

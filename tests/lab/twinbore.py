@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from . import yamlout
-from .world import LabError, until
+from .world import PATIENCE, LabError, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("TWINBORE_BUILD") or ROOT / "build")
@@ -154,7 +154,7 @@ class Twinbore:
 
     def stop(self):
         if self.process:
-            self.process.stop(timeout=15)
+            self.process.stop()
             self.process = None
 
     @property
@@ -164,9 +164,20 @@ class Twinbore:
     # --------------------------------------------------------- control
 
     def call(self, method, **params):
-        """A request on the control socket (docs/control-protocol.md); returns its result."""
+        """A request on the control socket (docs/control-protocol.md); returns its result. What only looks is asked
+        once more when a process had no time for an answer, or has just ended."""
+        end = time.monotonic() + 10 * PATIENCE
+        while True:
+            try:
+                return self._call(method, params)
+            except RequestError as e:
+                if e.code != "unavailable" or not method.startswith("show.") or time.monotonic() > end:
+                    raise
+            time.sleep(0.1)
+
+    def _call(self, method, params):
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(10)
+            s.settimeout(10 * PATIENCE)
             s.connect(str(self.socket))
             s.sendall(json.dumps({"id": 1, "method": method, "params": params}).encode() + b"\n")
             with s.makefile() as f:
@@ -285,9 +296,9 @@ class Twinbore:
 
     def rekey(self, tunnel, what="child", timeout=10):
         """Rekeys from this side; returns when the successor serves alone."""
-        before = self.ids(tunnel, what)
-        if len(before) != 1:
-            raise LabError(f"{tunnel} has {len(before)} {what} SAs where one is to be rekeyed: {before}")
+        # What the peer has rekeyed just now may still be on its way out.
+        before = until(f"{tunnel} has one {what} SA to be rekeyed",
+                       lambda: now if len(now := self.ids(tunnel, what)) == 1 else None)
         if what == "ike":
             self.cli("rekey", tunnel, "--ike")
         else:

@@ -6,6 +6,8 @@ read-only, and owns the interfaces of one namespace by raw sockets. Commands go 
 has no other channel that does not depend on what is being tested.
 """
 
+import ctypes
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -15,6 +17,9 @@ from .strongswan import Charon
 from .vici import Vici
 from .world import LabError, until
 
+SYS_PIDFD_GETFD = 438
+SO_RCVBUFFORCE = 33
+ROOM = 64 << 20  # bytes that wait for a guest
 KERNEL = "/usr/bin/linux.uml"
 INIT = Path(__file__).resolve().parent / "uml-init"
 MODULES = ("xfrm_user", "esp4", "esp6", "gcm", "seqiv", "echainiv", "authenc", "authencesn", "cbc", "ctr", "hmac", "sha1_generic",
@@ -48,11 +53,35 @@ class Guest:
             return (self.dir / "up").exists()
 
         until("the guest runs", runs, 30)
-        self.run("".join(f"ip link set vec{n} name {name}; ip link set {name} up\n" for n, name in enumerate(self.interfaces)) +
+        self.run("".join(f"ip link set vec{n} name {name} txqueuelen 20000; ip link set {name} up\n" for n, name in enumerate(self.interfaces)) +
                  f"/run/modprobe -a {' '.join(MODULES)} 2>/dev/null\n"
                  "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.all.accept_dad=0 "
                  "net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0\n")
+        self.make_room()
         return self
+
+    def make_room(self):
+        """The sockets that are its interfaces hold what comes while the guest gets no turn: with what is usual they
+        are full after some tenths of a second, and it would seem that the gateways had lost the rest."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        pidfd = os.pidfd_open(self.process.pid)
+        found = 0
+        for name in os.listdir(f"/proc/{self.process.pid}/fd"):
+            fd = libc.syscall(SYS_PIDFD_GETFD, pidfd, int(name), 0)
+            if fd < 0:
+                continue
+            try:
+                s = socket.socket(fileno=fd)
+            except OSError:  # a file
+                os.close(fd)
+                continue
+            with s:
+                if s.family == socket.AF_PACKET:
+                    s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+                    found += 1
+        os.close(pidfd)
+        if found < len(self.interfaces):
+            raise LabError(f"{found} sockets of the guest found, it has {len(self.interfaces)} interfaces")
 
     def __exit__(self, *_):
         if self.process and self.process.running:

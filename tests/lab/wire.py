@@ -141,6 +141,15 @@ def classify(frame):
     return "other", f"IPv{v} protocol {protocol}"
 
 
+def ends(frame):
+    """The outer addresses of a packet, as bytes."""
+    if frame[12:14] == b"\x08\x00":
+        return frame[26:30], frame[30:34]
+    if frame[12:14] == b"\x86\xdd":
+        return frame[22:38], frame[38:54]
+    return ()
+
+
 def ike_message(frame):
     """Source address and bytes of an IKE message; (None, None) for anything else."""
     if classify(frame)[0] != "ike":

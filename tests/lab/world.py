@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+PATIENCE = 5  # how much longer than usual things may take: the machine may be busy, or stand still for seconds
 PR_SET_PDEATHSIG = 1
 NETNS_DIR = Path("/run/netns")
 TESTS_DIR = str(Path(__file__).resolve().parent.parent)
@@ -31,7 +32,9 @@ class Interrupted(BaseException):
 
 
 def until(what, condition, timeout=10.0, step=0.02):
-    """Waits for condition() to be true and returns its value; `what` names it when it never is."""
+    """Waits for condition() to be true and returns its value; `what` names it when it never is. `timeout`
+    is for a machine that is not busy."""
+    timeout *= PATIENCE
     end = time.monotonic() + timeout
     while True:
         value = condition()
@@ -87,6 +90,7 @@ class Process:
         return self
 
     def wait(self, timeout=30.0):
+        timeout *= PATIENCE
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -96,7 +100,7 @@ class Process:
         if self.running:
             os.kill(self.pid, signum)
 
-    def stop(self, signum=signal.SIGTERM, timeout=8.0):
+    def stop(self, signum=signal.SIGTERM, timeout=30.0):
         """Asks it to end; insists after `timeout`. Returns its exit status."""
         if self.running:
             self.kick(signum)
@@ -212,6 +216,7 @@ class World:
 
     def run(self, argv, ns=None, check=True, timeout=60, env=None, stdin=None):
         """Runs a command to its end; returns the CompletedProcess with text."""
+        timeout *= PATIENCE
         full = (["ip", "netns", "exec", ns.full] if ns else []) + [str(a) for a in argv]
         try:
             r = subprocess.run(full, capture_output=True, text=True, timeout=timeout, input=stdin,

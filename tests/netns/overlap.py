@@ -104,20 +104,20 @@ def cases(tap, sites, hub, customer, far):
 
     with tap.case("what is too big: each sender learns it of the name that it uses"):
         # Here the gateway itself says it, of its tunnel.
-        r = a.host.run(["ping", "-c", "2", "-i", "0.3", "-W", "1", "-s", "1472", "-M", "do", HOST4["b"]], check=False)
+        r = a.host.run(["ping", "-c", "2", "-i", "0.3", "-W", "10", "-s", "1472", "-M", "do", HOST4["b"]], check=False)
         assert r.returncode != 0 and "mtu" in r.stdout.lower() + r.stderr.lower(), r.stdout
         assert f"mtu {hub.tunnel('site-b-1')['mtu']}" in a.host.ip(f"route get {HOST4['b']}")
         # The customer's gateway, of its network behind the tunnel: an error that quotes the customer's names.
         for to, family in ((HOST4["c"], "-4"), (HOST6["c"], "-6")):
-            a.host.run(["ping", family, "-c", "2", "-i", "0.3", "-W", "1", "-s", "1320", "-M", "do", to], check=False)
+            a.host.run(["ping", family, "-c", "2", "-i", "0.3", "-W", "10", "-s", "1320", "-M", "do", to], check=False)
             route = a.host.ip(f"route get {to}")
             assert "mtu 1300" in route, route
         # And the other way round.
-        r = b.host.run(["ping", "-c", "1", "-W", "1", "-t", "1", SERVER4], check=False)
-        r = c.host.run(["ping", "-c", "2", "-i", "0.3", "-W", "1", "-t", "2", SERVER4], check=False)
+        r = b.host.run(["ping", "-c", "1", "-W", "10", "-t", "1", SERVER4], check=False)
+        r = c.host.run(["ping", "-c", "2", "-i", "0.3", "-W", "10", "-t", "2", SERVER4], check=False)
         assert "exceeded" in r.stdout, r.stdout
         if DRIVER != "net_af_packet":  # it reassembles them
-            r = b.host.run(["ping", "-c", "5", "-i", "0.2", "-W", "1", "-s", "4000", SERVER4], check=False)
+            r = b.host.run(["ping", "-c", "5", "-i", "0.2", "-W", "10", "-s", "4000", SERVER4], check=False)
             assert r.returncode == 0, r.stdout
 
     with tap.case("the counters tell of it"):
