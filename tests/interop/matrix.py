@@ -30,7 +30,7 @@ import ground as grounds  # noqa: E402
 import rows as tables  # noqa: E402
 from keys import Keys, of as kind_of  # noqa: E402
 from peers import PEERS, Userspace, same  # noqa: E402
-from steps import STEPS  # noqa: E402
+from steps import MOVES, STEPS  # noqa: E402
 
 # Kinds of certificates as `show sas` begins to name their signatures.
 AUTH_SHOWN = {"rsa": "rsa", "rsa-4096": "rsa", "rsa-pss": "rsa-pss", "ecdsa": "ecdsa-sha2-256", "ecdsa-384": "ecdsa-sha2-384",
@@ -158,26 +158,38 @@ class Trial:
 
 
 class Seen:
-    """Context manager: all that passes on Twinbore's outer wire, judged row by row."""
+    """Context manager: all that passes on Twinbore's outer wire, judged row by row. What is written late belongs to
+    the row whose addresses it has."""
 
     def __init__(self, ground):
         self.tail = wire.Tail(*ground.a.wire)
-        self.ours = {socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a) for a in ground.a.outside}
+        self.ours = {self._packed(a) for a in ground.a.outside}
+        self.rows = {self._packed(grounds.places(r).their_public): r for r in ground.rows}
+
+    @staticmethod
+    def _packed(address):
+        return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
     def __enter__(self):
         self.tail.__enter__()
         return self
 
-    def judge(self, n_packets, forms, row=None):
+    def judge(self, n_packets, forms, row=None, patience=5):
         """Nothing in clear since the last call; the packets of the flows went by as one of `forms`, and nothing in
         another form of ESP; long messages of IKE were cut by those that the row names. ESP without encryption
         shows what it carries, and must."""
         classes = collections.Counter()
         cut = {"ours": 0, "theirs": 0}
         null = bool(row and "gmac" in row.esp[0])
+        stays = row and not set(row.steps) & set(MOVES)  # who moves may take another row's address
 
         def watched():
             for p in self.tail.more():
+                of = next((self.rows[a] for a in wire.ends(p.data) if a in self.rows), row)
+                if stays and of.name != row.name:
+                    if "gmac" not in of.esp[0]:
+                        wire.judge([p], patterns=grounds.INNER)
+                    continue
                 source, message = wire.ike_message(p.data)
                 if message and message[16] == wire.SKF:
                     cut["ours" if source in self.ours else "theirs"] += 1
@@ -192,7 +204,7 @@ class Seen:
             return sum(classes[f] for f in forms) >= n_packets
 
         try:
-            until("all packets of the flow on the wire", all_there, 5)
+            until("all packets of the flow on the wire", all_there, patience)
         except LabError as e:
             raise LabError(f"{e}: {dict(classes)}, to be {n_packets} {' or '.join(forms)}") from None
         for other in {"esp", "esp-in-udp"} - set(forms):

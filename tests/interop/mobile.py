@@ -10,7 +10,7 @@ import re
 
 from lab import LabError, until
 
-GAP_MS = 6000  # repetitions of both ends, on a machine that is busy
+GAP_MS = 20000  # repetitions of both ends, on a machine that is busy
 UPDATE, COOKIE2 = r"N\(UPD_SA_ADDR\)", r"N\(COOKIE2\)"
 
 
@@ -27,7 +27,7 @@ class Ends:
 
     def shown(self):
         ours = self.t.tb.tunnel(self.t.row.name)
-        theirs, = self.t.ss.sas(self.t.row.name)
+        theirs = self.t.ss.sa(self.t.row.name)
         return (host(ours["local"]), host(ours["remote"])), (theirs["local-host"], theirs["remote-host"])
 
     def are(self, ours, theirs, in_udp=False):
@@ -150,10 +150,10 @@ def nat_appears(t):
 def nat_remaps(t):
     """The NAT before us gives another port."""
     with moving(t):
-        theirs, = t.ss.sas(t.row.name)
+        theirs = t.ss.sa(t.row.name)
         forget(t.ground.wan, t.places.their_local)
         until("strongSwan sees us at another port",
-              lambda: t.ss.sas(t.row.name)[0]["remote-port"] != theirs["remote-port"], 15)
+              lambda: t.ss.sa(t.row.name)["remote-port"] != theirs["remote-port"], 15)
 
 
 def forget(router, address):

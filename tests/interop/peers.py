@@ -44,7 +44,7 @@ class Userspace:
     @staticmethod
     def chosen(ss, row, esp):
         """What it shows of the row's SAs; `esp` is the suite that the child has by now."""
-        sa, = ss.sas(row.name)
+        sa = ss.sa(row.name)
         same("strongSwan's IKE SA", sa, {**tables.shown_by_strongswan(*row.ike, row.kem), "ppk": "yes" if row.ppk == "both" else None})
         child, = (c for c in sa["child-sas"].values() if c["state"] == "INSTALLED")
         same("strongSwan's child", child, {**tables.shown_by_strongswan(*esp), "esn": "1" if row.esn else None})

@@ -24,7 +24,7 @@ from lab.twinbore import Twinbore, pair, wait_both_up  # noqa: E402
 from lab.vici import Vici  # noqa: E402
 
 LOSS_PERCENT = 1
-PATIENCE_S = 60  # for one rekey: a lost packet costs retransmissions, a lost race a second try
+PATIENCE_S = 100  # for one rekey: a lost packet costs retransmissions, a lost race a second try
 
 
 class Ours:

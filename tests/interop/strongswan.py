@@ -37,7 +37,7 @@ class Pair:
                         startup="start" if self.we_begin else "add",
                         ike={"encryption": ["aes-256-gcm-16"], "prf": ["sha2-384"], "dh": [31]},
                         esp={"encryption": ["aes-256-gcm-16"], "pfs": [31], "esn": [False]},
-                        dpd={"interval": "500ms", "timeout": "2s",
+                        dpd={"interval": "500ms", "timeout": "3s",
                              "action": "restart" if self.we_begin else "clear"})
         self.ss = StrongSwan(sites.b, sites.a)
         self.ss.connection["dpd_delay"] = "1s"
