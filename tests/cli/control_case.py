@@ -30,7 +30,7 @@ class Case(unittest.TestCase):
     def tearDown(self):
         if self.gw.process.poll() is None:
             send(self.gw.channel, "IPC_STOP")
-            self.assertEqual(self.gw.process.wait(timeout=10), 0, self.gw.text_of_log())
+            self.assertEqual(self.gw.process.wait(timeout=60), 0, self.gw.text_of_log())
 
 
 def main():

@@ -144,7 +144,7 @@ class Client:
 
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self.sock.connect(path)
         self.buffer = b""
 
@@ -221,7 +221,7 @@ class Gateway:
         self.folder = tempfile.TemporaryDirectory(prefix="twinbore-control-")
         self.path = os.path.join(self.folder.name, "control.sock")
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.channel.settimeout(10)
+        self.channel.settimeout(60)
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [harness], pass_fds=(3,), stderr=self.log,
@@ -333,7 +333,7 @@ class Gateway:
         return self.wait()
 
     def wait(self):
-        status = self.process.wait(timeout=10)
+        status = self.process.wait(timeout=60)
         self.close()
         return status
 
@@ -349,7 +349,7 @@ class Gateway:
         self.folder.cleanup()
 
 
-def until(condition, seconds=5):
+def until(condition, seconds=60):
     """Waits for a condition; returns what it was at last."""
     end = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < end:

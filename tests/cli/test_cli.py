@@ -33,7 +33,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 TWINBORE = None
 
 
-def run(*args, env=None, stdin=None, timeout=20):
+def run(*args, env=None, stdin=None, timeout=120):
     """(exit code, standard output, standard error)"""
     full = {k: v for k, v in os.environ.items()
             if k not in ("TWINBORE_SOCKET", "COLUMNS", "NO_COLOR", "TERM")}
@@ -390,7 +390,7 @@ class Failures(Case):
         p.stdout.close()
         err = p.stderr.read()
         p.stderr.close()
-        self.assertEqual((p.wait(timeout=10), err), (0, b""))
+        self.assertEqual((p.wait(timeout=60), err), (0, b""))
 
     def test_full_output(self):
         with open("/dev/full", "w", encoding="ascii") as full:
@@ -482,7 +482,7 @@ class Waiting(Case):
                              stdout=subprocess.PIPE)
         p.stdout.readline()
         p.send_signal(signal.SIGINT)
-        self.assertEqual(p.wait(timeout=10), 0)
+        self.assertEqual(p.wait(timeout=60), 0)
         p.stdout.close()
 
 
@@ -495,7 +495,7 @@ class Terminal(Case):
                              stderr=child, env=dict({"PATH": os.environ["PATH"]}, **env))
         os.close(child)
         out = b""
-        while select.select([parent], [], [], 10)[0]:
+        while select.select([parent], [], [], 60)[0]:
             try:
                 data = os.read(parent, 4096)
             except OSError:
@@ -504,7 +504,7 @@ class Terminal(Case):
                 break
             out += data
         os.close(parent)
-        self.assertEqual(p.wait(timeout=10), 0)
+        self.assertEqual(p.wait(timeout=60), 0)
         return out.decode()
 
     def test_colours(self):

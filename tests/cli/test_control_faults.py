@@ -185,13 +185,17 @@ class Processes(Case):
     def test_silence(self):
         self.ike.answers["sas"] = None
         slow, quick = self.client(), self.client()
-        begin = time.monotonic()
-        slow.send({"id": 1, "method": "show.sas"})
-        self.assertTrue(quick.result("show.routes"))
-        self.assertLess(time.monotonic() - begin, 1)
-        self.assertEqual(slow.line()["error"],
-                         {"code": "unavailable", "message": "the ike process does not answer"})
-        self.assertAlmostEqual(time.monotonic() - begin, 2, delta=0.7)
+        for _ in range(10):  # a machine that stands still lets both wait
+            begin = time.monotonic()
+            slow.send({"id": 1, "method": "show.sas"})
+            self.assertTrue(quick.result("show.routes"))
+            nobody_else_waits = slow.quiet(0)
+            self.assertEqual(slow.line()["error"],
+                             {"code": "unavailable", "message": "the ike process does not answer"})
+            self.assertGreater(time.monotonic() - begin, 1.9)
+            if nobody_else_waits:
+                break
+        self.assertTrue(nobody_else_waits)
 
     def test_late_answer_is_dropped(self):
         idents = []
@@ -221,10 +225,9 @@ class Processes(Case):
         def die(ident, arg):
             self.ike.close()
         self.ike.answers["sas"] = die
-        begin = time.monotonic()
-        self.assertEqual(self.client().error("show.sas")["code"], "unavailable")
-        self.assertEqual(self.client().error("up", tunnel="one-1")["code"], "unavailable")
-        self.assertLess(time.monotonic() - begin, 1)
+        for error in self.client().error("show.sas"), self.client().error("up", tunnel="one-1"):
+            self.assertEqual(error["code"], "unavailable")
+            self.assertNotIn("does not answer", error["message"])  # nobody waited for one
         self.gw.attach(Peer("IKE"))
         self.gw.good_answers()
         self.assertTrue(until(lambda: "result" in self.client().call("show.sas")))
@@ -349,10 +352,10 @@ class Start(unittest.TestCase):
                                  preexec_fn=lambda: os.dup2(theirs.fileno(), 3))
             theirs.close()
             gw.channel = channel
-            channel.settimeout(10)
+            channel.settimeout(60)
             send(channel, "IPC_START")
             self.assertIn(b"configuration", gw.expect("IPC_FATAL"))
-            self.assertEqual(p.wait(timeout=10), 1)
+            self.assertEqual(p.wait(timeout=60), 1)
         channel.close()
 
 

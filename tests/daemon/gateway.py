@@ -15,9 +15,13 @@ ACCOUNT = "nobody"
 ROLES = ("keyd", "ike", "route", "control")
 
 
+PATIENCE = 5  # how much longer than usual things may take: the machine may be busy, or stand still for seconds
+
+
 def wait_for(what, condition, seconds=10.0):
-    """Polls until condition() is true and returns its value; fails with `what` after a time."""
-    end = time.monotonic() + seconds
+    """Polls until condition() is true and returns its value; fails with `what` after a time, which is for a
+    machine that is not busy."""
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         if value:
@@ -132,7 +136,7 @@ connections:
     def run(self, seconds=20):
         """Runs to its end, which must come by itself; (exit status, standard error)."""
         done = subprocess.run(self.command(), env=self.environment(), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds * PATIENCE,
                               check=False)
         return done.returncode, done.stderr.decode()
 
@@ -150,7 +154,7 @@ connections:
     def stop(self, seconds=15):
         """SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(seconds)
+        status = self.process.wait(seconds * PATIENCE)
         self.process = None
         return status
 
@@ -172,7 +176,18 @@ connections:
     # ----------------------------------------------------------- control
 
     def ask(self, method, **params):
-        """One request on the control socket: the result, or AskError."""
+        """One request on the control socket: the result, or AskError. What only looks is asked once more when
+        a process had no time for an answer, or has just ended."""
+        end = time.monotonic() + 10 * PATIENCE
+        while True:
+            try:
+                return self.ask_once(method, **params)
+            except AskError as e:
+                if e.code != "unavailable" or not method.startswith("show.") or time.monotonic() > end:
+                    raise
+            time.sleep(0.1)
+
+    def ask_once(self, method, **params):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
             s.settimeout(40)
             s.connect(self.socket_path)

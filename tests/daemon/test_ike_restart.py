@@ -55,7 +55,7 @@ def case_resume_idle():
         for gw in (pair.a, pair.b, pair.a, pair.a):
             kill_ike(gw)
             unnoticed(pair, before)
-            assert events(gw, "resumed"), "no event tells of it"
+            wait_for("an event of it", lambda gw=gw: events(gw, "resumed"))
         # Message IDs go on: DPD on the old IKE SA, then new SAs by it.
         sent = pair.a.ask("show.counters")["ike"]["dpd-sent"]
         wait_for("a probe", lambda: pair.a.ask("show.counters")["ike"]["dpd-sent"] > sent)
@@ -251,7 +251,7 @@ def case_watchdog():
     """A process that hangs is killed and replaced; one that is only slow is not."""
     pair = Pair()
     for gw in (pair.a, pair.b):
-        gw.more = ["--watchdog", "3"]
+        gw.more = ["--watchdog", "6"]
     with pair:
         pair.up()
         before = spis(pair.a), spis(pair.b)

@@ -196,18 +196,25 @@ static void killed_at_any_moment(void **state)
 	unsigned n_alive = 0;
 
 	for (uint32_t round = 0; round < 120; round++) {
-		const pid_t pid = fork();
 		struct seen seen;
-		int status;
+		int status, begun[2];
+		char c;
+		pid_t pid;
 
+		assert_int_equal(pipe(begun), 0);
+		pid = fork();
 		if (pid == 0) {
 			seed += round;
 			/* A process of its own, with its own view of what is free. */
 			ike_store_detach(&store);
 			if (!ike_store_attach(&store, mem, mem_size))
 				_exit(1);
+			close(begun[1]);
 			busy_child(1 + round * 1000000);
 		}
+		close(begun[1]);
+		assert_int_equal(read(begun[0], &c, 1), 0); /* it is about to begin */
+		close(begun[0]);
 		usleep(200 + below(3000));
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -37,7 +37,7 @@ def expect_failure(gw, status, *texts):
 def case_command_line():
     for words, status in ((["--nonsense"], 2), (["stray"], 2), (["--config"], 2), (["--nice", "20"], 2), (["--nice", ""], 2),
                           (["--role", "nonsense"], 2), (["--help"], 0), (["--version"], 0)):
-        done = subprocess.run([PROGRAM] + words, capture_output=True, check=False, timeout=10)
+        done = subprocess.run([PROGRAM] + words, capture_output=True, check=False, timeout=60)
         assert done.returncode == status, (words, done)
 
 
@@ -250,7 +250,7 @@ def case_readiness():
         path = os.path.join(gw.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(path)
-            s.settimeout(10)
+            s.settimeout(60)
             gw.start(NOTIFY_SOCKET=path)
             seen = s.recv(4096).decode()
             while "READY=1" not in seen:
@@ -269,9 +269,8 @@ def case_stop_in_order():
     with new_gateway() as gw:
         gw.start()
         pids = gw.pids()
-        begun = time.monotonic()
         assert gw.stop() == 0
-        assert time.monotonic() - begun < 4
+        assert "killed" not in gw.log()
         assert not any(alive(pid) for pid in pids.values())
         assert not os.path.exists(gw.socket_path)
         assert gw.dp_log()[-1] == "stop"
