@@ -261,10 +261,10 @@ failed:
 
 void sup_child_stop(struct supervisor *s, struct sup_child *c)
 {
-	/* ike waits for its peers' answers, the dataplane closes its devices. */
-	const struct mono_span patience = c->role == IPC_ROLE_DP    ? span_s(5)
-					  : c->role == IPC_ROLE_IKE ? span_ms(2500)
-								    : span_s(1);
+	/* ike waits for its peers' answers, the dataplane closes its devices; and a machine may stand still for
+	 * seconds, in which none of them could do anything. */
+	const struct mono_span patience =
+		c->role == IPC_ROLE_DP || c->role == IPC_ROLE_IKE ? span_s(10) : span_s(5);
 
 	if (c->pid == 0) {
 		c->state = SUP_STOPPED;
