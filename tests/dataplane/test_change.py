@@ -141,8 +141,10 @@ class Rekey(TwoTunnels):
             self.site.wan.send(self.encrypt(
                 1, IP(src=REMOTE_HOST, dst="10.1.0.200") / UDP(dport=7) / b"nobody", 1000 + i))
         self.dp.until("all given up", lambda: sum(self.dp.stats()["drops"].values()) == 50)
+        # The queue holds 32 for a second; whoever is slow in sending finds it empty again.
         s = self.dp.settled()
-        self.assertEqual(s["drops"], {"neighbour-unreachable": 32, "hold-queue-full": 18})
+        self.assertEqual(set(s["drops"]), {"neighbour-unreachable", "hold-queue-full"})
+        self.assertEqual((sum(s["drops"].values()), s["drops"]["neighbour-unreachable"] >= 32), (50, True))
 
     def test_directed_broadcast(self):
         self.add(1)
