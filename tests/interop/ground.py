@@ -20,7 +20,7 @@ import dataclasses
 import re
 from types import SimpleNamespace
 
-from lab.net import Namespace, link
+from lab.net import Namespace, link, silent
 from lab.strongswan import PSK
 from lab.topology import Site, Sites, Side
 import keys as kinds
@@ -74,6 +74,7 @@ class Ground:
         self.rows = rows
         wan, gw_a, gw_b, host_a, host_b = (Namespace(world, n, forward=n == "wan" or (n == "gw-b" and kernel))
                                            for n in ("wan", "gw-a", "gw-b", "host-a", "host-b"))
+        silent(wan)
         link(wan, "to-a", gw_a, "eth0")
         link(wan, "to-b", gw_b, "eth0")
         link(gw_a, "eth1", host_a, "eth0")

@@ -82,6 +82,14 @@ def bridge(ns, name, *members):
     ns.ip(f"link set {name} up")
 
 
+def silent(ns):
+    """A router that does not tell of a host that gives no answer: a gateway may be away for as long as it takes on
+    this machine to start, and what is said of it would be no traffic that belongs on the wire."""
+    ns.nft("""table inet silent { chain out { type filter hook output priority 0; policy accept;
+        icmp type destination-unreachable icmp code host-unreachable drop;
+        icmpv6 type destination-unreachable drop; }; }\n""")
+
+
 def nat(ns, outside_if, forward_to=None):
     """Masquerades what leaves by `outside_if` with random ports. `forward_to`: the inside address
     that IKE from outside reaches (500 and 4500)."""

@@ -11,7 +11,7 @@ tunnels can take paths that are cut apart. A NAT in front of a gateway owns the 
 import socket
 from dataclasses import dataclass, field
 
-from .net import Namespace, link, nat
+from .net import Namespace, link, nat, silent
 
 
 @dataclass
@@ -83,22 +83,28 @@ class Sites:
                 (socket.inet_pton(socket.AF_INET6, a.host6), socket.inet_pton(socket.AF_INET6, b.host6))]
 
 
-def two_sites(world, a=None, b=None, mtu=1500):
+def _router(world):
     wan = Namespace(world, "wan", forward=True)
+    silent(wan)
+    return wan
+
+
+def two_sites(world, a=None, b=None, mtu=1500):
+    wan = _router(world)
     return Sites(_site(world, wan, "a", 1, "192.0.2", a or Side(), mtu),
                  _site(world, wan, "b", 2, "198.51.100", b or Side(), mtu), wan)
 
 
 def three_sites(world):
     """a, b and c in a list, each with addresses of its own on the WAN."""
-    wan = Namespace(world, "wan", forward=True)
+    wan = _router(world)
     nets = (("a", "192.0.2"), ("b", "198.51.100"), ("c", "203.0.113"))
     return [_site(world, wan, letter, n, net, Side(), 1500) for n, (letter, net) in enumerate(nets, 1)]
 
 
 def three_alike(world):
     """a, b and c in a list, whose networks are all the same one; b's gateway is Linux's."""
-    wan = Namespace(world, "wan", forward=True)
+    wan = _router(world)
     nets = (("a", "192.0.2"), ("b", "198.51.100"), ("c", "203.0.113"))
     return [_site(world, wan, letter, 2, net, Side(kernel=letter == "b"), 1500) for letter, net in nets]
 
