@@ -74,7 +74,7 @@ class Trial:
         reach(*self.pairs)
 
     def flow(self, **kw):
-        return Flow(*self.pairs, **{"interval_ms": 2, **kw})
+        return Flow(*self.pairs, **{"interval_ms": self.peer.INTERVAL_MS, **kw})
 
     def rekey(self, side, what):
         """From one side; returns when both hold the new one alone."""

@@ -26,6 +26,7 @@ class Userspace:
 
     NEEDS = ("charon-systemd", "swanctl")
     KERNEL = True  # the namespace's Linux routes for it
+    INTERVAL_MS = 2  # between the packets of a flow
     LOSSY_MS = 0   # the longest gap that its rekeys make; 0: they lose nothing
 
     @staticmethod
@@ -62,6 +63,7 @@ class Kernel(Userspace):
 
     NEEDS = ("charon-systemd", "swanctl", "linux.uml")
     KERNEL = False
+    INTERVAL_MS = 5  # a guest that gets no turn for half a second has that much to catch up with
 
     @staticmethod
     @contextlib.contextmanager
