@@ -14,7 +14,8 @@
  * in pieces of two, from one packet or from four.
  *
  * With more SAs than the caches have room for, each packet has a key that no cache has: then four packets
- * go together with a key in each lane, expanded on the way (aead_vaes_lanes.c).
+ * go together with a key in each lane, expanded on the way (aead_vaes_lanes.c). Where at least four follow each other
+ * with one key, it is expanded for them first (aead_vaes_keys.c).
  *
  * Nothing here depends on a secret but the values themselves: no branch, no address (the counters'
  * table is indexed by position).

@@ -13,11 +13,12 @@
 #define VAES_CHUNK       64u /* four blocks: one vector */
 #define VAES_GROUP       8u  /* chunks in flight */
 #define VAES_GROUP_SIZE  (VAES_GROUP * VAES_CHUNK)
-#define VAES_PARTS       4u   /* packets in a group */
-#define VAES_POWERS      36u  /* of H that a key keeps: a group's, the length's, and some air */
-#define VAES_LANES_STEP  8u   /* blocks of each packet in a step of packets in lanes */
-#define VAES_QUAD        4u   /* packets of one shape that go together */
-#define VAES_SLICE       64u  /* jobs that are sorted by shape at once */
+#define VAES_PARTS       4u  /* packets in a group */
+#define VAES_POWERS      36u /* of H that a key keeps: a group's, the length's, and some air */
+#define VAES_LANES_STEP  8u  /* blocks of each packet in a step of packets in lanes */
+#define VAES_QUAD        4u  /* packets of one shape that go together */
+#define VAES_SLICE       64u /* jobs that are sorted by shape at once */
+#define VAES_QUADS       (VAES_SLICE / VAES_QUAD)
 #define VAES_LATELY      128u /* places for keys used lately */
 #define VAES_SHAPES      16u  /* sizes told apart, by pairs of chunks */
 #define VAES_PKTS        16u  /* on their way at once: collected, waiting, and hashed */
@@ -118,6 +119,12 @@ struct vaes_lanes {
 	uint8_t icv[VAES_CHUNK];
 } __attribute__((aligned(64)));
 
+/* Jobs with a lent key, and whose it is. */
+struct vaes_loan {
+	const struct esp_key *key;
+	uint8_t first, end;
+};
+
 struct vaes_ctx {
 	uint8_t quad_x[VAES_GROUP][VAES_CHUNK];   /* sealing: what waits to be hashed */
 	uint8_t quad_base[VAES_QUAD][VAES_CHUNK]; /* counters without their last word */
@@ -126,7 +133,7 @@ struct vaes_ctx {
 			[VAES_CHUNK]; /* of packets that only lack the lengths: low, middle, high */
 	uint8_t quad_carry[3]
 			  [VAES_CHUNK]; /* the same of the segments before, as the next has them */
-	struct vaes_quad quads[VAES_SLICE / VAES_QUAD];
+	struct vaes_quad quads[VAES_QUADS];
 	struct vaes_group groups[3];
 	struct vaes_group idle; /* nobody's: what waits before the first one, and fills up others */
 	struct vaes_group *filling; /* VAES_ENDS that are collected */
@@ -143,6 +150,9 @@ struct vaes_ctx {
 		__attribute__((aligned(64))); /* written and read for packets that have ended */
 	uint8_t waste[VAES_BLOCK];            /* written, never read */
 	uint32_t lately[VAES_LATELY];         /* keys used lately: each one's id in its place */
+	struct esp_key lent[VAES_QUADS];      /* copies: one for each long run of a slice */
+	struct vaes_loan loans[VAES_QUADS];
+	unsigned n_loans, lent_chunks; /* of how many chunks of powers they are */
 	struct vaes_lanes lanes[2];
 	uint8_t lanes_rk[15][VAES_CHUNK]; /* round keys of four packets that take several steps */
 	struct esp_job no_job;            /* fills up fours: no key, no text */
@@ -166,8 +176,23 @@ static inline uint32_t vaes_pairs(const struct esp_job *j)
 void vaes_512_ctx_init(struct vaes_ctx *c);
 void vaes_512_key_init(struct esp_key *k, const uint8_t *key, unsigned bits);
 
+/* Jobs that follow each other with one key, of VAES_SLICE at most. */
+struct vaes_runs {
+	uint8_t first[VAES_SLICE + 1]; /* of each; then the number of all jobs */
+	unsigned n;
+};
+
 /* Whether the keys of most of these jobs were used lately, so that what is kept of them is in a near cache. */
 bool vaes_keys_at_hand(struct vaes_ctx *c, const struct esp_job *jobs, size_t n);
+
+/*
+ * Keys of these jobs of which nothing is in a near cache, as they were not used lately: each that has a long run is
+ * expanded into the thread's memory, and lent to its jobs until their return. Whether most jobs have keys
+ * at hand then. `size`: the largest payload.
+ */
+bool vaes_keys_lend(struct vaes_ctx *c, struct esp_job *jobs, const struct vaes_runs *runs,
+		    uint32_t size);
+void vaes_keys_return(struct vaes_ctx *c, struct esp_job *jobs);
 
 /*
  * aead_vaes_lanes.c: jobs of any keys of one length, 128 or 256 bits, the shortest first. Before `jobs`
@@ -188,8 +213,15 @@ void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, uint32_t fours,
 		    unsigned n_rounds, bool open);
 void vaes_512_quads_same(struct vaes_ctx *c, struct esp_job *jobs, size_t n_quads, bool open);
-/* Of these jobs, a bit for each, four at least; says which are left, three at most. */
-uint64_t vaes_512_quads_same_of(struct vaes_ctx *c, struct esp_job *jobs, uint64_t which,
-				bool open);
+
+/* Fours of jobs that have key and size in common, each with others than the next, perhaps: collected, then run. */
+struct vaes_fours {
+	unsigned n_short, n_long; /* of one pair of chunks, from c->quads on; of more, at its end */
+};
+/* Of these jobs, a bit for each, four at least, of one key and size; says which are left, three at most. */
+uint64_t vaes_512_fours_add(struct vaes_ctx *c, struct vaes_fours *f, struct esp_job *jobs,
+			    uint64_t which);
+void vaes_512_fours_run(struct vaes_ctx *c, const struct vaes_fours *f, unsigned n_rounds,
+			bool open);
 
 #endif

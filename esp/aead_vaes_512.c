@@ -539,55 +539,167 @@ INLINE void run_order(struct vaes_ctx *c, struct esp_job *const *order, size_t n
 		run_groups(c, rest, n_rest, seal);
 }
 
+#define SIZES_TRIED 4u
+
+/* Of a run's jobs, those that go in fours of one size; its first sizes are looked for. Says which. */
+INLINE uint64_t take_fours(struct vaes_ctx *c, struct vaes_fours *f, struct esp_job *jobs,
+			   const struct shapes *v, uint64_t run)
+{
+	uint64_t taken = 0;
+
+	for (unsigned i = 0; i < SIZES_TRIED && __builtin_popcountll(run) >= (int)VAES_QUAD; i++) {
+		const uint64_t size = run & of_size(v, jobs[_tzcnt_u64(run)].payload_size);
+
+		run &= ~size;
+		if (__builtin_popcountll(size) >= (int)VAES_QUAD)
+			taken |= size ^ vaes_512_fours_add(c, f, jobs, size);
+	}
+	return taken;
+}
+
 /*
- * Jobs of one length of key: the shortest first, in fours; the longest go as well alone. Each shape's
+ * Jobs of one length of key: first those that follow each other with one key and also have their size in common.
+ * The others: the shortest first, in fours; the longest go as well alone. Each shape's
  * jobs are found by one comparison: to count them would be to wait for each count's last store.
- * Those of one key that also have the size in common go together first. Those of keys that are not at
- * hand go in lanes; with 192 bits they are too rare to have code of their own.
+ * Those of keys that are not at hand go in lanes; with 192 bits they are too rare to have code of their own.
  */
 VAES_512 static __attribute__((noinline)) void run_mixed(struct vaes_ctx *c, struct esp_job *jobs,
 							 const uint32_t *sizes, size_t n,
-							 unsigned n_rounds, bool one_key,
-							 bool lanes, bool seal)
+							 const struct vaes_runs *runs,
+							 unsigned n_rounds, bool lanes, bool seal)
 {
 	const uint64_t all = _bzhi_u64(UINT64_MAX, (unsigned)n);
+	const bool one_key = runs->n == 1;
 	struct esp_job *places[VAES_QUAD - 1 + VAES_SLICE], **order = places + VAES_QUAD - 1;
+	struct vaes_fours fours = {0, 0};
 	size_t n_all = 0;
+	uint64_t these;
 	struct shapes v;
 
 	shapes_of(&v, sizes, one_key ? all : with_rounds(jobs, n, n_rounds));
-	for (uint64_t m = all & ~_mm512_test_epi8_mask(v.shape, v.shape); one_key && m;
-	     m = _blsr_u64(m))
+	these = _mm512_test_epi8_mask(v.shape, v.shape);
+	for (uint64_t m = all & ~these; one_key && m; m = _blsr_u64(m))
 		jobs[_tzcnt_u64(m)].ok = false;
-	for (; v.there; v.there = _blsr_u32(v.there)) {
-		const __m512i shape = _mm512_set1_epi8((char)_tzcnt_u32(v.there));
-		uint64_t these = _mm512_cmpeq_epi8_mask(v.shape, shape);
+	for (unsigned i = 0; i < runs->n; i++) {
+		const unsigned first = runs->first[i], end = runs->first[i + 1];
 
-		if (one_key && __builtin_popcountll(these) >= (int)VAES_QUAD &&
-		    !(these & ~of_size(&v, sizes[_tzcnt_u64(these)])))
-			these = vaes_512_quads_same_of(c, jobs, these, !seal);
-		for (; these; these = _blsr_u64(these))
-			order[n_all++] = &jobs[_tzcnt_u64(these)];
+		if (end - first >= VAES_QUAD)
+			these ^= take_fours(c, &fours, jobs, &v,
+					    these & _bzhi_u64(UINT64_MAX, end) &
+						    ~_bzhi_u64(UINT64_MAX, first));
 	}
+	vaes_512_fours_run(c, &fours, n_rounds, !seal);
+	for (; v.there && these; v.there = _blsr_u32(v.there)) {
+		const __m512i shape = _mm512_set1_epi8((char)_tzcnt_u32(v.there));
+		uint64_t m = these & _mm512_cmpeq_epi8_mask(v.shape, shape);
+
+		for (; m; m = _blsr_u64(m))
+			order[n_all++] = &jobs[_tzcnt_u64(m)];
+	}
+	if (n_all == 0)
+		return;
 	if (lanes && n_rounds != 12)
 		vaes_512_lanes(c, order, n_all, n_rounds, !seal);
 	else
 		run_order(c, order, n_all, n_rounds, seal);
 }
 
-/*
- * The first of these jobs, as many as go together; says how many. With several keys they are fewer: what is
- * needed of them shall fit into the nearest cache.
- */
+static_assert(sizeof(struct esp_job) == 32 && offsetof(struct esp_job, key) == 0,
+	      "the keys of two jobs are the first words of a vector's halves");
+
+/* The keys of eight jobs, of which `n` are there. */
+INLINE __m512i keys_of(const struct esp_job *jobs, size_t n)
+{
+	const __m512i halves = _mm512_setr_epi64(0, 4, 8, 12, 0, 4, 8, 12);
+	__m512i v[4];
+
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < 4; i++)
+		v[i] = _mm512_maskz_loadu_epi64(
+			(__mmask8)_bzhi_u32(0xff, n < 2 * i ? 0 : 4 * (unsigned)(n - 2 * i)),
+			jobs + 2 * i);
+	return _mm512_inserti64x4(
+		_mm512_permutex2var_epi64(v[0], halves, v[1]),
+		_mm512_castsi512_si256(_mm512_permutex2var_epi64(v[2], halves, v[3])), 1);
+}
+
+/* Whether four jobs or more follow each other with one key. */
+INLINE bool has_trains(const struct esp_job *jobs, size_t n)
+{
+	__m512i before = _mm512_setzero_si512();
+	uint64_t first = 0; /* where a run begins */
+
+	for (size_t i = 0; i < n; i += 8) {
+		const __m512i keys = keys_of(jobs + i, n - i);
+
+		first |= (uint64_t)_mm512_cmpneq_epi64_mask(keys,
+							    _mm512_alignr_epi64(keys, before, 7))
+			 << i;
+		before = keys;
+	}
+	/* three others that begin none are there */
+	return n >= VAES_QUAD &&
+	       _bzhi_u64(~(first >> 1 | first >> 2 | first >> 3), (unsigned)(n - (VAES_QUAD - 1)));
+}
+
+static_assert(VAES_QUAD == 4, "as has_trains() says");
+
+INLINE void runs_of(struct vaes_runs *r, const struct esp_job *jobs, size_t n)
+{
+	const struct esp_key *key = jobs[0].key;
+
+	r->first[0] = 0;
+	r->n = 1;
+	for (size_t i = 1; i < n; i++) {
+		r->first[r->n] = (uint8_t)i;
+		r->n += jobs[i].key != key;
+		key = jobs[i].key;
+	}
+	r->first[r->n] = (uint8_t)n;
+}
+
+/* Jobs of several keys, those of one length together: usually there is but one. */
+VAES_512 static __attribute__((noinline)) void run_keys(struct vaes_ctx *c, struct esp_job *jobs,
+							const uint32_t *sizes, size_t n, bool seal)
+{
+	const bool trains = has_trains(jobs, n);
+	struct vaes_runs runs;
+	unsigned lengths = 0;
+	uint32_t size = 0;
+	bool lanes;
+
+	runs.n = 0;
+	if (trains) {
+		runs_of(&runs, jobs, n);
+		for (unsigned i = 0; i < runs.n; i++)
+			lengths |= 1u << jobs[runs.first[i]].key->n_rounds;
+		for (size_t i = 0; i < n; i++) {
+			jobs[i].ok = false;
+			size = sizes[i] > size ? sizes[i] : size;
+		}
+		lanes = !vaes_keys_lend(c, jobs, &runs, size);
+	} else {
+		lanes = !vaes_keys_at_hand(c, jobs, n);
+		for (size_t i = 0; i < n; i++) {
+			jobs[i].ok = false;
+			lengths |= 1u << jobs[i].key->n_rounds;
+		}
+	}
+	for (unsigned n_rounds = 10; n_rounds <= 14; n_rounds += 2)
+		if (lengths & 1u << n_rounds)
+			run_mixed(c, jobs, sizes, n, &runs, n_rounds, lanes, seal);
+	if (trains)
+		vaes_keys_return(c, jobs);
+}
+
+/* The first of these jobs, as many as go together; says how many. */
 VAES_512 static size_t run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_t n, bool seal)
 {
 	const struct esp_key *key = jobs[0].key;
 	const uint32_t size = jobs[0].payload_size;
-	unsigned lengths = 1u << key->n_rounds;
 	uintptr_t keys_differ = 0;
 	uint32_t sizes_differ = 0;
 	uint32_t sizes[VAES_SLICE] __attribute__((aligned(64)));
-	bool same_key, lanes = false;
 	size_t done = 0;
 
 	n = n < VAES_SLICE ? n : VAES_SLICE;
@@ -596,22 +708,19 @@ VAES_512 static size_t run_slice(struct vaes_ctx *c, struct esp_job *jobs, size_
 		sizes_differ |= sizes[i] ^ size;
 		keys_differ |= (uintptr_t)jobs[i].key ^ (uintptr_t)key;
 	}
-	same_key = keys_differ == 0;
-	if (!same_key) {
-		lanes = !vaes_keys_at_hand(c, jobs, n);
-		for (size_t i = 0; i < n; i++) {
-			jobs[i].ok = false;
-			lengths |= 1u << jobs[i].key->n_rounds;
-		}
-	} else if (sizes_differ == 0 && n >= VAES_QUAD && vaes_size_ok(&jobs[0])) {
+	if (keys_differ) {
+		run_keys(c, jobs, sizes, n, seal);
+		return n;
+	}
+	if (sizes_differ == 0 && n >= VAES_QUAD && vaes_size_ok(&jobs[0])) {
 		done = n / VAES_QUAD * VAES_QUAD;
 		vaes_512_quads_same(c, jobs, n / VAES_QUAD, !seal);
 	}
-	/* Keys of one length go together: usually there is but one. */
-	for (unsigned n_rounds = 10; n_rounds <= 14 && done < n; n_rounds += 2)
-		if (lengths & 1u << n_rounds)
-			run_mixed(c, jobs + done, sizes + done, n - done, n_rounds, same_key, lanes,
-				  seal);
+	if (done < n) {
+		const struct vaes_runs one = {.first = {0, (uint8_t)(n - done)}, .n = 1};
+
+		run_mixed(c, jobs + done, sizes + done, n - done, &one, key->n_rounds, false, seal);
+	}
 	return n;
 }
 

@@ -173,19 +173,6 @@ INLINE __m512i aad_of(const struct vaes_ctx *c, const struct four *f, __m512i he
 	return _mm512_mask_shuffle_epi32(x, esn, f->sizes, _MM_PERM_DBBA);
 }
 
-/* Each lane's round key r, one after the other from 1 on; rk[] has the last two. */
-INLINE __m512i round_key(__m512i rk[2], unsigned r, unsigned n_rounds)
-{
-	const unsigned i = n_rounds == 14 ? r % 2 : 0;
-
-	if (n_rounds == 10)
-		rk[0] = next_round_key(rk[0], rk[0], true, round_constant(r));
-	else if (r > 1)
-		rk[i] = next_round_key(rk[i], rk[1 - i], i == 0,
-				       i == 0 ? round_constant(r / 2) : 0);
-	return rk[i];
-}
-
 /* GHASH of four packets on its way. */
 struct hashing {
 	__m512i h[5];   /* powers of H, from 1 on */

@@ -29,6 +29,7 @@ struct kind {
 	bool single;  /* one pair of chunks is all that there is of each packet */
 	bool one_key; /* the packets have their key in common */
 	bool same;    /* and their size, too */
+	bool all;     /* all fours have the same ones */
 };
 
 /* Which of four; all are the first if they have their key and size in common. */
@@ -278,19 +279,26 @@ INLINE __m512i bits_of(const struct vaes_quad *q, unsigned p)
 						     (long long)q->job[p]->payload_size * 8));
 }
 
+/* Where it stands what the four have in common. */
+INLINE const struct vaes_quad *like(const struct vaes_quad *q, const struct vaes_quad *first,
+				    struct kind kind)
+{
+	return kind.all ? first : q;
+}
+
 /* ICVs on their way: four steps, each on the result of the one before. */
 struct finish {
 	const struct vaes_quad *q; /* NULL: nothing to be finished */
+	const struct vaes_quad *first;
 	const uint8_t *y0;
 	struct sum s;
 	__m512i v;
 };
 
 /* The lengths: their product with H is added to the sums. */
-INLINE void finish_sums(struct finish *f, const struct vaes_ctx *c, const struct vaes_quad *q0,
-			struct kind kind)
+INLINE void finish_sums(struct finish *f, const struct vaes_ctx *c, struct kind kind)
 {
-	const struct vaes_quad *q = f->q;
+	const struct vaes_quad *q = f->q, *q0 = like(q, f->first, kind);
 	__m512i h = _mm512_setzero_si512(), bits = h;
 
 	if (kind.same) {
@@ -308,9 +316,9 @@ INLINE void finish_sums(struct finish *f, const struct vaes_ctx *c, const struct
 	sums_add(&f->s, c->quad_sum);
 }
 
-INLINE void finish_icvs(struct finish *f, const struct vaes_ctx *c, const struct vaes_quad *q0,
-			struct kind kind)
+INLINE void finish_icvs(struct finish *f, const struct vaes_ctx *c, struct kind kind)
 {
+	const struct vaes_quad *q0 = like(f->q, f->first, kind);
 	const __m512i icv = _mm512_xor_si512(_mm512_shuffle_epi8(f->v, load(c->swap)),
 					     _mm512_load_si512(f->y0));
 
@@ -335,33 +343,32 @@ INLINE void finish_icvs(struct finish *f, const struct vaes_ctx *c, const struct
 }
 
 INLINE void finish_piece(struct finish *f, unsigned piece, const struct vaes_ctx *c,
-			 const struct vaes_quad *q0, struct kind kind)
+			 struct kind kind)
 {
 	if (!f->q)
 		return;
 	switch (piece) {
-	case 0: finish_sums(f, c, q0, kind); break;
+	case 0: finish_sums(f, c, kind); break;
 	case 1: f->v = reduce(&f->s); break;
-	default: finish_icvs(f, c, q0, kind); break;
+	default: finish_icvs(f, c, kind); break;
 	}
 }
 
-INLINE void finish_all(struct finish *f, const struct vaes_ctx *c, const struct vaes_quad *q0,
-		       struct kind kind)
+INLINE void finish_all(struct finish *f, const struct vaes_ctx *c, struct kind kind)
 {
 #pragma GCC unroll 3
 	for (unsigned i = 0; i < 3; i++)
-		finish_piece(f, i, c, q0, kind);
+		finish_piece(f, i, c, kind);
 	f->q = NULL;
 }
 
 /* A packet's end: what is left are the lengths and the reduction. */
-INLINE void quad_end(struct vaes_ctx *c, struct finish *f, const struct vaes_quad *q,
-		     const struct vaes_quad *q0, size_t i, struct kind kind, struct sum acc[LANES])
+INLINE void quad_end(struct vaes_ctx *c, struct finish *f, const struct vaes_quad *q, size_t i,
+		     struct kind kind, struct sum acc[LANES])
 {
 	struct sum s;
 
-	sums_of(&s, c, kind.single ? 1 : q0->n_pairs, acc);
+	sums_of(&s, c, kind.single ? 1 : like(q, f->first, kind)->n_pairs, acc);
 	sums_store(c->quad_sum, &s);
 	f->q = q;
 	f->y0 = c->quad_y0[i % 2];
@@ -404,7 +411,7 @@ INLINE void quad_step(struct vaes_ctx *c, const struct vaes_quad *q, unsigned t,
 		if (r > 1)
 			PIECE(r - 2);
 		if (f && r % 3 == 2)
-			finish_piece(f, r / 3, c, q0, kind);
+			finish_piece(f, r / 3, c, kind);
 	}
 	if (n_rounds > 10) {
 		quad_round(s, u.key, 10, kind.one_key);
@@ -471,9 +478,8 @@ INLINE bool none_ends(const struct vaes_quad *q, unsigned t)
 INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, unsigned n_rounds,
 		       struct kind kind)
 {
-	const struct vaes_quad *const first = q;
 	struct place w;
-	struct finish f = {0};
+	struct finish f = {.first = q};
 	struct sum acc[LANES];
 	struct hashing v;
 
@@ -481,18 +487,18 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 		w.h[p] = c->no_key.h[0];
 	sums_zero(acc);
 	for (size_t i = 0; i < n; i++, q++) {
-		const struct vaes_quad *const q0 = kind.same ? first : q;
+		const struct vaes_quad *const q0 = like(q, f.first, kind);
 		uint8_t *y0 = c->quad_y0[i % 2];
 		unsigned t;
 
 		quad_step(c, q, 0, true, kind.single || !kind.same ? TAIL_LAST : TAIL_NONE, acc, &w,
 			  kind.single ? &f : NULL, q0, n_rounds, y0, kind);
 		if (i)
-			quad_end(c, &f, q - 1, kind.same ? first : q - 1, i - 1, kind, acc);
+			quad_end(c, &f, q - 1, i - 1, kind, acc);
 		place_at(&w, c, q0, 0, kind.same);
 		if (kind.single)
 			continue;
-		finish_all(&f, c, q0, kind);
+		finish_all(&f, c, kind);
 		for (t = 1; t < q0->n_whole; t++) {
 			quad_step(c, q, t, false, TAIL_NONE, acc, &w, NULL, q0, n_rounds, y0, kind);
 			place_at(&w, c, q0, t, kind.same);
@@ -509,27 +515,26 @@ INLINE void quads_seal(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 			carry_at(c, t, acc, &w, kind.same);
 		}
 	}
-	finish_all(&f, c, first, kind);
+	finish_all(&f, c, kind);
 	if (kind.same)
 		hash_powers(&v, w.h[0]);
 #pragma GCC unroll 12
 	for (unsigned i = 0; i < 3 * LANES; i++)
 		hash_piece(c, NULL, i, false, false, &v, acc, &w, kind);
-	quad_end(c, &f, q - 1, kind.same ? first : q - 1, n - 1, kind, acc);
-	finish_all(&f, c, first, kind);
+	quad_end(c, &f, q - 1, n - 1, kind, acc);
+	finish_all(&f, c, kind);
 }
 
 INLINE void quads_open(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, unsigned n_rounds,
 		       struct kind kind)
 {
-	const struct vaes_quad *const first = q;
 	struct place w;
-	struct finish f = {0};
+	struct finish f = {.first = q};
 	struct sum acc[LANES];
 
 	sums_zero(acc);
 	for (size_t i = 0; i < n; i++, q++) {
-		const struct vaes_quad *const q0 = kind.same ? first : q;
+		const struct vaes_quad *const q0 = like(q, f.first, kind);
 		uint8_t *y0 = c->quad_y0[i % 2];
 		unsigned t;
 
@@ -551,9 +556,9 @@ INLINE void quads_open(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, 
 				quad_step(c, q, t, false, TAIL_LAST, acc, &w, NULL, q0, n_rounds,
 					  y0, kind);
 		}
-		quad_end(c, &f, q, q0, i, kind, acc);
+		quad_end(c, &f, q, i, kind, acc);
 	}
-	finish_all(&f, c, first, kind);
+	finish_all(&f, c, kind);
 }
 
 typedef void quads_fn(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, unsigned n_rounds);
@@ -565,29 +570,37 @@ typedef void quads_fn(struct vaes_ctx *c, const struct vaes_quad *q, size_t n, u
 		fn(c, q, n, n_rounds, (struct kind){__VA_ARGS__});                                 \
 	}
 
+QUADS(seal_short_all, quads_seal, .seal = true, .single = true, .one_key = true, .same = true,
+      .all = true)
 QUADS(seal_short_same, quads_seal, .seal = true, .single = true, .one_key = true, .same = true)
 QUADS(seal_short_key, quads_seal, .seal = true, .single = true, .one_key = true)
 QUADS(seal_short, quads_seal, .seal = true, .single = true)
+QUADS(seal_long_all, quads_seal, .seal = true, .one_key = true, .same = true, .all = true)
 QUADS(seal_long_same, quads_seal, .seal = true, .one_key = true, .same = true)
 QUADS(seal_long_key, quads_seal, .seal = true, .one_key = true)
 QUADS(seal_long, quads_seal, .seal = true)
+QUADS(open_short_all, quads_open, .single = true, .one_key = true, .same = true, .all = true)
 QUADS(open_short_same, quads_open, .single = true, .one_key = true, .same = true)
 QUADS(open_short_key, quads_open, .single = true, .one_key = true)
 QUADS(open_short, quads_open, .single = true)
+QUADS(open_long_all, quads_open, .one_key = true, .same = true, .all = true)
 QUADS(open_long_same, quads_open, .one_key = true, .same = true)
 QUADS(open_long_key, quads_open, .one_key = true)
 QUADS(open_long, quads_open, .seal = false)
 
-/* What the packets have in common: nothing, the key, the size, too. */
+/* What the packets have in common: nothing, the key, those of each four key and size, all of them both. */
 enum alike {
 	ALIKE_NONE,
 	ALIKE_KEY,
+	ALIKE_FOURS,
 	ALIKE_ALL,
 };
 
-static quads_fn *const quads_fns[2][2][3] = {
-	{{seal_long, seal_long_key, seal_long_same}, {seal_short, seal_short_key, seal_short_same}},
-	{{open_long, open_long_key, open_long_same}, {open_short, open_short_key, open_short_same}},
+static quads_fn *const quads_fns[2][2][4] = {
+	{{seal_long, seal_long_key, seal_long_same, seal_long_all},
+	 {seal_short, seal_short_key, seal_short_same, seal_short_all}},
+	{{open_long, open_long_key, open_long_same, open_long_all},
+	 {open_short, open_short_key, open_short_same, open_short_all}},
 };
 
 INLINE void quad_set(struct vaes_quad *q, unsigned p, const struct esp_job *j)
@@ -639,21 +652,12 @@ VAES_512 void vaes_512_quads(struct vaes_ctx *c, struct esp_job *const *jobs, ui
 		quads_fns[open][false][alike](c, c->quads + n_short, n_quads - n_short, n_rounds);
 }
 
-/* The first job says what all of them have in common. */
-INLINE void quads_same_begin(struct vaes_ctx *c, const struct esp_job *first)
+/* The first job says what four have in common. */
+INLINE void quad_like(struct vaes_quad *q, const struct esp_job *first)
 {
-	struct vaes_quad *q = c->quads;
-
 	quad_set(q, 0, first);
 	q->n_whole = q->last[0];
 	q->n_pairs = q->last[0] + 1;
-}
-
-INLINE void quads_same_run(struct vaes_ctx *c, size_t n_quads, bool open)
-{
-	const struct vaes_quad *q = c->quads;
-
-	quads_fns[open][q->n_pairs == 1][ALIKE_ALL](c, q, n_quads, q->key[0]->n_rounds);
 }
 
 INLINE void quad_put(struct vaes_quad *q, unsigned p, struct esp_job *j)
@@ -665,27 +669,45 @@ INLINE void quad_put(struct vaes_quad *q, unsigned p, struct esp_job *j)
 VAES_512 void vaes_512_quads_same(struct vaes_ctx *c, struct esp_job *jobs, size_t n_quads,
 				  bool open)
 {
-	quads_same_begin(c, jobs);
+	const struct vaes_quad *q = c->quads;
+
+	quad_like(c->quads, jobs);
 	for (size_t i = 0; i < n_quads; i++) {
 #pragma GCC unroll 4
 		for (unsigned p = 0; p < LANES; p++)
 			quad_put(&c->quads[i], p, jobs++);
 	}
-	quads_same_run(c, n_quads, open);
+	quads_fns[open][q->n_pairs == 1][ALIKE_ALL](c, q, n_quads, q->key[0]->n_rounds);
 }
 
-VAES_512 uint64_t vaes_512_quads_same_of(struct vaes_ctx *c, struct esp_job *jobs, uint64_t which,
-					 bool open)
+VAES_512 uint64_t vaes_512_fours_add(struct vaes_ctx *c, struct vaes_fours *f, struct esp_job *jobs,
+				     uint64_t which)
 {
-	const size_t n_quads = (size_t)__builtin_popcountll(which) / LANES;
+	struct esp_job *const first = &jobs[_tzcnt_u64(which)];
+	const unsigned n = (unsigned)__builtin_popcountll(which) / LANES;
+	const bool is_short = vaes_pairs(first) == 1;
+	struct vaes_quad *q = c->quads + f->n_short;
 
-	quads_same_begin(c, &jobs[_tzcnt_u64(which)]);
-	for (size_t i = 0; i < n_quads; i++) {
+	if (is_short)
+		f->n_short += n;
+	else
+		q = &c->quads[VAES_QUADS - (f->n_long += n)];
+	for (unsigned i = 0; i < n; i++, q++) {
+		quad_like(q, first);
 #pragma GCC unroll 4
 		for (unsigned p = 0; p < LANES; p++, which = _blsr_u64(which))
-			quad_put(&c->quads[i], p, &jobs[_tzcnt_u64(which)]);
+			quad_put(q, p, &jobs[_tzcnt_u64(which)]);
 	}
-	quads_same_run(c, n_quads, open);
 	return which;
+}
+
+VAES_512 void vaes_512_fours_run(struct vaes_ctx *c, const struct vaes_fours *f, unsigned n_rounds,
+				 bool open)
+{
+	if (f->n_short)
+		quads_fns[open][true][ALIKE_FOURS](c, c->quads, f->n_short, n_rounds);
+	if (f->n_long)
+		quads_fns[open][false][ALIKE_FOURS](c, &c->quads[VAES_QUADS - f->n_long], f->n_long,
+						    n_rounds);
 }
 #endif

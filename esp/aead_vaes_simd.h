@@ -162,6 +162,19 @@ INLINE uint32_t round_constant(unsigned n)
 	return n <= 8 ? 1u << (n - 1) : n == 9 ? 0x1b : 0x36;
 }
 
+/* Each lane's round key r, one after the other from 1 on; rk[] has the last two. */
+INLINE __m512i round_key(__m512i rk[2], unsigned r, unsigned n_rounds)
+{
+	const unsigned i = n_rounds == 14 ? r % 2 : 0;
+
+	if (n_rounds == 10)
+		rk[0] = next_round_key(rk[0], rk[0], true, round_constant(r));
+	else if (r > 1)
+		rk[i] = next_round_key(rk[i], rk[1 - i], i == 0,
+				       i == 0 ? round_constant(r / 2) : 0);
+	return rk[i];
+}
+
 /* RFC 4106 4, NIST SP 800-38D 7.1: salt, IV, counter; round 0 is done with it. */
 INLINE __m512i counter_base(const uint8_t *esp, const struct esp_key *k)
 {

@@ -206,20 +206,21 @@ static uint32_t random_payload(struct rng *r)
  * Mixed keys and sizes (or all of one), packed one behind the other, often up to the end of memory; some
  * spoilt. Each fares as it would alone.
  */
-static void burst(const struct keys *keys, size_t n_keys, uint32_t payload, struct rng *r)
+static void burst_of(const struct keys *keys, size_t n_keys, uint32_t payload, size_t n,
+		     size_t train, struct rng *r)
 {
 	static uint8_t plain[ARENA];
 	struct esp_job j[ESP_BURST_MAX];
 	const struct keys *of[ESP_BURST_MAX];
 	bool bad[ESP_BURST_MAX];
-	size_t n = 1 + rng_below(r, payload ? 13 : ESP_BURST_MAX), used = 0, end = 0;
+	size_t used = 0, end = 0;
 
 	rng_fill(r, plain, ARENA);
 	memcpy(arena, plain, ARENA);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t size;
 
-		of[i] = &keys[rng_below(r, (uint32_t)n_keys)];
+		of[i] = i % train ? of[i - 1] : &keys[rng_below(r, (uint32_t)n_keys)];
 		j[i] = (struct esp_job){
 			.key = of[i]->ours,
 			.payload_size = payload ? payload : random_payload(r),
@@ -276,6 +277,11 @@ static void burst(const struct keys *keys, size_t n_keys, uint32_t payload, stru
 	assert_memory_equal(arena, plain, ARENA);
 }
 
+static void burst(const struct keys *keys, size_t n_keys, uint32_t payload, struct rng *r)
+{
+	burst_of(keys, n_keys, payload, 1 + rng_below(r, payload ? 13 : ESP_BURST_MAX), 1, r);
+}
+
 static void test_bursts(void **state)
 {
 	struct rng r = {.s = 14};
@@ -328,6 +334,30 @@ static void test_many_keys(void **state)
 		burst(keys, N_MANY, 0, &r);
 		/* trains of packets of some keys */
 		burst(&keys[rng_below(&r, N_MANY - 3)], 3, 0, &r);
+	}
+	for (size_t i = 0; i < N_MANY; i++)
+		keys_fini(&keys[i]);
+}
+
+/*
+ * Packets that follow each other with one key, of sizes in common or not: their keys are expanded for the burst,
+ * those of one length at a time, or are at hand, as the second time.
+ */
+static void test_trains(void **state)
+{
+	static struct keys keys[N_MANY];
+	struct rng r = {.s = 18};
+
+	for (size_t i = 0; i < N_MANY; i++)
+		keys_init(&keys[i], &rows[i % N_ROWS], i / N_ROWS % 2, &r);
+	for (uint32_t n = 1; n <= 2048; n += n < 150 ? 1 : 1 + rng_below(&r, 60))
+		burst_of(keys, N_MANY, n, 24 + rng_below(&r, 16), 4 + rng_below(&r, 7), &r);
+	for (int round = 0; round < 60; round++) {
+		const size_t first = rng_below(&r, N_MANY - 6), train = 2 + rng_below(&r, 15);
+
+		burst_of(keys, N_MANY, 0, 1 + rng_below(&r, ESP_BURST_MAX), train, &r);
+		burst_of(&keys[first], 6, 0, ESP_BURST_MAX, train, &r);
+		burst_of(&keys[first], 6, 52, ESP_BURST_MAX, train, &r);
 	}
 	for (size_t i = 0; i < N_MANY; i++)
 		keys_fini(&keys[i]);
@@ -453,7 +483,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_lengths),    cmocka_unit_test(test_alignments),
 		cmocka_unit_test(test_limits),     cmocka_unit_test(test_bursts),
 		cmocka_unit_test(test_alike),      cmocka_unit_test(test_many_keys),
-		cmocka_unit_test(test_neighbours), cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_neighbours), cmocka_unit_test(test_trains),
+		cmocka_unit_test(test_shared),
 	};
 
 	if (argc != 2 || !(ours = esp_backend_by_name(argv[1])))
