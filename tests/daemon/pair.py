@@ -105,10 +105,14 @@ def current_slot(gw):
 
 
 def assert_crosswise(pair):
-    """What one sends with the other receives with: the same SPI, the same key."""
+    """What one sends with the other receives with: the same SPI, the same key. Who answers has its half a moment
+    before who asked."""
+    def crosswise(x, y):
+        out = keys(x, "sa-add-out")
+        return out and set(out.items()) <= set(keys(y, "sa-add-in").items())
+
     for x, y in ((pair.a, pair.b), (pair.b, pair.a)):
-        out, into = keys(x, "sa-add-out"), keys(y, "sa-add-in")
-        assert out and set(out.items()) <= set(into.items()), (out, into)
+        wait_for("what %s sends with at the other end" % x.name, lambda x=x, y=y: crosswise(x, y))
 
 
 def kill_ike(gw):
