@@ -9,8 +9,8 @@
  * A packet is cut into chunks of four blocks from its ESP header on: the header and the IV stand where
  * GHASH has the additional data, and counter mode the block that encrypts the ICV. Four packets go
  * together, two chunks of each at a time (aead_vaes_quad.c): bursts are sorted by size, so that four
- * are nearly equally long. What does not fill a four is cut in groups of eight chunks
- * (aead_vaes_512.c): whole groups are a packet's body; the rest, the last chunk always with it, goes
+ * are nearly equally long (aead_vaes_512.c). What does not fill a four is cut in groups of eight chunks
+ * (aead_vaes_groups.c): whole groups are a packet's body; the rest, the last chunk always with it, goes
  * in pieces of two, from one packet or from four.
  *
  * With more SAs than the caches have room for, each packet has a key that no cache has: then four packets

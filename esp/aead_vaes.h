@@ -201,6 +201,9 @@ void vaes_keys_return(struct vaes_ctx *c, struct esp_job *jobs);
 void vaes_512_lanes(struct vaes_ctx *c, struct esp_job **jobs, size_t n, unsigned n_rounds,
 		    bool open);
 
+/* aead_vaes_groups.c: jobs whose keys have the same number of rounds, any number of them. */
+void vaes_512_groups(struct vaes_ctx *c, struct esp_job *const *jobs, size_t n, bool seal);
+
 /* aead_vaes_512.c: the jobs of a burst. */
 void vaes_512_seal(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
 void vaes_512_open(struct vaes_ctx *c, struct esp_job *jobs, size_t n);
