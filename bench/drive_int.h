@@ -16,6 +16,7 @@
 
 #define DRIVE_BATCH_MAX 1024u
 #define DRIVE_BUSY_MS   20u /* at real-time priority, then a rest */
+#define DRIVE_RUN_UP_MS 300u
 #define DRIVE_REST_US   10000u
 
 /* With one_queue: what the other workers are to do. */
