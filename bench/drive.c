@@ -202,24 +202,27 @@ static void one_batch(struct driver *d, unsigned batch)
 		(void)__atomic_add_fetch(&r->disturbed[batch], 1, __ATOMIC_RELAXED);
 }
 
-/*
- * Every SA has had a packet before anything is timed: the first of each goes a longer way, and the manager, which
- * is told of it, is not here.
- */
+/* A batch that nobody times; the manager, which is told of each SA's first packet, is not here. */
+static void pass_untimed(struct driver *d, unsigned port)
+{
+	void *news;
+
+	offer(d, port, d->run->o->batch);
+	(void)rounds_alone(d);
+	(void)drive_take(d, port == WORLD_LAN ? WORLD_WAN : WORLD_LAN, UINT_MAX);
+	while (rte_ring_sc_dequeue(d->w->dp->sa_events, &news) == 0)
+		continue;
+}
+
+/* Every SA has had a packet before anything is timed: the first of each goes a longer way. */
 static void warm_up(struct driver *d, unsigned port)
 {
 	struct traffic *t = d->run->t;
-	void *news;
 
 	t->in_turn = true;
 	t->turn = 0;
-	while (t->turn < t->o.n_sas && !d->run->failed) {
-		offer(d, port, d->run->o->batch);
-		(void)rounds_alone(d);
-		(void)drive_take(d, port == WORLD_LAN ? WORLD_WAN : WORLD_LAN, UINT_MAX);
-		while (rte_ring_sc_dequeue(d->w->dp->sa_events, &news) == 0)
-			continue;
-	}
+	while (t->turn < t->o.n_sas && !d->run->failed)
+		pass_untimed(d, port);
 	t->in_turn = false;
 }
 
@@ -230,11 +233,8 @@ static void run_up(struct driver *d, unsigned port)
 
 	if (until == 0)
 		until = rte_rdtsc() + rte_get_tsc_hz() / MS_PER_S * DRIVE_RUN_UP_MS;
-	while (rte_rdtsc() < until && !d->run->failed) {
-		offer(d, port, d->run->o->batch);
-		(void)rounds_alone(d);
-		(void)drive_take(d, port == WORLD_LAN ? WORLD_WAN : WORLD_LAN, UINT_MAX);
-	}
+	while (rte_rdtsc() < until && !d->run->failed)
+		pass_untimed(d, port);
 }
 
 /* All threads see a failure, and the time for a rest, at the same place: the meetings keep them together. */
