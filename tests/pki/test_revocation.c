@@ -10,6 +10,21 @@
 #include <cmocka.h>
 #include "tests/pki/chain.h"
 
+/* Reasons without and with strict revocation, or NULL: good. `i`: of the case. */
+static void judged(struct attempt a, const char *relaxed, const char *strict, size_t i)
+{
+	a.strict = false;
+	if (relaxed)
+		refused(a, relaxed);
+	else if (!accepted(a))
+		fail_msg("case %zu relaxed", i);
+	a.strict = true;
+	if (strict)
+		refused(a, strict);
+	else if (!accepted(a))
+		fail_msg("case %zu strict", i);
+}
+
 static void revocation_lists(void **state)
 {
 	struct made ca = make_cert(&(struct recipe){.subject = "CN=No CRLs",
@@ -87,15 +102,7 @@ static void revocation_lists(void **state)
 					    .crl = sent ? NULL : &crl,
 					    .sent_crl = sent ? &crl : NULL};
 
-			if (cases[i].relaxed)
-				refused(a, cases[i].relaxed);
-			else if (!accepted(a))
-				fail_msg("case %zu relaxed", i);
-			a.strict = true;
-			if (cases[i].strict)
-				refused(a, cases[i].strict);
-			else if (!accepted(a))
-				fail_msg("case %zu strict", i);
+			judged(a, cases[i].relaxed, cases[i].strict, i);
 		}
 		OPENSSL_free(crl.data);
 	}
@@ -170,15 +177,7 @@ static void ocsp_responses(void **state)
 					    .ocsp = sent ? NULL : &ocsp,
 					    .sent_ocsp = sent ? &ocsp : NULL};
 
-			if (cases[i].relaxed)
-				refused(a, cases[i].relaxed);
-			else if (!accepted(a))
-				fail_msg("case %zu relaxed", i);
-			a.strict = true;
-			if (cases[i].strict)
-				refused(a, cases[i].strict);
-			else if (!accepted(a))
-				fail_msg("case %zu strict", i);
+			judged(a, cases[i].relaxed, cases[i].strict, i);
 		}
 		OPENSSL_free(ocsp.data);
 	}
