@@ -145,13 +145,13 @@ INLINE void hash_powers(struct hashing *v, const uint8_t *h)
 	v->h_mid = load(h + VAES_MID_AT);
 }
 
-/* The four packets' twelve pieces of a pair's hash: two multiplications each. */
 /* Adds two products; what is the first of a packet's has nothing to be added to. */
 INLINE void add_products(__m512i *sum, __m512i a, __m512i b, struct kind kind)
 {
 	*sum = kind.single ? _mm512_xor_si512(a, b) : xor3(*sum, a, b);
 }
 
+/* The four packets' twelve pieces of a pair's hash: two multiplications each. */
 INLINE void hash_piece(struct vaes_ctx *c, const struct view *q, unsigned piece, bool first,
 		       bool last, struct hashing *v, struct sum acc[LANES], const struct place *w,
 		       struct kind kind)
